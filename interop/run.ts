@@ -1,0 +1,158 @@
+/**
+ * Runs the suites against real peers: `npm run test:interop -- [NAME…] [--list] [--keep]`.
+ *
+ * Installs the Debian packages that the chosen suites need, starts their peers once, runs one suite after the other,
+ * prints a table, and stops what it started. A suite whose packages or peers cannot be had is skipped with the reason;
+ * with `CI=true` any skip is a failure.
+ */
+import { dirname, join } from "node:path";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { installPackages } from "./host/debian.ts";
+import { type PeerName, peers } from "./peers.ts";
+import { formatTable } from "./report.ts";
+import { type Suite, suites } from "./suites.ts";
+
+interface Outcome {
+  readonly suite: Suite;
+  readonly tests: number;
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+  readonly seconds: number;
+  /** Why it did not run at all. */
+  readonly absent?: string;
+}
+
+const here = dirname(fileURLToPath(import.meta.url));
+const strict = process.env["CI"] === "true";
+const log = (line: string) => console.error(`interop: ${line}`);
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { list: { type: "boolean" }, keep: { type: "boolean" } },
+  });
+  if (values.list === true) {
+    console.log(formatTable([["suite", "proves"], ...suites.map((s) => [s.name, s.proves])]));
+    return 0;
+  }
+  const unknown = positionals.filter((name) => !suites.some((suite) => suite.name === name));
+  if (unknown.length > 0) {
+    log(`no suite ${unknown.join(", ")}; there are: ${suites.map((s) => s.name).join(", ")}`);
+    return 2;
+  }
+  const chosen = suites.filter((s) => positionals.length === 0 || positionals.includes(s.name));
+  const abort = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => abort.abort());
+
+  const start = performance.now();
+  const host = new Host();
+  const outcomes: Outcome[] = [];
+  try {
+    for (const suite of chosen) {
+      if (abort.signal.aborted) break;
+      outcomes.push(await runSuite(suite, host, abort.signal));
+    }
+  } finally {
+    if (values.keep !== true) await host.stop();
+  }
+  return report(outcomes, chosen.length, performance.now() - start);
+}
+
+/** What has been installed and started for the suites so far. */
+class Host {
+  readonly #started = new Map<PeerName, { stop(): Promise<void> }>();
+  readonly #failed = new Map<PeerName, Error>();
+
+  async prepare(suite: Suite): Promise<void> {
+    installPackages(
+      [...suite.peers.flatMap((name) => peers[name].packages), ...suite.packages],
+      log,
+    );
+    for (const name of suite.peers) {
+      if (this.#started.has(name)) continue;
+      const before = this.#failed.get(name);
+      if (before !== undefined) throw before;
+      log(`starting ${name}`);
+      try {
+        this.#started.set(name, await peers[name].start());
+      } catch (cause) {
+        const error = new Error(`peer ${name}: ${cause instanceof Error ? cause.message : cause}`);
+        this.#failed.set(name, error);
+        throw error;
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const peer of this.#started.values()) await peer.stop();
+    this.#started.clear();
+  }
+}
+
+async function runSuite(suite: Suite, host: Host, signal: AbortSignal): Promise<Outcome> {
+  const start = performance.now();
+  const seconds = () => (performance.now() - start) / 1000;
+  const none = { suite, tests: 0, passed: 0, failed: 0, skipped: 0 };
+  try {
+    await host.prepare(suite);
+  } catch (error) {
+    const absent = error instanceof Error ? error.message : String(error);
+    log(`${suite.name}: skipped: ${absent}`);
+    return { ...none, seconds: seconds(), absent };
+  }
+  console.log(`\n── ${suite.name}: ${suite.proves}`);
+  const stream = run({ files: [join(here, "suites", `${suite.name}.test.ts`)], signal });
+  let counts = { ...none, failed: 1 };
+  stream.on("test:summary", (summary) => {
+    if (summary.file !== undefined) return;
+    const { tests, passed, skipped, cancelled } = summary.counts;
+    // What is not a pass or a skip counts as failed: cancelled tests, and hooks that threw.
+    const missing = tests - passed - skipped - summary.counts.todo;
+    const failed = Math.max(missing, cancelled, summary.success && tests > 0 ? 0 : 1);
+    counts = { suite, tests, passed, failed, skipped };
+  });
+  const reported = stream.compose(new spec());
+  for await (const chunk of reported) process.stdout.write(chunk as Uint8Array);
+  return { ...counts, seconds: seconds() };
+}
+
+function report(outcomes: readonly Outcome[], chosen: number, durationMs: number): number {
+  const total = (key: "tests" | "passed" | "failed" | "skipped") =>
+    outcomes.reduce((sum, outcome) => sum + outcome[key], 0);
+  console.log(
+    `\n${formatTable([
+      ["suite", "tests", "passed", "failed", "skipped", "seconds", ""],
+      ...outcomes.map((o) => [
+        o.suite.name,
+        String(o.tests),
+        String(o.passed),
+        String(o.failed),
+        o.absent === undefined ? String(o.skipped) : "all",
+        o.seconds.toFixed(1),
+        o.absent === undefined ? "" : `skipped: ${o.absent.split("\n")[0]}`,
+      ]),
+    ])}\n`,
+  );
+  const absent = outcomes.filter((outcome) => outcome.absent !== undefined).length;
+  // The same closing lines as node's own runner, over all suites.
+  console.log(`ℹ tests ${total("tests")}`);
+  console.log(`ℹ suites ${outcomes.length}`);
+  console.log(`ℹ pass ${total("passed")}`);
+  console.log(`ℹ fail ${total("failed")}`);
+  console.log(`ℹ cancelled ${chosen - outcomes.length}`);
+  console.log(`ℹ skipped ${total("skipped") + absent}`);
+  console.log("ℹ todo 0");
+  console.log(`ℹ duration_ms ${durationMs.toFixed(0)}`);
+  if (total("failed") > 0 || outcomes.length < chosen) return 1;
+  if (strict && total("skipped") + absent > 0) {
+    log("CI=true: a skip is a failure");
+    return 1;
+  }
+  return 0;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,24 @@
+import { castellanPackages, openstackPackages } from "./clients/packages.ts";
+import type { PeerName } from "./peers.ts";
+
+/** One file of tests against real peers: `interop/suites/NAME.test.ts`. */
+export interface Suite {
+  readonly name: string;
+  /** What a green run shows, in one line. */
+  readonly proves: string;
+  /** Debian packages besides those of its peers. */
+  readonly packages: readonly string[];
+  /** Started once, before the first suite that needs them. */
+  readonly peers: readonly PeerName[];
+}
+
+/** All suites, in the order in which they run. To add one: a line here and its file. */
+export const suites: readonly Suite[] = [
+  {
+    name: "lab",
+    proves:
+      "the real Keystone and Barbican are up, with both policies, and real clients work on them",
+    packages: [...openstackPackages, ...castellanPackages],
+    peers: ["barbican"],
+  },
+];
