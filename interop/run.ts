@@ -80,7 +80,7 @@ class Host {
       try {
         this.#started.set(name, await peers[name].start());
       } catch (cause) {
-        const error = new Error(`peer ${name}: ${cause instanceof Error ? cause.message : cause}`);
+        const error = new Error(`peer ${name}: ${messageOf(cause)}`);
         this.#failed.set(name, error);
         throw error;
       }
@@ -93,6 +93,10 @@ class Host {
   }
 }
 
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 async function runSuite(suite: Suite, host: Host, signal: AbortSignal): Promise<Outcome> {
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1000;
@@ -100,7 +104,7 @@ async function runSuite(suite: Suite, host: Host, signal: AbortSignal): Promise<
   try {
     await host.prepare(suite);
   } catch (error) {
-    const absent = error instanceof Error ? error.message : String(error);
+    const absent = messageOf(error);
     log(`${suite.name}: skipped: ${absent}`);
     return { ...none, seconds: seconds(), absent };
   }

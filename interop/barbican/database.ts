@@ -19,15 +19,11 @@ export async function startDatabase(
   daemons: Daemons,
   password: string,
 ): Promise<DatabaseUrls> {
-  switch (lab.database) {
-    case "sqlite":
-      return {
-        keystone: `sqlite:///${join(lab.directory, "keystone.sqlite")}`,
-        barbican: `sqlite:///${join(lab.directory, "barbican.sqlite")}`,
-      };
-    case "mariadb":
-      return startMariadb(lab, daemons, password);
-  }
+  if (lab.database === "mariadb") return startMariadb(lab, daemons, password);
+  return {
+    keystone: `sqlite:///${join(lab.directory, "keystone.sqlite")}`,
+    barbican: `sqlite:///${join(lab.directory, "barbican.sqlite")}`,
+  };
 }
 
 async function startMariadb(

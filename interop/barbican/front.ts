@@ -23,12 +23,14 @@ export function uwsgi(
   return {
     command: "/usr/bin/uwsgi-core",
     args: [
-      ...["--plugin", "python3", "--master", "--lazy-apps", "--thunder-lock", "--enable-threads"],
-      ...["--die-on-term", "--skip-atexit", "--no-orphans", "--disable-logging"],
-      ...["--buffer-size", "65535", "--post-buffering", "65536", "--listen", "100"],
-      ...["--socket", join(lab.directory, "run", `${name}.sock`), "--chmod-socket=666"],
-      ...["--processes", String(shape.processes), "--threads", String(shape.threads)],
-      ...["--wsgi-file", wsgiFile],
+      ..."--plugin python3 --master --lazy-apps --thunder-lock --enable-threads".split(" "),
+      ..."--die-on-term --skip-atexit --no-orphans --disable-logging".split(" "),
+      ..."--buffer-size 65535 --post-buffering 65536 --listen 100 --chmod-socket=666".split(" "),
+      ...`--processes ${shape.processes} --threads ${shape.threads}`.split(" "),
+      "--socket",
+      join(lab.directory, "run", `${name}.sock`),
+      "--wsgi-file",
+      wsgiFile,
     ],
     env: shape.env,
   };

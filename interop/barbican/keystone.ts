@@ -28,11 +28,12 @@ export async function startKeystone(
     manage("db_sync");
     manage("fernet_setup", "--keystone-user", "root", "--keystone-group", "root");
     manage("credential_setup", "--keystone-user", "root", "--keystone-group", "root");
+    const url = lab.keystoneUrl;
     manage(
-      ...["bootstrap", "--bootstrap-username", "admin", "--bootstrap-project-name", "admin"],
-      ...["--bootstrap-role-name", "admin", "--bootstrap-service-name", "keystone"],
-      ...["--bootstrap-region-id", legacyRegion, "--bootstrap-admin-url", lab.keystoneUrl],
-      ...["--bootstrap-public-url", lab.keystoneUrl, "--bootstrap-internal-url", lab.keystoneUrl],
+      ..."bootstrap --bootstrap-username admin --bootstrap-project-name admin".split(" "),
+      ..."--bootstrap-role-name admin --bootstrap-service-name keystone".split(" "),
+      ...`--bootstrap-region-id ${legacyRegion} --bootstrap-admin-url ${url}`.split(" "),
+      ...`--bootstrap-public-url ${url} --bootstrap-internal-url ${url}`.split(" "),
     );
     writeFileSync(bootstrapped, "");
   }

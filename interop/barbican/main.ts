@@ -14,7 +14,7 @@ import {
   stopKeptBarbicanLab,
 } from "./lab.ts";
 
-const [command, user = "demo", mode = "legacy"] = process.argv.slice(2);
+const [command = "", user = "demo", mode = "legacy"] = process.argv.slice(2);
 
 switch (command) {
   case "up": {

@@ -64,8 +64,8 @@ describe("the lab", () => {
       const env = lab.environment("demo", mode);
       const stored = await openstackJson<Record<string, string>>(
         env,
-        ...["secret", "store", "--name", "interop-lab", "--secret-type", "passphrase"],
-        ...["--payload", "correct horse"],
+        ..."secret store --name interop-lab --secret-type passphrase --payload".split(" "),
+        "correct horse",
       );
       const ref = stored["Secret href"] ?? "";
       assert.ok(ref.startsWith(mode === "legacy" ? lab.legacyUrl : lab.secureUrl), ref);
