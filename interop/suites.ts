@@ -21,4 +21,10 @@ export const suites: readonly Suite[] = [
     packages: [...openstackPackages, ...castellanPackages],
     peers: ["barbican"],
   },
+  {
+    name: "luks",
+    proves: "cryptsetup and qemu-img open every LUKS disk that we write, and we open theirs",
+    packages: ["cryptsetup-bin", "qemu-utils"],
+    peers: [],
+  },
 ];

@@ -1,1 +1,32 @@
-export const packageName = "luks";
+export { unrecognisedData } from "./blank-check.ts";
+export {
+  type ChatelaineToken,
+  chatelaineToken,
+  chatelaineTokenType,
+  parseChatelaineToken,
+} from "./chatelaine-token.ts";
+export type { BlockDevice, DeviceReference } from "./device.ts";
+export { LuksError, type LuksErrorCode } from "./errors.ts";
+export type {
+  DigestInfo,
+  KeyslotInfo,
+  LuksHeader,
+  SegmentInfo,
+  TokenEntry,
+} from "./header.ts";
+export {
+  type HashName,
+  type KdfLimits,
+  type KdfSpec,
+  minimalKdf,
+  passphraseKdf,
+  passphraseKdfLuks1,
+} from "./kdf.ts";
+export type { KeyslotPriority, KeyslotSpec } from "./keyslot-spec.ts";
+export { type FormatLuks2Options, type Formatted, formatLuks2 } from "./luks2/format.ts";
+export type { CopyState } from "./luks2/load.ts";
+export type { JsonValue, LuksToken } from "./luks2/metadata.ts";
+export { readLuks } from "./read.ts";
+export { addToken, listTokens, removeToken } from "./tokens.ts";
+export { testPassphrase, type Unlocked, type UnlockOptions, unlock } from "./unlock.ts";
+export { VolumeKey } from "./volume-key.ts";

@@ -1,0 +1,181 @@
+import { constants } from "node:fs";
+import { type FileHandle, lstat, open, readFile, realpath, stat } from "node:fs/promises";
+import { LuksError } from "./errors.ts";
+
+/**
+ * What a LUKS header and its data live on: random access to a fixed number of bytes.
+ *
+ * {@link openDevice} makes one of a file or block device; anything else that keeps these promises will do.
+ */
+export interface BlockDevice {
+  /** For messages. */
+  readonly name: string;
+  /** In bytes, as found when the device was opened. */
+  readonly size: number;
+  /** Fills all of `into` from byte `offset`. @throws `too_small` at the end of the device, `io` */
+  read(offset: number, into: Uint8Array): Promise<void>;
+  /** Writes all of `bytes` at byte `offset`. @throws `io` */
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Resolves when everything written so far survives a loss of power. */
+  sync(): Promise<void>;
+}
+
+/**
+ * A path of a regular file or block device, an open file handle, or a {@link BlockDevice}.
+ *
+ * A symbolic link is followed only where it names a block device (as /dev/disk/by-id does):
+ * one that leads to a regular file is refused, because whoever may change the link may choose what we overwrite.
+ */
+export type DeviceReference = string | FileHandle | BlockDevice;
+
+/**
+ * - `read`: the device is not written.
+ * - `write`: a header is changed; a mapped block device is fine.
+ * - `exclusive`: everything may change; a block device that is mapped, mounted or otherwise claimed is `busy`.
+ */
+export type DeviceAccess = "read" | "write" | "exclusive";
+
+/** Opens `reference`, lends it to `work`, and closes what it opened itself. */
+export async function withDevice<T>(
+  operation: string,
+  reference: DeviceReference,
+  access: DeviceAccess,
+  work: (device: BlockDevice) => Promise<T>,
+): Promise<T> {
+  if (typeof reference === "string") {
+    const handle = await openPath(operation, reference, access);
+    try {
+      return await work(await deviceOf(operation, reference, handle));
+    } finally {
+      await handle.close();
+    }
+  }
+  if ("fd" in reference) {
+    return work(await deviceOf(operation, `file descriptor ${reference.fd}`, reference));
+  }
+  return work(reference);
+}
+
+async function openPath(
+  operation: string,
+  path: string,
+  access: DeviceAccess,
+): Promise<FileHandle> {
+  try {
+    const target = (await lstat(path)).isSymbolicLink() ? await realpath(path) : path;
+    const isBlockDevice = (await stat(target)).isBlockDevice();
+    if (target !== path && !isBlockDevice) {
+      throw new LuksError("invalid_argument", `${operation} ${path}: is a symbolic link to a file`);
+    }
+    const flags =
+      (access === "read" ? constants.O_RDONLY : constants.O_RDWR) |
+      constants.O_NOFOLLOW |
+      // Without O_CREAT, Linux takes O_EXCL on a block device as "fail if anybody has claimed it".
+      (access === "exclusive" && isBlockDevice ? constants.O_EXCL : 0) |
+      constants.O_NONBLOCK;
+    return await open(target, flags);
+  } catch (cause) {
+    throw ioError(operation, path, cause);
+  }
+}
+
+async function deviceOf(operation: string, name: string, handle: FileHandle): Promise<BlockDevice> {
+  try {
+    const status = await handle.stat();
+    if (status.isFile()) return new HandleDevice(name, status.size, handle);
+    if (status.isBlockDevice()) {
+      return new HandleDevice(name, await blockDeviceSize(handle, status.rdev), handle);
+    }
+  } catch (cause) {
+    throw ioError(operation, name, cause);
+  }
+  throw new LuksError(
+    "invalid_argument",
+    `${operation} ${name}: is neither a file nor a block device`,
+  );
+}
+
+/** In bytes. From sysfs where there is one; else by searching for the last byte that can be read. */
+async function blockDeviceSize(handle: FileHandle, rdev: number): Promise<number> {
+  // makedev(3) of Linux: twelve bits of major number, twenty of minor.
+  const major = Math.floor(rdev / 256) & 0xfff;
+  const minor = (rdev & 0xff) | ((rdev >>> 12) & 0xfff00);
+  const sectors = await readFile(`/sys/dev/block/${major}:${minor}/size`, "ascii").catch(() => "");
+  if (/^\d+\n?$/.test(sectors)) return Number(sectors) * 512;
+  const byte = new Uint8Array(1);
+  const readable = async (offset: number) =>
+    (await handle.read(byte, 0, 1, offset)).bytesRead === 1;
+  let beyond = 1;
+  while (await readable(beyond - 1)) beyond *= 2;
+  let size = Math.floor(beyond / 2);
+  while (size < beyond - 1) {
+    const middle = Math.floor((size + beyond) / 2);
+    if (await readable(middle - 1)) size = middle;
+    else beyond = middle;
+  }
+  return size;
+}
+
+class HandleDevice implements BlockDevice {
+  readonly name: string;
+  readonly size: number;
+  readonly #handle: FileHandle;
+
+  constructor(name: string, size: number, handle: FileHandle) {
+    this.name = name;
+    this.size = size;
+    this.#handle = handle;
+  }
+
+  async read(offset: number, into: Uint8Array): Promise<void> {
+    let done = 0;
+    while (done < into.length) {
+      const { bytesRead } = await this.#handle
+        .read(into, done, into.length - done, offset + done)
+        .catch((cause: unknown) => {
+          throw ioError("read", this.name, cause);
+        });
+      if (bytesRead === 0) {
+        throw new LuksError("too_small", `read ${this.name}: ends at byte ${offset + done}`);
+      }
+      done += bytesRead;
+    }
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    let done = 0;
+    while (done < bytes.length) {
+      const { bytesWritten } = await this.#handle
+        .write(bytes, done, bytes.length - done, offset + done)
+        .catch((cause: unknown) => {
+          throw ioError("write", this.name, cause);
+        });
+      done += bytesWritten;
+    }
+  }
+
+  async sync(): Promise<void> {
+    await this.#handle.sync().catch((cause: unknown) => {
+      throw ioError("sync", this.name, cause);
+    });
+  }
+}
+
+const meaningOf = new Map<unknown, "busy" | "invalid_argument">([
+  ["EBUSY", "busy"],
+  ["ETXTBSY", "busy"],
+  ["ELOOP", "invalid_argument"],
+  ["ENOENT", "invalid_argument"],
+  ["EISDIR", "invalid_argument"],
+]);
+
+/** Wraps what the operating system threw; a {@link LuksError} passes unchanged. */
+export function ioError(operation: string, subject: string, cause: unknown): LuksError {
+  if (cause instanceof LuksError) return cause;
+  const code = (cause as { code?: unknown } | null)?.code;
+  return new LuksError(
+    meaningOf.get(code) ?? "io",
+    `${operation} ${subject}: ${typeof code === "string" ? code : "failed"}`,
+    { cause },
+  );
+}

@@ -1,0 +1,60 @@
+/** Stable: callers may branch on these. Messages may change. */
+export type LuksErrorCode =
+  /** An option or argument is missing, misspelled, or out of range. Nothing was touched. */
+  | "invalid_argument"
+  /** The device carries no LUKS header. */
+  | "not_luks"
+  /** A header, or what it says of itself, is broken beyond its redundant copy. */
+  | "corrupt_header"
+  /** A valid LUKS feature that this library does not handle, such as an unknown cipher or requirement. */
+  | "unsupported"
+  /** LUKS2 re-encryption by another tool is under way: finish it with that tool first. */
+  | "in_reencryption"
+  /** No key slot opens with this passphrase. */
+  | "wrong_passphrase"
+  /** The header demands a key derivation that exceeds the caller's limits. */
+  | "too_costly"
+  /** The device holds something; {@link LuksError.holds} says what. */
+  | "holds_data"
+  /** The device ends before what it must hold. */
+  | "too_small"
+  /** The header area has no room for another slot, token or key. */
+  | "no_space"
+  | "no_such_slot"
+  | "slot_in_use"
+  /** The operation would leave no key slot that can be opened. */
+  | "last_slot"
+  | "no_such_token"
+  /** A header backup or journal that belongs to another disk. */
+  | "wrong_disk"
+  /** Somebody else changed the header or the file while we worked; nothing more was written. */
+  | "changed"
+  /** The device is mapped, mounted, or being changed by another process. */
+  | "busy"
+  /** The operation's abort signal fired; where it can be resumed, it says so. */
+  | "aborted"
+  /** The operating system failed a read or write; `cause` has its error. */
+  | "io";
+
+/**
+ * The only error this package rejects with.
+ *
+ * The message is `operation subject: reason`; it names the device, never a
+ * passphrase or key. What went wrong underneath is in `cause`.
+ */
+export class LuksError extends Error {
+  override readonly name = "LuksError";
+  readonly code: LuksErrorCode;
+  /** With `holds_data`: what was found, in the words that `allowDestroyingData` takes. */
+  readonly holds: readonly string[];
+
+  constructor(
+    code: LuksErrorCode,
+    message: string,
+    options?: { readonly cause?: unknown; readonly holds?: readonly string[] },
+  ) {
+    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.holds = options?.holds ?? [];
+  }
+}

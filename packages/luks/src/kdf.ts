@@ -1,0 +1,106 @@
+import * as crypto from "node:crypto";
+import { promisify } from "node:util";
+import { LuksError } from "./errors.ts";
+
+/** The hashes of LUKS headers that this library reads and writes. */
+export type HashName = "sha1" | "sha256" | "sha512";
+
+/** How a key slot stretches its passphrase. */
+export type KdfSpec =
+  | { readonly type: "pbkdf2"; readonly hash: HashName; readonly iterations: number }
+  | {
+      readonly type: "argon2i" | "argon2id";
+      /** Passes over the memory; RFC 9106's `t`. */
+      readonly passes: number;
+      /** RFC 9106's `m`. */
+      readonly memoryKiB: number;
+      /** RFC 9106's `p`. */
+      readonly lanes: number;
+    };
+
+/** What a header may make us spend on one derivation, at most. */
+export interface KdfLimits {
+  /** Default 1,048,576 (1 GiB), the most that cryptsetup chooses by default. */
+  readonly maxMemoryKiB?: number;
+  /** Passes × memory in KiB; default 33,554,432 (32 passes over 1 GiB). */
+  readonly maxPassesTimesMemoryKiB?: number;
+  /** PBKDF2 iterations; default 50,000,000 (tens of seconds). */
+  readonly maxIterations?: number;
+}
+
+/**
+ * For keys that have full entropy already: stretching them adds seconds and memory, and no security.
+ * 1,000 iterations is the least that cryptsetup accepts, as NIST SP 800-132 section 5.2 recommends.
+ */
+export const minimalKdf: KdfSpec = { type: "pbkdf2", hash: "sha256", iterations: 1000 };
+
+/** For typed passphrases in LUKS2: RFC 9106 section 4, second option, with the four passes that are the least cryptsetup accepts. */
+export const passphraseKdf: KdfSpec = { type: "argon2id", passes: 4, memoryKiB: 65536, lanes: 4 };
+
+/** For typed passphrases in LUKS1, which knows PBKDF2 only. */
+export const passphraseKdfLuks1: KdfSpec = { type: "pbkdf2", hash: "sha256", iterations: 600_000 };
+
+/** What {@link minimalKdf} is for, in bits. */
+export const fullEntropyBits = 128;
+
+export function isHashName(name: unknown): name is HashName {
+  return name === "sha1" || name === "sha256" || name === "sha512";
+}
+
+/**
+ * Derives `length` bytes from a passphrase, off the main thread.
+ *
+ * @throws `too_costly` if `spec` exceeds `limits`
+ */
+export async function deriveKey(
+  spec: KdfSpec,
+  passphrase: Uint8Array,
+  salt: Uint8Array,
+  length: number,
+  limits: KdfLimits = {},
+): Promise<Uint8Array> {
+  refuseCostly(spec, limits);
+  if (spec.type === "pbkdf2") {
+    return promisify(crypto.pbkdf2)(passphrase, salt, spec.iterations, length, spec.hash);
+  }
+  return deriveArgon2(spec, passphrase, salt, length);
+}
+
+/** @throws `too_costly` */
+export function refuseCostly(spec: KdfSpec, limits: KdfLimits): void {
+  const excess = excessOf(spec, limits);
+  if (excess) throw new LuksError("too_costly", `derive key: ${excess} exceed the limit`);
+}
+
+function excessOf(spec: KdfSpec, limits: KdfLimits): string | undefined {
+  if (spec.type === "pbkdf2") {
+    const { iterations } = spec;
+    return iterations > (limits.maxIterations ?? 50_000_000)
+      ? `${iterations} iterations`
+      : undefined;
+  }
+  const { passes, memoryKiB } = spec;
+  if (memoryKiB > (limits.maxMemoryKiB ?? 1_048_576)) return `${memoryKiB} KiB of memory`;
+  return passes * memoryKiB > (limits.maxPassesTimesMemoryKiB ?? 33_554_432)
+    ? `${passes} passes over ${memoryKiB} KiB`
+    : undefined;
+}
+
+async function deriveArgon2(
+  spec: Extract<KdfSpec, { memoryKiB: number }>,
+  passphrase: Uint8Array,
+  salt: Uint8Array,
+  length: number,
+): Promise<Uint8Array> {
+  if (typeof crypto.argon2 !== "function") {
+    throw new LuksError("unsupported", `derive key: ${spec.type} needs Node.js 24.7 or newer`);
+  }
+  return promisify(crypto.argon2)(spec.type, {
+    message: passphrase,
+    nonce: salt,
+    parallelism: spec.lanes,
+    tagLength: length,
+    memory: spec.memoryKiB,
+    passes: spec.passes,
+  });
+}

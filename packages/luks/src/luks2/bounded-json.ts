@@ -1,0 +1,44 @@
+/** What the JSON area of an honest header never exceeds; cryptsetup's parser has the same depth. */
+const maxDepth = 32;
+const maxValues = 65_536;
+
+/**
+ * Parses the text in a LUKS2 JSON area, refusing what would cost far more memory than the area itself.
+ *
+ * @returns undefined if the text is no JSON object, too deep, or has too many values
+ */
+export function parseBoundedJson(area: Uint8Array): Record<string, unknown> | undefined {
+  const end = area.indexOf(0);
+  const used = end < 0 ? area : area.subarray(0, end);
+  if (!isBounded(used)) return undefined;
+  try {
+    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(used));
+    return isJsonObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function isJsonObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isBounded(text: Uint8Array): boolean {
+  let depth = 0;
+  let values = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const byte = text[i];
+    if (inString) {
+      if (byte === 0x5c) i++;
+      else if (byte === 0x22) inString = false;
+    } else if (byte === 0x22) inString = true;
+    else if (byte === 0x7b || byte === 0x5b) {
+      values++;
+      if (++depth > maxDepth) return false;
+    } else if (byte === 0x7d || byte === 0x5d) depth--;
+    else if (byte === 0x2c) values++;
+    if (values > maxValues) return false;
+  }
+  return true;
+}

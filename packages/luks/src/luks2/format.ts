@@ -1,0 +1,286 @@
+import { randomFillSync, randomUUID } from "node:crypto";
+import { requireBlank } from "../blank-check.ts";
+import { type BlockDevice, type DeviceReference, withDevice } from "../device.ts";
+import { LuksError } from "../errors.ts";
+import { type KdfSpec, passphraseKdf } from "../kdf.ts";
+import { type KeyslotSpec, priorityNumbers, settleKdf } from "../keyslot-spec.ts";
+import { refuseUnknownOptions, requireInteger } from "../options.ts";
+import { VolumeKey } from "../volume-key.ts";
+import { headerSizes } from "./binary-header.ts";
+import { makeDigest } from "./digest.ts";
+import { keyslotAreaBytes, sealKeyslot } from "./keyslot.ts";
+import { type Luks2Metadata, type LuksToken, maxEntries } from "./metadata.ts";
+import { writeCopies } from "./store.ts";
+import { checkedToken } from "./token.ts";
+import { maxKeyslotsBytes } from "./validate.ts";
+
+/** How {@link formatLuks2} lays out a disk. */
+export interface FormatLuks2Options {
+  /** The slots to begin with; one at least, numbered from 0 unless they say otherwise. */
+  readonly keyslots: readonly KeyslotSpec[];
+  /** For aes-xts-plain64: 512 (default) is AES-256, 256 is AES-128. */
+  readonly volumeKeyBitLength?: 256 | 512;
+  /** Of the encryption, in bytes. Default 512. */
+  readonly sectorSize?: 512 | 1024 | 2048 | 4096;
+  /** At most 47 bytes. Default none. */
+  readonly label?: string;
+  /** At most 47 bytes. Default none. */
+  readonly subsystem?: string;
+  /** Default: a random one. */
+  readonly uuid?: string;
+  /** Default none. Made by `chatelaineToken` or by hand. */
+  readonly tokens?: readonly LuksToken[];
+  /** Where data begins, in bytes, a multiple of 4,096. Default 16 MiB; 0 if the header is detached. */
+  readonly dataOffset?: number;
+  /** Of one header copy: 16 KiB (default) to 4 MiB, a power of two. */
+  readonly headerSize?: number;
+  /** Of the area that holds key material, a multiple of 4,096. Default: all up to the data, at most 128 MiB. */
+  readonly keyslotsSize?: number;
+  /** The header lies apart from the data: `device` gets the header only, and this, which must be blank too, is to hold the data. */
+  readonly detachedFrom?: DeviceReference;
+  /**
+   * Formats a device that holds something, if it holds nothing but what is listed here, in the words of
+   * `LuksError.holds`: `["ext"]`, `["unrecognised"]`. Default: nothing may be destroyed.
+   */
+  readonly allowDestroyingData?: readonly string[];
+  /** Also return the volume key. Default false: it is generated here and nobody else gets to see it. */
+  readonly returnVolumeKey?: boolean;
+  /**
+   * Use these bytes as the volume key instead of random ones. Two disks with one volume key are as secret as
+   * the less secret of the two: this is for re-creating a disk whose data exists already.
+   */
+  readonly reuseVolumeKey?: Uint8Array;
+}
+
+/** What {@link formatLuks2} made. */
+export interface Formatted {
+  readonly uuid: string;
+  /** In the order of `keyslots`. */
+  readonly slots: readonly number[];
+  /** In bytes. */
+  readonly dataOffset: number;
+  /** Only if asked for. */
+  readonly volumeKey?: VolumeKey;
+}
+
+const optionNames = [
+  "keyslots",
+  "volumeKeyBitLength",
+  "sectorSize",
+  "label",
+  "subsystem",
+  "uuid",
+  "tokens",
+  "dataOffset",
+  "headerSize",
+  "keyslotsSize",
+  "detachedFrom",
+  "allowDestroyingData",
+  "returnVolumeKey",
+  "reuseVolumeKey",
+];
+
+/**
+ * Writes a LUKS2 header with its key slots, cipher aes-xts-plain64, onto a blank device.
+ *
+ * The key material is durable before the header that refers to it: a cut leaves a device that is either
+ * blank but for noise, or opens. The data area is not touched.
+ *
+ * @throws `holds_data` if the device holds anything (see `allowDestroyingData`); `too_small`; `no_space`
+ *   if slots do not fit the area; `busy`; `invalid_argument`
+ */
+export async function formatLuks2(
+  device: DeviceReference,
+  options: FormatLuks2Options,
+): Promise<Formatted> {
+  const plan = planFormat(options);
+  const allowed = options.allowDestroyingData ?? [];
+  const { detachedFrom } = options;
+  return withDevice(operation, device, "exclusive", async (header) => {
+    if (detachedFrom === undefined) {
+      requireRoom(header, plan.dataOffset + plan.sectorSize);
+    } else {
+      await withDevice(operation, detachedFrom, "exclusive", async (data) => {
+        requireRoom(data, plan.dataOffset + plan.sectorSize);
+        await requireBlank(operation, data, 0, allowed);
+      });
+    }
+    await requireBlank(operation, header, plan.areaEnd, allowed);
+    return writeFormat(header, plan);
+  });
+}
+
+const operation = "format";
+
+interface FormatPlan {
+  readonly slots: readonly {
+    readonly number: number;
+    readonly kdf: KdfSpec;
+    readonly spec: KeyslotSpec;
+  }[];
+  readonly volumeKey: Uint8Array | undefined;
+  readonly volumeKeyBytes: number;
+  readonly sectorSize: number;
+  readonly label: string;
+  readonly subsystem: string;
+  readonly uuid: string;
+  readonly tokens: readonly LuksToken[];
+  readonly dataOffset: number;
+  readonly headerSize: number;
+  readonly areaEnd: number;
+  readonly returnVolumeKey: boolean;
+}
+
+/** Checks every option before anything is touched. */
+export function planFormat(options: FormatLuks2Options): FormatPlan {
+  refuseUnknownOptions(operation, options, optionNames);
+  const detached = options.detachedFrom !== undefined;
+  const headerSize = options.headerSize ?? 0x4000;
+  if (!headerSizes.some((size) => size === headerSize)) {
+    throw refusal("headerSize", "must be a power of two from 16,384 to 4,194,304");
+  }
+  const sectorSize = options.sectorSize ?? 512;
+  if (![512, 1024, 2048, 4096].includes(sectorSize)) {
+    throw refusal("sectorSize", "must be 512, 1024, 2048 or 4096");
+  }
+  const defaultOffset = 16 * 1024 * 1024;
+  const dataOffset = options.dataOffset ?? (detached ? 0 : defaultOffset);
+  requireInteger(operation, "dataOffset", dataOffset, 0, Number.MAX_SAFE_INTEGER);
+  const keyslotsSize =
+    options.keyslotsSize ??
+    Math.min(maxKeyslotsBytes, (detached ? defaultOffset : dataOffset) - 2 * headerSize);
+  requireInteger(operation, "keyslotsSize", keyslotsSize, 4096, maxKeyslotsBytes);
+  const areaEnd = 2 * headerSize + keyslotsSize;
+  if (dataOffset % 4096 !== 0) throw refusal("dataOffset", "must be a multiple of 4,096");
+  if (keyslotsSize % 4096 !== 0) throw refusal("keyslotsSize", "must be a multiple of 4,096");
+  if (!detached && dataOffset < areaEnd) throw refusal("dataOffset", "lies inside the header");
+  const bitLength = options.volumeKeyBitLength ?? (options.reuseVolumeKey?.length ?? 64) * 8;
+  if (bitLength !== 256 && bitLength !== 512) {
+    throw refusal("volumeKeyBitLength", "must be 256 or 512");
+  }
+  if (options.reuseVolumeKey && options.reuseVolumeKey.length * 8 !== bitLength) {
+    throw refusal("reuseVolumeKey", `must have ${bitLength} bits`);
+  }
+  const uuid = options.uuid ?? randomUUID();
+  if (!/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(uuid)) throw refusal("uuid", "is no UUID");
+  const slots = numberSlots(options.keyslots);
+  const numbers = slots.map(({ number }) => String(number));
+  if (slots.length * keyslotAreaBytes(bitLength / 8) > keyslotsSize) {
+    throw new LuksError("no_space", `${operation} keyslots: do not fit the key slots area`);
+  }
+  return {
+    slots,
+    volumeKey: options.reuseVolumeKey,
+    volumeKeyBytes: bitLength / 8,
+    sectorSize,
+    label: field("label", options.label),
+    subsystem: field("subsystem", options.subsystem),
+    uuid,
+    tokens: (options.tokens ?? []).map((token) => checkedToken(operation, token, numbers)),
+    dataOffset,
+    headerSize,
+    areaEnd,
+    returnVolumeKey: options.returnVolumeKey ?? false,
+  };
+}
+
+function numberSlots(specs: readonly KeyslotSpec[]): FormatPlan["slots"] {
+  if (!Array.isArray(specs) || specs.length === 0)
+    throw refusal("keyslots", "must be one at least");
+  const taken = new Set<number>();
+  return specs.map((spec: KeyslotSpec) => {
+    const kdf = settleKdf(operation, spec, passphraseKdf);
+    let number = spec.slot ?? 0;
+    while (spec.slot === undefined && taken.has(number)) number++;
+    requireInteger(operation, "slot", number, 0, maxEntries - 1);
+    if (taken.has(number)) throw refusal("slot", `${number} is given twice`);
+    taken.add(number);
+    return { number, kdf, spec };
+  });
+}
+
+async function writeFormat(device: BlockDevice, plan: FormatPlan): Promise<Formatted> {
+  const volumeKey = plan.volumeKey
+    ? Uint8Array.from(plan.volumeKey)
+    : randomFillSync(new Uint8Array(plan.volumeKeyBytes));
+  try {
+    const metadata = await writeSlots(device, plan, volumeKey);
+    await device.sync();
+    await writeCopies(
+      operation,
+      device,
+      {
+        headerSize: plan.headerSize,
+        sequence: 1,
+        label: plan.label,
+        subsystem: plan.subsystem,
+        uuid: plan.uuid,
+        checksumAlgorithm: "sha256",
+      },
+      metadata,
+    );
+    return {
+      uuid: plan.uuid,
+      slots: plan.slots.map(({ number }) => number),
+      dataOffset: plan.dataOffset,
+      ...(plan.returnVolumeKey ? { volumeKey: new VolumeKey(volumeKey) } : {}),
+    };
+  } finally {
+    volumeKey.fill(0);
+  }
+}
+
+async function writeSlots(
+  device: BlockDevice,
+  plan: FormatPlan,
+  volumeKey: Uint8Array,
+): Promise<Luks2Metadata> {
+  const keyslots: Record<string, Luks2Metadata["keyslots"][string]> = {};
+  let areaOffset = 2 * plan.headerSize;
+  for (const { number, kdf, spec } of plan.slots) {
+    const priority = spec.priority && priorityNumbers[spec.priority];
+    const sealed = await sealKeyslot(volumeKey, spec.passphrase, kdf, areaOffset, priority);
+    await device.write(areaOffset, sealed.material);
+    keyslots[number] = sealed.keyslot;
+    areaOffset += keyslotAreaBytes(volumeKey.length);
+  }
+  return {
+    keyslots,
+    tokens: Object.fromEntries(plan.tokens.map((token, index) => [String(index), token])),
+    segments: {
+      "0": {
+        type: "crypt",
+        offset: String(plan.dataOffset),
+        size: "dynamic",
+        iv_tweak: "0",
+        encryption: "aes-xts-plain64",
+        sector_size: plan.sectorSize,
+      },
+    },
+    digests: { "0": await makeDigest(volumeKey, Object.keys(keyslots), ["0"]) },
+    config: {
+      json_size: String(plan.headerSize - 4096),
+      keyslots_size: String(plan.areaEnd - 2 * plan.headerSize),
+    },
+  };
+}
+
+function requireRoom(device: BlockDevice, bytes: number): void {
+  if (device.size >= bytes) return;
+  throw new LuksError(
+    "too_small",
+    `${operation} ${device.name}: ${device.size} bytes, needs ${bytes} at least`,
+  );
+}
+
+function field(name: string, value: string | undefined): string {
+  const text = value ?? "";
+  if (Buffer.byteLength(text) > 47 || text.includes("\0")) {
+    throw refusal(name, "must be at most 47 bytes without NUL");
+  }
+  return text;
+}
+
+function refusal(subject: string, reason: string): LuksError {
+  return new LuksError("invalid_argument", `${operation} ${subject}: ${reason}`);
+}
