@@ -1,4 +1,5 @@
 import { castellanPackages, openstackPackages } from "./clients/packages.ts";
+import { guestPackages } from "./guest/guest.ts";
 import type { PeerName } from "./peers.ts";
 
 /** One file of tests against real peers: `interop/suites/NAME.test.ts`. */
@@ -25,6 +26,13 @@ export const suites: readonly Suite[] = [
     name: "luks",
     proves: "cryptsetup and qemu-img open every LUKS disk that we write, and we open theirs",
     packages: ["cryptsetup-bin", "qemu-utils"],
+    peers: [],
+  },
+  {
+    name: "guest",
+    proves:
+      "a real kernel with dm-crypt, LVM and loop runs our programs and keeps disks across reboots",
+    packages: [...guestPackages, "cryptsetup-bin", "lvm2", "thin-provisioning-tools"],
     peers: [],
   },
 ];
