@@ -1,0 +1,291 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as platformSleep } from "node:timers/promises";
+import type { Caller } from "../caller.ts";
+import { KeyManagerError } from "../errors.ts";
+import type {
+  AccessGrants,
+  CallOptions,
+  ConsumerTracking,
+  DeleteOptions,
+  KeyManager,
+  KeyPairIds,
+  KeyPairSpec,
+  ListFilter,
+  ReadAccess,
+  SymmetricKeySpec,
+} from "../key-manager.ts";
+import {
+  type Consumer,
+  type ManagedObject,
+  type ObjectId,
+  type ObjectInfo,
+  objectId,
+  type StoredObject,
+} from "../managed-object.ts";
+import { BarbicanClient } from "./client/client.ts";
+import type { ContainerDocument } from "./client/containers.ts";
+import { Generation } from "./generation.ts";
+import { listSecrets } from "./listing.ts";
+import type { BarbicanOptions } from "./options.ts";
+import { Residue } from "./residue.ts";
+import { objectBytes, objectInfo, wireObject } from "./translation.ts";
+
+/** The base64 of a payload that Barbican takes in one step, at its default limit of 20,000 characters. */
+const maxOneStepBytes = 15_000;
+
+/**
+ * Keeps objects in Barbican, or in whatever speaks its API.
+ *
+ * This file translates: what a call means is in `KeyManager`, what crosses the
+ * wire in `client/`, how leftovers are removed in `residue.ts`.
+ */
+export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessGrants {
+  /** The REST client underneath, for what a key manager has no word for: containers, quotas, secret stores. */
+  readonly client: BarbicanClient;
+  readonly #residue: Residue;
+  readonly #generation: Generation;
+
+  /** @throws `invalid_argument` */
+  constructor(options: BarbicanOptions = {}) {
+    this.client = new BarbicanClient(options);
+    const sleep =
+      options.sleep ??
+      (async (ms: number, signal?: AbortSignal) => {
+        await platformSleep(ms, undefined, signal === undefined ? {} : { signal });
+      });
+    const warn =
+      options.warn ?? ((message: string) => process.emitWarning(message, "ChatelaineWarning"));
+    this.#residue = new Residue({ client: this.client, sleep, warn });
+    this.#generation = new Generation({
+      client: this.client,
+      residue: this.#residue,
+      orderTimeoutMs: options.orderTimeoutMs ?? 60_000,
+      sleep,
+      random: options.random ?? Math.random,
+      now: options.now ?? (() => new Date()),
+    });
+  }
+
+  /** Three requests: the order, its result, its deletion. */
+  async createKey(
+    caller: Caller,
+    spec: SymmetricKeySpec,
+    options: CallOptions = {},
+  ): Promise<ObjectId> {
+    const { algorithm, bitLength, expiration } = spec;
+    // Barbican's stores refuse a 512-bit key unless they are told that it is two in one.
+    const mode = spec.mode ?? (/^aes$/i.test(algorithm) && bitLength > 256 ? "xts" : undefined);
+    const { name, nameIsUnique } = named(spec);
+    return this.#generation.run(
+      caller,
+      { type: "key", meta: { name, algorithm, bitLength, mode, expiration }, nameIsUnique },
+      async (order) => {
+        if (order.secretId !== undefined) return order.secretId;
+        throw new KeyManagerError(
+          "bad_response",
+          `order ${order.id}: it is done but names no secret`,
+        );
+      },
+      options.signal,
+    );
+  }
+
+  async createKeyPair(
+    caller: Caller,
+    spec: KeyPairSpec,
+    options: CallOptions = {},
+  ): Promise<KeyPairIds> {
+    const { algorithm, bitLength, expiration } = spec;
+    const { name, nameIsUnique } = named(spec);
+    return this.#generation.run(
+      caller,
+      { type: "asymmetric", meta: { name, algorithm, bitLength, expiration }, nameIsUnique },
+      async (order) => {
+        const id = order.containerId;
+        if (id === undefined) {
+          throw new KeyManagerError(
+            "bad_response",
+            `order ${order.id}: it is done but names no container`,
+          );
+        }
+        const container = await this.client.containers.get(caller, id, options);
+        const pair = {
+          privateKeyId: memberOf(container, "private_key"),
+          publicKeyId: memberOf(container, "public_key"),
+        };
+        // The container only carried the pair here.
+        await this.client.containers.delete(caller, id, options);
+        return pair;
+      },
+      options.signal,
+    );
+  }
+
+  /** One request; two for text and for what is too large for one. */
+  async store(caller: Caller, object: ManagedObject, options: CallOptions = {}): Promise<ObjectId> {
+    const name = object.name ?? uniqueName();
+    const { secret, payload } = wireObject("store", object, name);
+    // Barbican strips white space off text in a JSON body, so text goes in a body of its own.
+    const oneStep =
+      !payload.contentType.startsWith("text/") && payload.bytes.length <= maxOneStepBytes;
+    let id: ObjectId;
+    try {
+      id = await this.client.secrets.create(
+        caller,
+        oneStep ? { ...secret, payload } : secret,
+        options,
+      );
+    } catch (error) {
+      throw await this.#residue.sweep(
+        caller,
+        { name, nameIsUnique: object.name === undefined },
+        error,
+      );
+    }
+    if (oneStep) return id;
+    try {
+      await this.client.secrets.putPayload(caller, id, payload, options);
+      return id;
+    } catch (error) {
+      throw await this.#residue.discardSecret(caller, id, error);
+    }
+  }
+
+  /**
+   * Barbican cannot copy, so the bytes pass through this process. User metadata
+   * goes along, and who may read, where the caller may see that.
+   */
+  async copy(caller: Caller, id: ObjectId, options: CallOptions = {}): Promise<ObjectId> {
+    const [source, metadata, access] = await Promise.all([
+      this.get(caller, id, options),
+      this.client.secretMetadata.all(caller, objectId(id), options),
+      this.readAccess(caller, id, options).catch((error: unknown) => {
+        if (error instanceof KeyManagerError && error.code === "forbidden") return undefined;
+        throw error;
+      }),
+    ]);
+    const copied = await this.store(caller, source, options);
+    try {
+      if (Object.keys(metadata).length > 0) {
+        await this.client.secretMetadata.replace(caller, copied, metadata, options);
+      }
+      if (access !== undefined && !(access.projectAccess && access.userIds.length === 0)) {
+        await this.setReadAccess(caller, copied, access, options);
+      }
+      return copied;
+    } catch (error) {
+      throw await this.#residue.discardSecret(caller, copied, error);
+    }
+  }
+
+  /** Two requests at once: one round trip. */
+  async get(caller: Caller, id: ObjectId, options: CallOptions = {}): Promise<StoredObject> {
+    const checked = objectId(id);
+    const [info, payload] = await Promise.all([
+      this.describe(caller, checked, options),
+      this.client.secrets.payload(caller, checked, options),
+    ]);
+    return { ...info, value: objectBytes(info.type, payload) };
+  }
+
+  async describe(caller: Caller, id: ObjectId, options: CallOptions = {}): Promise<ObjectInfo> {
+    const document = await this.client.secrets.get(caller, objectId(id), options);
+    return objectInfo(`GET secrets/${id}`, document);
+  }
+
+  async *list(
+    caller: Caller,
+    filter: ListFilter = {},
+    options: CallOptions = {},
+  ): AsyncIterable<ObjectInfo> {
+    for await (const document of listSecrets(this.client.secrets, caller, filter, options)) {
+      yield objectInfo("GET secrets", document);
+    }
+  }
+
+  /**
+   * From microversion 1.2 the server itself refuses to delete what consumers
+   * need. Before, they are looked up first, in one more request.
+   */
+  async delete(caller: Caller, id: ObjectId, options: DeleteOptions = {}): Promise<void> {
+    const checked = objectId(id);
+    const { force, signal } = options;
+    const guarded =
+      force === true || (await this.client.connection.microversion(caller, signal)) === "1.2";
+    if (!guarded) {
+      const { total } = await this.client.secretConsumers.list(
+        caller,
+        checked,
+        { limit: 1 },
+        { signal },
+      );
+      if (total > 0) throw inUse(checked);
+    }
+    try {
+      await this.client.secrets.delete(caller, checked, { force, signal });
+    } catch (cause) {
+      const refused = guarded && force !== true && cause instanceof KeyManagerError;
+      if (refused && cause.code === "invalid_argument") throw inUse(checked, cause);
+      throw cause;
+    }
+  }
+
+  async addConsumer(
+    caller: Caller,
+    id: ObjectId,
+    consumer: Consumer,
+    options: CallOptions = {},
+  ): Promise<void> {
+    await this.client.secretConsumers.add(caller, objectId(id), consumer, options);
+  }
+
+  async removeConsumer(
+    caller: Caller,
+    id: ObjectId,
+    consumer: Consumer,
+    options: CallOptions = {},
+  ): Promise<void> {
+    await this.client.secretConsumers.remove(caller, objectId(id), consumer, options);
+  }
+
+  async readAccess(caller: Caller, id: ObjectId, options: CallOptions = {}): Promise<ReadAccess> {
+    return this.client.secretAcls.get(caller, objectId(id), options);
+  }
+
+  async setReadAccess(
+    caller: Caller,
+    id: ObjectId,
+    access: ReadAccess,
+    options: CallOptions = {},
+  ): Promise<void> {
+    await this.client.secretAcls.replace(caller, objectId(id), access, options);
+  }
+}
+
+function named(spec: {
+  readonly name?: string | undefined;
+  readonly nameIsUnique?: boolean | undefined;
+}) {
+  return spec.name === undefined
+    ? { name: uniqueName(), nameIsUnique: true }
+    : { name: spec.name, nameIsUnique: spec.nameIsUnique === true };
+}
+
+/** So that an object whose reference was lost on the way can be found again; and Python clients fetch named ones 8 × faster. */
+function uniqueName(): string {
+  return `chatelaine-${randomUUID()}`;
+}
+
+function memberOf(container: ContainerDocument, name: string): ObjectId {
+  const member = container.members.find((candidate) => candidate.name === name);
+  if (member !== undefined) return member.secretId;
+  throw new KeyManagerError("bad_response", `container ${container.id}: it has no ${name}`);
+}
+
+function inUse(id: ObjectId, cause?: unknown): KeyManagerError {
+  return new KeyManagerError(
+    "in_use",
+    `delete ${id}: consumers still need it: remove them first, or force the deletion`,
+    { cause },
+  );
+}

@@ -1,0 +1,94 @@
+import type { Caller } from "../caller.ts";
+import { KeyManagerError } from "../errors.ts";
+import { HttpClient } from "../http/client.ts";
+import { fetchSend, nodeSend, type TlsOptions } from "../http/send.ts";
+import type { EndpointInterface } from "../keystone/catalog.ts";
+import { refuseUnknownOptions } from "../options.ts";
+
+/** Versions of the API that this client speaks; see {@link BarbicanOptions.microversion}. */
+export type Microversion = "1.0" | "1.1" | "1.2";
+
+export interface BarbicanOptions {
+  /** Barbican's URL; a trailing `/v1` is accepted. Default: from each caller's catalog. */
+  readonly endpoint?: string | undefined;
+  /** Region of the catalog's endpoint. Default: whichever comes first. */
+  readonly region?: string | undefined;
+  /** Interface of the catalog's endpoint. Default `public`. */
+  readonly interface?: EndpointInterface | undefined;
+  /** For Barbican and Keystone alike. Default: the platform's certificates. */
+  readonly tls?: TlsOptions | undefined;
+  /** Of one attempt of one request, in milliseconds. Default 30,000. */
+  readonly timeoutMs?: number | undefined;
+  /** Further attempts, with jitter, of a request that is safe to repeat. Default 3. */
+  readonly retries?: number | undefined;
+  /** How long Barbican may take to generate a key, in milliseconds. Default 60,000. */
+  readonly orderTimeoutMs?: number | undefined;
+  /** Default: the newest of 1.0, 1.1 and 1.2 that the server has, asked once. */
+  readonly microversion?: Microversion | undefined;
+  /** Whose token goes along as `X-Service-Token`, so that a caller's token may expire in a long operation. */
+  readonly serviceCaller?: Caller | undefined;
+  /** Told of what went wrong without failing the call. Default: a process warning. */
+  readonly warn?: ((message: string) => void) | undefined;
+  /** Replaces the platform's HTTP client; `tls` then is this function's business. */
+  readonly fetch?: typeof globalThis.fetch | undefined;
+  readonly now?: (() => Date) | undefined;
+  readonly sleep?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
+  readonly random?: (() => number) | undefined;
+}
+
+export const barbicanOptionNames = [
+  "endpoint",
+  "region",
+  "interface",
+  "tls",
+  "timeoutMs",
+  "retries",
+  "orderTimeoutMs",
+  "microversion",
+  "serviceCaller",
+  "warn",
+  "fetch",
+  "now",
+  "sleep",
+  "random",
+] as const satisfies readonly (keyof BarbicanOptions)[];
+
+/** @throws `invalid_argument` */
+export function checkBarbicanOptions(options: BarbicanOptions): void {
+  refuseUnknownOptions("barbican", options, barbicanOptionNames);
+  for (const name of ["timeoutMs", "orderTimeoutMs"] as const) {
+    const value = options[name];
+    if (value !== undefined && !(Number.isSafeInteger(value) && value > 0)) {
+      throw invalid(`${name} must be a positive number of milliseconds`);
+    }
+  }
+  if (
+    options.retries !== undefined &&
+    !(Number.isSafeInteger(options.retries) && options.retries >= 0)
+  ) {
+    throw invalid("retries must be a number of attempts, 0 or more");
+  }
+  if (options.endpoint !== undefined) baseOf(options.endpoint);
+}
+
+/** The URL under which `/v1/…` is, without a slash at its end. */
+export function baseOf(endpoint: string): string {
+  if (!URL.canParse(endpoint) || !/^https?:$/.test(new URL(endpoint).protocol)) {
+    throw invalid(`endpoint is no http or https URL: ${JSON.stringify(endpoint)}`);
+  }
+  return endpoint.replace(/\/+$/, "").replace(/\/v1$/, "");
+}
+
+export function httpClientOf(options: BarbicanOptions): HttpClient {
+  return new HttpClient({
+    send: options.fetch === undefined ? nodeSend(options.tls) : fetchSend(options.fetch),
+    timeoutMs: options.timeoutMs ?? 30_000,
+    retries: options.retries ?? 3,
+    sleep: options.sleep,
+    random: options.random,
+  });
+}
+
+function invalid(reason: string): KeyManagerError {
+  return new KeyManagerError("invalid_argument", `barbican: ${reason}`);
+}

@@ -1,0 +1,51 @@
+import { timeOf } from "../http/document.ts";
+import { checkedBitLength } from "../key-material.ts";
+import type { ManagedObject, ObjectInfo } from "../managed-object.ts";
+import { derOf, isPemType, pemOf } from "../pem.ts";
+import { SecretBytes } from "../secret-bytes.ts";
+import type { NewSecret, SecretDocument } from "./client/secrets.ts";
+
+const octetStream = "application/octet-stream";
+
+/** What an object crosses the wire as: how it is registered, and its payload. */
+export interface WireObject {
+  readonly secret: NewSecret;
+  readonly payload: { readonly bytes: SecretBytes; readonly contentType: string };
+}
+
+/** @throws `invalid_argument` if the bytes do not fit the type or the stated length. */
+export function wireObject(what: string, object: ManagedObject, name: string): WireObject {
+  const { type, algorithm, mode, expiration } = object;
+  return {
+    secret: { type, name, algorithm, bitLength: checkedBitLength(what, object), mode, expiration },
+    payload: { bytes: wireBytes(object), contentType: object.contentType ?? octetStream },
+  };
+}
+
+function wireBytes({ type, value }: ManagedObject): SecretBytes {
+  return isPemType(type) ? value.use((der) => new SecretBytes(pemOf(type, der))) : value;
+}
+
+/** The object's bytes, DER where the wire has PEM. */
+export function objectBytes(type: ObjectInfo["type"], payload: SecretBytes): SecretBytes {
+  return isPemType(type) ? payload.use((bytes) => new SecretBytes(derOf(type, bytes))) : payload;
+}
+
+export function objectInfo(what: string, document: SecretDocument): ObjectInfo {
+  return {
+    type: document.type,
+    id: document.id,
+    name: document.name,
+    algorithm: document.algorithm?.toLowerCase(),
+    bitLength: document.bitLength,
+    mode: document.mode?.toLowerCase(),
+    expiration:
+      document.expiration === undefined
+        ? undefined
+        : timeOf(what, "expiration", document.expiration),
+    contentType: document.contentType,
+    created: timeOf(what, "created", document.created),
+    updated: timeOf(what, "updated", document.updated),
+    consumers: document.consumers ?? [],
+  };
+}

@@ -1,0 +1,1 @@
+export { keepsTheKeyManagerPromises, type Setting } from "./promises.ts";

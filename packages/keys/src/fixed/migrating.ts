@@ -1,0 +1,52 @@
+import type { AccessGrants, ConsumerTracking, KeyManager } from "../key-manager.ts";
+import { grantsAccess, tracksConsumers } from "../key-manager.ts";
+import type { ObjectId } from "../managed-object.ts";
+import { type FixedKeyManager, fixedKeyId } from "./key-manager.ts";
+
+/**
+ * Serves the fixed key's id from `fixed`, and everything else from `backend`, so
+ * that old volumes open while new ones get keys of their own.
+ *
+ * It has the abilities of `backend`. The fixed key itself has no consumers and
+ * no grants: for it, registering a consumer does nothing.
+ */
+export function migratingKeyManager(fixed: FixedKeyManager, backend: KeyManager): KeyManager {
+  const of = (id: ObjectId): KeyManager => (id === fixedKeyId ? fixed : backend);
+  const manager: KeyManager = {
+    createKey: (...call) => backend.createKey(...call),
+    createKeyPair: (...call) => backend.createKeyPair(...call),
+    store: (...call) => backend.store(...call),
+    list: (...call) => backend.list(...call),
+    get: (caller, id, options) => of(id).get(caller, id, options),
+    describe: (caller, id, options) => of(id).describe(caller, id, options),
+    delete: (caller, id, options) => of(id).delete(caller, id, options),
+    // A copy of the fixed key is how a volume first gets an object of its own.
+    copy: async (caller, id, options) =>
+      id === fixedKeyId
+        ? backend.store(caller, await fixed.get(caller, id), options)
+        : backend.copy(caller, id, options),
+  };
+  return {
+    ...manager,
+    ...(tracksConsumers(backend) && consumersOf(backend)),
+    ...(grantsAccess(backend) && grantsOf(backend)),
+  };
+}
+
+function consumersOf(backend: ConsumerTracking): ConsumerTracking {
+  return {
+    addConsumer: async (caller, id, consumer, options) => {
+      if (id !== fixedKeyId) await backend.addConsumer(caller, id, consumer, options);
+    },
+    removeConsumer: async (caller, id, consumer, options) => {
+      if (id !== fixedKeyId) await backend.removeConsumer(caller, id, consumer, options);
+    },
+  };
+}
+
+function grantsOf(backend: AccessGrants): AccessGrants {
+  return {
+    readAccess: (...call) => backend.readAccess(...call),
+    setReadAccess: (...call) => backend.setReadAccess(...call),
+  };
+}
