@@ -3,7 +3,7 @@ import { KeyManagerError } from "../errors.ts";
 import { type CloudSettings, cloudSettings } from "./cloud-settings.ts";
 import { cloudFromFiles } from "./clouds.ts";
 
-/** A process's environment variables. Passed in: this library reads no `process.env`. */
+/** A process's environment variables. Passed in: this library reads none by itself. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Variables that are not simply `OS_` and the clouds.yaml name in upper case. */
