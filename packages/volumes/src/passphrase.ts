@@ -1,0 +1,35 @@
+import type { StoredObject } from "@chatelaine/keys";
+
+/** Of a volume's key, in bits. */
+export const keyBitLength = 256;
+
+/**
+ * Lends the passphrase that a key opens a disk with: the lower-case hexadecimal
+ * text of its bytes, as OpenStack's os-brick has it; of an object of type
+ * passphrase, the text itself. Zeroed when `use` is done.
+ */
+export function lendPassphrase<T>(
+  key: StoredObject,
+  use: (passphrase: Uint8Array) => Promise<T>,
+): Promise<T> {
+  if (key.type === "passphrase") return key.value.use(use);
+  return key.value.use(async (bytes) => {
+    const passphrase = hexOf(bytes);
+    try {
+      return await use(passphrase);
+    } finally {
+      passphrase.fill(0);
+    }
+  });
+}
+
+/** Digit by digit, because a string with the passphrase in it could not be zeroed. */
+function hexOf(bytes: Uint8Array): Uint8Array {
+  const digits = new TextEncoder().encode("0123456789abcdef");
+  const text = new Uint8Array(bytes.length * 2);
+  for (const [index, byte] of bytes.entries()) {
+    text[index * 2] = digits[byte >> 4] ?? 0;
+    text[index * 2 + 1] = digits[byte & 15] ?? 0;
+  }
+  return text;
+}

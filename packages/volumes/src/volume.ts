@@ -1,0 +1,26 @@
+import type { Caller, KeyManager, ObjectId } from "@chatelaine/keys";
+
+/** Where keys come from, and on whose behalf. */
+export interface KeySource {
+  readonly keyManager: KeyManager;
+  readonly caller: Caller;
+}
+
+/** A disk and the key that opens it, as the disk itself says. */
+export interface Volume {
+  /** Also the UUID of the LUKS header. */
+  readonly id: string;
+  /** Of the file or block device. */
+  readonly path: string;
+  /** The key manager's object whose hexadecimal text is the passphrase. */
+  readonly keyId: ObjectId;
+  /** The key slots that it opens. */
+  readonly slots: readonly number[];
+  /** dm-crypt's name, such as `aes-xts-plain64`. */
+  readonly cipher: string;
+  readonly volumeKeyBitLength: number;
+  readonly sectorSize: number;
+  /** Where the data begins, in bytes. */
+  readonly dataOffset: number;
+  readonly label: string;
+}
