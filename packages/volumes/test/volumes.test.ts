@@ -131,16 +131,16 @@ describe("a volume", () => {
 
   for (const step of ["createKey", "addConsumer", "get"] as const) {
     it(`leaves neither file nor key when ${step} fails`, async () => {
-      const source = { keyManager: failing(keyManager, step), caller };
-      await assert.rejects(createVolume(source, { path, sizeBytes }), { code: "unavailable" });
+      const away = { keyManager: failing(keyManager, step), caller };
+      await assert.rejects(createVolume(away, { path, sizeBytes }), { code: "unavailable" });
       assert.equal(await exists(), false);
       assert.deepEqual(await keys(), []);
     });
   }
 
   it("says which key is left when even its deletion fails", async () => {
-    const source = { keyManager: failing(keyManager, "get", "delete"), caller };
-    const made = await createVolume(source, { path, sizeBytes }).catch((error: unknown) => error);
+    const away = { keyManager: failing(keyManager, "get", "delete"), caller };
+    const made = await createVolume(away, { path, sizeBytes }).catch((error: unknown) => error);
     assert.ok(made instanceof VolumeError && made.code === "left_behind");
     assert.match(made.message, new RegExp((await keys())[0]?.id ?? "no key"));
   });
