@@ -23,6 +23,13 @@ export const suites: readonly Suite[] = [
     peers: ["barbican"],
   },
   {
+    name: "keys",
+    proves:
+      "our Barbican adapter keeps a key manager's promises on the real Barbican, both policies",
+    packages: [],
+    peers: ["barbican"],
+  },
+  {
     name: "luks",
     proves: "cryptsetup and qemu-img open every LUKS disk that we write, and we open theirs",
     packages: ["cryptsetup-bin", "qemu-utils"],
