@@ -30,6 +30,12 @@ export const suites: readonly Suite[] = [
     peers: ["barbican"],
   },
   {
+    name: "barbican-client",
+    proves: "each call of our REST client does on the real Barbican what its contract says",
+    packages: [],
+    peers: ["barbican"],
+  },
+  {
     name: "luks",
     proves: "cryptsetup and qemu-img open every LUKS disk that we write, and we open theirs",
     packages: ["cryptsetup-bin", "qemu-utils"],

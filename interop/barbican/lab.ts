@@ -55,7 +55,7 @@ export interface BarbicanLab {
 }
 
 /** Raised when the files that this folder writes change: an older lab's state is then thrown away. */
-const stateVersion = 1;
+const stateVersion = 2;
 
 interface LabState {
   readonly password: string;

@@ -12,7 +12,7 @@ for (const mode of ["legacy", "secure"] as const) {
       alice: labCaller(lab, "demo"),
       bob: labCaller(lab, "demo2"),
       bobUserId: lab.users.demo2.id,
-      close: lab.stop,
+      close: () => lab.stop(),
     };
   });
 }

@@ -37,27 +37,26 @@ export function refusal(
   const { status } = response;
   const body = errorObject(response);
   const said = typeof body?.["description"] === "string" ? body["description"] : "";
+  const code = codeOf(status, said, body);
   const requestId = response.headers.get("x-openstack-request-id");
   const reason = [
     `status ${status}`,
     carriedSecret ? propertyIn(said) : said.slice(0, 300).replace(/\.+$/, ""),
-    advice.get(status) ??
+    (code === "quota_exceeded" ? "delete what is not needed, or ask for more" : undefined) ??
+      advice.get(status) ??
       (status >= 300 && status < 400 ? "a redirect, which is never followed" : ""),
-    codeOf(status, said, body) === "bad_response" && status === 404
+    code === "bad_response" && status === 404
       ? "this is not Barbican's own 404: check the endpoint"
       : "",
     requestId === undefined ? "" : `(${requestId})`,
   ].filter((part) => part !== "");
-  return new KeyManagerError(
-    codeOf(status, said, body),
-    `${what}: ${reason.join(": ").replace(": (", " (")}`,
-  );
+  return new KeyManagerError(code, `${what}: ${reason.join(": ").replace(": (", " (")}`);
 }
 
 function codeOf(status: number, said: string, body: Document | undefined): KeyManagerErrorCode {
   // A proxy's or a wrong path's 404 must not pass for "that key is gone": Barbican's own names the object.
   if (status === 404 && (body?.["code"] !== 404 || said === "")) return "bad_response";
-  if (status === 403 && /quota/i.test(said)) return "quota_exceeded";
+  if (status === 403 && /\bquota\b.*\breached\b/i.test(said)) return "quota_exceeded";
   return meaning.get(status) ?? "bad_response";
 }
 

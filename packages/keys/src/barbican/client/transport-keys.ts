@@ -51,6 +51,8 @@ export class TransportKeys {
     const document = await this.#connection.document(caller, {
       method: "GET",
       path: ["transport_keys", id],
+      // Barbican answers this one with JSON, but refuses whoever asks for JSON: status 406.
+      accept: "*/*",
       expect: [200],
       signal: options.signal,
     });
@@ -81,6 +83,7 @@ export class TransportKeys {
     await this.#connection.call(caller, {
       method: "DELETE",
       path: ["transport_keys", id],
+      accept: "*/*",
       expect: [204],
       signal: options.signal,
     });
