@@ -92,7 +92,7 @@ function readFile(path: string): File | undefined {
   }
   let content: unknown;
   try {
-    content = parse(text, { maxAliasCount: 100, logLevel: "silent" });
+    content = parse(text, { maxAliasCount: 100, logLevel: "error" });
   } catch (error) {
     // The parser's message quotes the line, which may hold a password: only its place is told.
     const line = (error as { linePos?: readonly { readonly line: number }[] }).linePos?.[0]?.line;

@@ -1,0 +1,60 @@
+import { Command, Help } from "commander";
+import { type Opened, openConfigured, type Settings } from "../config.ts";
+import { json } from "../output.ts";
+import type { Terminal } from "../terminal.ts";
+
+/** What every command's action gets. */
+export interface Context {
+  readonly terminal: Terminal;
+  /** Opens the configured key manager; commands that need none never call it. */
+  readonly open: () => Opened;
+  /** Prints a result: for programs with `--json`, else for people. */
+  readonly print: (forPrograms: unknown, forPeople: string) => void;
+}
+
+/** The flags that every command has. */
+export interface GlobalFlags {
+  readonly backend?: string;
+  readonly osCloud?: string;
+  readonly endpoint?: string;
+  readonly region?: string;
+  readonly interface?: string;
+  readonly fixedKeyFile?: string;
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+}
+
+/** @param open replaces the configured key manager, for tests. */
+export function contextOf(
+  terminal: Terminal,
+  flags: GlobalFlags,
+  open: (() => Opened) | undefined,
+): Context {
+  const { osCloud: cloud, ...rest } = flags;
+  const settings: Settings & { readonly config?: string | undefined } = { ...rest, cloud };
+  return {
+    terminal,
+    open: open ?? (() => openConfigured(terminal, settings)),
+    print: (forPrograms, forPeople) =>
+      terminal.out(flags.json === true ? json(forPrograms) : forPeople),
+  };
+}
+
+/** A noun, such as `key`, whose verbs are added to it. */
+export function noun(name: string, summary: string): Command {
+  return new Command(name).description(summary);
+}
+
+/** Examples at the end of a command's help. */
+export function examples(command: Command, lines: readonly string[]): Command {
+  return command.addHelpText(
+    "after",
+    `\nExamples:\n${lines.map((line) => `  $ ${line}\n`).join("")}`,
+  );
+}
+
+/** Help that lists the global flags under every verb. */
+export class FullHelp extends Help {
+  override readonly showGlobalOptions = true;
+}

@@ -1,0 +1,106 @@
+import {
+  createVolume,
+  deleteVolume,
+  inspectVolume,
+  type Volume,
+  verifyVolume,
+} from "@chatelaine/volumes";
+import type { Command } from "commander";
+import { record } from "../output.ts";
+import { parseSize, showSize } from "../sizes.ts";
+import { type Context, examples, noun } from "./command.ts";
+
+/** `chatelaine volume …` */
+export function volumeCommand(context: (command: Command) => Context): Command {
+  const volume = noun(
+    "volume",
+    "make, check and delete encrypted volumes, each with a key of its own",
+  );
+
+  examples(
+    volume
+      .command("create")
+      .description("make an encrypted volume whose key the key manager generates")
+      .argument("<path>", "a file to make, or a blank block device")
+      .option("--size <size>", "for the data, such as 10G; only for files", parseSize)
+      .option("--label <text>", "in the LUKS header, at most 47 bytes")
+      .action(
+        async (
+          path: string,
+          options: { readonly size?: number; readonly label?: string },
+          command: Command,
+        ) => {
+          const { open, print } = context(command);
+          const made = await createVolume(open(), {
+            path,
+            sizeBytes: options.size,
+            label: options.label,
+          });
+          print(made, record(attributesOf(made)));
+        },
+      ),
+    [
+      "chatelaine volume create disk.img --size 10G",
+      "chatelaine volume create /dev/vg0/data --label data",
+    ],
+  );
+
+  examples(
+    volume
+      .command("inspect")
+      .description("show which volume a disk is and which key it needs; asks no key manager")
+      .argument("<path>")
+      .action(async (path: string, _options: object, command: Command) => {
+        const found = await inspectVolume(path);
+        context(command).print(found, record(attributesOf(found)));
+      }),
+    ["chatelaine volume inspect disk.img", "chatelaine volume inspect disk.img --json"],
+  );
+
+  examples(
+    volume
+      .command("verify")
+      .description("prove that a disk opens with the key it names; writes nothing")
+      .argument("<path>")
+      .action(async (path: string, _options: object, command: Command) => {
+        const { open, print } = context(command);
+        const verified = await verifyVolume(open(), path);
+        print(verified, `${path}: key ${verified.keyId} opens slot ${verified.openedSlot}\n`);
+      }),
+    ["chatelaine volume verify disk.img"],
+  );
+
+  examples(
+    volume
+      .command("delete")
+      .description("delete a volume for good: the disk first, then its key")
+      .argument("<path>")
+      .option("--dry-run", "only say what would be deleted")
+      .action(async (path: string, options: { readonly dryRun?: boolean }, command: Command) => {
+        const { open, print } = context(command);
+        if (options.dryRun === true) {
+          const doomed = await inspectVolume(path);
+          print({ ...doomed, dryRun: true }, `would delete ${path} and key ${doomed.keyId}\n`);
+          return;
+        }
+        const deleted = await deleteVolume(open(), path);
+        const key = deleted.keyDeleted ? "and its key" : "; others need its key";
+        print(deleted, `deleted ${path}${deleted.keyDeleted ? " " : ""}${key} ${deleted.keyId}\n`);
+      }),
+    ["chatelaine volume delete disk.img --dry-run", "chatelaine volume delete disk.img"],
+  );
+  return volume;
+}
+
+function attributesOf(volume: Volume) {
+  return {
+    path: volume.path,
+    id: volume.id,
+    key: volume.keyId,
+    "key slots": volume.slots.join(", "),
+    cipher: `${volume.cipher}, ${volume.volumeKeyBitLength} bits`,
+    "sector size": volume.sectorSize,
+    "data offset": showSize(volume.dataOffset),
+    label: volume.label === "" ? undefined : volume.label,
+  };
+}

@@ -1,0 +1,175 @@
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import {
+  type BarbicanOptions,
+  type Caller,
+  type CloudSettings,
+  type KeyManager,
+  KeyManagerError,
+  openKeyManager,
+  refuseUnknownOptions,
+  settingsFromEnvironment,
+} from "@chatelaine/keys";
+import { parse } from "yaml";
+import type { Terminal } from "./terminal.ts";
+
+/** Where keys come from: what flags, environment and configuration file can say. */
+export interface Settings {
+  /** One word: `barbican` (default), `fixed` or `memory`. */
+  readonly backend?: string | undefined;
+  /** A cloud of clouds.yaml. */
+  readonly cloud?: string | undefined;
+  /** Of the key manager. Default: from the catalog. */
+  readonly endpoint?: string | undefined;
+  readonly region?: string | undefined;
+  readonly interface?: string | undefined;
+  /** A file of mode 0600 with the legacy fixed key in hexadecimal, for volumes that still have it. */
+  readonly fixedKeyFile?: string | undefined;
+}
+
+const variables = {
+  backend: "CHATELAINE_BACKEND",
+  cloud: "OS_CLOUD",
+  endpoint: "CHATELAINE_ENDPOINT",
+  region: "OS_REGION_NAME",
+  interface: "OS_INTERFACE",
+  fixedKeyFile: "CHATELAINE_FIXED_KEY_FILE",
+} as const satisfies Record<keyof Settings, string>;
+
+const settingNames = Object.keys(variables) as readonly (keyof Settings)[];
+
+/** A key manager, and on whose behalf it is called. */
+export interface Opened {
+  readonly keyManager: KeyManager;
+  readonly caller: Caller;
+}
+
+/**
+ * Opens the key manager that the flags name, else the environment, else the
+ * configuration file (`--config`, `CHATELAINE_CONFIG`, or
+ * `chatelaine/config.yaml` below the user's configuration folder and /etc).
+ *
+ * @throws `invalid_argument` that says how to name a key manager, if nothing does
+ */
+export function openConfigured(
+  terminal: Terminal,
+  flags: Settings & { readonly config?: string | undefined },
+): Opened {
+  const settings = mergedSettings(terminal, flags);
+  const warn = (message: string) => terminal.error(`warning: ${message}\n`);
+  const fixed =
+    settings.fixedKeyFile === undefined
+      ? undefined
+      : { key: readFixedKey(settings.fixedKeyFile), warn };
+  const backend = (settings.backend ?? "barbican") as "barbican";
+  if (backend !== "barbican") {
+    const local: Caller = { type: "project", projectId: "local", userId: "local" };
+    return { keyManager: openKeyManager({ backend, fixed, memory: { warn } }), caller: local };
+  }
+  const cloud = cloudSettings(terminal, settings);
+  const barbican: BarbicanOptions = {
+    endpoint: settings.endpoint ?? cloud.endpoint,
+    region: settings.region ?? cloud.region,
+    interface: (settings.interface as BarbicanOptions["interface"]) ?? cloud.interface,
+    tls: cloud.tls,
+    warn,
+  };
+  return { keyManager: openKeyManager({ barbican, fixed }), caller: cloud.caller };
+}
+
+function mergedSettings(
+  terminal: Terminal,
+  flags: Settings & { readonly config?: string | undefined },
+): Settings {
+  const file = readConfigFile(terminal, flags.config);
+  const merged: Record<string, string | undefined> = {};
+  for (const name of settingNames) {
+    merged[name] =
+      flags[name] ?? (terminal.environment[variables[name]] || undefined) ?? file[name];
+  }
+  return merged;
+}
+
+function cloudSettings(terminal: Terminal, settings: Settings): CloudSettings {
+  const { environment, workingDirectory: working, homeDirectory: home } = terminal;
+  try {
+    return settingsFromEnvironment({ ...environment, OS_CLOUD: settings.cloud }, { working, home });
+  } catch (cause) {
+    const unnamed =
+      settings.cloud === undefined && !environment["OS_AUTH_URL"] && !environment["OS_TOKEN"];
+    if (unnamed && cause instanceof KeyManagerError)
+      throw new KeyManagerError("invalid_argument", howToNameOne, { cause });
+    throw cause;
+  }
+}
+
+const howToNameOne = `no key manager is named. Name one in one of these ways:
+  --os-cloud NAME, or OS_CLOUD=NAME    a cloud of clouds.yaml (in ., ~/.config/openstack or /etc/openstack)
+  OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME
+                                       Keystone credentials, as for the openstack command
+  --endpoint URL                       besides either, if the catalog has no key-manager endpoint
+  --backend NAME                       another backend than barbican`;
+
+function readConfigFile(terminal: Terminal, named: string | undefined): Settings {
+  const { environment, homeDirectory } = terminal;
+  const chosen = named ?? (environment["CHATELAINE_CONFIG"] || undefined);
+  const user = environment["XDG_CONFIG_HOME"] || join(homeDirectory, ".config");
+  const places =
+    chosen === undefined
+      ? [join(user, "chatelaine/config.yaml"), "/etc/chatelaine/config.yaml"]
+      : [chosen];
+  for (const path of places) {
+    const text = readIfThere(path, chosen !== undefined);
+    if (text !== undefined) return parseConfig(path, text);
+  }
+  return {};
+}
+
+function parseConfig(path: string, text: string): Settings {
+  let content: unknown;
+  try {
+    content = parse(text, { logLevel: "error" }) ?? {};
+  } catch {
+    throw new KeyManagerError("invalid_argument", `${path}: it is no valid YAML`);
+  }
+  if (typeof content !== "object" || content === null || Array.isArray(content)) {
+    throw new KeyManagerError(
+      "invalid_argument",
+      `${path}: it must be a mapping of ${settingNames.join(", ")}`,
+    );
+  }
+  refuseUnknownOptions(path, content, settingNames);
+  for (const [name, value] of Object.entries(content)) {
+    if (typeof value !== "string")
+      throw new KeyManagerError("invalid_argument", `${path}: ${name} must be text`);
+  }
+  return content;
+}
+
+function readIfThere(path: string, mustExist: boolean): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (!mustExist && (code === "ENOENT" || code === "ENOTDIR")) return undefined;
+    throw new KeyManagerError(
+      "invalid_argument",
+      `${path}: cannot be read: ${code ?? "unknown error"}`,
+      { cause },
+    );
+  }
+}
+
+function readFixedKey(path: string): string {
+  const text = readIfThere(path, true) ?? "";
+  if ((statSync(path).mode & 0o077) !== 0) {
+    throw new KeyManagerError(
+      "invalid_argument",
+      `${path}: others may read the fixed key: chmod 600 ${path}`,
+    );
+  }
+  return text.trim();
+}
+
+/** The process's own, read here and nowhere else. */
+export const environment: Terminal["environment"] = process.env;

@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+import { homedir, tmpdir } from "node:os";
+import { environment } from "./config.ts";
+import { run } from "./run.ts";
+
+// Whoever reads our output may stop early, as head does.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
+process.exitCode = await run(process.argv.slice(2), {
+  out: (text) => process.stdout.write(text),
+  error: (text) => process.stderr.write(text),
+  columns: process.stdout.isTTY ? process.stdout.columns : undefined,
+  environment,
+  workingDirectory: process.cwd(),
+  homeDirectory: homedir(),
+  temporaryDirectory: tmpdir(),
+});

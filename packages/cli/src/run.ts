@@ -1,0 +1,93 @@
+import { Command, CommanderError } from "commander";
+import { contextOf, FullHelp, type GlobalFlags } from "./commands/command.ts";
+import { keyCommand } from "./commands/key.ts";
+import { startCommand } from "./commands/start.ts";
+import { volumeCommand } from "./commands/volume.ts";
+import type { Opened } from "./config.ts";
+import { exitCodeOf, exitCodes } from "./exit-codes.ts";
+import type { Terminal } from "./terminal.ts";
+
+/**
+ * Runs the command.
+ *
+ * @param open replaces the configured key manager, for tests.
+ * @returns the exit code
+ */
+export async function run(
+  arguments_: readonly string[],
+  terminal: Terminal,
+  open?: () => Opened,
+): Promise<number> {
+  const program = programFor(terminal, open);
+  try {
+    await program.parseAsync(arguments_, { from: "user" });
+    return exitCodes.ok[0];
+  } catch (error) {
+    // Commander has printed its own message, or help.
+    if (error instanceof CommanderError)
+      return error.exitCode === 0 ? exitCodes.ok[0] : exitCodes.invalid[0];
+    const verbose = program.opts<GlobalFlags>().verbose === true;
+    terminal.error(`chatelaine: ${verbose ? withCauses(error) : messageOf(error)}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+function programFor(terminal: Terminal, open: (() => Opened) | undefined): Command {
+  const program = new Command("chatelaine")
+    .description("gives every disk a key of its own, and neither leaks a key nor loses one")
+    .option("--os-cloud <name>", "the cloud of clouds.yaml to use (OS_CLOUD)")
+    .option("--backend <name>", "barbican, fixed or memory (CHATELAINE_BACKEND; default barbican)")
+    .option(
+      "--endpoint <url>",
+      "of the key manager (CHATELAINE_ENDPOINT; default: from the catalog)",
+    )
+    .option("--region <name>", "of the catalog's endpoint (OS_REGION_NAME)")
+    .option("--interface <name>", "public, internal or admin (OS_INTERFACE)")
+    .option(
+      "--fixed-key-file <file>",
+      "the legacy fixed key in hexadecimal (CHATELAINE_FIXED_KEY_FILE)",
+    )
+    .option("--config <file>", "configuration file (CHATELAINE_CONFIG)")
+    .option("--json", "print results as JSON")
+    .option("--verbose", "print what caused an error, too");
+  const context = (command: Command) =>
+    contextOf(terminal, command.optsWithGlobals<GlobalFlags>(), open);
+  for (const command of [keyCommand(context), volumeCommand(context), startCommand(context)])
+    program.addCommand(command);
+  program.addHelpText("after", `\nExit codes:\n${exitCodeTable()}`);
+  prepare(program, terminal);
+  return program;
+}
+
+/** Makes every command throw instead of exiting, and print to the terminal it was given. */
+function prepare(command: Command, terminal: Terminal): void {
+  command
+    .exitOverride()
+    .showHelpAfterError("(add --help for what is possible)")
+    .configureOutput({
+      writeOut: (text) => terminal.out(text),
+      writeErr: (text) => terminal.error(text.replace(/^error:/, "chatelaine:")),
+      getOutHelpWidth: () => terminal.columns ?? 100,
+    });
+  command.createHelp = () => new FullHelp();
+  for (const child of command.commands) prepare(child, terminal);
+}
+
+function exitCodeTable(): string {
+  return Object.values(exitCodes)
+    .map(([code, meaning]) => `  ${String(code).padStart(2)}  ${meaning}\n`)
+    .join("");
+}
+
+function withCauses(error: unknown): string {
+  const lines: string[] = [];
+  for (let cause: unknown = error; cause !== undefined && lines.length < 10; ) {
+    lines.push(messageOf(cause));
+    cause = cause instanceof Error ? cause.cause : undefined;
+  }
+  return lines.join("\n  because: ");
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,13 @@
+/** What the command reads from and writes to; a test has one of its own. */
+export interface Terminal {
+  /** Results, and nothing else: it may be piped. */
+  readonly out: (text: string | Uint8Array) => void;
+  /** Errors, warnings and progress. */
+  readonly error: (text: string) => void;
+  /** Of the results' terminal, in characters; undefined if they go elsewhere. */
+  readonly columns: number | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly workingDirectory: string;
+  readonly homeDirectory: string;
+  readonly temporaryDirectory: string;
+}

@@ -1,3 +1,0 @@
-import { it } from "node:test";
-
-it("builds", () => {});

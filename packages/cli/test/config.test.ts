@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { Session } from "./session.ts";
+
+describe("the configuration of chatelaine", () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), "chatelaine-cli-"));
+  });
+  afterEach(() => rm(directory, { recursive: true }));
+
+  it("says how to name a key manager where none is named", async () => {
+    for (const words of [
+      ["start", "--once"],
+      ["key", "list"],
+    ]) {
+      const { code, error } = await new Session().runConfigured(...words);
+      assert.equal(code, 2);
+      assert.match(error, /no key manager is named/);
+      assert.match(error, /OS_CLOUD/);
+      assert.match(error, /OS_AUTH_URL/);
+    }
+  });
+
+  it("takes the backend from the flag before the environment before the file", async () => {
+    await mkdir(join(directory, ".config/chatelaine"), { recursive: true });
+    await writeFile(join(directory, ".config/chatelaine/config.yaml"), "backend: fromfile\n");
+    const backendIn = async (environment: Record<string, string>, ...flags: string[]) => {
+      const session = new Session({ homeDirectory: directory, environment });
+      return /backend "(\w+)"/.exec(
+        (await session.runConfigured(...flags, "key", "list")).error,
+      )?.[1];
+    };
+    assert.equal(await backendIn({}), "fromfile");
+    assert.equal(await backendIn({ CHATELAINE_BACKEND: "fromenv" }), "fromenv");
+    assert.equal(
+      await backendIn({ CHATELAINE_BACKEND: "fromenv" }, "--backend", "fromflag"),
+      "fromflag",
+    );
+  });
+
+  it("refuses a misspelled setting, a value that is no text, and a file that is no YAML", async () => {
+    const path = join(directory, "config.yaml");
+    const errorOf = async (content: string) => {
+      await writeFile(path, content);
+      const { code, error } = await new Session().runConfigured("--config", path, "key", "list");
+      assert.equal(code, 2);
+      return error;
+    };
+    assert.match(await errorOf("backnd: memory"), /did you mean "backend"/);
+    assert.match(await errorOf("backend: [memory]"), /backend must be text/);
+    assert.match(await errorOf("{"), /no valid YAML/);
+    assert.match(await errorOf("- memory"), /must be a mapping/);
+  });
+
+  it("refuses a configuration file that is not there", async () => {
+    const { code, error } = await new Session().runConfigured(
+      "--config",
+      join(directory, "none"),
+      "key",
+      "list",
+    );
+    assert.equal(code, 2);
+    assert.match(error, /cannot be read: ENOENT/);
+  });
+
+  it("suggests the right spelling of a backend", async () => {
+    const { code, error } = await new Session().runConfigured(
+      "--backend",
+      "barbicn",
+      "key",
+      "list",
+    );
+    assert.equal(code, 2);
+    assert.match(error, /did you mean "barbican"/);
+  });
+
+  it("serves the fixed key from a file that only its owner may read, and shows it nowhere", async () => {
+    const path = join(directory, "fixed");
+    await writeFile(path, `${"ab".repeat(32)}\n`, { mode: 0o600 });
+    const words = [
+      "--backend",
+      "fixed",
+      "--fixed-key-file",
+      path,
+      "key",
+      "get",
+      "00000000-0000-0000-0000-000000000000",
+    ];
+    const { code, out, error } = await new Session().runConfigured(...words);
+    assert.equal(code, 0);
+    assert.match(out, /bit length\s+256/);
+    assert.match(error, /warning: fixed key manager: one key opens every volume/);
+    assert.ok(!`${out}${error}`.includes("abab"));
+    await chmod(path, 0o644);
+    const refused = await new Session().runConfigured(...words);
+    assert.equal(refused.code, 2);
+    assert.match(refused.error, /chmod 600/);
+  });
+
+  it("prints the chain of causes with --verbose", async () => {
+    const environment = { OS_TOKEN: "t", CHATELAINE_ENDPOINT: "http://127.0.0.1:1" };
+    const plain = await new Session({ environment }).runConfigured("key", "list");
+    const verbose = await new Session({ environment }).runConfigured("--verbose", "key", "list");
+    assert.deepEqual([plain.code, verbose.code], [9, 9]);
+    assert.ok(!plain.error.includes("because:"));
+    assert.match(verbose.error, /because: .*ECONNREFUSED/);
+  });
+});

@@ -1,0 +1,53 @@
+import { type Caller, MemoryKeyManager } from "@chatelaine/keys";
+import type { Opened } from "../src/config.ts";
+import { run } from "../src/run.ts";
+import type { Terminal } from "../src/terminal.ts";
+
+/** What a command left on the terminal. */
+export interface Transcript {
+  readonly code: number;
+  readonly out: string;
+  readonly outBytes: Buffer;
+  readonly error: string;
+}
+
+/** A terminal, and a key manager that lives as long as the session. */
+export class Session {
+  readonly keyManager = new MemoryKeyManager({ warn: () => {} });
+  readonly caller: Caller = { type: "project", projectId: "a", userId: "alice" };
+  readonly #terminal: Partial<Terminal>;
+
+  constructor(terminal: Partial<Terminal> = {}) {
+    this.#terminal = terminal;
+  }
+
+  /** Runs `chatelaine` with these arguments on the session's key manager. */
+  run(...arguments_: readonly string[]): Promise<Transcript> {
+    return this.#run(arguments_, () => this);
+  }
+
+  /** Runs it with the key manager that flags, environment and files name. */
+  runConfigured(...arguments_: readonly string[]): Promise<Transcript> {
+    return this.#run(arguments_, undefined);
+  }
+
+  async #run(arguments_: readonly string[], open: (() => Opened) | undefined): Promise<Transcript> {
+    const out: Buffer[] = [];
+    let error = "";
+    const terminal: Terminal = {
+      out: (text) => out.push(Buffer.from(text as string)),
+      error: (text) => {
+        error += text;
+      },
+      columns: undefined,
+      environment: {},
+      workingDirectory: "/nonexistent",
+      homeDirectory: "/nonexistent",
+      temporaryDirectory: "/nonexistent",
+      ...this.#terminal,
+    };
+    const code = await run(arguments_, terminal, open);
+    const outBytes = Buffer.concat(out);
+    return { code, out: outBytes.toString(), outBytes, error };
+  }
+}

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { Session } from "./session.ts";
+
+describe("chatelaine volume", () => {
+  let directory: string;
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), "chatelaine-cli-"));
+  });
+  after(() => rm(directory, { recursive: true }));
+
+  it("takes a volume through its life", async () => {
+    const session = new Session();
+    const path = join(directory, "disk.img");
+    const made = await session.run(
+      "volume",
+      "create",
+      path,
+      "--size",
+      "1M",
+      "--label",
+      "mine",
+      "--json",
+    );
+    assert.deepEqual([made.code, made.error], [0, ""]);
+    const { id, keyId } = JSON.parse(made.out) as { id: string; keyId: string };
+    const shown = await session.run("volume", "inspect", path);
+    for (const part of [path, id, keyId, "aes-xts-plain64, 512 bits", "mine", "16 MiB"]) {
+      assert.ok(shown.out.includes(part), `${part} in ${shown.out}`);
+    }
+    assert.equal(
+      (await session.run("volume", "verify", path)).out,
+      `${path}: key ${keyId} opens slot 0\n`,
+    );
+    assert.equal((await session.run("key", "delete", keyId)).code, 6);
+    const foreseen = await session.run("volume", "delete", path, "--dry-run");
+    assert.equal(foreseen.out, `would delete ${path} and key ${keyId}\n`);
+    assert.ok((await stat(path)).isFile());
+    assert.equal(
+      (await session.run("volume", "delete", path)).out,
+      `deleted ${path} and its key ${keyId}\n`,
+    );
+    assert.equal((await session.run("key", "list", "--json")).out, "[]\n");
+  });
+
+  it("refuses a path that is taken, a size that is none, and a file that is no volume", async () => {
+    const session = new Session();
+    const path = join(directory, "taken.img");
+    await writeFile(path, "precious");
+    assert.equal((await session.run("volume", "create", path, "--size", "1M")).code, 6);
+    assert.equal(
+      (await session.run("volume", "create", join(directory, "new.img"), "--size", "lots")).code,
+      2,
+    );
+    assert.equal((await session.run("volume", "create", join(directory, "new.img"))).code, 2);
+    assert.equal((await session.run("volume", "verify", path)).code, 11);
+    assert.equal((await session.run("key", "list", "--json")).out, "[]\n");
+  });
+
+  it("shows the whole story with chatelaine start --once, and leaves nothing", async () => {
+    const session = new Session({ temporaryDirectory: directory });
+    const { code, out, error } = await session.run("start", "--once");
+    assert.deepEqual([code, error], [0, ""]);
+    assert.match(out, /it opens with the key it names \(\d+ ms\)/);
+    assert.equal((await session.run("key", "list", "--json")).out, "[]\n");
+  });
+});
