@@ -42,6 +42,13 @@ export const suites: readonly Suite[] = [
     peers: [],
   },
   {
+    name: "command",
+    proves:
+      "the chatelaine command makes disks with keys of the real Barbican, which cryptsetup opens",
+    packages: [...openstackPackages, "cryptsetup-bin"],
+    peers: ["barbican"],
+  },
+  {
     name: "guest",
     proves:
       "a real kernel with dm-crypt, LVM and loop runs our programs and keeps disks across reboots",
