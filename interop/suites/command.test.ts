@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { type BarbicanLab, startBarbicanLab } from "../barbican/lab.ts";
+import { type BarbicanLab, type PolicyMode, startBarbicanLab } from "../barbican/lab.ts";
 import { openstack, runOpenstack } from "../clients/openstack.ts";
 import { runTool } from "../host/run-tool.ts";
 
@@ -25,12 +25,10 @@ after(async () => {
 
 for (const mode of ["legacy", "secure"] as const) {
   describe(`chatelaine with the real Barbican, ${mode} policy`, () => {
-    const environment = () => lab.environment("demo", mode);
-
     it("makes a disk that cryptsetup opens with the key that openstack reads", async () => {
       const disk = join(directory, `${mode}.img`);
       const made = chatelaine(
-        environment(),
+        demo(mode),
         "volume",
         "create",
         disk,
@@ -58,7 +56,7 @@ for (const mode of ["legacy", "secure"] as const) {
       const reference = `http://barbican.invalid/v1/secrets/${keyId}`;
       const flags = ["--payload", "--payload_content_type", "application/octet-stream"];
       const printed = await openstack(
-        environment(),
+        demo(mode),
         "secret",
         "get",
         ...flags,
@@ -73,15 +71,15 @@ for (const mode of ["legacy", "secure"] as const) {
       const wrong = ["open", "--test-passphrase", "--key-file=-", disk];
       assert.equal(spawnSync("cryptsetup", wrong, { input: "0".repeat(64) }).status, 2);
 
-      assert.match(chatelaine(environment(), "volume", "verify", disk).stdout, /opens slot 0/);
-      chatelaine(environment(), "volume", "delete", disk);
+      assert.match(chatelaine(demo(mode), "volume", "verify", disk).stdout, /opens slot 0/);
+      chatelaine(demo(mode), "volume", "delete", disk);
       await assert.rejects(stat(disk), { code: "ENOENT" });
-      assert.notEqual((await runOpenstack(environment(), ["secret", "get", reference])).status, 0);
+      assert.notEqual((await runOpenstack(demo(mode), ["secret", "get", reference])).status, 0);
     });
 
     it("makes, shows, lists and deletes a key", () => {
       const id = chatelaine(
-        environment(),
+        demo(mode),
         "key",
         "create",
         "--bit-length",
@@ -89,30 +87,30 @@ for (const mode of ["legacy", "secure"] as const) {
         "--name",
         `command-${mode}`,
       ).stdout.trim();
-      assert.match(chatelaine(environment(), "key", "get", id).stdout, /mode\s+xts/);
-      assert.equal(chatelaine(environment(), "key", "get", id, "--output", "-").bytes.length, 64);
+      assert.match(chatelaine(demo(mode), "key", "get", id).stdout, /mode\s+xts/);
+      assert.equal(chatelaine(demo(mode), "key", "get", id, "--output", "-").bytes.length, 64);
       assert.match(
-        chatelaine(environment(), "key", "list", "--name", `command-${mode}`).stdout,
+        chatelaine(demo(mode), "key", "list", "--name", `command-${mode}`).stdout,
         new RegExp(id),
       );
-      chatelaine(environment(), "key", "delete", id);
-      assert.equal(spawn(environment(), "key", "get", id).status, 3);
+      chatelaine(demo(mode), "key", "delete", id);
+      assert.equal(spawn(demo(mode), "key", "get", id).status, 3);
     });
 
     it("says with its exit code what Keystone and Barbican refuse", () => {
       const id = "00000000-0000-4000-8000-000000000000";
-      assert.equal(spawn(environment(), "key", "get", id).status, 3);
-      assert.equal(spawn({ ...environment(), OS_PASSWORD: "wrong" }, "key", "list").status, 4);
+      assert.equal(spawn(demo(mode), "key", "get", id).status, 3);
+      assert.equal(spawn({ ...demo(mode), OS_PASSWORD: "wrong" }, "key", "list").status, 4);
       const bystander = lab.environment(mode === "legacy" ? "demo-member" : "demo-observer", mode);
       assert.equal(spawn(bystander, "key", "create").status, 5);
-      assert.equal(spawn({ ...environment(), OS_REGION_NAME: "Nowhere" }, "key", "list").status, 2);
+      assert.equal(spawn({ ...demo(mode), OS_REGION_NAME: "Nowhere" }, "key", "list").status, 2);
     });
 
     it("shows its session, and leaves nothing behind", () => {
-      const { stdout } = chatelaine(environment(), "start", "--once");
+      const { stdout } = chatelaine(demo(mode), "start", "--once");
       assert.match(stdout, /it opens with the key it names/);
       const keyId = /needs key (\S+)/.exec(stdout)?.[1] ?? "";
-      assert.equal(spawn(environment(), "key", "get", keyId).status, 3);
+      assert.equal(spawn(demo(mode), "key", "get", keyId).status, 3);
     });
   });
 }
@@ -135,4 +133,8 @@ function chatelaine(environment: Record<string, string>, ...words: readonly stri
 function pythonBytes(literal: string): Buffer {
   const read = "import ast, sys; sys.stdout.buffer.write(ast.literal_eval(sys.stdin.read()))";
   return spawnSync("/usr/bin/python3", ["-c", read], { input: literal }).stdout;
+}
+
+function demo(mode: PolicyMode): Record<string, string> {
+  return lab.environment("demo", mode);
 }
