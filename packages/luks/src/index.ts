@@ -1,3 +1,4 @@
+export { backupHeader, type RestoreHeaderOptions, restoreHeader } from "./backup.ts";
 export { unrecognisedData } from "./blank-check.ts";
 export {
   type ChatelaineToken,
@@ -7,6 +8,7 @@ export {
 } from "./chatelaine-token.ts";
 export type { BlockDevice, DeviceReference } from "./device.ts";
 export { LuksError, type LuksErrorCode } from "./errors.ts";
+export type { Formatted } from "./format-common.ts";
 export type {
   DigestInfo,
   KeyslotInfo,
@@ -23,9 +25,19 @@ export {
   passphraseKdfLuks1,
 } from "./kdf.ts";
 export type { KeyslotPriority, KeyslotSpec } from "./keyslot-spec.ts";
-export { type FormatLuks2Options, type Formatted, formatLuks2 } from "./luks2/format.ts";
+export {
+  type AddKeyslotOptions,
+  addKeyslot,
+  type ChangePassphraseOptions,
+  changePassphrase,
+  killKeyslot,
+  setKeyslotPriority,
+} from "./keyslots.ts";
+export { type FormatLuks1Options, formatLuks1 } from "./luks1/format.ts";
+export { type FormatLuks2Options, formatLuks2 } from "./luks2/format.ts";
 export type { CopyState } from "./luks2/load.ts";
 export type { JsonValue, LuksToken } from "./luks2/metadata.ts";
+export { type Relabel, relabel, repairHeader } from "./maintain.ts";
 export { readLuks } from "./read.ts";
 export { addToken, listTokens, removeToken } from "./tokens.ts";
 export { testPassphrase, type Unlocked, type UnlockOptions, unlock } from "./unlock.ts";

@@ -1,7 +1,6 @@
 import { type DeviceReference, withDevice } from "./device.ts";
 import type { LuksHeader } from "./header.ts";
-import { describeLuks2 } from "./luks2/describe.ts";
-import { loadLuks2 } from "./luks2/load.ts";
+import { loadLuks } from "./load.ts";
 
 /**
  * Reads the header on a device; of a LUKS2 header's two copies the newer intact one. Needs no passphrase.
@@ -11,6 +10,6 @@ import { loadLuks2 } from "./luks2/load.ts";
 export async function readLuks(device: DeviceReference): Promise<LuksHeader> {
   const operation = "read header";
   return withDevice(operation, device, "read", async (opened) =>
-    describeLuks2(await loadLuks2(operation, opened)),
+    (await loadLuks(operation, opened)).describe(),
   );
 }

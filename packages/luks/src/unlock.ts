@@ -1,9 +1,7 @@
 import { type BlockDevice, type DeviceReference, withDevice } from "./device.ts";
 import type { KdfLimits } from "./kdf.ts";
 import { requirePassphrase } from "./keyslot-spec.ts";
-import { loadLuks2 } from "./luks2/load.ts";
-import { unlockLuks2 } from "./luks2/unlock.ts";
-import { requireUsable } from "./luks2/usable.ts";
+import { loadLuks } from "./load.ts";
 import { refuseUnknownOptions } from "./options.ts";
 import { VolumeKey } from "./volume-key.ts";
 
@@ -68,7 +66,7 @@ async function unlockOpened(
 ): Promise<{ slot: number; key: Uint8Array }> {
   refuseUnknownOptions(operation, options, ["slot", "limits"]);
   requirePassphrase(operation, passphrase);
-  const header = await loadLuks2(operation, device);
-  requireUsable(operation, device.name, header);
-  return unlockLuks2(operation, device, header, passphrase, options.slot, options.limits ?? {});
+  const disk = await loadLuks(operation, device);
+  disk.requireUsable(operation);
+  return disk.unlock(operation, passphrase, options.slot, options.limits ?? {});
 }

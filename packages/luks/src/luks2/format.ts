@@ -1,7 +1,12 @@
 import { randomFillSync, randomUUID } from "node:crypto";
-import { requireBlank } from "../blank-check.ts";
-import { type BlockDevice, type DeviceReference, withDevice } from "../device.ts";
+import type { BlockDevice, DeviceReference } from "../device.ts";
 import { LuksError } from "../errors.ts";
+import {
+  type FormatPlace,
+  type Formatted,
+  requireUuid,
+  withBlankDevice,
+} from "../format-common.ts";
 import { type KdfSpec, passphraseKdf } from "../kdf.ts";
 import { type KeyslotSpec, priorityNumbers, settleKdf } from "../keyslot-spec.ts";
 import { refuseUnknownOptions, requireInteger } from "../options.ts";
@@ -52,17 +57,6 @@ export interface FormatLuks2Options {
   readonly reuseVolumeKey?: Uint8Array;
 }
 
-/** What {@link formatLuks2} made. */
-export interface Formatted {
-  readonly uuid: string;
-  /** In the order of `keyslots`. */
-  readonly slots: readonly number[];
-  /** In bytes. */
-  readonly dataOffset: number;
-  /** Only if asked for. */
-  readonly volumeKey?: VolumeKey;
-}
-
 const optionNames = [
   "keyslots",
   "volumeKeyBitLength",
@@ -94,25 +88,12 @@ export async function formatLuks2(
   options: FormatLuks2Options,
 ): Promise<Formatted> {
   const plan = planFormat(options);
-  const allowed = options.allowDestroyingData ?? [];
-  const { detachedFrom } = options;
-  return withDevice(operation, device, "exclusive", async (header) => {
-    if (detachedFrom === undefined) {
-      requireRoom(header, plan.dataOffset + plan.sectorSize);
-    } else {
-      await withDevice(operation, detachedFrom, "exclusive", async (data) => {
-        requireRoom(data, plan.dataOffset + plan.sectorSize);
-        await requireBlank(operation, data, 0, allowed);
-      });
-    }
-    await requireBlank(operation, header, plan.areaEnd, allowed);
-    return writeFormat(header, plan);
-  });
+  return withBlankDevice(operation, device, plan, (header) => writeFormat(header, plan));
 }
 
 const operation = "format";
 
-interface FormatPlan {
+export interface FormatPlan extends FormatPlace {
   readonly slots: readonly {
     readonly number: number;
     readonly kdf: KdfSpec;
@@ -120,14 +101,11 @@ interface FormatPlan {
   }[];
   readonly volumeKey: Uint8Array | undefined;
   readonly volumeKeyBytes: number;
-  readonly sectorSize: number;
   readonly label: string;
   readonly subsystem: string;
   readonly uuid: string;
   readonly tokens: readonly LuksToken[];
-  readonly dataOffset: number;
   readonly headerSize: number;
-  readonly areaEnd: number;
   readonly returnVolumeKey: boolean;
 }
 
@@ -162,7 +140,7 @@ export function planFormat(options: FormatLuks2Options): FormatPlan {
     throw refusal("reuseVolumeKey", `must have ${bitLength} bits`);
   }
   const uuid = options.uuid ?? randomUUID();
-  if (!/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(uuid)) throw refusal("uuid", "is no UUID");
+  requireUuid(operation, uuid);
   const slots = numberSlots(options.keyslots);
   const numbers = slots.map(({ number }) => String(number));
   if (slots.length * keyslotAreaBytes(bitLength / 8) > keyslotsSize) {
@@ -179,7 +157,9 @@ export function planFormat(options: FormatLuks2Options): FormatPlan {
     tokens: (options.tokens ?? []).map((token) => checkedToken(operation, token, numbers)),
     dataOffset,
     headerSize,
-    areaEnd,
+    headerEnd: areaEnd,
+    detachedFrom: options.detachedFrom,
+    allowDestroyingData: options.allowDestroyingData ?? [],
     returnVolumeKey: options.returnVolumeKey ?? false,
   };
 }
@@ -199,7 +179,8 @@ function numberSlots(specs: readonly KeyslotSpec[]): FormatPlan["slots"] {
   });
 }
 
-async function writeFormat(device: BlockDevice, plan: FormatPlan): Promise<Formatted> {
+/** Writes key material and header onto a device that has been checked. */
+export async function writeFormat(device: BlockDevice, plan: FormatPlan): Promise<Formatted> {
   const volumeKey = plan.volumeKey
     ? Uint8Array.from(plan.volumeKey)
     : randomFillSync(new Uint8Array(plan.volumeKeyBytes));
@@ -260,17 +241,9 @@ async function writeSlots(
     digests: { "0": await makeDigest(volumeKey, Object.keys(keyslots), ["0"]) },
     config: {
       json_size: String(plan.headerSize - 4096),
-      keyslots_size: String(plan.areaEnd - 2 * plan.headerSize),
+      keyslots_size: String(plan.headerEnd - 2 * plan.headerSize),
     },
   };
-}
-
-function requireRoom(device: BlockDevice, bytes: number): void {
-  if (device.size >= bytes) return;
-  throw new LuksError(
-    "too_small",
-    `${operation} ${device.name}: ${device.size} bytes, needs ${bytes} at least`,
-  );
 }
 
 function field(name: string, value: string | undefined): string {

@@ -1,0 +1,16 @@
+import type { CipherSpec } from "./cipher-spec.ts";
+import { referenceCipher, type SectorCipher } from "./sector-cipher.ts";
+
+/**
+ * The fastest cipher for these sectors.
+ *
+ * @param key of a length that fits the cipher
+ * @throws `invalid_argument` for any other
+ */
+export function sectorCipher(
+  cipher: CipherSpec,
+  key: Uint8Array,
+  sectorSize: number,
+): SectorCipher {
+  return referenceCipher(cipher, key, sectorSize);
+}

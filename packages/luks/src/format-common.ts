@@ -1,0 +1,65 @@
+import { requireBlank } from "./blank-check.ts";
+import { type BlockDevice, type DeviceReference, withDevice } from "./device.ts";
+import { LuksError } from "./errors.ts";
+import type { VolumeKey } from "./volume-key.ts";
+
+/** What a formatted disk turned out to be. */
+export interface Formatted {
+  readonly uuid: string;
+  /** In the order of `keyslots`. */
+  readonly slots: readonly number[];
+  /** In bytes. */
+  readonly dataOffset: number;
+  /** Only if asked for. */
+  readonly volumeKey?: VolumeKey;
+}
+
+/** Where a format may write, and what it may destroy. */
+export interface FormatPlace {
+  /** The header's end, in bytes. */
+  readonly headerEnd: number;
+  readonly dataOffset: number;
+  readonly sectorSize: number;
+  readonly detachedFrom: DeviceReference | undefined;
+  readonly allowDestroyingData: readonly string[];
+}
+
+/**
+ * Opens a device for formatting, once it is big enough and blank (or may be made so).
+ *
+ * @throws `too_small`, `holds_data`, `busy`
+ */
+export async function withBlankDevice<T>(
+  operation: string,
+  device: DeviceReference,
+  place: FormatPlace,
+  write: (header: BlockDevice) => Promise<T>,
+): Promise<T> {
+  const { detachedFrom, allowDestroyingData } = place;
+  const needed = place.dataOffset + place.sectorSize;
+  return withDevice(operation, device, "exclusive", async (header) => {
+    if (detachedFrom === undefined) requireRoom(operation, header, needed);
+    else {
+      await withDevice(operation, detachedFrom, "exclusive", async (data) => {
+        requireRoom(operation, data, needed);
+        await requireBlank(operation, data, 0, allowDestroyingData);
+      });
+    }
+    await requireBlank(operation, header, place.headerEnd, allowDestroyingData);
+    return write(header);
+  });
+}
+
+/** @throws `invalid_argument` */
+export function requireUuid(operation: string, uuid: string): void {
+  if (/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(uuid)) return;
+  throw new LuksError("invalid_argument", `${operation} uuid: is no UUID`);
+}
+
+function requireRoom(operation: string, device: BlockDevice, bytes: number): void {
+  if (device.size >= bytes) return;
+  throw new LuksError(
+    "too_small",
+    `${operation} ${device.name}: ${device.size} bytes, needs ${bytes} at least`,
+  );
+}

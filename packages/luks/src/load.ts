@@ -1,0 +1,32 @@
+import type { BlockDevice } from "./device.ts";
+import type { LuksDisk } from "./disk.ts";
+import { LuksError } from "./errors.ts";
+import { Luks1Disk } from "./luks1/disk.ts";
+import { luksVersion } from "./luks2/binary-header.ts";
+import { Luks2Disk } from "./luks2/disk.ts";
+
+/**
+ * Reads the LUKS header on a device, of either version.
+ *
+ * @throws `not_luks`, `corrupt_header`, `unsupported`
+ */
+export async function loadLuks(operation: string, device: BlockDevice): Promise<LuksDisk> {
+  const start = new Uint8Array(Math.min(8, device.size));
+  await device.read(0, start);
+  const version = start.length === 8 ? luksVersion(start) : undefined;
+  if (version === 1) return Luks1Disk.load(operation, device);
+  if (version !== undefined && version > 2) {
+    throw new LuksError("unsupported", `${operation} ${device.name}: LUKS version ${version}`);
+  }
+  return Luks2Disk.load(operation, device);
+}
+
+/** As {@link loadLuks}, for what LUKS1 does not have. @throws `unsupported` */
+export async function loadLuks2Disk(operation: string, device: BlockDevice): Promise<Luks2Disk> {
+  const disk = await loadLuks(operation, device);
+  if (disk instanceof Luks2Disk) {
+    disk.requireUsable(operation);
+    return disk;
+  }
+  throw new LuksError("unsupported", `${operation} ${device.name}: LUKS1 has no such thing`);
+}

@@ -1,0 +1,223 @@
+import { randomFillSync } from "node:crypto";
+import type { BlockDevice } from "../device.ts";
+import type { LuksDisk, NewKeyslot } from "../disk.ts";
+import { LuksError } from "../errors.ts";
+import type { LuksHeader } from "../header.ts";
+import { type KdfLimits, passphraseKdfLuks1 } from "../kdf.ts";
+import {
+  descriptorOffset,
+  type Luks1Header,
+  type Luks1Keyslot,
+  luks1HeaderBytes,
+  parseLuks1,
+  renderDescriptor,
+} from "./binary-header.ts";
+import { materialBytes, meetsLuks1Digest, openLuks1, sealLuks1 } from "./keyslot.ts";
+
+const sector = 512;
+
+/** A LUKS1 disk. Its header has one copy, so each change is a sequence of writes inside one descriptor. */
+export class Luks1Disk implements LuksDisk {
+  readonly version = 1;
+  readonly slowKdf = passphraseKdfLuks1;
+  readonly device: BlockDevice;
+  readonly header: Luks1Header;
+  readonly #bytes: Uint8Array;
+
+  private constructor(device: BlockDevice, header: Luks1Header, bytes: Uint8Array) {
+    this.device = device;
+    this.header = header;
+    this.#bytes = bytes;
+  }
+
+  static async load(operation: string, device: BlockDevice): Promise<Luks1Disk> {
+    const bytes = new Uint8Array(luks1HeaderBytes);
+    if (device.size < bytes.length) {
+      throw new LuksError("corrupt_header", `${operation} ${device.name}: ends inside the header`);
+    }
+    await device.read(0, bytes);
+    return new Luks1Disk(device, parseLuks1(operation, device.name, bytes), bytes);
+  }
+
+  describe(): LuksHeader {
+    const { header } = this;
+    const cipher = `${header.cipherName}-${header.cipherMode}`;
+    const bits = header.keyBytes * 8;
+    const offset = header.payloadOffset * sector;
+    const active = header.keyslots.map((keyslot, slot) => ({ ...keyslot, slot }));
+    const areaEnds = active.map(
+      ({ materialOffset, stripes }) =>
+        materialOffset * sector + materialBytes(header.keyBytes, stripes),
+    );
+    return {
+      version: 1,
+      uuid: header.uuid,
+      label: "",
+      subsystem: "",
+      dataOffset: offset,
+      cipher,
+      volumeKeyBitLength: bits,
+      sectorSize: sector,
+      segments: [
+        { type: "crypt", offset, size: "dynamic", cipher, sectorSize: sector, ivTweak: 0 },
+      ],
+      keyslots: active
+        .filter((keyslot) => keyslot.active)
+        .map((keyslot) => ({
+          slot: keyslot.slot,
+          type: "luks1",
+          volumeKeyBitLength: bits,
+          priority: "normal",
+          kdf: { type: "pbkdf2", hash: header.hash, iterations: keyslot.iterations },
+          areaCipher: cipher,
+          areaKeyBitLength: bits,
+          areaOffset: keyslot.materialOffset * sector,
+          areaSize: materialBytes(header.keyBytes, keyslot.stripes),
+          afStripes: keyslot.stripes,
+          afHash: header.hash,
+        })),
+      digests: [
+        {
+          digest: 0,
+          type: "pbkdf2",
+          hash: header.hash,
+          iterations: header.digestIterations,
+          keyslots: active.filter((keyslot) => keyslot.active).map(({ slot }) => slot),
+          segments: [0],
+        },
+      ],
+      tokens: [],
+      flags: [],
+      requirements: [],
+      sequence: 0,
+      headerSize: luks1HeaderBytes,
+      headerAreaBytes: offset || Math.ceil(Math.max(...areaEnds) / 4096) * 4096,
+      copies: { primary: "ok" },
+    };
+  }
+
+  requireUsable(): void {
+    // A LUKS1 header has no state in which it may not be used.
+  }
+
+  async unlock(
+    operation: string,
+    passphrase: Uint8Array,
+    slot: number | undefined,
+    limits: KdfLimits,
+  ): Promise<{ slot: number; key: Uint8Array }> {
+    if (slot !== undefined) this.#active(operation, slot);
+    let obstacle: unknown;
+    for (const [number, keyslot] of this.header.keyslots.entries()) {
+      if (!keyslot.active || (slot !== undefined && slot !== number)) continue;
+      try {
+        const key = await openLuks1(this.device, this.header, keyslot, passphrase, limits);
+        if (await this.isVolumeKey(key, limits)) return { slot: number, key };
+        key.fill(0);
+      } catch (error) {
+        if (!(error instanceof LuksError) || error.code !== "too_costly") throw error;
+        obstacle ??= error;
+      }
+    }
+    if (obstacle !== undefined) throw obstacle;
+    throw new LuksError(
+      "wrong_passphrase",
+      `${operation} ${this.device.name}: no key slot opens with it`,
+    );
+  }
+
+  isVolumeKey(key: Uint8Array, limits: KdfLimits): Promise<boolean> {
+    return meetsLuks1Digest(key, this.header, limits);
+  }
+
+  async addSlot(operation: string, volumeKey: Uint8Array, wanted: NewKeyslot): Promise<number> {
+    const slot = wanted.slot ?? this.header.keyslots.findIndex(({ active }) => !active);
+    const keyslot = this.header.keyslots[slot];
+    if (slot < 0) {
+      throw new LuksError("no_space", `${operation} ${this.device.name}: all key slots are in use`);
+    }
+    if (!keyslot) {
+      throw new LuksError("invalid_argument", `${operation} slot: must be from 0 to 7`);
+    }
+    if (keyslot.active) {
+      throw new LuksError(
+        "slot_in_use",
+        `${operation} ${this.device.name}: key slot ${slot} is in use`,
+      );
+    }
+    if (wanted.kdf.type !== "pbkdf2" || wanted.kdf.hash !== this.header.hash) {
+      throw new LuksError(
+        "unsupported",
+        `${operation} ${this.device.name}: this LUKS1 disk has pbkdf2 with ${this.header.hash} only`,
+      );
+    }
+    await this.#requireUnchanged(operation);
+    const { iterations } = wanted.kdf;
+    const sealed = await sealLuks1(this.header, keyslot, volumeKey, wanted.passphrase, iterations);
+    await this.device.write(keyslot.materialOffset * sector, sealed.material);
+    await this.device.write(
+      descriptorOffset(slot),
+      renderDescriptor({ ...sealed.keyslot, active: false }),
+    );
+    await this.device.sync();
+    await this.#switch(slot, sealed.keyslot);
+    return slot;
+  }
+
+  /** The new passphrase goes into a free slot, because the old slot's area must survive a cut. */
+  async changeSlot(
+    operation: string,
+    volumeKey: Uint8Array,
+    slot: number,
+    by: NewKeyslot,
+  ): Promise<number> {
+    this.#active(operation, slot);
+    const added = await this.addSlot(operation, volumeKey, by);
+    const now = await Luks1Disk.load(operation, this.device);
+    await now.killSlot(operation, slot);
+    return added;
+  }
+
+  async killSlot(operation: string, slot: number): Promise<void> {
+    const keyslot = this.#active(operation, slot);
+    if (this.header.keyslots.filter(({ active }) => active).length < 2) {
+      throw new LuksError(
+        "last_slot",
+        `${operation} ${this.device.name}: key slot ${slot} is the last`,
+      );
+    }
+    await this.#requireUnchanged(operation);
+    const dead = { ...keyslot, active: false, iterations: 0, salt: new Uint8Array(32) };
+    await this.#switch(slot, dead);
+    const material = new Uint8Array(materialBytes(this.header.keyBytes, keyslot.stripes));
+    await this.device.write(keyslot.materialOffset * sector, randomFillSync(material));
+    await this.device.write(descriptorOffset(slot), renderDescriptor(dead));
+    await this.device.sync();
+  }
+
+  /** Four bytes inside one sector make a slot active or not. */
+  async #switch(slot: number, keyslot: Luks1Keyslot): Promise<void> {
+    await this.device.write(descriptorOffset(slot), renderDescriptor(keyslot).subarray(0, 4));
+    await this.device.sync();
+  }
+
+  #active(operation: string, slot: number): Luks1Keyslot {
+    const keyslot = this.header.keyslots[slot];
+    if (keyslot?.active) return keyslot;
+    throw new LuksError(
+      "no_such_slot",
+      `${operation} ${this.device.name}: there is no key slot ${slot}`,
+    );
+  }
+
+  async #requireUnchanged(operation: string): Promise<void> {
+    const now = new Uint8Array(this.#bytes.length);
+    await this.device.read(0, now);
+    if (Buffer.compare(now, this.#bytes) !== 0) {
+      throw new LuksError(
+        "changed",
+        `${operation} ${this.device.name}: somebody else wrote the header`,
+      );
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { statSync } from "node:fs";
+import { describe, it } from "node:test";
+import { backupHeader, restoreHeader } from "../src/backup.ts";
+import { addKeyslot, changePassphrase, killKeyslot } from "../src/keyslots.ts";
+import { formatLuks1 } from "../src/luks1/format.ts";
+import { formatLuks2 } from "../src/luks2/format.ts";
+import { repairHeader } from "../src/maintain.ts";
+import { readLuks } from "../src/read.ts";
+import { addToken } from "../src/tokens.ts";
+import { testPassphrase } from "../src/unlock.ts";
+import { MemoryDevice } from "./memory-device.ts";
+import { luksError, mebibyte, passphrase, scratchPath } from "./scratch.ts";
+
+const one = { passphrase: passphrase("one key of sixteen bytes"), entropyBits: 128 };
+const two = { passphrase: passphrase("two key of sixteen bytes"), entropyBits: 128 };
+
+for (const version of [1, 2] as const) {
+  describe(`header backup of LUKS${version}`, () => {
+    const format = version === 1 ? formatLuks1 : formatLuks2;
+    const newDisk = async (options: object = {}) => {
+      const disk = new MemoryDevice(new Uint8Array(3 * mebibyte));
+      await format(disk, { keyslots: [one, two], dataOffset: 2.5 * mebibyte, ...options });
+      return disk;
+    };
+
+    it("brings back what was changed since", async () => {
+      const disk = await newDisk();
+      const file = scratchPath("backup");
+      await backupHeader(disk, file);
+      assert.equal(statSync(file).mode & 0o777, 0o600);
+      await changePassphrase(disk, one.passphrase, {
+        ...one,
+        passphrase: passphrase("lost".repeat(8)),
+      });
+      await killKeyslot(disk, 1);
+      await assert.rejects(testPassphrase(disk, two.passphrase), luksError("wrong_passphrase"));
+      await restoreHeader(disk, file);
+      assert.equal(await testPassphrase(disk, one.passphrase), 0);
+      assert.equal(await testPassphrase(disk, two.passphrase), 1);
+      await addKeyslot(disk, one.passphrase, { ...two, slot: 3 });
+    });
+
+    it("is refused for another disk, even one of the same UUID", async () => {
+      const file = scratchPath("backup");
+      const disk = await newDisk();
+      await backupHeader(disk, file);
+      const { uuid } = await readLuks(disk);
+      for (const other of [await newDisk(), await newDisk({ uuid })]) {
+        const before = Uint8Array.from(other.bytes);
+        await assert.rejects(restoreHeader(other, file), luksError("wrong_disk"));
+        assert.deepEqual(Buffer.compare(other.bytes, before), 0);
+      }
+    });
+
+    it("goes onto a disk without a header only if its UUID is vouched for", async () => {
+      const disk = await newDisk();
+      const file = scratchPath("backup");
+      await backupHeader(disk, file);
+      const { uuid } = await readLuks(disk);
+      disk.bytes.fill(0, 0, 1.5 * mebibyte);
+      await assert.rejects(restoreHeader(disk, file), luksError("wrong_disk"));
+      await assert.rejects(
+        restoreHeader(disk, file, { unprovenUuid: "x" }),
+        luksError("wrong_disk"),
+      );
+      disk.bytes.set([0x53, 0xef], 0x438);
+      await assert.rejects(
+        restoreHeader(disk, file, { unprovenUuid: uuid }),
+        luksError("holds_data"),
+      );
+      disk.bytes.fill(0, 0, mebibyte);
+      await restoreHeader(disk, file, { unprovenUuid: uuid });
+      assert.equal(await testPassphrase(disk, one.passphrase), 0);
+    });
+
+    it("overwrites no file", async () => {
+      const disk = await newDisk();
+      const file = scratchPath("backup");
+      await backupHeader(disk, file);
+      await assert.rejects(backupHeader(disk, file), luksError("invalid_argument"));
+    });
+  });
+}
+
+describe("a damaged LUKS2 copy", () => {
+  for (const [which, offset] of [
+    ["primary", 0],
+    ["secondary", 0x4000],
+  ] as const) {
+    for (const place of [0, 10, 100, 449, 5000]) {
+      it(`is made good: ${which}, byte ${place}`, async () => {
+        const disk = new MemoryDevice(new Uint8Array(3 * mebibyte));
+        await formatLuks2(disk, { keyslots: [one], dataOffset: 2 * mebibyte });
+        assert.equal(await repairHeader(disk), false);
+        disk.bytes[offset + place] = (disk.bytes[offset + place] ?? 0) ^ 1;
+        assert.equal((await readLuks(disk)).copies[which], "damaged");
+        assert.equal(await testPassphrase(disk, one.passphrase), 0);
+        assert.equal(await repairHeader(disk), true);
+        assert.deepEqual((await readLuks(disk)).copies, { primary: "ok", secondary: "ok" });
+        assert.equal(await testPassphrase(disk, one.passphrase), 0);
+      });
+    }
+  }
+
+  it("is told apart from two", async () => {
+    const disk = new MemoryDevice(new Uint8Array(3 * mebibyte));
+    await formatLuks2(disk, { keyslots: [one], dataOffset: 2 * mebibyte });
+    disk.bytes[5000] = 1;
+    disk.bytes[0x4000 + 5000] = 1;
+    await assert.rejects(readLuks(disk), luksError("corrupt_header"));
+  });
+
+  it("that is merely older gives way to the newer", async () => {
+    const disk = new MemoryDevice(new Uint8Array(3 * mebibyte));
+    await formatLuks2(disk, { keyslots: [one], dataOffset: 2 * mebibyte });
+    const old = disk.bytes.slice(0, 0x4000);
+    await addToken(disk, { type: "x", keyslots: [] });
+    disk.bytes.set(old);
+    const header = await readLuks(disk);
+    assert.equal(header.copies.primary, "stale");
+    assert.equal(header.tokens.length, 1);
+  });
+});

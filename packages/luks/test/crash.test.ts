@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { backupHeader, restoreHeader } from "../src/backup.ts";
+import type { BlockDevice } from "../src/device.ts";
+import { LuksError } from "../src/errors.ts";
+import { addKeyslot, changePassphrase, killKeyslot, setKeyslotPriority } from "../src/keyslots.ts";
+import { formatLuks1 } from "../src/luks1/format.ts";
+import { formatLuks2 } from "../src/luks2/format.ts";
+import { relabel, repairHeader } from "../src/maintain.ts";
+import { readLuks } from "../src/read.ts";
+import { addToken, removeToken } from "../src/tokens.ts";
+import { testPassphrase } from "../src/unlock.ts";
+import { MemoryDevice, PowerCut } from "./memory-device.ts";
+import { mebibyte, passphrase, scratchPath } from "./scratch.ts";
+
+const [first, second, third] = ["first", "second", "third"].map((text) => ({
+  passphrase: passphrase(`${text} key of sixteen bytes`),
+  entropyBits: 128,
+})) as [Slot, Slot, Slot];
+interface Slot {
+  readonly passphrase: Uint8Array;
+  readonly entropyBits: number;
+}
+const size = 2 * mebibyte + 4096;
+
+const luks2 = new MemoryDevice(new Uint8Array(size));
+await formatLuks2(luks2, {
+  keyslots: [first, second],
+  dataOffset: 2 * mebibyte,
+  tokens: [{ type: "x", keyslots: ["1"] }],
+});
+const luks1 = new MemoryDevice(new Uint8Array(2 * size));
+await formatLuks1(luks1, { keyslots: [first, second], dataOffset: 3 * mebibyte });
+const damaged = new MemoryDevice(Uint8Array.from(luks2.bytes));
+damaged.bytes[0x4000 + 300] = 1;
+const backup = scratchPath("backup");
+await backupHeader(luks2, backup);
+const afterChange = new MemoryDevice(Uint8Array.from(luks2.bytes));
+await changePassphrase(afterChange, first.passphrase, third);
+
+type Change = (device: BlockDevice) => Promise<unknown>;
+/** What is changed, from which disk, and the passphrases of which one must open it at each moment. */
+const changes: [string, MemoryDevice, Change, readonly Slot[]][] = [
+  ["adding a slot", luks2, (d) => addKeyslot(d, first.passphrase, third), [first]],
+  ["changing a slot", luks2, (d) => changePassphrase(d, second.passphrase, third), [first]],
+  ["changing it, seen by the new passphrase or the old", luks2, changeFirst, [first, third]],
+  ["killing a slot", luks2, (d) => killKeyslot(d, 1), [first]],
+  ["setting a priority", luks2, (d) => setKeyslotPriority(d, 1, "prefer"), [first]],
+  ["adding a token", luks2, (d) => addToken(d, { type: "y", keyslots: [] }), [first]],
+  ["removing a token", luks2, (d) => removeToken(d, 0), [first]],
+  ["relabelling", luks2, (d) => relabel(d, { label: "x" }), [first]],
+  ["adding a slot while the second copy is damaged", damaged, addThird, [first]],
+  ["repairing", damaged, (d) => repairHeader(d), [first]],
+  ["restoring a header", afterChange, (d) => restoreHeader(d, backup), [first, third]],
+  ["adding a slot to LUKS1", luks1, addThird, [first]],
+  ["changing a slot of LUKS1", luks1, changeFirst, [first, third]],
+  ["killing a slot of LUKS1", luks1, (d) => killKeyslot(d, 1), [first]],
+];
+
+function changeFirst(device: BlockDevice): Promise<unknown> {
+  return changePassphrase(device, first.passphrase, third);
+}
+
+function addThird(device: BlockDevice): Promise<unknown> {
+  return addKeyslot(device, first.passphrase, third);
+}
+
+describe("a disk opens wherever the power is cut while", () => {
+  for (const [what, disk, change, keys] of changes) {
+    it(what, async () => {
+      const whole = new MemoryDevice(Uint8Array.from(disk.bytes));
+      await change(whole);
+      let start = 0;
+      for (const length of whole.writes) {
+        // Each boundary, and inside of each write: its first bytes, middle and last byte.
+        for (const inside of [0, 1, 3, Math.floor(length / 2), length - 1]) {
+          const device = new MemoryDevice(Uint8Array.from(disk.bytes), start + inside);
+          await assert.rejects(change(device), PowerCut);
+          await opensWithOneOf(device.bytes, keys, `${start + inside} bytes`);
+        }
+        start += length;
+      }
+      await opensWithOneOf(whole.bytes, keys, "all");
+    });
+  }
+});
+
+describe("a cut format leaves a disk that opens or is none", () => {
+  const formats: [string, (device: BlockDevice) => Promise<unknown>][] = [
+    ["LUKS2", (d) => formatLuks2(d, { keyslots: [first], dataOffset: 2 * mebibyte })],
+    ["LUKS1", (d) => formatLuks1(d, { keyslots: [first], dataOffset: 3 * mebibyte })],
+  ];
+  for (const [version, format] of formats) {
+    it(version, async () => {
+      const whole = new MemoryDevice(new Uint8Array(2 * size));
+      await format(whole);
+      let start = 0;
+      for (const length of whole.writes) {
+        for (const inside of [0, 1, Math.floor(length / 2), length - 1]) {
+          const device = new MemoryDevice(new Uint8Array(2 * size), start + inside);
+          await assert.rejects(format(device), PowerCut);
+          const survivor = new MemoryDevice(device.bytes);
+          const opens = await testPassphrase(survivor, first.passphrase).catch((error: unknown) => {
+            assert.ok(error instanceof LuksError, String(error));
+            assert.ok(["not_luks", "corrupt_header"].includes(error.code), String(error));
+            return 0;
+          });
+          assert.equal(opens, 0);
+        }
+        start += length;
+      }
+    });
+  }
+});
+
+async function opensWithOneOf(
+  bytes: Uint8Array,
+  keys: readonly Slot[],
+  when: string,
+): Promise<void> {
+  const device = new MemoryDevice(Uint8Array.from(bytes));
+  await readLuks(device);
+  const outcomes = await Promise.allSettled(
+    keys.map(({ passphrase: bytesOfKey }) => testPassphrase(device, bytesOfKey)),
+  );
+  assert.ok(
+    outcomes.some(({ status }) => status === "fulfilled"),
+    `does not open after ${when}: ${JSON.stringify(outcomes)}`,
+  );
+}
