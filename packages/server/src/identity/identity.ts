@@ -1,0 +1,42 @@
+import type { Principal } from "../principal.ts";
+
+/** What of a request says who makes it. Every other identity header (`X-Roles`, `X-Project-Id`, …) is somebody's wish. */
+export interface IdentityHeaders {
+  /** `X-Auth-Token`, or else `X-Storage-Token`. */
+  readonly token?: string;
+  /** `X-Service-Token`: the service that relays the request. */
+  readonly serviceToken?: string;
+}
+
+/** What is asked for, so that an application credential's access rules can be kept. */
+export interface AskedFor {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+}
+
+/**
+ * Tells from a request's identity tokens who makes it.
+ *
+ * May be called concurrently. Rejects only with an {@link IdentityError}, whose
+ * message never holds a token.
+ */
+export interface Identity {
+  /**
+   * @param askedFor if it is not given, a token that is bound to access rules is refused.
+   * @throws `invalid_token` for a token that is missing, unknown, expired or
+   *   revoked, or whose access rules do not cover `askedFor`; `no_project` for a
+   *   valid one that is not scoped to a project; `unavailable` if nobody can tell now.
+   */
+  authenticate(
+    headers: IdentityHeaders,
+    requestId: string,
+    askedFor?: AskedFor,
+  ): Promise<Principal>;
+
+  /** Where a client that was refused may get a token: the `WWW-Authenticate` header names it. */
+  readonly wwwAuthenticateUri: string;
+
+  /** Lets go of connections and timers. */
+  close(): Promise<void>;
+}

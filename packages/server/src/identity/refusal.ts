@@ -1,0 +1,47 @@
+import type { IdentityError } from "./identity-error.ts";
+
+/** An answer as it goes over the wire. */
+export interface Refusal {
+  readonly status: 401 | 503;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/**
+ * What a request gets that could not be told whose it is: the bodies and headers
+ * of keystonemiddleware, which clients look at to decide whether to log in again.
+ */
+export function refusal(error: IdentityError, wwwAuthenticateUri: string): Refusal {
+  const challenge = { "www-authenticate": `Keystone uri="${wwwAuthenticateUri}"` };
+  switch (error.code) {
+    case "invalid_token":
+      return {
+        status: 401,
+        headers: { "content-type": "application/json", ...challenge },
+        body: errorBody(401, "Unauthorized", "The request you have made requires authentication."),
+      };
+    case "no_project":
+      return {
+        status: 401,
+        headers: { "content-type": "text/plain; charset=UTF-8", ...challenge },
+        body: "401 Unauthorized\n\nThe identity token is not scoped to a project.\n",
+      };
+    case "unavailable":
+      return {
+        status: 503,
+        headers: {
+          "content-type": "application/json",
+          "retry-after": String(Math.max(1, Math.ceil(error.retryAfterSeconds))),
+        },
+        body: errorBody(
+          503,
+          "Service Unavailable",
+          "The identity service cannot be asked now. Try again later.",
+        ),
+      };
+  }
+}
+
+function errorBody(code: number, title: string, message: string): string {
+  return JSON.stringify({ error: { code, title, message } });
+}
