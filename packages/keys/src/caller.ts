@@ -1,4 +1,6 @@
+import { isUtf8 } from "node:buffer";
 import { KeyManagerError } from "./errors.ts";
+import { serviceUrl } from "./http/service-url.ts";
 import { refuseUnknownOptions } from "./options.ts";
 import { SecretBytes } from "./secret-bytes.ts";
 
@@ -121,7 +123,7 @@ export function keystoneCaller(options: KeystoneOptions): KeystoneCaller {
       return {
         type,
         authUrl: options.authUrl === undefined ? undefined : identityUrl(options.authUrl),
-        token: secret("token", options.token),
+        token: checkedToken(secret("token", options.token)),
         scope: scopeOf(options),
       };
     case "application_credential":
@@ -131,7 +133,10 @@ export function keystoneCaller(options: KeystoneOptions): KeystoneCaller {
         credential:
           options.applicationCredentialId === undefined
             ? {
-                name: required("applicationCredentialId", options.applicationCredentialName),
+                name: required(
+                  "applicationCredentialId, or applicationCredentialName with a user,",
+                  options.applicationCredentialName,
+                ),
                 user: userOf(options),
               }
             : { id: options.applicationCredentialId },
@@ -140,28 +145,30 @@ export function keystoneCaller(options: KeystoneOptions): KeystoneCaller {
   }
 }
 
+/**
+ * A program in plain JavaScript may have forgotten its caller; nobody gets nothing.
+ *
+ * @throws `invalid_argument`
+ */
+export function refuseNobody(caller: Caller | null | undefined): void {
+  if (caller?.type !== undefined) return;
+  throw new KeyManagerError("invalid_argument", "there is no caller: every call needs one");
+}
+
 function guessType(options: KeystoneOptions): NonNullable<KeystoneOptions["authType"]> {
   if (options.applicationCredentialSecret !== undefined) return "application_credential";
   return options.token === undefined ? "password" : "token";
 }
 
 function identityUrl(text: string | undefined): string {
-  const url = required("authUrl", text);
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    throw invalid(`authUrl is no http or https URL: ${JSON.stringify(url)}`);
-  }
-  const parsed = new URL(url);
-  if (parsed.username !== "" || parsed.password !== "") {
-    throw invalid("authUrl carries a user name or password: give them as options of their own");
-  }
-  const trimmed = url.replace(/\/+$/, "");
-  return trimmed.endsWith("/v3") ? trimmed : `${trimmed}/v3`;
+  const url = serviceUrl("keystone credentials: authUrl", required("authUrl", text));
+  return url.endsWith("/v3") ? url : `${url}/v3`;
 }
 
 function userOf(options: KeystoneOptions): UserReference {
   if (options.userId !== undefined) return { id: options.userId };
   return {
-    name: required("username", options.username),
+    name: required("username, or userId,", options.username),
     domain: domainOf(options.userDomainId, options.userDomainName),
   };
 }
@@ -192,7 +199,19 @@ function domainOf(id: string | undefined, name: string | undefined): DomainRefer
 
 function secret(name: string, value: string | SecretBytes | undefined): SecretBytes {
   if (value === undefined || value.length === 0) throw invalid(`${name} is missing`);
-  return typeof value === "string" ? SecretBytes.fromText(value) : value;
+  return checkedText(name, typeof value === "string" ? SecretBytes.fromText(value) : value);
+}
+
+/** @throws `invalid_argument` if the bytes are not what a JSON text can hold. */
+export function checkedText(name: string, value: SecretBytes): SecretBytes {
+  if (value.use(isUtf8)) return value;
+  throw invalid(`${name} is no UTF-8 text`);
+}
+
+/** @throws `invalid_argument` if the bytes are not what an HTTP header can hold. */
+export function checkedToken(value: SecretBytes): SecretBytes {
+  if (value.use((bytes) => bytes.every((byte) => byte > 0x20 && byte < 0x7f))) return value;
+  throw invalid("token has a blank, a line end or another character that no token has");
 }
 
 function required(name: string, value: string | undefined): string {

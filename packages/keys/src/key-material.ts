@@ -1,7 +1,9 @@
+import { isUtf8 } from "node:buffer";
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import { KeyManagerError } from "./errors.ts";
 import type { ManagedObject } from "./managed-object.ts";
 import { isEncryptedPrivateKey } from "./pem.ts";
+import type { SecretBytes } from "./secret-bytes.ts";
 
 /** The sizes, in bits, of the curves whose keys do not say their length in the encoding. */
 const curveBits = new Map([
@@ -58,9 +60,16 @@ function derivedBitLength(what: string, object: ManagedObject): number | undefin
       object.value.use((der) => parsed(what, "X.509 certificate", () => new X509Certificate(der)));
       return undefined;
     case "passphrase":
+      refuseUnlessText(what, "passphrase", object.value);
+      return undefined;
     case "opaque":
+      if (/^text\//i.test(object.contentType ?? "")) refuseUnlessText(what, "text", object.value);
       return undefined;
   }
+}
+
+function refuseUnlessText(what: string, kind: string, value: SecretBytes): void {
+  if (!value.use(isUtf8)) throw invalid(what, `the bytes of the ${kind} are no UTF-8`);
 }
 
 function derInput<T extends "pkcs8" | "spki">(der: Uint8Array, type: T) {

@@ -52,7 +52,28 @@ export function openKeyManager(config: KeyManagerConfig = {}): KeyManager {
       `openKeyManager: there is no backend "${chosen}"${suggestion(chosen, backendNames)}`,
     );
   }
-  const backend = typeof chosen === "string" ? backends[chosen](config) : chosen;
+  const backend = typeof chosen === "string" ? backends[chosen](config) : complete(chosen);
   if (config.fixed === undefined || chosen === "fixed") return backend;
   return migratingKeyManager(new FixedKeyManager(config.fixed), backend);
+}
+
+const methods = [
+  "createKey",
+  "createKeyPair",
+  "store",
+  "copy",
+  "get",
+  "describe",
+  "list",
+  "delete",
+] as const satisfies readonly (keyof KeyManager)[];
+
+/** A backend of the user's own, if it has all that the interface asks for. */
+function complete(backend: KeyManager): KeyManager {
+  const missing = methods.filter((method) => typeof backend?.[method] !== "function");
+  if (missing.length === 0) return backend;
+  throw new KeyManagerError(
+    "invalid_argument",
+    `openKeyManager: the backend object is no KeyManager: it lacks ${missing.join(", ")}`,
+  );
 }

@@ -42,11 +42,33 @@ export function derOf(type: PemType, bytes: Uint8Array): Uint8Array {
   return Buffer.from(body, "base64");
 }
 
-/** True for an EncryptedPrivateKeyInfo, which begins with a SEQUENCE where a PrivateKeyInfo has an INTEGER (RFC 5958). */
+/**
+ * True for an EncryptedPrivateKeyInfo (RFC 5958 section 3): a SEQUENCE of just a
+ * SEQUENCE and an OCTET STRING. (A PrivateKeyInfo begins with an INTEGER; a
+ * SubjectPublicKeyInfo ends with a BIT STRING.)
+ */
 export function isEncryptedPrivateKey(der: Uint8Array): boolean {
-  const lengthByte = der[1] ?? 0;
-  const contentAt = lengthByte < 0x80 ? 2 : 2 + (lengthByte & 0x7f);
-  return der[0] === 0x30 && der[contentAt] === 0x30;
+  const outer = elementAt(der, 0);
+  if (outer?.tag !== 0x30 || outer.end !== der.length) return false;
+  const algorithm = elementAt(der, outer.start);
+  if (algorithm?.tag !== 0x30) return false;
+  const encrypted = elementAt(der, algorithm.end);
+  return encrypted?.tag === 0x04 && encrypted.end === outer.end;
+}
+
+/** Where the contents of a DER element lie (X.690 section 8.1), if it is whole. */
+function elementAt(der: Uint8Array, offset: number) {
+  const [tag, first] = [der[offset], der[offset + 1]];
+  if (tag === undefined || first === undefined) return undefined;
+  const lengthBytes = first < 0x80 ? 0 : first & 0x7f;
+  const start = offset + 2 + lengthBytes;
+  if (lengthBytes > 4 || start > der.length) return undefined;
+  const length =
+    first < 0x80
+      ? first
+      : der.subarray(offset + 2, start).reduce((sum, byte) => sum * 256 + byte, 0);
+  const end = start + length;
+  return end > der.length ? undefined : { tag, start, end };
 }
 
 function labelOf(type: PemType, der: Uint8Array): string {

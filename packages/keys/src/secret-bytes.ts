@@ -20,12 +20,18 @@ export class SecretBytes {
 
   /** The UTF-8 bytes of a password, token or passphrase. */
   static fromText(text: string): SecretBytes {
-    return new SecretBytes(new TextEncoder().encode(text));
+    return SecretBytes.#taking(new TextEncoder().encode(text));
   }
 
   /** `length` bytes from the operating system's generator. */
   static random(length: number): SecretBytes {
-    return new SecretBytes(randomBytes(length));
+    return SecretBytes.#taking(randomBytes(length));
+  }
+
+  static #taking(bytes: Uint8Array): SecretBytes {
+    const secret = new SecretBytes(bytes);
+    bytes.fill(0);
+    return secret;
   }
 
   /** In bytes. */

@@ -1,6 +1,6 @@
 import type { Caller } from "../caller.ts";
 import { KeyManagerError } from "../errors.ts";
-import { aborted } from "../http/client.ts";
+import { aborted } from "../http/raced.ts";
 import type { ObjectId } from "../managed-object.ts";
 import type { BarbicanClient } from "./client/client.ts";
 import type { OrderDocument, OrderMeta } from "./client/orders.ts";
@@ -91,7 +91,7 @@ export class Generation {
 /** Barbican's default store reports a length that it does not have as an internal error. */
 function refused(order: OrderDocument, meta: OrderMeta): KeyManagerError {
   const subject = `generate ${meta.algorithm} of ${meta.bitLength} bits`;
-  const said = (order.errorReason ?? "no reason given").replace(/\.+$/, "");
+  const said = (order.errorReason ?? "no reason given").slice(0, 300).replace(/\.+$/, "");
   if (order.errorStatusCode === "400" || !isCommon(meta)) {
     return new KeyManagerError(
       "unsupported",
@@ -100,7 +100,7 @@ function refused(order: OrderDocument, meta: OrderMeta): KeyManagerError {
   }
   return new KeyManagerError(
     "unavailable",
-    `${subject}: status ${order.errorStatusCode ?? "unknown"}: ${said}`,
+    `${subject}: the order failed with status ${order.errorStatusCode ?? "unknown"}: ${said}`,
   );
 }
 

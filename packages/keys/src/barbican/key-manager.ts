@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as platformSleep } from "node:timers/promises";
+import { checkConsumer, checkKeySpec } from "../attributes.ts";
 import type { Caller } from "../caller.ts";
 import { KeyManagerError } from "../errors.ts";
 import type {
@@ -24,11 +25,19 @@ import {
 } from "../managed-object.ts";
 import { BarbicanClient } from "./client/client.ts";
 import type { ContainerDocument } from "./client/containers.ts";
+import { isText } from "./client/secrets.ts";
 import { Generation } from "./generation.ts";
 import { listSecrets } from "./listing.ts";
 import type { BarbicanOptions } from "./options.ts";
-import { Residue } from "./residue.ts";
-import { objectBytes, objectInfo, wireObject } from "./translation.ts";
+import { type Named, Residue } from "./residue.ts";
+import {
+  likeSecret,
+  objectBytes,
+  objectInfo,
+  octetStream,
+  type WireObject,
+  wireObject,
+} from "./translation.ts";
 
 /** The base64 of a payload that Barbican takes in one step, at its default limit of 20,000 characters. */
 const maxOneStepBytes = 15_000;
@@ -72,6 +81,7 @@ export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessG
     spec: SymmetricKeySpec,
     options: CallOptions = {},
   ): Promise<ObjectId> {
+    checkKeySpec("createKey", spec);
     const { algorithm, bitLength, expiration } = spec;
     // Barbican's stores refuse a 512-bit key unless they are told that it is two in one.
     const mode = spec.mode ?? (/^aes$/i.test(algorithm) && bitLength > 256 ? "xts" : undefined);
@@ -95,6 +105,7 @@ export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessG
     spec: KeyPairSpec,
     options: CallOptions = {},
   ): Promise<KeyPairIds> {
+    checkKeySpec("createKeyPair", spec);
     const { algorithm, bitLength, expiration } = spec;
     const { name, nameIsUnique } = named(spec);
     return this.#generation.run(
@@ -113,8 +124,7 @@ export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessG
           privateKeyId: memberOf(container, "private_key"),
           publicKeyId: memberOf(container, "public_key"),
         };
-        // The container only carried the pair here.
-        await this.client.containers.delete(caller, id, options);
+        await this.#residue.forgetContainer(caller, id);
         return pair;
       },
       options.signal,
@@ -125,57 +135,48 @@ export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessG
   async store(caller: Caller, object: ManagedObject, options: CallOptions = {}): Promise<ObjectId> {
     const name = object.name ?? uniqueName();
     const { secret, payload } = wireObject("store", object, name);
-    // Barbican strips white space off text in a JSON body, so text goes in a body of its own.
-    const oneStep =
-      !payload.contentType.startsWith("text/") && payload.bytes.length <= maxOneStepBytes;
-    let id: ObjectId;
-    try {
-      id = await this.client.secrets.create(
-        caller,
-        oneStep ? { ...secret, payload } : secret,
-        options,
-      );
-    } catch (error) {
-      throw await this.#residue.sweep(
-        caller,
-        { name, nameIsUnique: object.name === undefined },
-        error,
-      );
-    }
-    if (oneStep) return id;
-    try {
-      await this.client.secrets.putPayload(caller, id, payload, options);
-      return id;
-    } catch (error) {
-      throw await this.#residue.discardSecret(caller, id, error);
-    }
+    return this.#register(
+      caller,
+      { secret, payload, name, nameIsUnique: object.name === undefined },
+      options,
+    );
   }
 
   /**
-   * Barbican cannot copy, so the bytes pass through this process. User metadata
-   * goes along, and who may read, where the caller may see that.
+   * Barbican cannot copy, so the bytes pass through this process, as they are on
+   * the wire. User metadata goes along, and who may read, where the caller may
+   * see that; both are in place before the bytes are.
    */
   async copy(caller: Caller, id: ObjectId, options: CallOptions = {}): Promise<ObjectId> {
-    const [source, metadata, access] = await Promise.all([
-      this.get(caller, id, options),
-      this.client.secretMetadata.all(caller, objectId(id), options),
-      this.readAccess(caller, id, options).catch((error: unknown) => {
+    const checked = objectId(id);
+    const [source, bytes, metadata, access] = await Promise.all([
+      this.client.secrets.get(caller, checked, options),
+      this.client.secrets.payload(caller, checked, options),
+      this.client.secretMetadata.all(caller, checked, options),
+      this.readAccess(caller, checked, options).catch((error: unknown) => {
         if (error instanceof KeyManagerError && error.code === "forbidden") return undefined;
         throw error;
       }),
     ]);
-    const copied = await this.store(caller, source, options);
-    try {
-      if (Object.keys(metadata).length > 0) {
-        await this.client.secretMetadata.replace(caller, copied, metadata, options);
-      }
-      if (access !== undefined && !(access.projectAccess && access.userIds.length === 0)) {
-        await this.setReadAccess(caller, copied, access, options);
-      }
-      return copied;
-    } catch (error) {
-      throw await this.#residue.discardSecret(caller, copied, error);
-    }
+    const name = source.name ?? uniqueName();
+    const hasMetadata = Object.keys(metadata).length > 0;
+    const hasGrants =
+      access !== undefined && !(access.projectAccess && access.userIds.length === 0);
+    const prepare = async (copied: ObjectId) => {
+      if (hasMetadata) await this.client.secretMetadata.replace(caller, copied, metadata, options);
+      if (hasGrants) await this.setReadAccess(caller, copied, access, options);
+    };
+    return this.#register(
+      caller,
+      {
+        secret: likeSecret(`copy ${checked}`, source, name),
+        payload: { bytes, contentType: source.contentType ?? octetStream },
+        name,
+        nameIsUnique: source.name === undefined,
+        prepare: hasMetadata || hasGrants ? prepare : undefined,
+      },
+      options,
+    );
   }
 
   /** Two requests at once: one round trip. */
@@ -190,7 +191,7 @@ export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessG
 
   async describe(caller: Caller, id: ObjectId, options: CallOptions = {}): Promise<ObjectInfo> {
     const document = await this.client.secrets.get(caller, objectId(id), options);
-    return objectInfo(`GET secrets/${id}`, document);
+    return objectInfo(`GET secrets/${document.id}`, document);
   }
 
   async *list(
@@ -203,6 +204,38 @@ export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessG
     }
   }
 
+  async #register(caller: Caller, registration: Registration, options: CallOptions) {
+    const { secret, payload, prepare } = registration;
+    const isTextual = isText(payload.contentType);
+    // Barbican strips white space off text in a JSON body, so text goes in a body of its own.
+    const oneStep = prepare === undefined && !isTextual && payload.bytes.length <= maxOneStepBytes;
+    let id: ObjectId;
+    try {
+      id = await this.client.secrets.create(
+        caller,
+        oneStep ? { ...secret, payload } : secret,
+        options,
+      );
+    } catch (error) {
+      throw await this.#residue.sweep(caller, registration, error);
+    }
+    if (oneStep) return id;
+    try {
+      await prepare?.(id);
+      // The second step knows two content types.
+      const contentType = isTextual ? payload.contentType : octetStream;
+      await this.client.secrets.putPayload(
+        caller,
+        id,
+        { bytes: payload.bytes, contentType },
+        options,
+      );
+      return id;
+    } catch (error) {
+      throw await this.#residue.discardSecret(caller, id, error);
+    }
+  }
+
   /**
    * From microversion 1.2 the server itself refuses to delete what consumers
    * need. Before, they are looked up first, in one more request.
@@ -212,15 +245,7 @@ export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessG
     const { force, signal } = options;
     const guarded =
       force === true || (await this.client.connection.microversion(caller, signal)) === "1.2";
-    if (!guarded) {
-      const { total } = await this.client.secretConsumers.list(
-        caller,
-        checked,
-        { limit: 1 },
-        { signal },
-      );
-      if (total > 0) throw inUse(checked);
-    }
+    if (!guarded && (await this.#isNeeded(caller, checked, signal))) throw inUse(checked);
     try {
       await this.client.secrets.delete(caller, checked, { force, signal });
     } catch (cause) {
@@ -230,12 +255,29 @@ export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessG
     }
   }
 
+  async #isNeeded(caller: Caller, id: ObjectId, signal: AbortSignal | undefined): Promise<boolean> {
+    try {
+      const consumers = await this.client.secretConsumers.list(
+        caller,
+        id,
+        { limit: 1 },
+        { signal },
+      );
+      return consumers.total > 0;
+    } catch (error) {
+      // A Barbican from before secrets had consumers has no such call.
+      if (error instanceof KeyManagerError && error.code === "unsupported") return false;
+      throw error;
+    }
+  }
+
   async addConsumer(
     caller: Caller,
     id: ObjectId,
     consumer: Consumer,
     options: CallOptions = {},
   ): Promise<void> {
+    checkConsumer("addConsumer", consumer);
     await this.client.secretConsumers.add(caller, objectId(id), consumer, options);
   }
 
@@ -245,6 +287,7 @@ export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessG
     consumer: Consumer,
     options: CallOptions = {},
   ): Promise<void> {
+    checkConsumer("removeConsumer", consumer);
     await this.client.secretConsumers.remove(caller, objectId(id), consumer, options);
   }
 
@@ -260,6 +303,12 @@ export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessG
   ): Promise<void> {
     await this.client.secretAcls.replace(caller, objectId(id), access, options);
   }
+}
+
+/** What is to be registered with Barbican. */
+interface Registration extends WireObject, Named {
+  /** Done before the secret has its bytes. */
+  readonly prepare?: ((id: ObjectId) => Promise<void>) | undefined;
 }
 
 function named(spec: {

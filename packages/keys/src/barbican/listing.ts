@@ -9,7 +9,8 @@ const pageSize = 100;
  *
  * Pages go by creation time, not by offset: what others delete meanwhile would
  * shift an offset past secrets that were never seen. Within one instant, which
- * on MySQL is a whole second, the offset has to do.
+ * on MySQL is a whole second, the offset has to do; there it starts over when
+ * secrets have gone.
  */
 export async function* listSecrets(
   secrets: Secrets,
@@ -20,24 +21,34 @@ export async function* listSecrets(
   let since: string | undefined;
   let offset = 0;
   let seen = new Set<string>();
+  let totalBefore = 0;
   for (;;) {
-    const { items } = await secrets.list(
+    const { items, total } = await secrets.list(
       caller,
       {
         secret_type: filter.type,
         name: serverSideName(filter.name),
         created: since === undefined ? undefined : `gte:${since}`,
-        sort: ["created:asc"],
+        // Names settle the order within an instant, so that pages do not overlap.
+        sort: ["created:asc", "name:asc"],
       },
       { limit: pageSize, offset },
       options,
     );
+    if (offset > 0 && total < totalBefore) {
+      totalBefore = total;
+      offset = 0;
+      continue;
+    }
+    totalBefore = total;
     for (const item of items) {
       if (seen.has(item.id) || !matches(item, filter)) continue;
       yield item;
     }
     const last = items.at(-1);
-    if (last === undefined || items.length < pageSize) return;
+    // A server may be set to give fewer than were asked for.
+    const isLast = items.length < pageSize && offset + items.length >= total;
+    if (last === undefined || isLast) return;
     const atEnd = items.filter((item) => item.created === last.created).map((item) => item.id);
     if (last.created === since) {
       offset += items.length;
@@ -51,7 +62,7 @@ export async function* listSecrets(
 }
 
 /** Barbican matches names as patterns and decodes them twice; what that could garble is compared here only. */
-function serverSideName(name: string | undefined): string | undefined {
+export function serverSideName(name: string | undefined): string | undefined {
   return name === undefined || /[%+\\]/.test(name) ? undefined : name;
 }
 

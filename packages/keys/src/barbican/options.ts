@@ -2,8 +2,9 @@ import type { Caller } from "../caller.ts";
 import { KeyManagerError } from "../errors.ts";
 import { HttpClient } from "../http/client.ts";
 import { fetchSend, nodeSend, type TlsOptions } from "../http/send.ts";
+import { serviceUrl } from "../http/service-url.ts";
 import type { EndpointInterface } from "../keystone/catalog.ts";
-import { refuseUnknownOptions } from "../options.ts";
+import { refuseUnknownOptions, suggestion } from "../options.ts";
 
 /** Versions of the API that this client speaks; see {@link BarbicanOptions.microversion}. */
 export type Microversion = "1.0" | "1.1" | "1.2";
@@ -23,7 +24,7 @@ export interface BarbicanOptions {
   readonly retries?: number | undefined;
   /** How long Barbican may take to generate a key, in milliseconds. Default 60,000. */
   readonly orderTimeoutMs?: number | undefined;
-  /** Default: the newest of 1.0, 1.1 and 1.2 that the server has, asked once. */
+  /** Default: the newest of 1.0, 1.1 and 1.2 that the server has, asked once. With 1.0, objects do not show their consumers. */
   readonly microversion?: Microversion | undefined;
   /** Whose token goes along as `X-Service-Token`, so that a caller's token may expire in a long operation. */
   readonly serviceCaller?: Caller | undefined;
@@ -53,13 +54,16 @@ export const barbicanOptionNames = [
   "random",
 ] as const satisfies readonly (keyof BarbicanOptions)[];
 
+/** What the platform's timers can count to: 24 days. */
+const maxTimerMs = 2_147_483_647;
+
 /** @throws `invalid_argument` */
 export function checkBarbicanOptions(options: BarbicanOptions): void {
   refuseUnknownOptions("barbican", options, barbicanOptionNames);
   for (const name of ["timeoutMs", "orderTimeoutMs"] as const) {
     const value = options[name];
-    if (value !== undefined && !(Number.isSafeInteger(value) && value > 0)) {
-      throw invalid(`${name} must be a positive number of milliseconds`);
+    if (value !== undefined && !(Number.isSafeInteger(value) && value > 0 && value <= maxTimerMs)) {
+      throw invalid(`${name} must be a number of milliseconds from 1 to ${maxTimerMs}`);
     }
   }
   if (
@@ -69,14 +73,22 @@ export function checkBarbicanOptions(options: BarbicanOptions): void {
     throw invalid("retries must be a number of attempts, 0 or more");
   }
   if (options.endpoint !== undefined) baseOf(options.endpoint);
+  refuseUnlessOneOf("microversion", options.microversion, ["1.0", "1.1", "1.2"]);
+  refuseUnlessOneOf("interface", options.interface, ["public", "internal", "admin"]);
+}
+
+function refuseUnlessOneOf(
+  option: string,
+  value: string | undefined,
+  known: readonly string[],
+): void {
+  if (value === undefined || known.includes(value)) return;
+  throw invalid(`${option} "${value}"${suggestion(value, known)}`);
 }
 
 /** The URL under which `/v1/…` is, without a slash at its end. */
 export function baseOf(endpoint: string): string {
-  if (!URL.canParse(endpoint) || !/^https?:$/.test(new URL(endpoint).protocol)) {
-    throw invalid(`endpoint is no http or https URL: ${JSON.stringify(endpoint)}`);
-  }
-  return endpoint.replace(/\/+$/, "").replace(/\/v1$/, "");
+  return serviceUrl("barbican: endpoint", endpoint).replace(/\/v1$/, "");
 }
 
 export function httpClientOf(options: BarbicanOptions): HttpClient {

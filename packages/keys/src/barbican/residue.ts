@@ -1,9 +1,11 @@
 import type { Caller } from "../caller.ts";
 import { KeyManagerError } from "../errors.ts";
-import { mayHaveTakenEffect } from "../http/never-sent.ts";
+import { mayHaveTakenEffect } from "../http/effect.ts";
 import type { ObjectId } from "../managed-object.ts";
 import type { BarbicanClient } from "./client/client.ts";
 import type { OrderDocument } from "./client/orders.ts";
+import type { Page, PageRequest } from "./client/page.ts";
+import { listSecrets, serverSideName } from "./listing.ts";
 
 export interface ResidueOptions {
   readonly client: BarbicanClient;
@@ -40,15 +42,15 @@ export class Residue {
 
   /** Deletes a finished order. Its result is good, so a failure is a warning only. */
   async forgetOrder(caller: Caller, id: ObjectId): Promise<void> {
+    await this.#tryToForgetOrder(caller, id);
+  }
+
+  /** Deletes a container that only carried a key pair here; its members are good. */
+  async forgetContainer(caller: Caller, id: ObjectId): Promise<void> {
     try {
-      await this.#client.orders.delete(caller, id);
+      await this.#client.containers.delete(caller, id);
     } catch (error) {
-      if (isGone(error)) return;
-      const hint =
-        error instanceof KeyManagerError && error.code === "forbidden"
-          ? "Barbican's legacy policy lets only admins delete orders; they count against the order quota"
-          : messageOf(error);
-      this.#warn(`order ${id}: left behind: ${hint}`);
+      if (!isGone(error)) this.#warn(`container ${id}: left behind: ${messageOf(error)}`);
     }
   }
 
@@ -57,11 +59,13 @@ export class Residue {
     try {
       const order = await this.#client.orders.get(caller, id);
       await this.#deleteResult(caller, order);
-      await this.forgetOrder(caller, id);
+      const forgotten = await this.#tryToForgetOrder(caller, id);
+      if (order.status !== "PENDING") return error;
       // A worker that was at the order when it was deleted may have finished it since.
-      if (order.status === "PENDING" && named.nameIsUnique)
-        await this.#deleteNamed(caller, named.name);
-      return error;
+      if (named.nameIsUnique) await this.#deleteNamed(caller, named.name);
+      return forgotten && named.nameIsUnique
+        ? error
+        : leavingBehind(error, `what Barbican may still make of order ${id}`, undefined);
     } catch (leftover) {
       if (isGone(leftover)) return error;
       return leavingBehind(error, `order ${id} and its result`, leftover);
@@ -96,28 +100,48 @@ export class Residue {
     }
   }
 
+  async #tryToForgetOrder(caller: Caller, id: ObjectId): Promise<boolean> {
+    try {
+      await this.#client.orders.delete(caller, id);
+      return true;
+    } catch (error) {
+      if (isGone(error)) return true;
+      const hint =
+        error instanceof KeyManagerError && error.code === "forbidden"
+          ? "Barbican's legacy policy lets only admins delete orders; they count against the order quota"
+          : messageOf(error);
+      this.#warn(`order ${id}: left behind: ${hint}`);
+      return false;
+    }
+  }
+
   async #deleteNamed(caller: Caller, name: string): Promise<void> {
     for (const delayMs of looksAfterMs) {
       if (delayMs > 0) await this.#sleep(delayMs);
-      let found = false;
-      const orders = await this.#client.orders.list(caller, { meta: name });
-      for (const order of orders.items.filter((item) => item.name === name)) {
-        found = true;
+      const { orders, containers, secrets } = await this.#named(caller, name);
+      for (const order of orders) {
         await this.#deleteResult(caller, order);
-        await this.forgetOrder(caller, order.id);
+        await this.#tryToForgetOrder(caller, order.id);
       }
-      const containers = await this.#client.containers.list(caller, { name });
-      for (const container of containers.items.filter((item) => item.name === name)) {
-        found = true;
-        await unlessGone(this.#client.containers.delete(caller, container.id));
-      }
-      const secrets = await this.#client.secrets.list(caller, { name });
-      for (const secret of secrets.items.filter((item) => item.name === name)) {
-        found = true;
-        await unlessGone(this.#client.secrets.delete(caller, secret.id));
-      }
-      if (found) return;
+      for (const { id } of containers) await unlessGone(this.#client.containers.delete(caller, id));
+      for (const { id } of secrets) await unlessGone(this.#client.secrets.delete(caller, id));
+      const found = orders.length + containers.length + secrets.length > 0;
+      if (found && !orders.some((order) => order.status === "PENDING")) return;
     }
+  }
+
+  /** Everything of that name. The server's filters only spare pages; the comparison is here. */
+  async #named(caller: Caller, name: string) {
+    const client = this.#client;
+    // Barbican looks for the name in the order's JSON text, where other characters are escaped.
+    const meta = /^[\w .:@/-]+$/.test(name) ? name : undefined;
+    const [orders, containers, secrets] = await Promise.all([
+      allPages((page) => client.orders.list(caller, { meta }, page)),
+      allPages((page) => client.containers.list(caller, { name: serverSideName(name) }, page)),
+      Array.fromAsync(listSecrets(client.secrets, caller, { name }, {})),
+    ]);
+    const isNamed = (item: { readonly name: string | undefined }) => item.name === name;
+    return { orders: orders.filter(isNamed), containers: containers.filter(isNamed), secrets };
   }
 
   async #deleteResult(caller: Caller, order: OrderDocument): Promise<void> {
@@ -135,6 +159,15 @@ export class Residue {
   }
 }
 
+async function allPages<T>(fetch: (page: PageRequest) => Promise<Page<T>>): Promise<readonly T[]> {
+  const all: T[] = [];
+  for (;;) {
+    const { items, total } = await fetch({ offset: all.length });
+    all.push(...items);
+    if (items.length === 0 || all.length >= total) return all;
+  }
+}
+
 function isGone(error: unknown): boolean {
   return error instanceof KeyManagerError && error.code === "not_found";
 }
@@ -148,7 +181,7 @@ async function unlessGone(deletion: Promise<void>): Promise<void> {
 function leavingBehind(error: unknown, what: string, leftover: unknown): KeyManagerError {
   const why = leftover === undefined ? "" : ` (${messageOf(leftover)})`;
   const code = error instanceof KeyManagerError ? error.code : "unavailable";
-  return new KeyManagerError(code, `${messageOf(error)}; it may have left behind ${what}${why}`, {
+  return new KeyManagerError(code, `${messageOf(error)}; this may have left behind ${what}${why}`, {
     cause: error,
   });
 }

@@ -1,3 +1,4 @@
+import { checkAttributes } from "../attributes.ts";
 import { timeOf } from "../http/document.ts";
 import { checkedBitLength } from "../key-material.ts";
 import type { ManagedObject, ObjectInfo } from "../managed-object.ts";
@@ -5,7 +6,7 @@ import { derOf, isPemType, pemOf } from "../pem.ts";
 import { SecretBytes } from "../secret-bytes.ts";
 import type { NewSecret, SecretDocument } from "./client/secrets.ts";
 
-const octetStream = "application/octet-stream";
+export const octetStream = "application/octet-stream";
 
 /** What an object crosses the wire as: how it is registered, and its payload. */
 export interface WireObject {
@@ -13,8 +14,9 @@ export interface WireObject {
   readonly payload: { readonly bytes: SecretBytes; readonly contentType: string };
 }
 
-/** @throws `invalid_argument` if the bytes do not fit the type or the stated length. */
+/** @throws `invalid_argument` if the attributes cannot be kept as they are, or the bytes do not fit the type or the stated length. */
 export function wireObject(what: string, object: ManagedObject, name: string): WireObject {
+  checkAttributes(what, object);
   const { type, algorithm, mode, expiration } = object;
   return {
     secret: { type, name, algorithm, bitLength: checkedBitLength(what, object), mode, expiration },
@@ -24,6 +26,12 @@ export function wireObject(what: string, object: ManagedObject, name: string): W
 
 function wireBytes({ type, value }: ManagedObject): SecretBytes {
   return isPemType(type) ? value.use((der) => new SecretBytes(pemOf(type, der))) : value;
+}
+
+/** What a secret is to be registered with, so that it is like another. */
+export function likeSecret(what: string, source: SecretDocument, name: string): NewSecret {
+  const { type, algorithm, bitLength, mode } = source;
+  return { type, name, algorithm, bitLength, mode, expiration: expirationOf(what, source) };
 }
 
 /** The object's bytes, DER where the wire has PEM. */
@@ -39,13 +47,14 @@ export function objectInfo(what: string, document: SecretDocument): ObjectInfo {
     algorithm: document.algorithm?.toLowerCase(),
     bitLength: document.bitLength,
     mode: document.mode?.toLowerCase(),
-    expiration:
-      document.expiration === undefined
-        ? undefined
-        : timeOf(what, "expiration", document.expiration),
+    expiration: expirationOf(what, document),
     contentType: document.contentType,
     created: timeOf(what, "created", document.created),
     updated: timeOf(what, "updated", document.updated),
     consumers: document.consumers ?? [],
   };
+}
+
+function expirationOf(what: string, { expiration }: SecretDocument): Date | undefined {
+  return expiration === undefined ? undefined : timeOf(what, "expiration", expiration);
 }

@@ -1,4 +1,4 @@
-import type { Caller } from "../caller.ts";
+import { type Caller, refuseNobody } from "../caller.ts";
 import { KeyManagerError } from "../errors.ts";
 import type { KeyManager, ListFilter } from "../key-manager.ts";
 import { type ObjectId, type ObjectInfo, objectId, type StoredObject } from "../managed-object.ts";
@@ -28,6 +28,7 @@ export class FixedKeyManager implements KeyManager {
   constructor(options: FixedOptions) {
     refuseUnknownOptions("fixed", options, ["key", "warn"]);
     this.#key = typeof options.key === "string" ? fromHex(options.key) : options.key;
+    if (this.#key.length === 0) throw noKey();
     this.#warn =
       options.warn ?? ((message: string) => process.emitWarning(message, "ChatelaineWarning"));
     this.#warn(
@@ -55,7 +56,8 @@ export class FixedKeyManager implements KeyManager {
     return { ...(await this.describe(caller, id)), type: "symmetric", value: this.#key };
   }
 
-  async describe(_caller: Caller, id: ObjectId): Promise<ObjectInfo> {
+  async describe(caller: Caller, id: ObjectId): Promise<ObjectInfo> {
+    refuseNobody(caller);
     refuseOthers(id);
     const unknown = new Date(0);
     return {
@@ -70,13 +72,15 @@ export class FixedKeyManager implements KeyManager {
   }
 
   async *list(caller: Caller, filter: ListFilter = {}): AsyncIterable<ObjectInfo> {
+    refuseNobody(caller);
     if ((filter.type ?? "symmetric") === "symmetric" && filter.name === undefined) {
       yield await this.describe(caller, fixedKeyId);
     }
   }
 
   /** Keeps the key, with a warning: every other volume still needs it, and the deletion of one must go on. */
-  async delete(_caller: Caller, id: ObjectId): Promise<void> {
+  async delete(caller: Caller, id: ObjectId): Promise<void> {
+    refuseNobody(caller);
     refuseOthers(id);
     this.#warn("fixed key manager: the fixed key is not deleted: other volumes need it");
   }
@@ -84,16 +88,20 @@ export class FixedKeyManager implements KeyManager {
 
 function fromHex(text: string): SecretBytes {
   if (text.length === 0 || text.length % 2 !== 0 || !/^[0-9a-f]+$/i.test(text)) {
-    throw new KeyManagerError(
-      "invalid_argument",
-      "fixed key: it must be hexadecimal digits, two for each byte",
-    );
+    throw noKey();
   }
   return new SecretBytes(Buffer.from(text, "hex"));
 }
 
+function noKey(): KeyManagerError {
+  return new KeyManagerError(
+    "invalid_argument",
+    "fixed key: it must be hexadecimal digits, two for each byte",
+  );
+}
+
 function refuseOthers(id: ObjectId): void {
-  if (id === fixedKeyId) return;
+  if (objectId(id) === fixedKeyId) return;
   throw new KeyManagerError(
     "not_found",
     `object ${id}: the fixed key manager has only ${fixedKeyId}`,

@@ -1,6 +1,6 @@
 import type { AccessGrants, ConsumerTracking, KeyManager } from "../key-manager.ts";
 import { grantsAccess, tracksConsumers } from "../key-manager.ts";
-import type { ObjectId } from "../managed-object.ts";
+import { type ObjectId, objectId } from "../managed-object.ts";
 import { type FixedKeyManager, fixedKeyId } from "./key-manager.ts";
 
 /**
@@ -11,18 +11,18 @@ import { type FixedKeyManager, fixedKeyId } from "./key-manager.ts";
  * no grants: for it, registering a consumer does nothing.
  */
 export function migratingKeyManager(fixed: FixedKeyManager, backend: KeyManager): KeyManager {
-  const of = (id: ObjectId): KeyManager => (id === fixedKeyId ? fixed : backend);
+  const of = (id: ObjectId): KeyManager => (isFixed(id) ? fixed : backend);
   const manager: KeyManager = {
     createKey: (...call) => backend.createKey(...call),
     createKeyPair: (...call) => backend.createKeyPair(...call),
     store: (...call) => backend.store(...call),
     list: (...call) => backend.list(...call),
-    get: (caller, id, options) => of(id).get(caller, id, options),
-    describe: (caller, id, options) => of(id).describe(caller, id, options),
-    delete: (caller, id, options) => of(id).delete(caller, id, options),
+    get: async (caller, id, options) => of(id).get(caller, id, options),
+    describe: async (caller, id, options) => of(id).describe(caller, id, options),
+    delete: async (caller, id, options) => of(id).delete(caller, id, options),
     // A copy of the fixed key is how a volume first gets an object of its own.
     copy: async (caller, id, options) =>
-      id === fixedKeyId
+      isFixed(id)
         ? backend.store(caller, await fixed.get(caller, id), options)
         : backend.copy(caller, id, options),
   };
@@ -33,13 +33,18 @@ export function migratingKeyManager(fixed: FixedKeyManager, backend: KeyManager)
   };
 }
 
+/** Also if the id is a whole reference that ends in it. */
+function isFixed(id: ObjectId): boolean {
+  return objectId(id) === fixedKeyId;
+}
+
 function consumersOf(backend: ConsumerTracking): ConsumerTracking {
   return {
     addConsumer: async (caller, id, consumer, options) => {
-      if (id !== fixedKeyId) await backend.addConsumer(caller, id, consumer, options);
+      if (!isFixed(id)) await backend.addConsumer(caller, id, consumer, options);
     },
     removeConsumer: async (caller, id, consumer, options) => {
-      if (id !== fixedKeyId) await backend.removeConsumer(caller, id, consumer, options);
+      if (!isFixed(id)) await backend.removeConsumer(caller, id, consumer, options);
     },
   };
 }

@@ -1,7 +1,9 @@
 import { setTimeout as platformSleep } from "node:timers/promises";
 import { KeyManagerError } from "../errors.ts";
-import { markNeverSent } from "./never-sent.ts";
+import { markWithoutEffect, mayHaveTakenEffect, promisesNoEffect } from "./effect.ts";
+import { aborted } from "./raced.ts";
 import type { HttpResponse, Send } from "./send.ts";
+import { transportFailure } from "./transport-failure.ts";
 
 /** One call of a service's API. */
 export interface HttpCall {
@@ -55,8 +57,9 @@ export class HttpClient {
   }
 
   /**
-   * Resolves with a response of an expected status. A 404 to a repeated DELETE
-   * counts as one: the first attempt's reply was lost, not the deletion.
+   * Resolves with a response of an expected status. If a DELETE is repeated and
+   * its object then is gone (`not_found`), that counts as one: the first
+   * attempt's reply was lost, not the deletion.
    *
    * @param toError what the service means by a status that was not expected.
    * @throws `unavailable` if no whole response came in time, or the caller aborted.
@@ -65,37 +68,38 @@ export class HttpClient {
     call: HttpCall,
     toError: (response: HttpResponse) => KeyManagerError,
   ): Promise<HttpResponse> {
-    for (let attempt = 0; ; attempt++) {
+    for (let attempt = 0, mayBeDone = false; ; attempt++) {
       const outcome = await this.#attempt(call);
-      if (!(outcome instanceof Error)) {
-        if (call.expect.includes(outcome.status)) return outcome;
-        if (attempt > 0 && call.method === "DELETE" && outcome.status === 404) return outcome;
-      }
+      if (!(outcome instanceof Error) && call.expect.includes(outcome.status)) return outcome;
+      const error = outcome instanceof Error ? outcome : errorOf(outcome, toError);
+      if (!(outcome instanceof Error) && mayBeDone && error.code === "not_found") return outcome;
       const again =
         call.repeatable &&
         attempt < this.#retries &&
         !isAborted(call) &&
         (outcome instanceof Error || transient.has(outcome.status));
-      if (!again) throw outcome instanceof Error ? outcome : toError(outcome);
+      if (!again) throw error;
+      mayBeDone ||= call.method === "DELETE" && mayHaveTakenEffect(error);
       await this.#pause(call, attempt, outcome instanceof Error ? undefined : outcome);
     }
   }
 
   async #attempt(call: HttpCall): Promise<HttpResponse | KeyManagerError> {
-    if (isAborted(call)) return markNeverSent(aborted(call.what, call.signal));
+    if (isAborted(call)) return markWithoutEffect(aborted(call.what, call.signal));
     const timeout = AbortSignal.timeout(this.#timeoutMs);
     const signal = call.signal === undefined ? timeout : AbortSignal.any([call.signal, timeout]);
     try {
       return await this.#send({ ...call, body: call.body, signal });
-    } catch (cause) {
+    } catch (thrown) {
       if (isAborted(call)) return aborted(call.what, call.signal);
-      const reason = timeout.aborted ? `no answer within ${this.#timeoutMs} ms` : reasonOf(cause);
+      const failure = transportFailure(thrown);
+      const reason = timeout.aborted ? `no answer within ${this.#timeoutMs} ms` : failure.reason;
       const error = new KeyManagerError(
         "unavailable",
         `${call.what}: ${call.url.origin}: ${reason}`,
-        { cause },
+        { cause: failure.cause },
       );
-      return unconnected.has(codeOf(cause)) ? markNeverSent(error) : error;
+      return failure.neverSent ? markWithoutEffect(error) : error;
     }
   }
 
@@ -112,39 +116,12 @@ export class HttpClient {
   }
 }
 
-/** What a call whose signal fired rejects with. */
-export function aborted(what: string, signal: AbortSignal | undefined): KeyManagerError {
-  return new KeyManagerError("unavailable", `${what}: aborted by the caller`, {
-    cause: signal?.reason,
-  });
-}
-
-const hints = new Map([
-  ["ECONNREFUSED", "nothing listens there: is the service up, and the URL right?"],
-  ["ENOTFOUND", "no such host: check the URL"],
-  ["ECONNRESET", "the connection was closed before the answer came"],
-  [
-    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-    "its certificate is not trusted: name its CA with tls.caFile",
-  ],
-  ["DEPTH_ZERO_SELF_SIGNED_CERT", "its certificate is self-signed: name it with tls.caFile"],
-  ["SELF_SIGNED_CERT_IN_CHAIN", "its certificate is not trusted: name its CA with tls.caFile"],
-  ["CERT_HAS_EXPIRED", "its certificate has expired"],
-  ["ERR_TLS_CERT_ALTNAME_INVALID", "its certificate is for another host"],
-]);
-
-/** Failures to reach the service at all. */
-const unconnected = new Set([...hints.keys()].filter((code) => code !== "ECONNRESET"));
-
-function reasonOf(cause: unknown): string {
-  const code = codeOf(cause);
-  return hints.get(code) ?? (cause instanceof Error ? cause.message : "no answer");
-}
-
-function codeOf(cause: unknown): string {
-  if (!(cause instanceof Error)) return "";
-  if ("code" in cause && typeof cause.code === "string") return cause.code;
-  return codeOf(cause.cause);
+function errorOf(
+  response: HttpResponse,
+  toError: (response: HttpResponse) => KeyManagerError,
+): KeyManagerError {
+  const error = toError(response);
+  return promisesNoEffect(response.status) ? markWithoutEffect(error) : error;
 }
 
 function isAborted({ signal }: HttpCall): boolean {

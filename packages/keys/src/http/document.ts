@@ -11,7 +11,7 @@ export function jsonObject(what: string, response: HttpResponse): Document {
     parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(response.body));
   } catch (cause) {
     // The parser quotes what it could not read, which may be a secret: its message goes nowhere.
-    const kind = cause instanceof SyntaxError ? "no JSON" : "no UTF-8";
+    const kind = cause instanceof TypeError ? "no UTF-8" : "no JSON";
     throw bad(
       what,
       `the answer (status ${response.status}) is ${kind}: is this the right endpoint?`,

@@ -6,8 +6,10 @@ import {
   type IncomingMessage,
 } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { createSecureContext } from "node:tls";
 import { KeyManagerError } from "../errors.ts";
 import { refuseUnknownOptions } from "../options.ts";
+import { TransportError } from "./transport-failure.ts";
 
 export interface HttpRequest {
   readonly method: string;
@@ -50,7 +52,7 @@ const idleConnectionMs = 4_000;
  * Sends with the platform's `node:http` and `node:https`; connections are kept
  * open and reused, and do not keep the process alive.
  *
- * @throws `invalid_argument` if a TLS file cannot be read.
+ * @throws `invalid_argument` if a TLS file cannot be read or is no PEM.
  */
 export function nodeSend(tls: TlsOptions = {}): Send {
   refuseUnknownOptions("tls", tls, [
@@ -69,9 +71,7 @@ export function nodeSend(tls: TlsOptions = {}): Send {
   const httpsAgent = new HttpsAgent({
     ...keepAlive,
     minVersion: "TLSv1.2",
-    ca: readPem("caFile", tls.caFile),
-    cert: readPem("certificateFile", tls.certificateFile),
-    key: readPem("keyFile", tls.keyFile ?? tls.certificateFile),
+    ...readTlsFiles(tls),
     rejectUnauthorized: tls.insecureSkipVerification !== true,
   });
   return ({ method, url, headers, body, signal }) =>
@@ -85,7 +85,8 @@ export function nodeSend(tls: TlsOptions = {}): Send {
         url.protocol === "https:"
           ? httpsRequest(url, { ...options, agent: httpsAgent })
           : httpRequest(url, { ...options, agent: httpAgent });
-      request.once("error", reject);
+      // Not once: a connection that is torn down may report it twice.
+      request.on("error", reject);
       request.once("response", (response) => {
         readAll(response).then(resolve, (error: unknown) => {
           request.destroy();
@@ -116,8 +117,9 @@ export function fetchSend(fetch: typeof globalThis.fetch): Send {
 
 async function readAll(response: IncomingMessage): Promise<HttpResponse> {
   const body = await collect(response as AsyncIterable<Uint8Array>);
-  if (!response.complete)
-    throw new Error("the connection was closed in the middle of the response");
+  if (!response.complete) {
+    throw new TransportError("the connection was closed in the middle of the response");
+  }
   const headers = new Map<string, string>();
   for (const [name, value] of Object.entries(response.headers)) {
     if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(", ") : value);
@@ -132,10 +134,44 @@ async function collect(
   let length = 0;
   for await (const chunk of chunks) {
     length += chunk.length;
-    if (length > maxBodyBytes) throw new Error(`the response is larger than ${maxBodyBytes} bytes`);
+    if (length > maxBodyBytes) {
+      throw new TransportError(`the response is larger than ${maxBodyBytes} bytes`);
+    }
     parts.push(chunk);
   }
   return Buffer.concat(parts);
+}
+
+function readTlsFiles({ caFile, certificateFile, keyFile }: TlsOptions) {
+  if (keyFile !== undefined && certificateFile === undefined) {
+    throw invalid("tls keyFile: there is no certificateFile that it belongs to");
+  }
+  const ca = readPem("caFile", caFile);
+  const cert = readPem("certificateFile", certificateFile);
+  const key = readPem("keyFile", keyFile ?? certificateFile);
+  refuseUnless("caFile", caFile, "holds no PEM certificate", () => {
+    if (ca !== undefined) createSecureContext({ ca });
+    // OpenSSL takes a file without any certificate for an empty list.
+    if (ca?.includes("-----BEGIN ") === false) throw new Error("no PEM");
+  });
+  refuseUnless("certificateFile", certificateFile, "and its key are no PEM, or no pair", () =>
+    createSecureContext({ cert, key }),
+  );
+  return { ca, cert, key };
+}
+
+function refuseUnless(
+  option: string,
+  path: string | undefined,
+  reason: string,
+  check: () => unknown,
+): void {
+  if (path === undefined) return;
+  try {
+    check();
+  } catch {
+    throw invalid(`tls ${option}: ${path} ${reason}`);
+  }
 }
 
 function readPem(option: string, path: string | undefined): Buffer | undefined {
@@ -143,6 +179,10 @@ function readPem(option: string, path: string | undefined): Buffer | undefined {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new KeyManagerError("invalid_argument", `tls ${option}: cannot read ${path}`, { cause });
+    throw invalid(`tls ${option}: cannot read ${path}`, cause);
   }
+}
+
+function invalid(message: string, cause?: unknown): KeyManagerError {
+  return new KeyManagerError("invalid_argument", message, { cause });
 }

@@ -15,7 +15,7 @@ export interface CloudSettings {
 }
 
 /** Values under the ecosystem's names in snake case: `auth_url`, `region_name`. Unknown names are ignored. */
-export type CloudValues = Readonly<Record<string, string | boolean | undefined>>;
+export type CloudValues = Readonly<Record<string, string | undefined>>;
 
 const authTypes = new Map([
   ["password", "password"],
@@ -32,7 +32,7 @@ const authTypes = new Map([
 export function cloudSettings(source: string, values: CloudValues): CloudSettings {
   const text = (name: string): string | undefined => {
     const value = values[name];
-    return value === undefined || value === "" ? undefined : String(value);
+    return value === "" ? undefined : value;
   };
   const credentials: Record<string, unknown> = {};
   for (const name of keystoneOptionNames) {

@@ -36,6 +36,7 @@ export function cloudFromFiles(location: CloudLocation): CloudSettings {
   const open = cloudIn(found, cloud);
   if (open === undefined) {
     const known = Object.keys(mapping(found, "clouds", found.content["clouds"]));
+    if (known.length === 0) throw invalid(found.path, "it has no clouds");
     throw invalid(found.path, `it has no cloud "${cloud}"${suggestion(cloud, known)}`);
   }
   const merged = merge(open, secure === undefined ? {} : (cloudIn(secure, cloud) ?? {}));
@@ -92,20 +93,24 @@ function readFile(path: string): File | undefined {
   }
   let content: unknown;
   try {
-    content = parse(text, { maxAliasCount: 100, logLevel: "error" });
+    // Every scalar as it is written: a password of digits is no number.
+    content = parse(text, {
+      schema: "failsafe",
+      merge: true,
+      maxAliasCount: 100,
+      logLevel: "error",
+    });
   } catch (error) {
     // The parser's message quotes the line, which may hold a password: only its place is told.
     const line = (error as { linePos?: readonly { readonly line: number }[] }).linePos?.[0]?.line;
     throw invalid(path, `it is no valid YAML${line === undefined ? "" : `: see line ${line}`}`);
   }
-  return { path, content: mapping({ path }, "the file", content ?? {}) };
+  return { path, content: mapping({ path }, "the file", content) };
 }
 
 function cloudIn(file: File, cloud: string): Mapping | undefined {
-  const clouds = mapping(file, "clouds", file.content["clouds"] ?? {});
-  return Object.hasOwn(clouds, cloud)
-    ? mapping(file, `clouds.${cloud}`, clouds[cloud] ?? {})
-    : undefined;
+  const clouds = mapping(file, "clouds", file.content["clouds"]);
+  return Object.hasOwn(clouds, cloud) ? mapping(file, `clouds.${cloud}`, clouds[cloud]) : undefined;
 }
 
 function merge(base: Mapping, over: Mapping): Mapping {
@@ -119,11 +124,10 @@ function merge(base: Mapping, over: Mapping): Mapping {
 
 /** The cloud's own values with those of its `auth` section beside them. */
 function flat(file: File, cloud: Mapping): CloudValues {
-  const auth = mapping(file, "auth", cloud["auth"] ?? {});
-  const values: Record<string, string | boolean> = {};
+  const auth = mapping(file, "auth", cloud["auth"]);
+  const values: Record<string, string> = {};
   for (const [name, value] of [...Object.entries(cloud), ...Object.entries(auth)]) {
-    if (typeof value === "string" || typeof value === "boolean") values[name] = value;
-    else if (typeof value === "number") values[name] = String(value);
+    if (typeof value === "string" && !isNothing(value)) values[name] = value;
   }
   return values;
 }
@@ -132,7 +136,13 @@ function isMapping(value: unknown): value is Mapping {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** What YAML has for "no value". */
+function isNothing(value: unknown): boolean {
+  return value === undefined || value === null || value === "" || value === "~" || value === "null";
+}
+
 function mapping(file: Pick<File, "path">, subject: string, value: unknown): Mapping {
+  if (isNothing(value)) return {};
   if (!isMapping(value)) throw invalid(file.path, `${subject} must be a mapping`);
   return value;
 }

@@ -6,7 +6,7 @@ import { cloudFromFiles } from "./clouds.ts";
 /** A process's environment variables. Passed in: this library reads none by itself. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Variables that are not simply `OS_` and the clouds.yaml name in upper case. */
+/** Variables that are not simply `OS_` and the clouds.yaml name in upper case; those that are go first. */
 const renamed = new Map([
   ["OS_TENANT_ID", "project_id"],
   ["OS_TENANT_NAME", "project_name"],
@@ -35,9 +35,9 @@ export function settingsFromEnvironment(
   }
   const values: Record<string, string | undefined> = {};
   for (const [name, value] of Object.entries(environment)) {
-    if (!name.startsWith("OS_") || value === undefined || value === "") continue;
-    values[renamed.get(name) ?? name.slice("OS_".length).toLowerCase()] ??= value;
+    if (name.startsWith("OS_") && value !== "") values[name.slice(3).toLowerCase()] = value;
   }
+  for (const [variable, name] of renamed) values[name] ??= environment[variable] || undefined;
   if (values["auth_url"] === undefined && values["token"] === undefined) {
     throw new KeyManagerError(
       "invalid_argument",

@@ -1,5 +1,6 @@
 import {
   arrayField,
+  asObject,
   type Document,
   objectField,
   optionalText,
@@ -31,10 +32,10 @@ export function identityTokenOf(what: string, value: string, body: Document): Id
     expires: timeOf(what, "expires_at", textField(what, token, "expires_at")),
     userId: optionalText(what, user, "id"),
     projectId:
-      token["project"] === undefined
+      token["project"] === undefined || token["project"] === null
         ? undefined
         : textField(what, objectField(what, token, "project"), "id"),
-    roles: roles.map((role) => textField(what, role as Document, "name")),
+    roles: roles.map((role) => textField(what, asObject(what, "a role", role), "name")),
     catalog: catalogOf(what, token["catalog"] ?? []),
   };
 }

@@ -1,9 +1,11 @@
 import { createHmac, randomBytes } from "node:crypto";
-import type { Caller, KeystoneCaller } from "../caller.ts";
+import { type Caller, checkedText, checkedToken, type KeystoneCaller } from "../caller.ts";
 import { KeyManagerError } from "../errors.ts";
-import { aborted, type HttpClient } from "../http/client.ts";
+import type { HttpClient } from "../http/client.ts";
 import { jsonObject } from "../http/document.ts";
+import { raced } from "../http/raced.ts";
 import type { HttpResponse } from "../http/send.ts";
+import { serviceUrl } from "../http/service-url.ts";
 import { type IdentityToken, identityTokenOf } from "./identity-token.ts";
 import { lendTokenRequest } from "./token-request.ts";
 
@@ -71,7 +73,7 @@ export class Keystone {
     const key = this.#keyOf(asKeystoneCaller(caller));
     const kept = this.#tokens.get(key);
     if (kept !== undefined) {
-      const token = await raced(kept, signal);
+      const token = await raced("authenticate", kept, signal);
       if (!this.#endsSoon(token)) {
         this.#keep(key, kept);
         return token;
@@ -79,7 +81,7 @@ export class Keystone {
       if (this.#tokens.get(key) === kept) this.#tokens.delete(key);
     }
     const pending = this.#tokens.get(key) ?? this.#obtain(key, asKeystoneCaller(caller));
-    return raced(pending, signal);
+    return raced("authenticate", pending, signal);
   }
 
   /** Drops a token that a service has refused, so that the next call obtains another. */
@@ -115,17 +117,20 @@ export class Keystone {
   }
 
   async #authenticate(caller: KeystoneCaller): Promise<IdentityToken> {
-    if (caller.type === "token") {
-      if (caller.authUrl === undefined) return presentedAsIs(caller);
-      if (caller.scope.type === "unscoped") return this.#lookUp(caller, caller.authUrl);
+    checkSecrets(caller);
+    if (caller.type === "token" && caller.authUrl === undefined) return presentedAsIs(caller);
+    // A caller that keystoneCaller did not make has not been checked.
+    const authUrl = serviceUrl("authenticate: authUrl", caller.authUrl ?? "");
+    if (caller.type === "token" && caller.scope.type === "unscoped") {
+      return this.#lookUp(caller, authUrl);
     }
-    const what = `authenticate at ${caller.authUrl}`;
+    const what = `authenticate at ${authUrl}`;
     const response = await lendTokenRequest(caller, (body) =>
       this.#http.call(
         {
           what,
           method: "POST",
-          url: new URL(`${caller.authUrl}/auth/tokens`),
+          url: new URL(`${authUrl}/auth/tokens`),
           headers: { "content-type": "application/json", accept: "application/json" },
           body,
           expect: [201],
@@ -191,11 +196,31 @@ function partsOf(caller: KeystoneCaller) {
   }
 }
 
+function checkSecrets(caller: KeystoneCaller): void {
+  switch (caller.type) {
+    case "password":
+      checkedText("authenticate: password", caller.password);
+      return;
+    case "token":
+      checkedToken(caller.token);
+      return;
+    case "application_credential":
+      checkedText("authenticate: applicationCredentialSecret", caller.secret);
+      return;
+  }
+}
+
+const keystoneCallerTypes = ["password", "token", "application_credential"];
+
 function asKeystoneCaller(caller: Caller): KeystoneCaller {
-  if (caller.type !== "project") return caller;
+  // A program in plain JavaScript may have forgotten it.
+  const type = (caller as Caller | null | undefined)?.type;
+  if (type !== undefined && keystoneCallerTypes.includes(type)) return caller as KeystoneCaller;
   throw new KeyManagerError(
     "invalid_argument",
-    'authenticate: a caller of type "project" has no credentials: make one with keystoneCaller',
+    type === "project"
+      ? 'authenticate: a caller of type "project" has no credentials: make one with keystoneCaller'
+      : "authenticate: there is no caller: make one with keystoneCaller",
   );
 }
 
@@ -217,15 +242,4 @@ function refusal(what: string, response: HttpResponse): KeyManagerError {
     meaning.get(response.status) ?? "bad_response",
     `${what}: status ${response.status}${reason === undefined ? "" : `: ${reason}`}`,
   );
-}
-
-/** Waits for a shared request, but no longer than this caller wants to. */
-function raced<T>(shared: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return shared;
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(aborted("authenticate", signal));
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    shared.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }

@@ -1,4 +1,5 @@
 import { generateKeyPairSync, randomUUID } from "node:crypto";
+import { checkAttributes, checkConsumer, checkKeySpec } from "../attributes.ts";
 import type { Caller } from "../caller.ts";
 import { KeyManagerError } from "../errors.ts";
 import type {
@@ -66,6 +67,7 @@ export class MemoryKeyManager implements KeyManager, ConsumerTracking, AccessGra
     spec: SymmetricKeySpec,
     options: CallOptions = {},
   ): Promise<ObjectId> {
+    checkKeySpec("createKey", spec);
     const { algorithm, bitLength, expiration } = spec;
     const mode = spec.mode ?? (algorithm === "aes" && bitLength > 256 ? "xts" : undefined);
     const lengths = mode === "xts" ? xtsLengths : symmetricLengths;
@@ -85,6 +87,7 @@ export class MemoryKeyManager implements KeyManager, ConsumerTracking, AccessGra
     spec: KeyPairSpec,
     options: CallOptions = {},
   ): Promise<KeyPairIds> {
+    checkKeySpec("createKeyPair", spec);
     if (spec.algorithm !== "rsa" || !rsaLengths.includes(spec.bitLength)) throw unsupported(spec);
     const pair = generateKeyPairSync("rsa", {
       modulusLength: spec.bitLength,
@@ -149,7 +152,7 @@ export class MemoryKeyManager implements KeyManager, ConsumerTracking, AccessGra
         `delete ${id}: consumers still need it: remove them first`,
       );
     }
-    this.#entries.delete(id);
+    this.#entries.delete(objectId(id));
   }
 
   async addConsumer(
@@ -158,6 +161,7 @@ export class MemoryKeyManager implements KeyManager, ConsumerTracking, AccessGra
     consumer: Consumer,
     options: CallOptions = {},
   ): Promise<void> {
+    checkConsumer("addConsumer", consumer);
     const entry = this.#readable(caller, id, options);
     if (entry.consumers.some((known) => isSame(known, consumer))) return;
     entry.consumers = [...entry.consumers, consumer];
@@ -170,6 +174,7 @@ export class MemoryKeyManager implements KeyManager, ConsumerTracking, AccessGra
     consumer: Consumer,
     options: CallOptions = {},
   ): Promise<void> {
+    checkConsumer("removeConsumer", consumer);
     const entry = this.#readable(caller, id, options);
     const rest = entry.consumers.filter((known) => !isSame(known, consumer));
     if (rest.length === entry.consumers.length) {
@@ -196,6 +201,7 @@ export class MemoryKeyManager implements KeyManager, ConsumerTracking, AccessGra
 
   #put(caller: Caller, object: ManagedObject, options: CallOptions): ObjectId {
     refuseAborted(options);
+    checkAttributes("store", object);
     const owner = tenantOf(caller);
     const bitLength = checkedBitLength("store", object);
     if (object.expiration !== undefined && object.expiration <= this.#now()) {

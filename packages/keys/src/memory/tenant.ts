@@ -1,4 +1,10 @@
-import type { Caller, DomainReference, Scope, UserReference } from "../caller.ts";
+import {
+  type Caller,
+  type DomainReference,
+  refuseNobody,
+  type Scope,
+  type UserReference,
+} from "../caller.ts";
 import { KeyManagerError } from "../errors.ts";
 
 /** Whose an object is, as far as a caller's own words tell. */
@@ -9,6 +15,7 @@ export interface Tenant {
 
 /** Nobody checks credentials here: two callers are of one project if they name it the same way. */
 export function tenantOf(caller: Caller): Tenant {
+  refuseNobody(caller);
   switch (caller.type) {
     case "project":
       return { project: caller.projectId, user: caller.userId };

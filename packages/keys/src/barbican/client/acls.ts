@@ -1,5 +1,5 @@
 import type { Caller } from "../../caller.ts";
-import { arrayField, objectField } from "../../http/document.ts";
+import { arrayField, objectField, textField } from "../../http/document.ts";
 import type { ReadAccess } from "../../key-manager.ts";
 import type { ObjectId } from "../../managed-object.ts";
 import type { BarbicanCallOptions, BarbicanConnection } from "./connection.ts";
@@ -26,7 +26,10 @@ export class Acls {
     const read = objectField(what, document, "read");
     return {
       projectAccess: read["project-access"] !== false,
-      userIds: read["users"] === undefined ? [] : arrayField(what, read, "users").map(String),
+      userIds:
+        read["users"] === undefined
+          ? []
+          : arrayField(what, read, "users").map((user) => textField(what, { user }, "user")),
     };
   }
 

@@ -2,7 +2,8 @@ import type { Caller } from "../../caller.ts";
 import { KeyManagerError } from "../../errors.ts";
 import type { HttpClient } from "../../http/client.ts";
 import { type Document, jsonObject } from "../../http/document.ts";
-import { beforeSending } from "../../http/never-sent.ts";
+import { beforeSending } from "../../http/effect.ts";
+import { raced } from "../../http/raced.ts";
 import type { HttpResponse } from "../../http/send.ts";
 import { findEndpoint } from "../../keystone/catalog.ts";
 import type { IdentityToken } from "../../keystone/identity-token.ts";
@@ -39,6 +40,12 @@ export interface BarbicanCall extends BarbicanCallOptions {
   readonly carriesSecret?: boolean | undefined;
 }
 
+/** What a call is made with: the caller's identity token, and our own service's beside it. */
+interface Tokens {
+  readonly caller: IdentityToken;
+  readonly service: IdentityToken | undefined;
+}
+
 /**
  * Speaks to Barbican for many callers: finds the endpoint, presents the caller's
  * identity token, and obtains a fresh one, once, if it is refused.
@@ -58,14 +65,14 @@ export class BarbicanConnection {
 
   /** @throws `KeyManagerError`, whenever the status is not among the expected ones. */
   async call(caller: Caller, call: BarbicanCall): Promise<HttpResponse> {
-    const token = await beforeSending(this.#keystone.token(caller, call.signal));
+    const tokens = await beforeSending(this.#tokens(caller, call.signal));
     try {
-      return await this.#send(caller, token, call);
+      return await this.#send(tokens, call);
     } catch (error) {
       if (!(error instanceof KeyManagerError) || error.code !== "unauthenticated") throw error;
-      const fresh = await beforeSending(this.#renewed(caller, token, call.signal));
-      if (fresh === token) throw error;
-      return await this.#send(caller, fresh, call);
+      const fresh = await beforeSending(this.#renewed(caller, tokens, call.signal));
+      if (sameTokens(fresh, tokens)) throw error;
+      return await this.#send(fresh, call);
     }
   }
 
@@ -76,7 +83,7 @@ export class BarbicanConnection {
 
   /** The version that calls are made with. */
   async microversion(caller: Caller, signal?: AbortSignal): Promise<Microversion> {
-    return this.#microversionAt(this.#baseFor(await this.#keystone.token(caller, signal)));
+    return this.#microversionAt(await this.endpoint(caller, signal), signal);
   }
 
   /** The root URL of the API for a caller, without `/v1`. */
@@ -89,24 +96,22 @@ export class BarbicanConnection {
     return this.#keystone.token(caller, signal);
   }
 
-  async #send(caller: Caller, token: IdentityToken, call: BarbicanCall): Promise<HttpResponse> {
-    const base = this.#baseFor(token);
-    const what = nameOf(call);
-    const url = new URL(`${base}/v1/${call.path.map(encodeURIComponent).join("/")}`);
-    for (const [name, value] of Object.entries(call.query ?? {})) {
-      if (value !== undefined) url.searchParams.set(name, String(value));
-    }
+  async #send(tokens: Tokens, call: BarbicanCall): Promise<HttpResponse> {
+    const base = this.#baseFor(tokens.caller);
+    const url = urlOf(base, call);
+    const microversion = await beforeSending(this.#microversionAt(base, call.signal));
     const body =
       call.json === undefined
         ? call.raw?.bytes
         : new TextEncoder().encode(JSON.stringify(call.json));
     const headers: Record<string, string> = {
       accept: call.accept ?? "application/json",
-      "openstack-api-version": `key-manager ${await beforeSending(this.#microversionAt(base))}`,
+      "openstack-api-version": `key-manager ${microversion}`,
     };
     if (body !== undefined) headers["content-type"] = call.raw?.contentType ?? "application/json";
+    const what = nameOf(call);
     try {
-      return await this.#withTokens(caller, token, call.signal, (tokenHeaders) =>
+      return await lendTokens(tokens, (tokenHeaders) =>
         this.#http.call(
           {
             what,
@@ -118,7 +123,11 @@ export class BarbicanConnection {
             repeatable: call.repeatable ?? ["GET", "PUT", "DELETE"].includes(call.method),
             signal: call.signal,
           },
-          (unexpected) => refusal(what, unexpected, call.carriesSecret === true),
+          (unexpected) =>
+            refusal(what, unexpected, {
+              carriedSecret: call.carriesSecret === true,
+              tokens: Object.values(tokenHeaders),
+            }),
         ),
       );
     } finally {
@@ -126,36 +135,29 @@ export class BarbicanConnection {
     }
   }
 
-  async #withTokens<T>(
-    caller: Caller,
-    token: IdentityToken,
-    signal: AbortSignal | undefined,
-    send: (headers: Record<string, string>) => Promise<T>,
-  ): Promise<T> {
+  async #tokens(caller: Caller, signal: AbortSignal | undefined): Promise<Tokens> {
     const { serviceCaller } = this.#options;
-    if (serviceCaller === undefined || serviceCaller === caller) {
-      return token.value.useText((text) => send({ "x-auth-token": text }));
-    }
-    const service = await beforeSending(this.#keystone.token(serviceCaller, signal));
-    return token.value.useText((text) =>
-      service.value.useText((serviceText) =>
-        send({ "x-auth-token": text, "x-service-token": serviceText }),
-      ),
-    );
+    const [token, service] = await Promise.all([
+      this.#keystone.token(caller, signal),
+      serviceCaller === undefined || serviceCaller === caller
+        ? undefined
+        : this.#keystone.token(serviceCaller, signal),
+    ]);
+    return { caller: token, service };
   }
 
   /** A 401 does not say which of the two tokens was refused. */
   async #renewed(
     caller: Caller,
-    token: IdentityToken,
+    refused: Tokens,
     signal: AbortSignal | undefined,
-  ): Promise<IdentityToken> {
-    await this.#keystone.forget(caller, token);
+  ): Promise<Tokens> {
     const { serviceCaller } = this.#options;
-    if (serviceCaller !== undefined) {
-      await this.#keystone.forget(serviceCaller, await this.#keystone.token(serviceCaller, signal));
+    await this.#keystone.forget(caller, refused.caller);
+    if (serviceCaller !== undefined && refused.service !== undefined) {
+      await this.#keystone.forget(serviceCaller, refused.service);
     }
-    return this.#keystone.token(caller, signal);
+    return this.#tokens(caller, signal);
   }
 
   #baseFor(token: IdentityToken): string {
@@ -174,16 +176,54 @@ export class BarbicanConnection {
     return baseOf(findEndpoint(token.catalog, wanted).href);
   }
 
-  #microversionAt(base: string): Promise<Microversion> {
-    if (this.#options.microversion !== undefined)
-      return Promise.resolve(this.#options.microversion);
-    const known = this.#microversions.get(base);
-    if (known !== undefined) return known;
-    const asked = discoverMicroversion(this.#http, base);
-    this.#microversions.set(base, asked);
-    asked.catch(() => this.#microversions.delete(base));
-    return asked;
+  async #microversionAt(base: string, signal: AbortSignal | undefined): Promise<Microversion> {
+    if (this.#options.microversion !== undefined) return this.#options.microversion;
+    let asked = this.#microversions.get(base);
+    if (asked === undefined) {
+      const asking = discoverMicroversion(this.#http, base);
+      this.#microversions.set(base, asking);
+      asking.catch(() => {
+        if (this.#microversions.get(base) === asking) this.#microversions.delete(base);
+      });
+      asked = asking;
+    }
+    return raced("GET API versions", asked, signal);
   }
+}
+
+function sameTokens(a: Tokens, b: Tokens): boolean {
+  return (
+    a.caller.value.equals(b.caller.value) &&
+    (a.service === undefined || (b.service?.value.equals(a.service.value) ?? false))
+  );
+}
+
+function lendTokens<T>(
+  { caller, service }: Tokens,
+  send: (headers: Readonly<Record<string, string>>) => Promise<T>,
+): Promise<T> {
+  return caller.value.useText((token) =>
+    service === undefined
+      ? send({ "x-auth-token": token })
+      : service.value.useText((serviceToken) =>
+          send({ "x-auth-token": token, "x-service-token": serviceToken }),
+        ),
+  );
+}
+
+function urlOf(base: string, call: BarbicanCall): URL {
+  // A URL drops such segments, and would then name another resource: the secret instead of its datum.
+  if (call.path.some((segment) => /^\.{0,2}$/.test(segment))) {
+    throw new KeyManagerError(
+      "invalid_argument",
+      `${nameOf(call)}: an id or key is empty, "." or ".."`,
+    );
+  }
+  const url = new URL(`${base}/v1/${call.path.map(encodeURIComponent).join("/")}`);
+  for (const [name, value] of Object.entries(call.query ?? {})) {
+    if (value !== undefined) url.searchParams.set(name, String(value));
+  }
+  return url;
 }
 
 /** `GET secrets/…`: ids are no secrets, and queries are left out. */

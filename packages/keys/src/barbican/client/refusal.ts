@@ -18,46 +18,71 @@ const meaning = new Map<number, KeyManagerErrorCode>([
 ]);
 
 const advice = new Map<number, string>([
-  [401, "Barbican does not accept the identity token, nor a fresh one"],
+  [401, "Barbican does not accept the identity token, and no other could be had"],
   [403, "Barbican's policy does not let this caller: which roles has he in the project?"],
   [413, "the payload is larger than Barbican accepts"],
+  [429, "too many requests: try again later"],
+  [500, "Barbican failed: its log has more; try again later"],
+  [502, "the proxy before Barbican has no answer from it: try again later"],
+  [503, "Barbican, or the Keystone behind it, is not there now: try again later"],
+  [504, "the proxy before Barbican has no answer from it: try again later"],
 ]);
 
-/**
- * The error that an unexpected answer of Barbican stands for.
- *
- * @param carriedSecret the request had a secret in its body, so that what
- * Barbican says, which may quote it, is not repeated.
- */
+/** What the refused request held that no error may repeat. */
+export interface RequestSecrets {
+  /** It had a secret in its body, so that nothing that Barbican says of it, which may quote it, is repeated. */
+  readonly carriedSecret: boolean;
+  /** The identity tokens in its headers. */
+  readonly tokens: readonly string[];
+}
+
+/** The error that an unexpected answer of Barbican stands for. */
 export function refusal(
   what: string,
   response: HttpResponse,
-  carriedSecret: boolean,
+  { carriedSecret, tokens }: RequestSecrets,
 ): KeyManagerError {
   const { status } = response;
   const body = errorObject(response);
   const said = typeof body?.["description"] === "string" ? body["description"] : "";
   const code = codeOf(status, said, body);
   const requestId = response.headers.get("x-openstack-request-id");
+  const quotable = !tokens.some((token) => said.includes(token));
   const reason = [
     `status ${status}`,
-    carriedSecret ? propertyIn(said) : said.slice(0, 300).replace(/\.+$/, ""),
-    (code === "quota_exceeded" ? "delete what is not needed, or ask for more" : undefined) ??
-      advice.get(status) ??
-      (status >= 300 && status < 400 ? "a redirect, which is never followed" : ""),
-    code === "bad_response" && status === 404
-      ? "this is not Barbican's own 404: check the endpoint"
-      : "",
-    requestId === undefined ? "" : `(${requestId})`,
+    carriedSecret ? propertyIn(said) : quotable ? quoted(said) : "",
+    adviceOf(status, code),
+    requestId === undefined || !/^[\w-]{1,80}$/.test(requestId) ? "" : `(${requestId})`,
   ].filter((part) => part !== "");
   return new KeyManagerError(code, `${what}: ${reason.join(": ").replace(": (", " (")}`);
 }
 
 function codeOf(status: number, said: string, body: Document | undefined): KeyManagerErrorCode {
-  // A proxy's or a wrong path's 404 must not pass for "that key is gone": Barbican's own names the object.
-  if (status === 404 && (body?.["code"] !== 404 || said === "")) return "bad_response";
-  if (status === 403 && /\bquota\b.*\breached\b/i.test(said)) return "quota_exceeded";
+  const isBarbicans = body?.["code"] === status;
+  // Barbican's router answers a call that this version does not have so, without a word.
+  if ((status === 404 || status === 405) && isBarbicans && said === "") return "unsupported";
+  // A proxy's 404 must not pass for "that key is gone": Barbican's own names the object.
+  if (status === 404 && !isBarbicans) return "bad_response";
+  if (status === 403 && /quota (has been )?(reached|exceeded)/i.test(said)) return "quota_exceeded";
   return meaning.get(status) ?? "bad_response";
+}
+
+function adviceOf(status: number, code: KeyManagerErrorCode): string {
+  if (code === "quota_exceeded") return "delete what the project does not need, or raise its quota";
+  if (code === "unsupported") return "this Barbican has no such call: is it too old?";
+  if (status >= 300 && status < 400) {
+    return "a redirect, which is never followed: give the endpoint that it leads to";
+  }
+  if (code === "bad_response") return "this is no answer of Barbican's: check the endpoint";
+  return advice.get(status) ?? "";
+}
+
+/** Without control characters, which would forge lines of a log. */
+function quoted(said: string): string {
+  return said
+    .slice(0, 300)
+    .replace(/\p{Cc}+/gu, " ")
+    .replace(/\.+$/, "");
 }
 
 function propertyIn(said: string): string {

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { Caller } from "../../caller.ts";
 import { KeyManagerError } from "../../errors.ts";
 import {
@@ -89,7 +90,10 @@ export class Secrets {
     this.#connection = connection;
   }
 
-  /** Registers a secret, in one step if the payload is given. */
+  /**
+   * Registers a secret, in one step if the payload is given. Of a text payload
+   * that comes in one step, Barbican strips the white space at its ends.
+   */
   async create(
     caller: Caller,
     secret: NewSecret,
@@ -212,20 +216,33 @@ export class Secrets {
 }
 
 function wirePayload(bytes: Uint8Array, contentType: string): object {
-  if (contentType.startsWith("text/plain")) {
-    return { payload: Buffer.from(bytes).toString("utf8"), payload_content_type: contentType };
+  if (!isText(contentType)) {
+    return {
+      payload: Buffer.from(bytes).toString("base64"),
+      payload_content_type: contentType,
+      payload_content_encoding: "base64",
+    };
   }
-  return {
-    payload: Buffer.from(bytes).toString("base64"),
-    payload_content_type: contentType,
-    payload_content_encoding: "base64",
-  };
+  if (!isUtf8(bytes)) {
+    throw new KeyManagerError(
+      "invalid_argument",
+      `POST secrets: the payload is no UTF-8 text, as ${contentType} must be`,
+    );
+  }
+  return { payload: Buffer.from(bytes).toString("utf8"), payload_content_type: contentType };
+}
+
+export function isText(contentType: string): boolean {
+  return /^text\//i.test(contentType);
 }
 
 export function readSecret(what: string, document: Document): SecretDocument {
   const type = textField(what, document, "secret_type");
   if (!objectTypes.includes(type as ObjectType)) {
-    throw new KeyManagerError("bad_response", `${what}: unknown secret_type "${type}"`);
+    throw new KeyManagerError(
+      "bad_response",
+      `${what}: unknown secret_type ${JSON.stringify(type.slice(0, 40))}`,
+    );
   }
   return {
     id: referenceField(what, document, "secret_ref"),

@@ -1,6 +1,6 @@
 import type { Caller } from "../../caller.ts";
 import { arrayField, numberField, textField } from "../../http/document.ts";
-import { type ObjectId, objectId } from "../../managed-object.ts";
+import type { ObjectId } from "../../managed-object.ts";
 import type { BarbicanCallOptions, BarbicanConnection } from "./connection.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { referenceField } from "./references.ts";
@@ -37,7 +37,7 @@ export class TransportKeys {
     });
     const references = arrayField(what, document, "transport_keys");
     return {
-      items: references.map((reference) => objectId(String(reference))),
+      items: references.map((reference) => referenceField(what, { reference }, "reference")),
       total: numberField(what, document, "total"),
     };
   }

@@ -21,7 +21,7 @@ export async function discoverMicroversion(http: HttpClient, base: string): Prom
       expect: [200, 300, 406],
       repeatable: true,
     },
-    (unexpected) => refusal(what, unexpected, false),
+    (unexpected) => refusal(what, unexpected, { carriedSecret: false, tokens: [] }),
   );
   if (response.status === 406) return "1.0";
   const { versions } = jsonObject(what, response);
