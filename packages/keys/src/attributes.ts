@@ -2,9 +2,6 @@ import { KeyManagerError } from "./errors.ts";
 import type { SymmetricKeySpec } from "./key-manager.ts";
 import type { Consumer, ObjectAttributes } from "./managed-object.ts";
 
-/** What Barbican strips off every text: Python's white space, which has some control characters besides. */
-const blankAtAnEnd = /^[\p{Cc}\s]|[\p{Cc}\s]$/u;
-
 /**
  * Checks what is said of an object, alike for every backend: what one of them
  * would cut, strip or fail on is refused by all.
@@ -44,7 +41,14 @@ function checkText(what: string, field: string, text: string, maxLength: number)
   if (typeof text !== "string" || text === "" || Array.from(text).length > maxLength) {
     throw invalid(what, `${field} must be a text of 1 to ${maxLength} characters`);
   }
-  if (blankAtAnEnd.test(text)) throw invalid(what, `${field} begins or ends with a blank`);
+  if (isBlank(text.at(0)) || isBlank(text.at(-1))) {
+    throw invalid(what, `${field} begins or ends with a blank`);
+  }
+}
+
+/** What Barbican strips off every text: Python's white space, which has some control characters besides. */
+function isBlank(character = ""): boolean {
+  return /[\s\u0085]/.test(character) || (character >= "\u001c" && character <= "\u001f");
 }
 
 function invalid(what: string, reason: string): KeyManagerError {
