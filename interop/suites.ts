@@ -49,6 +49,12 @@ export const suites: readonly Suite[] = [
     peers: ["barbican"],
   },
   {
+    name: "readme",
+    proves: "the README's program and session go as it says, on the real Barbican",
+    packages: [],
+    peers: ["barbican"],
+  },
+  {
     name: "guest",
     proves:
       "a real kernel with dm-crypt, LVM and loop runs our programs and keeps disks across reboots",
