@@ -1,0 +1,207 @@
+import {
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+  timingSafeEqual,
+} from "node:crypto";
+import type { Clock } from "../clock.ts";
+import { findProjectKeys, insertProjectKey, type ProjectKeyRow } from "../store/operations/keys.ts";
+import type { Store } from "../store/store.ts";
+import type { RootKeyRing } from "./root-key.ts";
+import { IntegrityError, open, seal } from "./seal.ts";
+
+/** What guards one project's objects, in one generation. */
+export interface ProjectKey {
+  readonly projectId: string;
+  readonly generation: number;
+  /** For payloads. */
+  readonly sealing: KeyObject;
+  /** For the tags of ownership and ACL. */
+  readonly tagging: KeyObject;
+}
+
+export interface ProjectKeysOptions {
+  readonly store: Store;
+  readonly rootKeys: RootKeyRing;
+  readonly clock: Clock;
+  /** How many projects' keys stay unwrapped in memory. Default 10,000. */
+  readonly maxCached?: number;
+  /** How long a key stays unwrapped, in milliseconds. Default 15 minutes. */
+  readonly timeToLiveMs?: number;
+}
+
+interface Cached {
+  readonly keys: readonly ProjectKey[];
+  readonly until: number;
+}
+
+/**
+ * The projects' keys: made at a project's first need, wrapped by the root key,
+ * and kept unwrapped for a while. Payloads are never kept.
+ */
+export class ProjectKeys {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #maxCached: number;
+  readonly #timeToLiveMs: number;
+  #rootKeys: RootKeyRing;
+  /** In order of use. */
+  readonly #cache = new Map<string, Cached>();
+
+  constructor(options: ProjectKeysOptions) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#rootKeys = options.rootKeys;
+    this.#maxCached = options.maxCached ?? 10_000;
+    this.#timeToLiveMs = options.timeToLiveMs ?? 15 * 60_000;
+  }
+
+  /** The key that seals what is new. Makes the project's first key if it has none. */
+  async active(projectId: string): Promise<ProjectKey> {
+    const cached = this.#cached(projectId)?.[0];
+    if (cached) return cached;
+    let keys = await this.#load(projectId);
+    if (keys.length === 0) {
+      await this.add(projectId, 1);
+      keys = await this.#load(projectId);
+    }
+    const key = keys[0];
+    if (!key) throw new Error(`project key ${projectId}: made, and not found`);
+    return key;
+  }
+
+  /** The key of one generation. @throws IntegrityError if the project has none such */
+  async byGeneration(projectId: string, generation: number): Promise<ProjectKey> {
+    const found =
+      this.#cached(projectId)?.find((key) => key.generation === generation) ??
+      (await this.#load(projectId)).find((key) => key.generation === generation);
+    if (found) return found;
+    throw new IntegrityError(`project key ${projectId}: there is no generation ${generation}`);
+  }
+
+  /** Adds a key of the given generation, unless another has. */
+  async add(projectId: string, generation: number): Promise<void> {
+    const bytes = randomBytes(32);
+    const root = this.#rootKeys.current;
+    const wrapped = seal(root.wrapping, wrapContext(projectId, generation), bytes);
+    bytes.fill(0);
+    await this.#store.write(insertProjectKey, {
+      row: { project_id: projectId, generation, root_key_id: root.id, wrapped },
+      created: this.#clock.timestamp(),
+    });
+    this.#cache.delete(projectId);
+  }
+
+  /** The same key, wrapped by the current root key. */
+  rewrap(row: ProjectKeyRow): ProjectKeyRow {
+    const bytes = this.#unwrap(row);
+    const root = this.#rootKeys.current;
+    const wrapped = seal(root.wrapping, wrapContext(row.project_id, row.generation), bytes);
+    bytes.fill(0);
+    return { ...row, root_key_id: root.id, wrapped };
+  }
+
+  /** Uses other root keys from now on. */
+  useRootKeys(rootKeys: RootKeyRing): void {
+    this.#rootKeys = rootKeys;
+  }
+
+  /** Forgets what is unwrapped, of one project or of all. */
+  forget(projectId?: string): void {
+    if (projectId === undefined) this.#cache.clear();
+    else this.#cache.delete(projectId);
+  }
+
+  #cached(projectId: string): readonly ProjectKey[] | undefined {
+    const cached = this.#cache.get(projectId);
+    if (!cached || cached.until < this.#clock.nowMs()) return undefined;
+    return cached.keys;
+  }
+
+  async #load(projectId: string): Promise<readonly ProjectKey[]> {
+    const rows = await this.#store.read(findProjectKeys, { projectId });
+    const keys = rows.map((row) => {
+      const bytes = this.#unwrap(row);
+      const derive = (use: string) =>
+        createSecretKey(
+          Buffer.from(hkdfSync("sha256", bytes, "", `chatelaine project key: ${use}`, 32)),
+        );
+      const key = {
+        projectId,
+        generation: row.generation,
+        sealing: derive("seal"),
+        tagging: derive("tag"),
+      };
+      bytes.fill(0);
+      return key;
+    });
+    if (keys.length === 0) return keys;
+    this.#cache.delete(projectId);
+    if (this.#cache.size >= this.#maxCached) {
+      const oldest = this.#cache.keys().next().value;
+      if (oldest !== undefined) this.#cache.delete(oldest);
+    }
+    this.#cache.set(projectId, { keys, until: this.#clock.nowMs() + this.#timeToLiveMs });
+    return keys;
+  }
+
+  #unwrap(row: ProjectKeyRow): Buffer {
+    const root = this.#rootKeys.all.get(row.root_key_id);
+    if (!root)
+      throw new IntegrityError(
+        `project key ${row.project_id}: wrapped by root key ${row.root_key_id}, which is not at hand`,
+      );
+    return open(root.wrapping, wrapContext(row.project_id, row.generation), row.wrapped);
+  }
+}
+
+function wrapContext(projectId: string, generation: number): readonly string[] {
+  return ["chatelaine project key", projectId, String(generation)];
+}
+
+/** What binds a payload to its place: moved to another project, object or type, it does not open. */
+export function payloadContext(
+  projectId: string,
+  secretId: string,
+  contentType: string,
+): readonly string[] {
+  return ["chatelaine payload", projectId, secretId, contentType];
+}
+
+/** What decides who may use an object. */
+export interface Ownership {
+  readonly kind: "secret" | "container";
+  readonly id: string;
+  readonly projectId: string;
+  readonly creatorId: string;
+  /** As stored. */
+  readonly acl: string | null;
+  /** Of a secret; null for never. */
+  readonly expiration: string | null;
+}
+
+/** The tag (32 bytes) that keeps a database's writer from giving an object to someone else. */
+export function ownershipTag(key: ProjectKey, owner: Ownership): Buffer {
+  return createHmac("sha256", key.tagging)
+    .update(
+      JSON.stringify([
+        "chatelaine ownership",
+        owner.kind,
+        owner.id,
+        owner.projectId,
+        owner.creatorId,
+        owner.acl,
+        owner.expiration,
+      ]),
+    )
+    .digest();
+}
+
+/** @throws IntegrityError if the object's owner, ACL or expiration was changed behind the server's back */
+export function checkOwnership(key: ProjectKey, owner: Ownership, tag: Uint8Array): void {
+  const expected = ownershipTag(key, owner);
+  if (tag.length !== expected.length || !timingSafeEqual(expected, tag))
+    throw new IntegrityError(`${owner.kind} ${owner.id}: owner or ACL is not authentic`);
+}

@@ -1,0 +1,199 @@
+import {
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  timingSafeEqual,
+} from "node:crypto";
+import {
+  closeSync,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { SecretBytes } from "@chatelaine/keys";
+
+/** One key that wraps project keys; ids only grow. */
+export interface RootKey {
+  readonly id: number;
+  /** Wraps and unwraps; derived, so that the check value says nothing of it. */
+  readonly wrapping: KeyObject;
+  /** Tells this key from another, and reveals neither (32 bytes). */
+  readonly checkValue: Uint8Array;
+}
+
+/** The root keys at hand: the current one wraps, the others only unwrap while a rotation runs. */
+export interface RootKeyRing {
+  readonly current: RootKey;
+  readonly all: ReadonlyMap<number, RootKey>;
+}
+
+/** The server must not start: the message says why and what to do. */
+export class RootKeyError extends Error {
+  override readonly name = "RootKeyError";
+}
+
+const rootKeyBytes = 32;
+const firstLine = "chatelaine-root-key-v1";
+
+/** Derives what a root key is used for. @param bytes 32 bytes */
+export function rootKey(id: number, bytes: Uint8Array): RootKey {
+  if (bytes.length !== rootKeyBytes)
+    throw new RootKeyError(`root key ${id}: ${bytes.length} bytes; it must have ${rootKeyBytes}`);
+  const derive = (use: string) =>
+    createSecretKey(Buffer.from(hkdfSync("sha256", bytes, "", `chatelaine root key: ${use}`, 32)));
+  return {
+    id,
+    wrapping: derive("wrap"),
+    checkValue: createHmac("sha256", derive("check")).update("check value").digest(),
+  };
+}
+
+/** A ring of one or more keys; the highest id is current. */
+export function rootKeyRing(keys: readonly RootKey[]): RootKeyRing {
+  const current = keys.toSorted((a, b) => b.id - a.id)[0];
+  if (!current) throw new RootKeyError("root key: none given");
+  return { current, all: new Map(keys.map((key) => [key.id, key])) };
+}
+
+/** The ring of one key given as base64 text, as from an environment variable. */
+export function rootKeyFromText(text: SecretBytes): RootKeyRing {
+  return text.useText((value) => rootKeyRing([rootKey(1, decodeKey(value.trim(), "root key"))]));
+}
+
+/**
+ * Reads a root key file: `chatelaine-root-key-v1`, then `<id> <32 bytes in base64>` a line.
+ *
+ * @returns undefined if there is no such file
+ * @throws RootKeyError if others than the owner may read it, or if it is not one
+ */
+export function readRootKeyFile(path: string): RootKeyRing | undefined {
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new RootKeyError(`root key file ${path}: ${(error as Error).message}`, { cause: error });
+  }
+  try {
+    const mode = fstatSync(file).mode & 0o777;
+    if ((mode & 0o077) !== 0)
+      throw new RootKeyError(
+        `root key file ${path}: mode ${mode.toString(8)} lets others read it; run: chmod 600 ${path}`,
+      );
+    return rootKeyRing(
+      parseRootKeyFile(path, readFileSync(file, "utf8")).map(([id, bytes]) => rootKey(id, bytes)),
+    );
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Makes the first root key file, mode 0600. Refuses to replace one. */
+export function createRootKeyFile(path: string): RootKeyRing {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const key = SecretBytes.random(rootKeyBytes);
+  return key.use((bytes) => {
+    writeWhole(path, "wx", [[1, bytes]]);
+    return rootKeyRing([rootKey(1, bytes)]);
+  });
+}
+
+/** Adds a fresh key with the next id and makes it current; replaces the file in one step. */
+export function addRootKey(path: string): RootKeyRing {
+  const keys = parseRootKeyFile(path, readFileSync(path, "utf8"));
+  const next = Math.max(...keys.map(([id]) => id)) + 1;
+  replaceFile(path, [...keys, [next, SecretBytes.random(rootKeyBytes).use((b) => Buffer.from(b))]]);
+  return readRootKeyFile(path) as RootKeyRing;
+}
+
+/** Drops every key but the current one, once nothing is wrapped by them any more. */
+export function dropOldRootKeys(path: string): RootKeyRing {
+  const keys = parseRootKeyFile(path, readFileSync(path, "utf8"));
+  const current = Math.max(...keys.map(([id]) => id));
+  replaceFile(
+    path,
+    keys.filter(([id]) => id === current),
+  );
+  return readRootKeyFile(path) as RootKeyRing;
+}
+
+/**
+ * Checks that the keys at hand are those that the database was written with.
+ *
+ * @throws RootKeyError if one differs or is missing
+ */
+export function checkRootKeys(
+  ring: RootKeyRing,
+  recorded: readonly { readonly id: number; readonly check_value: Uint8Array }[],
+): void {
+  for (const { id, check_value: expected } of recorded) {
+    const key = ring.all.get(id);
+    if (!key)
+      throw new RootKeyError(
+        `root key: the database was written with root key ${id}, which is not at hand; restore the root key file that belongs to this database`,
+      );
+    if (!timingSafeEqual(key.checkValue, expected))
+      throw new RootKeyError(
+        `root key: key ${id} is not the one this database was written with; restore the root key file that belongs to it`,
+      );
+  }
+}
+
+function parseRootKeyFile(path: string, text: string): readonly (readonly [number, Buffer])[] {
+  const [first, ...lines] = text.trimEnd().split("\n");
+  if (first !== firstLine || lines.length === 0)
+    throw new RootKeyError(`root key file ${path}: not a root key file of Chatelaine`);
+  return lines.map((line) => {
+    const [id, value] = line.split(" ");
+    if (!/^[1-9]\d{0,8}$/.test(id ?? ""))
+      throw new RootKeyError(`root key file ${path}: a line does not begin with a key's number`);
+    return [Number(id), decodeKey(value ?? "", `root key file ${path}: key ${id}`)] as const;
+  });
+}
+
+function decodeKey(text: string, what: string): Buffer {
+  const bytes = Buffer.from(text, "base64");
+  if (bytes.length !== rootKeyBytes || bytes.toString("base64") !== text)
+    throw new RootKeyError(`${what}: not ${rootKeyBytes} bytes in base64`);
+  return bytes;
+}
+
+function replaceFile(path: string, keys: readonly (readonly [number, Uint8Array])[]): void {
+  const temporary = `${path}.new`;
+  writeWhole(temporary, "w", keys);
+  renameSync(temporary, path);
+  syncFolder(dirname(path));
+}
+
+function writeWhole(
+  path: string,
+  flags: "w" | "wx",
+  keys: readonly (readonly [number, Uint8Array])[],
+): void {
+  const file = openSync(path, flags, 0o600);
+  try {
+    fchmodSync(file, 0o600);
+    const lines = keys.map(([id, bytes]) => `${id} ${Buffer.from(bytes).toString("base64")}`);
+    writeSync(file, `${[firstLine, ...lines].join("\n")}\n`);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  syncFolder(dirname(path));
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}

@@ -1,0 +1,42 @@
+import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from "node:crypto";
+
+const nonceBytes = 12;
+const tagBytes = 16;
+
+/** The bytes were changed, moved to another object, or sealed under another key. */
+export class IntegrityError extends Error {
+  override readonly name = "IntegrityError";
+}
+
+/**
+ * Encrypts with AES-256-GCM under a fresh random nonce: nonce ‖ tag ‖ ciphertext.
+ *
+ * @param context What the bytes are and where they belong. Opening needs the same list.
+ */
+export function seal(key: KeyObject, context: readonly string[], bytes: Uint8Array): Buffer {
+  const nonce = randomBytes(nonceBytes);
+  const cipher = createCipheriv("aes-256-gcm", key, nonce);
+  cipher.setAAD(Buffer.from(JSON.stringify(context)));
+  const body = cipher.update(bytes);
+  cipher.final();
+  return Buffer.concat([nonce, cipher.getAuthTag(), body]);
+}
+
+/** Decrypts what {@link seal} made. @throws IntegrityError */
+export function open(key: KeyObject, context: readonly string[], sealed: Uint8Array): Buffer {
+  if (sealed.length < nonceBytes + tagBytes)
+    throw new IntegrityError(`open ${context[0]}: too short`);
+  const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, nonceBytes), {
+    authTagLength: tagBytes,
+  });
+  decipher.setAAD(Buffer.from(JSON.stringify(context)));
+  decipher.setAuthTag(sealed.subarray(nonceBytes, nonceBytes + tagBytes));
+  const bytes = decipher.update(sealed.subarray(nonceBytes + tagBytes));
+  try {
+    decipher.final();
+  } catch (cause) {
+    bytes.fill(0);
+    throw new IntegrityError(`open ${context.join(" ")}: not authentic`, { cause });
+  }
+  return bytes;
+}

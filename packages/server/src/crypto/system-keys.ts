@@ -1,0 +1,66 @@
+import { randomBytes } from "node:crypto";
+import type { Clock } from "../clock.ts";
+import {
+  findSystemKey,
+  insertRootKey,
+  insertSystemKey,
+  listRootKeys,
+  type SystemKeyRow,
+} from "../store/operations/keys.ts";
+import type { Store } from "../store/store.ts";
+import { checkRootKeys, type RootKeyRing } from "./root-key.ts";
+import { IntegrityError, open, seal } from "./seal.ts";
+
+/**
+ * Checks the root keys against the database, and records those it does not know yet.
+ *
+ * @throws RootKeyError if they are not the ones that the database was written with
+ */
+export async function admitRootKeys(store: Store, ring: RootKeyRing, clock: Clock): Promise<void> {
+  const recorded = await store.read(listRootKeys, null);
+  checkRootKeys(ring, recorded);
+  for (const key of ring.all.values())
+    if (!recorded.some(({ id }) => id === key.id))
+      await store.write(insertRootKey, {
+        row: { id: key.id, check_value: key.checkValue },
+        created: clock.timestamp(),
+      });
+  checkRootKeys(ring, await store.read(listRootKeys, null));
+}
+
+/** A key (32 bytes) of the server itself, made at its first need. */
+export async function systemKey(
+  store: Store,
+  ring: RootKeyRing,
+  name: string,
+): Promise<Uint8Array> {
+  let row = await store.read(findSystemKey, { name });
+  if (!row) {
+    const bytes = randomBytes(32);
+    const wrapped = seal(ring.current.wrapping, context(name), bytes);
+    bytes.fill(0);
+    await store.write(insertSystemKey, { row: { name, root_key_id: ring.current.id, wrapped } });
+    row = await store.read(findSystemKey, { name });
+  }
+  if (!row) throw new Error(`system key ${name}: made, and not found`);
+  return unwrapSystemKey(row, ring);
+}
+
+export function unwrapSystemKey(row: SystemKeyRow, ring: RootKeyRing): Buffer {
+  const root = ring.all.get(row.root_key_id);
+  if (!root)
+    throw new IntegrityError(`system key ${row.name}: root key ${row.root_key_id} is not at hand`);
+  return open(root.wrapping, context(row.name), row.wrapped);
+}
+
+/** The same key, wrapped by the current root key. */
+export function rewrapSystemKey(row: SystemKeyRow, ring: RootKeyRing): SystemKeyRow {
+  const bytes = unwrapSystemKey(row, ring);
+  const wrapped = seal(ring.current.wrapping, context(row.name), bytes);
+  bytes.fill(0);
+  return { name: row.name, root_key_id: ring.current.id, wrapped };
+}
+
+function context(name: string): readonly string[] {
+  return ["chatelaine system key", name];
+}

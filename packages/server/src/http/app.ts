@@ -1,0 +1,199 @@
+import { randomUUID } from "node:crypto";
+import type { ServerOptions as HttpsOptions } from "node:https";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type { Identity } from "../identity/identity.ts";
+import { IdentityError } from "../identity/identity-error.ts";
+import type { Principal } from "../principal.ts";
+import { parseMicroversion } from "../routes/microversion.ts";
+import { Query } from "../routes/query.ts";
+import type { Refs } from "../routes/refs.ts";
+import type { Call, Handler, Method, Reply, Route } from "../routes/route.ts";
+import { WireError } from "../wire-error.ts";
+import { type PublicOptions, publicRoutes } from "./public-routes.ts";
+import type { RequestLog } from "./request-log.ts";
+import { sendError, sendReply } from "./send.ts";
+
+export interface AppOptions extends PublicOptions {
+  readonly identity: Identity;
+  /** Everything behind identity. */
+  readonly routes: readonly Route[];
+  readonly log: RequestLog;
+  readonly tls?: Pick<HttpsOptions, "key" | "cert">;
+  /** A body beyond this is refused with 413 before anything reads it. In bytes. Default 1 MiB. */
+  readonly maxBodyBytes?: number;
+  /** A request must have arrived whole in this time. In milliseconds. Default 30,000. */
+  readonly requestTimeoutMs?: number;
+}
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Set once identity has agreed; nothing else may say who asks. */
+    principal: Principal | null;
+    /** Minor API version; -1 while unknown. */
+    minorVersion: number;
+  }
+}
+
+/**
+ * Makes the HTTP application: one dispatcher for all routes, so that the order of
+ * refusals is the same everywhere: 401, version, 404, 405, 403, 415, body.
+ */
+export function createApp(options: AppOptions): FastifyInstance {
+  const app = fastify({
+    bodyLimit: options.maxBodyBytes ?? 1_048_576,
+    requestTimeout: options.requestTimeoutMs ?? 30_000,
+    exposeHeadRoutes: false,
+    genReqId: () => `req-${randomUUID()}`,
+    routerOptions: {
+      ignoreTrailingSlash: true,
+      ignoreDuplicateSlashes: true,
+      maxParamLength: 1_024,
+      // Parsed by those who need it, and with what is given twice refused.
+      querystringParser: () => ({}),
+    },
+    frameworkErrors: (error, request, reply) => {
+      options.log.finished(request, error.statusCode ?? 400, 0);
+      sendError(reply, new WireError(error.statusCode ?? 400, "The request is malformed."));
+    },
+    ...(options.tls && {
+      https: { ...options.tls, minVersion: "TLSv1.2" as const, maxHeaderSize: 32_768 },
+    }),
+    ...(!options.tls && { http: { maxHeaderSize: 32_768 } }),
+  }) as unknown as FastifyInstance;
+  app.decorateRequest("principal", null);
+  app.decorateRequest("minorVersion", -1);
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.addHook("onRequest", (request, reply, done) => {
+    void reply.header("x-openstack-request-id", request.id);
+    done();
+  });
+  app.addHook("onResponse", (request, reply, done) => {
+    options.log.finished(request, reply.statusCode, reply.elapsedTime);
+    done();
+  });
+  app.setErrorHandler((error, request, reply) => {
+    options.log.failed(request, error);
+    sendError(reply, error);
+  });
+
+  const authenticate = authenticator(options.identity);
+  for (const route of options.routes)
+    app.route({
+      method: app.supportedMethods.filter((method) => method !== "OPTIONS"),
+      url: route.path,
+      onRequest: async (request, reply) => {
+        await authenticate(request, reply);
+      },
+      handler: dispatcher(route, options.refs),
+    });
+  publicRoutes(app, options);
+  app.options("*", (_request, reply) => reply.code(200).send());
+  app.setNotFoundHandler(async (request, reply) => {
+    // Who is unknown does not learn what there is behind identity, not even by a wrong path.
+    if (/^\/+v1(\/|$)/.test(pathOf(request.url)) && !(await authenticate(request, reply)))
+      return reply;
+    sendError(reply, new WireError(404, ""));
+    return reply;
+  });
+  return app;
+}
+
+/** Refuses whom identity does not know, and a version that is not served; true if the request may go on. */
+function authenticator(identity: Identity) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<boolean> => {
+    const { headers } = request;
+    const token = single(headers["x-auth-token"]) ?? single(headers["x-storage-token"]);
+    const serviceToken = single(headers["x-service-token"]);
+    let principal: Principal;
+    try {
+      principal = await identity.authenticate(
+        {
+          ...(token !== undefined && { token }),
+          ...(serviceToken !== undefined && { serviceToken }),
+        },
+        request.id,
+        { method: request.method, path: pathOf(request.url) },
+      );
+    } catch (error) {
+      if (error instanceof IdentityError) sendIdentityError(identity, reply, error);
+      else sendError(reply, error);
+      return false;
+    }
+    const version = parseMicroversion(single(headers["openstack-api-version"]));
+    if (version.type !== "ok") {
+      sendVersionError(reply, version.type);
+      return false;
+    }
+    request.principal = principal;
+    request.minorVersion = version.minor;
+    return true;
+  };
+}
+
+function sendVersionError(reply: FastifyReply, type: "malformed" | "unsupported"): void {
+  void reply
+    .code(type === "malformed" ? 400 : 406)
+    .type("text/plain; charset=UTF-8")
+    .send(
+      type === "malformed"
+        ? "OpenStack-API-Version is malformed: key-manager X.Y, or latest.\n"
+        : "The API version is not supported: key-manager 1.0 to 1.2.\n",
+    );
+}
+
+function sendIdentityError(identity: Identity, reply: FastifyReply, error: IdentityError) {
+  if (error.code === "unavailable") {
+    void reply.header("retry-after", String(error.retryAfterSeconds));
+    sendError(reply, new WireError(503, "Identity is not available. Please try again."));
+  } else if (error.code === "no_project") {
+    void reply
+      .code(401)
+      .type("text/plain; charset=UTF-8")
+      .send("The identity token is not scoped to a project.\n");
+  } else {
+    void reply
+      .code(401)
+      .header("www-authenticate", `Keystone uri="${identity.wwwAuthenticateUri}"`)
+      .send({
+        error: { code: 401, title: "Unauthorized", message: "A valid identity token is required." },
+      });
+  }
+}
+
+const noBody = Buffer.alloc(0);
+
+function dispatcher(route: Route, refs: Refs) {
+  const allow = Object.keys(route.handlers).toSorted().join(", ");
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    if (!request.principal) throw new Error("a route was reached without identity");
+    const question = request.url.indexOf("?");
+    const call: Call = {
+      principal: request.principal,
+      params: request.params as Record<string, string>,
+      query: new Query(question < 0 ? "" : request.url.slice(question + 1)),
+      headers: request.headers,
+      body: Buffer.isBuffer(request.body) ? request.body : noBody,
+      minorVersion: request.minorVersion,
+      refs,
+    };
+    const handler: Handler | undefined = route.handlers[request.method as Method];
+    let answer: Reply;
+    if (handler) answer = await handler(call);
+    else {
+      await route.exists?.(call);
+      throw new WireError(405, "", route.withoutAllow ? {} : { allow });
+    }
+    sendReply(reply, answer);
+    await reply;
+  };
+}
+
+function pathOf(url: string): string {
+  const question = url.indexOf("?");
+  return question < 0 ? url : url.slice(0, question);
+}
+
+function single(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header[0] : header;
+}

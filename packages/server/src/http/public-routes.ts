@@ -1,0 +1,74 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { parseMicroversion } from "../routes/microversion.ts";
+import type { Refs } from "../routes/refs.ts";
+import { versionDocument } from "../routes/version-routes.ts";
+
+export interface PublicOptions {
+  readonly refs: Refs;
+  /** This package's version, for `GET /?build`. */
+  readonly build: string;
+  /** Resolves while the server can do its work; the message of a rejection may be shown to anyone. */
+  readonly ready: () => Promise<void>;
+  /** In Prometheus' format; absent to serve none. */
+  readonly metrics?: () => Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+/** What is served without identity: the version list, health, readiness, metrics. */
+export function publicRoutes(app: FastifyInstance, options: PublicOptions): void {
+  only(app, "/", (request, reply) => versions(options, request, reply));
+  only(app, "/healthcheck", (request, reply) => {
+    if (request.headers.accept?.includes("application/json"))
+      return reply.send({ detailed: false, reasons: [] });
+    return text(reply, 200, "OK");
+  });
+  only(app, "/readiness", async (_request, reply) => {
+    try {
+      await options.ready();
+    } catch {
+      return text(reply.header("retry-after", "1"), 503, "not ready: the database does not answer");
+    }
+    return text(reply, 200, "ready");
+  });
+  const { metrics } = options;
+  if (metrics)
+    only(app, "/metrics", async (_request, reply) => {
+      const found = await metrics();
+      return reply.type(found.contentType).send(found.text);
+    });
+}
+
+type PublicHandler = (request: FastifyRequest, reply: FastifyReply) => unknown;
+
+/** A path with GET alone; errors are plain text here, as in Barbican's version application. */
+function only(app: FastifyInstance, url: string, get: PublicHandler): void {
+  app.route({
+    method: app.supportedMethods.filter((method) => method !== "OPTIONS"),
+    url,
+    handler: (request, reply) =>
+      request.method === "GET"
+        ? get(request, reply)
+        : text(reply.header("allow", "GET"), 405, "method not allowed"),
+  });
+}
+
+function versions(options: PublicOptions, request: FastifyRequest, reply: FastifyReply): unknown {
+  const accept = request.headers.accept ?? "*/*";
+  const version = parseMicroversion(request.headers["openstack-api-version"] as string | undefined);
+  if (version.type === "malformed") return text(reply, 400, "OpenStack-API-Version is malformed");
+  if (version.type === "unsupported") return text(reply, 406, "the API version is not supported");
+  if (/(?:\?|&)build(?:[=&]|$)/.test(request.url)) return reply.send({ build: options.build });
+  if (/application\/json-home/.test(accept))
+    return reply.code(302).header("location", options.refs.to("")).send();
+  if (!/json|\*\/\*|application\/\*/.test(accept)) return text(reply, 406, "JSON is what there is");
+  void reply
+    .header("openstack-api-version", `key-manager 1.${version.minor}`)
+    .header("vary", "openstack-api-version");
+  const document = versionDocument(options.refs, version.minor);
+  return reply
+    .code(300)
+    .send({ versions: version.minor === 0 ? { values: [document] } : [document] });
+}
+
+function text(reply: FastifyReply, status: number, line: string): FastifyReply {
+  return reply.code(status).type("text/plain; charset=UTF-8").send(line);
+}

@@ -1,0 +1,52 @@
+import type { FastifyReply } from "fastify";
+import { maxMinorVersion } from "../routes/microversion.ts";
+import type { Reply } from "../routes/route.ts";
+import { StoreError } from "../store/store.ts";
+import { titleOf, unavailable, WireError } from "../wire-error.ts";
+
+const versionHeaders = Array.from(
+  { length: maxMinorVersion + 1 },
+  (_, minor) => `key-manager 1.${minor}`,
+);
+
+export function sendReply(reply: FastifyReply, answer: Reply): void {
+  reply.code(answer.status);
+  addVersion(reply);
+  if (answer.headers) void reply.headers(answer.headers);
+  if (answer.bytes) void reply.send(answer.bytes);
+  else if (answer.json === undefined) void reply.send();
+  else void reply.type("application/json").send(JSON.stringify(answer.json));
+}
+
+/** Answers with what an error means on the wire; what is not meant for the caller is 500 without a word of it. */
+export function sendError(reply: FastifyReply, error: unknown): void {
+  const meant = asWireError(error);
+  addVersion(reply);
+  void reply
+    .code(meant.status)
+    .headers(meant.headers)
+    .type("application/json")
+    .send(
+      JSON.stringify({
+        code: meant.status,
+        title: titleOf(meant.status),
+        description: meant.description,
+      }),
+    );
+}
+
+export function asWireError(error: unknown): WireError {
+  if (error instanceof WireError) return error;
+  if (error instanceof StoreError) return unavailable("The database is not available.");
+  const status = (error as { readonly statusCode?: unknown }).statusCode;
+  if (status === 503) return unavailable("The server is stopping.");
+  if (typeof status === "number" && status >= 400 && status < 500)
+    return new WireError(status, "The request is malformed.");
+  return new WireError(500, "Something went wrong here. Please contact the administrator.");
+}
+
+function addVersion(reply: FastifyReply): void {
+  const version = versionHeaders[reply.request.minorVersion];
+  if (version === undefined) return;
+  void reply.header("openstack-api-version", version).header("vary", "openstack-api-version");
+}

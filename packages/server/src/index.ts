@@ -1,0 +1,1 @@
+export { createKeyServer, type KeyServer, type KeyServerParts } from "./server.ts";

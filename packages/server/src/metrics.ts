@@ -1,0 +1,54 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+
+/** What Prometheus is told. Labels are route patterns and statuses, never ids. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #requests: Histogram<"method" | "route" | "status">;
+  readonly #orders: Counter<"outcome">;
+  /** So that a request costs one map look-up, not the building of a label set. */
+  readonly #series = new Map<string, { observe(value: number): void }>();
+
+  /** @param pendingRecords How many audit entries wait to be written. */
+  constructor(pendingRecords: () => number) {
+    collectDefaultMetrics({ register: this.#registry });
+    this.#requests = new Histogram({
+      name: "chatelaine_http_request_seconds",
+      help: "Time from a request's arrival to the end of its answer.",
+      labelNames: ["method", "route", "status"],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+      registers: [this.#registry],
+    });
+    this.#orders = new Counter({
+      name: "chatelaine_orders_finished_total",
+      help: "Orders that became ACTIVE or ERROR.",
+      labelNames: ["outcome"],
+      registers: [this.#registry],
+    });
+    const pending: Gauge = new Gauge({
+      name: "chatelaine_audit_pending",
+      help: "Audit entries not yet on the disk.",
+      registers: [],
+      collect: () => pending.set(pendingRecords()),
+    });
+    this.#registry.registerMetric(pending);
+  }
+
+  request(method: string, route: string, status: number, seconds: number): void {
+    const name = `${method} ${route} ${status}`;
+    let series = this.#series.get(name);
+    if (!series) {
+      series = this.#requests.labels(method, route, String(status));
+      this.#series.set(name, series);
+    }
+    series.observe(seconds);
+  }
+
+  order(outcome: "ACTIVE" | "ERROR"): void {
+    this.#orders.inc({ outcome });
+  }
+
+  /** In Prometheus' text format. */
+  async text(): Promise<{ readonly contentType: string; readonly text: string }> {
+    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+}

@@ -1,0 +1,78 @@
+import { WireError } from "../wire-error.ts";
+
+/** A request's query parameters. What is unknown is ignored; what is asked for and given twice is refused. */
+export class Query {
+  readonly #parameters: URLSearchParams | undefined;
+
+  /** @param text What follows `?` in the request line; empty for none. */
+  constructor(text: string) {
+    this.#parameters = text === "" ? undefined : new URLSearchParams(text);
+  }
+
+  /** The value of one parameter, decoded. @throws WireError 400 if it is given twice or is no text */
+  get(name: string): string | undefined {
+    if (!this.#parameters) return undefined;
+    const [value, ...others] = this.#parameters.getAll(name);
+    if (others.length > 0)
+      throw new WireError(400, `Query parameter ${name} is given more than once.`);
+    if (value?.includes("\0")) throw new WireError(400, `Query parameter ${name} is not text.`);
+    return value;
+  }
+
+  /** The others, encoded, for links that lead on from a list. */
+  except(names: readonly string[]): string {
+    const rest = new URLSearchParams(this.#parameters);
+    for (const name of names) rest.delete(name);
+    return rest.toString();
+  }
+}
+
+export interface Page {
+  readonly limit: number;
+  readonly offset: number;
+}
+
+const defaultLimit = 10;
+const maxLimit = 100;
+/** What is beyond counts as 0, as Barbican has it. */
+const maxOffset = 2 ** 31 - 1;
+
+/** `limit` (1–100, default 10) and `offset` (default 0); nonsense means the default. */
+export function parsePage(query: Query): Page {
+  const limit = integer(query.get("limit")) ?? defaultLimit;
+  const offset = integer(query.get("offset")) ?? 0;
+  return {
+    limit: Math.min(Math.max(limit, 1), maxLimit),
+    offset: offset < 0 || offset > maxOffset ? 0 : offset,
+  };
+}
+
+function integer(text: string | undefined): number | undefined {
+  return text !== undefined && /^\s*[+-]?\d+\s*$/.test(text) ? Number(text) : undefined;
+}
+
+/** `total`, `next` and `previous` of a list. Both links are absent on an empty page. */
+export function pageLinks(
+  url: string,
+  page: Page,
+  shown: number,
+  total: number,
+  otherParameters = "",
+): { readonly total: number; readonly next?: string; readonly previous?: string } {
+  const link = (offset: number) =>
+    `${url}?limit=${page.limit}&offset=${offset}${otherParameters && `&${otherParameters}`}`;
+  if (shown === 0) return { total };
+  return {
+    ...(page.offset > 0 && { previous: link(Math.max(0, page.offset - page.limit)) }),
+    ...(page.offset + page.limit < total && { next: link(page.offset + page.limit) }),
+    total,
+  };
+}
+
+/** A strict boolean: true/1/yes/y/t/on against false/0/no/n/f/off, any case; else undefined. */
+export function parseBoolean(text: string): boolean | undefined {
+  const lower = text.trim().toLowerCase();
+  if (["true", "1", "yes", "y", "t", "on"].includes(lower)) return true;
+  if (["false", "0", "no", "n", "f", "off"].includes(lower)) return false;
+  return undefined;
+}

@@ -1,0 +1,25 @@
+/** Builds the URLs that name objects, from the configured base alone: no header of a request has a say. */
+export class Refs {
+  readonly base: string;
+
+  /** @param publicUrl Scheme, host and port, perhaps a path; without `/v1`. */
+  constructor(publicUrl: string) {
+    this.base = publicUrl.replace(/\/+$/, "");
+  }
+
+  to(...path: readonly string[]): string {
+    return `${this.base}/v1/${path.join("/")}`;
+  }
+
+  secret(id: string): string {
+    return `${this.base}/v1/secrets/${id}`;
+  }
+
+  container(id: string): string {
+    return `${this.base}/v1/containers/${id}`;
+  }
+
+  order(id: string): string {
+    return `${this.base}/v1/orders/${id}`;
+  }
+}

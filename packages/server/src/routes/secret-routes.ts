@@ -1,0 +1,134 @@
+import type { SecretConsumer, SecretRow, SecretService } from "../services/secrets.ts";
+import { issue, WireError } from "../wire-error.ts";
+import { jsonBody } from "./body.ts";
+import { negotiatePayload, wantsDocument } from "./negotiation.ts";
+import { pageLinks, parseBoolean, parsePage } from "./query.ts";
+import type { Refs } from "./refs.ts";
+import type { Call, Reply, Route } from "./route.ts";
+import { parseNewSecret, parsePutPayload } from "./secret-body.ts";
+import { parseSecretQuery } from "./secret-query.ts";
+
+/** Secrets and their payloads. */
+export function secretRoutes(secrets: SecretService, now: () => string): readonly Route[] {
+  return [
+    {
+      path: "/v1/secrets",
+      handlers: { GET: (call) => list(secrets, call), POST: (call) => create(secrets, call, now) },
+    },
+    {
+      path: "/v1/secrets/:id",
+      exists: (call) => secrets.find(call.params["id"] ?? ""),
+      handlers: {
+        GET: (call) =>
+          wantsDocument(accept(call)) ? describe(secrets, call) : payload(secrets, call),
+        PUT: (call) => putPayload(secrets, call),
+        DELETE: (call) => remove(secrets, call),
+      },
+    },
+    {
+      path: "/v1/secrets/:id/payload",
+      exists: (call) => secrets.find(call.params["id"] ?? ""),
+      withoutAllow: true,
+      handlers: { GET: (call) => payload(secrets, call) },
+    },
+  ];
+}
+
+async function create(secrets: SecretService, call: Call, now: () => string): Promise<Reply> {
+  const id = await secrets.create(call.principal, () =>
+    parseNewSecret(jsonBody(call, "Secret"), now()),
+  );
+  const ref = call.refs.secret(id);
+  return { status: 201, headers: { location: ref }, json: { secret_ref: ref } };
+}
+
+async function describe(secrets: SecretService, call: Call): Promise<Reply> {
+  const needsTransportKey = parseBoolean(call.query.get("transport_key_needed") ?? "") ?? false;
+  const { row, consumers } = await secrets.describe(
+    call.principal,
+    call.params["id"] ?? "",
+    call.minorVersion >= 1,
+  );
+  if (needsTransportKey) throw issue(400, "Secret retrieval", "this server has no transport keys");
+  return { status: 200, json: secretDocument(row, call.refs, consumers) };
+}
+
+async function payload(secrets: SecretService, call: Call): Promise<Reply> {
+  const wrapped = call.query.get("trans_wrapped_session_key");
+  const found = await secrets.payload(call.principal, call.params["id"] ?? "", (stored) => {
+    if (wrapped !== undefined)
+      throw issue(400, "Secret payload retrieval", "this server has no transport keys");
+    const negotiated = negotiatePayload(accept(call), stored);
+    if (negotiated.type === "not_acceptable")
+      throw new WireError(406, "The payload cannot be sent in a form that Accept names.");
+    if (negotiated.type === "bad")
+      throw issue(400, "Secret payload retrieval", "the content type is not supported");
+    return negotiated;
+  });
+  return {
+    status: 200,
+    headers: { "content-type": found.contentType },
+    bytes: found.bytes,
+  };
+}
+
+async function putPayload(secrets: SecretService, call: Call): Promise<Reply> {
+  await secrets.putPayload(call.principal, call.params["id"] ?? "", () => parsePutPayload(call));
+  return { status: 204 };
+}
+
+async function remove(secrets: SecretService, call: Call): Promise<Reply> {
+  await secrets.remove(call.principal, call.params["id"] ?? "", () => {
+    if (call.minorVersion < 2) return false;
+    const text = call.query.get("force");
+    const force = text === undefined ? false : parseBoolean(text);
+    if (force === undefined) throw issue(400, "Secret deletion", "force is not a boolean");
+    return !force;
+  });
+  return { status: 204 };
+}
+
+async function list(secrets: SecretService, call: Call): Promise<Reply> {
+  const { rows, total, consumers } = await secrets.list(
+    call.principal,
+    () => parseSecretQuery(call.query),
+    call.minorVersion >= 1,
+  );
+  const others = call.query.except(["limit", "offset"]);
+  return {
+    status: 200,
+    json: {
+      secrets: rows.map((row) =>
+        secretDocument(row, call.refs, consumers && (consumers.get(row.id) ?? [])),
+      ),
+      ...pageLinks(call.refs.to("secrets"), parsePage(call.query), rows.length, total, others),
+    },
+  };
+}
+
+/** A secret as the wire has it. Clients splat it into constructors: no member may be added. */
+export function secretDocument(
+  row: SecretRow,
+  refs: Refs,
+  consumers: readonly SecretConsumer[] | undefined,
+): object {
+  return {
+    created: row.created,
+    updated: row.updated,
+    status: "ACTIVE",
+    name: row.name,
+    secret_type: row.secret_type,
+    expiration: row.expiration,
+    algorithm: row.algorithm,
+    bit_length: row.bit_length,
+    mode: row.mode,
+    creator_id: row.creator_id,
+    ...(consumers && { consumers }),
+    ...(row.content_type !== null && { content_types: { default: row.content_type } }),
+    secret_ref: refs.secret(row.id),
+  };
+}
+
+function accept(call: Call): string | undefined {
+  return call.headers["accept"] as string | undefined;
+}

@@ -1,0 +1,40 @@
+import { WireError } from "../wire-error.ts";
+import { maxMinorVersion } from "./microversion.ts";
+import { acceptsJson } from "./negotiation.ts";
+import type { Refs } from "./refs.ts";
+import type { Route } from "./route.ts";
+
+/** The document of API 1: one shape at 1.0, another after. */
+export function versionDocument(refs: Refs, minorVersion: number): object {
+  const self = { rel: "self", href: refs.to("") };
+  if (minorVersion > 0)
+    return {
+      id: "v1",
+      status: "CURRENT",
+      min_version: "1.0",
+      max_version: `1.${maxMinorVersion}`,
+      links: [self],
+    };
+  return {
+    id: "v1",
+    status: "stable",
+    links: [self, { rel: "describedby", type: "text/html", href: "https://docs.openstack.org/" }],
+    "media-types": [
+      { base: "application/json", type: "application/vnd.openstack.key-manager-v1+json" },
+    ],
+  };
+}
+
+export function versionRoutes(): readonly Route[] {
+  return [
+    {
+      path: "/v1",
+      handlers: {
+        GET: ({ headers, refs, minorVersion }) => {
+          if (!acceptsJson(headers["accept"] as string | undefined)) throw new WireError(406, null);
+          return { status: 200, json: { version: versionDocument(refs, minorVersion) } };
+        },
+      },
+    },
+  ];
+}

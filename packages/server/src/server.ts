@@ -1,0 +1,97 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { FastifyInstance } from "fastify";
+import { AuditTrail } from "./audit/audit-trail.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { ProjectKeys } from "./crypto/project-keys.ts";
+import type { RootKeyRing } from "./crypto/root-key.ts";
+import { admitRootKeys, systemKey } from "./crypto/system-keys.ts";
+import { createApp } from "./http/app.ts";
+import { RequestLog } from "./http/request-log.ts";
+import type { Identity } from "./identity/identity.ts";
+import type { Logger } from "./log.ts";
+import { Metrics } from "./metrics.ts";
+import type { Policy } from "./policy/policy.ts";
+import { Refs } from "./routes/refs.ts";
+import { secretRoutes } from "./routes/secret-routes.ts";
+import { versionRoutes } from "./routes/version-routes.ts";
+import type { ServiceContext } from "./services/context.ts";
+import { SecretService } from "./services/secrets.ts";
+import type { QuotaKind } from "./store/operations/quotas.ts";
+import type { Store } from "./store/store.ts";
+
+/** What a key server is put together from. */
+export interface KeyServerParts {
+  readonly store: Store;
+  readonly rootKeys: RootKeyRing;
+  readonly identity: Identity;
+  readonly policy: Policy;
+  readonly log: Logger;
+  /** Scheme, host and port that clients use: the base of all refs. */
+  readonly publicUrl: string;
+  readonly clock?: Clock;
+  readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
+  /** Negative, the default, is unlimited. */
+  readonly defaultQuotas?: Partial<Record<QuotaKind, number>>;
+  /** Default 0: what is deleted is gone at once. */
+  readonly deleteRetentionSeconds?: number;
+  /** Default false, see AuditTrail. */
+  readonly durableReadAudit?: boolean;
+  /** Default true: GET /metrics is served. */
+  readonly serveMetrics?: boolean;
+}
+
+/** A key server that does not listen yet. */
+export interface KeyServer {
+  readonly app: FastifyInstance;
+  readonly context: ServiceContext;
+  /** Finishes what was accepted. Does not close the store. */
+  close(): Promise<void>;
+}
+
+/**
+ * Puts a key server together on an open store.
+ *
+ * @throws RootKeyError if the root keys are not those that the database was written with
+ */
+export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer> {
+  const { store, rootKeys, log } = parts;
+  const clock = parts.clock ?? systemClock();
+  await admitRootKeys(store, rootKeys, clock);
+  await store.startAudit(await systemKey(store, rootKeys, "audit"));
+  const context: ServiceContext = {
+    store,
+    clock,
+    policy: parts.policy,
+    keys: new ProjectKeys({ store, rootKeys, clock }),
+    audit: new AuditTrail({ store, clock, durableReads: parts.durableReadAudit ?? false }),
+    newId: randomUUID,
+    defaultQuotas: {
+      secrets: -1,
+      orders: -1,
+      containers: -1,
+      consumers: -1,
+      cas: -1,
+      ...parts.defaultQuotas,
+    },
+    deleteRetentionSeconds: parts.deleteRetentionSeconds ?? 0,
+  };
+  const metrics = new Metrics(() => store.pendingRecords);
+  const secrets = new SecretService(context);
+  const app = createApp({
+    identity: parts.identity,
+    refs: new Refs(parts.publicUrl),
+    build: packageVersion(),
+    log: new RequestLog(log, metrics),
+    ready: () => store.ping(),
+    routes: [...versionRoutes(), ...secretRoutes(secrets, () => clock.timestamp())],
+    ...(parts.tls && { tls: parts.tls }),
+    ...(parts.serveMetrics !== false && { metrics: () => metrics.text() }),
+  });
+  return { app, context, close: () => app.close() };
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { readonly version: string }).version;
+}

@@ -1,0 +1,43 @@
+import type { AuditTrail } from "../audit/audit-trail.ts";
+import type { Clock } from "../clock.ts";
+import type { ProjectKeys } from "../crypto/project-keys.ts";
+import type { Policy, PolicyTarget } from "../policy/policy.ts";
+import type { PolicyRule } from "../policy/rule-names.ts";
+import type { Principal } from "../principal.ts";
+import type { QuotaKind } from "../store/operations/quotas.ts";
+import type { Store } from "../store/store.ts";
+import { forbidden } from "../wire-error.ts";
+
+/** What every service is made with. */
+export interface ServiceContext {
+  readonly store: Store;
+  readonly keys: ProjectKeys;
+  readonly policy: Policy;
+  readonly audit: AuditTrail;
+  readonly clock: Clock;
+  /** A fresh version-4 UUID. */
+  readonly newId: () => string;
+  /** Negative: unlimited. */
+  readonly defaultQuotas: Readonly<Record<QuotaKind, number>>;
+  /** 0: what is deleted is gone at once. */
+  readonly deleteRetentionSeconds: number;
+}
+
+/**
+ * The first act of every service method: asks the policy, and puts a refusal on record.
+ *
+ * @param operation Its human name, for the reply: "Secret retrieval".
+ * @throws WireError 403
+ */
+export async function authorise(
+  context: ServiceContext,
+  principal: Principal,
+  rule: PolicyRule,
+  operation: string,
+  target: PolicyTarget = {},
+  objectId?: string,
+): Promise<void> {
+  if (context.policy.allows(rule, principal, target)) return;
+  await context.audit.read(context.audit.entry(principal, rule, objectId, "forbidden"));
+  throw forbidden(operation);
+}

@@ -1,0 +1,8 @@
+import { WireError } from "../wire-error.ts";
+
+const uuidV4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+/** @throws WireError 404 unless the id is a canonical lower-case version-4 UUID. @param kind "secret", "container" … */
+export function checkId(kind: string, id: string): void {
+  if (!uuidV4.test(id)) throw new WireError(404, `Not Found. Provided ${kind} id is invalid.`);
+}

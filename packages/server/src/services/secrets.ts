@@ -1,0 +1,273 @@
+import { isUtf8 } from "node:buffer";
+import { ownershipTag, payloadContext } from "../crypto/project-keys.ts";
+import { open, seal } from "../crypto/seal.ts";
+import type { PolicyRule } from "../policy/rule-names.ts";
+import type { Principal } from "../principal.ts";
+import { consumersOfSecrets, type SecretConsumer } from "../store/operations/secret-consumers.ts";
+import {
+  type Condition,
+  deleteSecret,
+  findSecret,
+  findSecretWithPayload,
+  insertPayload,
+  insertSecret,
+  listSecrets,
+  type SecretRow,
+  type SecretSort,
+} from "../store/operations/secrets.ts";
+import { issue, quotaReached, WireError } from "../wire-error.ts";
+import { authorise, type ServiceContext } from "./context.ts";
+import { checkId } from "./ids.ts";
+import { ownershipOf, targetOf, verifyOwnership } from "./ownership.ts";
+
+export type { Condition, SecretConsumer, SecretRow, SecretSort };
+
+/** Bytes with their type: what a caller stores and reads back. */
+export interface Payload {
+  readonly bytes: Uint8Array;
+  /** One of the wire's types, parameters cut off: "text/plain", "application/octet-stream", "application/pkcs8". */
+  readonly contentType: string;
+}
+
+export interface NewSecret {
+  readonly name: string | null;
+  readonly secretType: string;
+  readonly algorithm: string | null;
+  readonly bitLength: number | null;
+  readonly mode: string | null;
+  readonly expiration: string | null;
+  readonly payload?: Payload;
+}
+
+export interface SecretQuery {
+  readonly grantedOnly: boolean;
+  readonly conditions: readonly Condition[];
+  readonly sort: readonly SecretSort[];
+  readonly limit: number;
+  readonly offset: number;
+}
+
+export interface SecretPage {
+  readonly rows: readonly SecretRow[];
+  readonly total: number;
+  /** By secret id; a secret without consumers is missing. */
+  readonly consumers?: ReadonlyMap<string, readonly SecretConsumer[]>;
+}
+
+/** The life of a secret and of its payload. Inputs come as functions, so that nothing of a body is looked at before the policy has agreed. */
+export class SecretService {
+  readonly #context: ServiceContext;
+
+  constructor(context: ServiceContext) {
+    this.#context = context;
+  }
+
+  /** Stores a secret; resolves to its id when it is durable. */
+  async create(principal: Principal, input: () => NewSecret): Promise<string> {
+    const context = this.#context;
+    await authorise(context, principal, "secrets:post", "Secret creation");
+    const secret = input();
+    const id = context.newId();
+    const made = await makeSecret(context, principal, id, secret);
+    const result = await context.store.write(
+      insertSecret,
+      { ...made, defaultQuota: context.defaultQuotas.secrets },
+      context.audit.entry(principal, "secrets:post", id),
+    );
+    if ("refused" in result) throw quotaReached("Secret creation", "secrets");
+    return id;
+  }
+
+  /** What is known of a secret, without its bytes. */
+  async describe(
+    principal: Principal,
+    id: string,
+    withConsumers: boolean,
+  ): Promise<{ readonly row: SecretRow; readonly consumers?: readonly SecretConsumer[] }> {
+    const row = await this.find(id);
+    await this.#authorise(principal, "secret:get", "Secret retrieval", row);
+    if (!withConsumers) return { row };
+    const found = await this.#context.store.read(consumersOfSecrets, { ids: [id] });
+    return { row, consumers: found.map(withoutSecretId) };
+  }
+
+  /**
+   * The secret's bytes. Every call that gets them leaves an entry in the audit record.
+   *
+   * @param negotiate Says, for the stored type, what the bytes are to be sent as; may refuse.
+   * @throws WireError 406 if text was asked for and the bytes are none
+   */
+  async payload(
+    principal: Principal,
+    id: string,
+    negotiate: (stored: string) => { readonly contentType: string; readonly utf8Only: boolean },
+  ): Promise<Payload> {
+    const { store, clock, keys, audit } = this.#context;
+    checkId("secret", id);
+    const row = await store.read(findSecretWithPayload, { id, now: nowOf(clock.nowMs()) });
+    if (!row) throw secretNotFound();
+    await verifyOwnership(keys, "secret", row);
+    await this.#authorise(principal, "secret:decrypt", "Secret payload retrieval", row);
+    const { sealed, generation, content_type: contentType } = row;
+    if (sealed === null || generation === null || contentType === null)
+      throw new WireError(404, "Not Found. Sorry but your secret has no payload.");
+    const as = negotiate(contentType);
+    const key = await keys.byGeneration(row.project_id, generation);
+    const bytes = open(key.sealing, payloadContext(row.project_id, id, contentType), sealed);
+    if (as.utf8Only && !isUtf8(bytes))
+      throw new WireError(406, "The payload is not text, and text is what Accept names.");
+    await audit.read(audit.entry(principal, "secret:decrypt", id));
+    return { bytes, contentType: as.contentType };
+  }
+
+  /** Gives a secret without payload its payload. */
+  async putPayload(
+    principal: Principal,
+    id: string,
+    input: () => Payload | (() => Payload),
+  ): Promise<void> {
+    const { store, keys, clock, audit } = this.#context;
+    const row = await this.find(id);
+    await this.#authorise(principal, "secret:put", "Secret update", row);
+    const first = input();
+    if (row.content_type !== null) throw payloadExists();
+    const payload = typeof first === "function" ? first() : first;
+    const key = await keys.active(row.project_id);
+    const sealed = seal(
+      key.sealing,
+      payloadContext(row.project_id, id, payload.contentType),
+      payload.bytes,
+    );
+    const result = await store.write(
+      insertPayload,
+      {
+        id,
+        contentType: payload.contentType,
+        payload: { generation: key.generation, sealed },
+        now: clock.timestamp(),
+      },
+      audit.entry(principal, "secret:put", id),
+    );
+    if ("refused" in result) throw payloadExists();
+  }
+
+  /**
+   * Deletes a secret.
+   *
+   * @param unlessConsumed Asked after the policy: true refuses (400) while consumers are registered.
+   */
+  async remove(principal: Principal, id: string, unlessConsumed: () => boolean): Promise<void> {
+    const { store, clock, audit, deleteRetentionSeconds } = this.#context;
+    const row = await this.find(id);
+    await this.#authorise(principal, "secret:delete", "Secret deletion", row);
+    const result = await store.write(
+      deleteSecret,
+      {
+        id,
+        now: clock.timestamp(),
+        retain: deleteRetentionSeconds > 0,
+        unlessConsumed: unlessConsumed(),
+      },
+      audit.entry(principal, "secret:delete", id),
+    );
+    if (!("refused" in result)) return;
+    if (result.refused === "not_found") throw secretNotFound();
+    throw issue(400, "Secret deletion", "the secret has consumers; remove them, or say force=true");
+  }
+
+  async list(
+    principal: Principal,
+    query: () => SecretQuery,
+    withConsumers: boolean,
+  ): Promise<SecretPage> {
+    const { store, clock } = this.#context;
+    await authorise(this.#context, principal, "secrets:get", "Secret(s) retrieval");
+    const { grantedOnly, ...rest } = query();
+    const page = await store.read(listSecrets, {
+      ...rest,
+      scope: grantedOnly ? { grantedTo: principal.userId } : { ownedBy: principal.projectId },
+      now: nowOf(clock.nowMs()),
+    });
+    if (!withConsumers) return page;
+    const found = await store.read(consumersOfSecrets, { ids: page.rows.map(({ id }) => id) });
+    return { ...page, consumers: groupConsumers(found) };
+  }
+
+  /** Finds a live secret and checks that its owner and ACL are authentic. @throws WireError 404 */
+  async find(id: string): Promise<SecretRow> {
+    const { store, clock, keys } = this.#context;
+    checkId("secret", id);
+    const row = await store.read(findSecret, { id, now: nowOf(clock.nowMs()) });
+    if (!row) throw secretNotFound();
+    await verifyOwnership(keys, "secret", row);
+    return row;
+  }
+
+  #authorise(
+    principal: Principal,
+    rule: PolicyRule,
+    operation: string,
+    row: SecretRow,
+  ): Promise<void> {
+    return authorise(this.#context, principal, rule, operation, targetOf(row, principal), row.id);
+  }
+}
+
+function groupConsumers(
+  found: readonly (SecretConsumer & { readonly secret_id: string })[],
+): ReadonlyMap<string, readonly SecretConsumer[]> {
+  const groups = Map.groupBy(found, (row) => row.secret_id);
+  return new Map([...groups].map(([id, rows]) => [id, rows.map(withoutSecretId)]));
+}
+
+function withoutSecretId({ service, resource_type, resource_id }: SecretConsumer): SecretConsumer {
+  return { service, resource_type, resource_id };
+}
+
+/** The rows of a new secret: sealed and tagged. */
+export async function makeSecret(
+  context: ServiceContext,
+  owner: { readonly projectId: string; readonly userId: string },
+  id: string,
+  secret: NewSecret,
+): Promise<{ row: SecretRow; payload?: { generation: number; sealed: Uint8Array } }> {
+  const key = await context.keys.active(owner.projectId);
+  const now = context.clock.timestamp();
+  const unsigned = {
+    id,
+    project_id: owner.projectId,
+    creator_id: owner.userId,
+    name: secret.name,
+    secret_type: secret.secretType,
+    algorithm: secret.algorithm,
+    bit_length: secret.bitLength,
+    mode: secret.mode,
+    expiration: secret.expiration,
+    created: now,
+    updated: now,
+    content_type: secret.payload?.contentType ?? null,
+    acl: null,
+  };
+  const row = {
+    ...unsigned,
+    tag: ownershipTag(key, ownershipOf("secret", unsigned)),
+    tag_generation: key.generation,
+  };
+  if (!secret.payload) return { row };
+  const where = payloadContext(owner.projectId, id, secret.payload.contentType);
+  const sealed = seal(key.sealing, where, secret.payload.bytes);
+  return { row, payload: { generation: key.generation, sealed } };
+}
+
+export function secretNotFound(): WireError {
+  return new WireError(404, "Not Found. Secret not found.");
+}
+
+function payloadExists(): WireError {
+  return new WireError(409, "Secret already has data, cannot modify it.");
+}
+
+/** For comparisons with stored times, without moving the clock on. */
+export function nowOf(nowMs: number): string {
+  return `${new Date(nowMs).toISOString().slice(0, -1)}000`;
+}

@@ -1,0 +1,117 @@
+import { all, one, operation, run, type Steps } from "../operation.ts";
+
+/** What a project may have a number of. `cas` is a remnant that the wire still names. */
+export const quotaKinds = ["secrets", "orders", "containers", "consumers", "cas"] as const;
+export type QuotaKind = (typeof quotaKinds)[number];
+export type CountedKind = Exclude<QuotaKind, "cas">;
+
+/** Null means unset: the configured default holds. Negative is unlimited. */
+export type QuotaRow = { readonly [Kind in QuotaKind]: number | null };
+
+/** Moves a project's count by `delta`. */
+export function* addCount(projectId: string, kind: CountedKind, delta: number): Steps<void> {
+  yield* run(
+    `INSERT INTO counts (project_id, kind, slot, n)
+     VALUES (?, ?, 0 /*pg + floor(random() * 16)::int */, ?)
+     ON CONFLICT (project_id, kind, slot) DO UPDATE SET n = counts.n + excluded.n`,
+    projectId,
+    kind,
+    delta,
+  );
+}
+
+/** How many there are; of secrets, those that have not expired by `now`. */
+export function* countOf(projectId: string, kind: CountedKind, now: string): Steps<number> {
+  const row = yield* one<{ n: number }>(
+    "SELECT CAST(COALESCE(SUM(n), 0) AS INTEGER) AS n FROM counts WHERE project_id = ? AND kind = ?",
+    projectId,
+    kind,
+  );
+  if (kind !== "secrets") return row?.n ?? 0;
+  const expired = yield* one<{ n: number }>(
+    `SELECT CAST(COUNT(*) AS INTEGER) AS n FROM secrets
+     WHERE project_id = ? AND expiration IS NOT NULL AND deleted IS NULL AND expiration <= ?`,
+    projectId,
+    now,
+  );
+  return (row?.n ?? 0) - (expired?.n ?? 0);
+}
+
+/** True if the project may have `adding` more. Two at once cannot both take the last place. */
+export function* quotaAllows(
+  projectId: string,
+  kind: CountedKind,
+  defaultLimit: number,
+  now: string,
+  adding = 1,
+): Steps<boolean> {
+  const row = yield* one<QuotaRow>(
+    "SELECT secrets, orders, containers, consumers, cas FROM project_quotas WHERE project_id = ?",
+    projectId,
+  );
+  const limit = row?.[kind] ?? defaultLimit;
+  if (limit < 0) return true;
+  yield* all(
+    "SELECT ? AS project /*pg , pg_advisory_xact_lock(hashtextextended($1::text, 0))::text */",
+    projectId,
+  );
+  return (yield* countOf(projectId, kind, now)) + adding <= limit;
+}
+
+export const findProjectQuotas = operation(
+  import.meta.url,
+  "findProjectQuotas",
+  function* (p: { readonly projectId: string }) {
+    return yield* one<QuotaRow>(
+      "SELECT secrets, orders, containers, consumers, cas FROM project_quotas WHERE project_id = ?",
+      p.projectId,
+    );
+  },
+);
+
+export const listProjectQuotas = operation(
+  import.meta.url,
+  "listProjectQuotas",
+  function* (p: { readonly limit: number; readonly offset: number }) {
+    const total = yield* one<{ n: number }>(
+      "SELECT CAST(COUNT(*) AS INTEGER) AS n FROM project_quotas",
+    );
+    const rows = yield* all<QuotaRow & { readonly project_id: string }>(
+      `SELECT project_id, secrets, orders, containers, consumers, cas FROM project_quotas
+       ORDER BY project_id LIMIT ? OFFSET ?`,
+      p.limit,
+      p.offset,
+    );
+    return { total: total?.n ?? 0, rows };
+  },
+);
+
+/** Sets the quotas that are given and keeps the rest. */
+export const setProjectQuotas = operation(
+  import.meta.url,
+  "setProjectQuotas",
+  function* (p: { readonly projectId: string; readonly quotas: Partial<QuotaRow> }) {
+    const value = (kind: QuotaKind) => p.quotas[kind] ?? null;
+    yield* run(
+      `INSERT INTO project_quotas (project_id, secrets, orders, containers, consumers, cas)
+       VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (project_id) DO UPDATE SET
+         secrets = COALESCE(excluded.secrets, project_quotas.secrets),
+         orders = COALESCE(excluded.orders, project_quotas.orders),
+         containers = COALESCE(excluded.containers, project_quotas.containers),
+         consumers = COALESCE(excluded.consumers, project_quotas.consumers),
+         cas = COALESCE(excluded.cas, project_quotas.cas)`,
+      p.projectId,
+      ...quotaKinds.map(value),
+    );
+  },
+);
+
+export const deleteProjectQuotas = operation(
+  import.meta.url,
+  "deleteProjectQuotas",
+  function* (p: { readonly projectId: string }) {
+    const changes = yield* run("DELETE FROM project_quotas WHERE project_id = ?", p.projectId);
+    return changes > 0 ? {} : { refused: "not_found" as const };
+  },
+);

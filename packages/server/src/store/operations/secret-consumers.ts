@@ -1,0 +1,137 @@
+import { randomUUID } from "node:crypto";
+import { all, one, operation, run, type Steps } from "../operation.ts";
+import { addCount, quotaAllows } from "./quotas.ts";
+
+/** What needs a secret: a resource of a service. */
+export interface SecretConsumer {
+  readonly service: string;
+  readonly resource_type: string;
+  readonly resource_id: string;
+}
+
+export interface SecretConsumerRow extends SecretConsumer {
+  readonly created: string;
+  readonly updated: string;
+}
+
+export function* consumersOfSecret(secretId: string): Steps<readonly SecretConsumer[]> {
+  return yield* all<SecretConsumer>(
+    `SELECT service, resource_type, resource_id FROM secret_consumers
+     WHERE secret_id = ? ORDER BY created, id`,
+    secretId,
+  );
+}
+
+/** The consumers of some secrets, each with the secret's id. */
+export const consumersOfSecrets = operation(
+  import.meta.url,
+  "consumersOfSecrets",
+  function* (p: { readonly ids: readonly string[] }) {
+    if (p.ids.length === 0) return [];
+    return yield* all<SecretConsumer & { readonly secret_id: string }>(
+      `SELECT secret_id, service, resource_type, resource_id FROM secret_consumers
+       WHERE secret_id IN (${p.ids.map(() => "?").join(", ")}) ORDER BY created, id`,
+      ...p.ids,
+    );
+  },
+);
+
+export const listSecretConsumers = operation(
+  import.meta.url,
+  "listSecretConsumers",
+  function* (p: { readonly secretId: string; readonly limit: number; readonly offset: number }) {
+    const rows = yield* all<SecretConsumerRow>(
+      `SELECT service, resource_type, resource_id, created, updated FROM secret_consumers
+       WHERE secret_id = ? ORDER BY created, id LIMIT ? OFFSET ?`,
+      p.secretId,
+      p.limit,
+      p.offset,
+    );
+    const total = yield* one<{ n: number }>(
+      "SELECT CAST(COUNT(*) AS INTEGER) AS n FROM secret_consumers WHERE secret_id = ?",
+      p.secretId,
+    );
+    return { rows, total: total?.n ?? 0 };
+  },
+);
+
+/** Registers a consumer, once; the caller's project is charged for it. Resolves to all of the secret's consumers. */
+export const addSecretConsumer = operation(
+  import.meta.url,
+  "addSecretConsumer",
+  function* (p: {
+    readonly secretId: string;
+    readonly projectId: string;
+    readonly consumer: SecretConsumer;
+    readonly now: string;
+    readonly defaultQuota: number;
+  }) {
+    const { consumer } = p;
+    const updated = yield* run(
+      "UPDATE secrets SET updated = ? WHERE id = ? AND deleted IS NULL",
+      p.now,
+      p.secretId,
+    );
+    if (updated === 0) return { refused: "not_found" as const };
+    const known = yield* one(
+      `SELECT id FROM secret_consumers
+       WHERE secret_id = ? AND service = ? AND resource_type = ? AND resource_id = ?`,
+      p.secretId,
+      consumer.service,
+      consumer.resource_type,
+      consumer.resource_id,
+    );
+    if (!known) {
+      if (!(yield* quotaAllows(p.projectId, "consumers", p.defaultQuota, p.now)))
+        return { refused: "quota" as const };
+      yield* run(
+        `INSERT INTO secret_consumers
+           (id, secret_id, project_id, service, resource_type, resource_id, created, updated)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+        randomUUID(),
+        p.secretId,
+        p.projectId,
+        consumer.service,
+        consumer.resource_type,
+        consumer.resource_id,
+        p.now,
+        p.now,
+      );
+      yield* addCount(p.projectId, "consumers", 1);
+    }
+    return { consumers: yield* consumersOfSecret(p.secretId) };
+  },
+);
+
+/**
+ * Takes a consumer off. Only the project that registered it, or the secret's, may.
+ * Resolves to the secret's remaining consumers.
+ */
+export const removeSecretConsumer = operation(
+  import.meta.url,
+  "removeSecretConsumer",
+  function* (p: {
+    readonly secretId: string;
+    readonly ownerProjectId: string;
+    readonly projectId: string;
+    readonly consumer: SecretConsumer;
+    readonly now: string;
+  }) {
+    const { consumer } = p;
+    const found = yield* one<{ id: string; project_id: string }>(
+      `SELECT id, project_id FROM secret_consumers
+       WHERE secret_id = ? AND service = ? AND resource_type = ? AND resource_id = ? /*pg FOR UPDATE */`,
+      p.secretId,
+      consumer.service,
+      consumer.resource_type,
+      consumer.resource_id,
+    );
+    if (!found) return { refused: "not_found" as const };
+    if (found.project_id !== p.projectId && p.ownerProjectId !== p.projectId)
+      return { refused: "not_owner" as const };
+    yield* run("DELETE FROM secret_consumers WHERE id = ?", found.id);
+    yield* addCount(found.project_id, "consumers", -1);
+    yield* run("UPDATE secrets SET updated = ? WHERE id = ?", p.now, p.secretId);
+    return { consumers: yield* consumersOfSecret(p.secretId) };
+  },
+);

@@ -1,0 +1,49 @@
+import type { AuditEntry } from "../../audit/audit-entry.ts";
+import { StoreError, type StoreErrorCode } from "../store.ts";
+
+/** What the writer thread is started with. */
+export interface WriterData {
+  readonly path: string;
+  /** UTC, for the migrations table. */
+  readonly now: string;
+}
+
+/** What one caller wants done: an operation, an audit entry, or both in one transaction. */
+export interface Unit {
+  readonly module?: string;
+  readonly name?: string;
+  readonly parameters?: unknown;
+  readonly audit?: AuditEntry;
+}
+
+export type ToWriter =
+  | { readonly type: "batch"; readonly units: readonly Unit[] }
+  | { readonly type: "audit-key"; readonly key: Uint8Array }
+  | { readonly type: "backup"; readonly path: string }
+  | { readonly type: "close" };
+
+/** An error, in a form that survives the crossing between threads. */
+export interface Failure {
+  readonly code?: StoreErrorCode;
+  readonly message: string;
+}
+
+export type UnitResult =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly failure: Failure };
+
+/** The first message is "ready" or "failed"; after that each {@link ToWriter} is answered once, in order. */
+export type FromWriter =
+  | { readonly type: "ready" }
+  | { readonly type: "failed"; readonly failure: Failure }
+  | { readonly type: "results"; readonly results: readonly UnitResult[] };
+
+export function toFailure(error: unknown): Failure {
+  if (error instanceof StoreError) return { code: error.code, message: error.message };
+  return { message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+}
+
+export function fromFailure(failure: Failure): Error {
+  if (failure.code) return new StoreError(failure.code, failure.message);
+  return new Error(`store: ${failure.message}`);
+}

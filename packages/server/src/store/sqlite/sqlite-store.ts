@@ -1,0 +1,228 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { Worker } from "node:worker_threads";
+import type { AuditEntry } from "../../audit/audit-entry.ts";
+import { driveSync } from "../drive.ts";
+import type { Operation } from "../operation.ts";
+import { type Store, StoreError } from "../store.ts";
+import { Connection } from "./connection.ts";
+import {
+  type FromWriter,
+  fromFailure,
+  type ToWriter,
+  type Unit,
+  type UnitResult,
+  type WriterData,
+} from "./messages.ts";
+
+export interface SqliteStoreOptions {
+  /** The database file; made, with its folder (mode 0700), if it is missing. `<path>.lock` lies beside it. */
+  readonly path: string;
+  /** UTC now, for the migrations table. */
+  readonly now: string;
+}
+
+interface Waiting {
+  readonly unit: Unit;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** More units than this in one transaction make the first of them wait for nothing gained. */
+const maxBatch = 512;
+
+/**
+ * The store on an embedded SQLite file, for one process. Reads run on the
+ * caller's thread; writes go to one writer thread, in batches that share a commit.
+ */
+export class SqliteStore implements Store {
+  readonly dialect = "sqlite";
+  readonly #lock: DatabaseSync;
+  readonly #worker: Worker;
+  readonly #reader: Connection;
+  readonly #path: string;
+  #queue: Waiting[] = [];
+  readonly #answers: ((results: readonly UnitResult[]) => void)[] = [];
+  #busy = false;
+  #scheduled = false;
+  #pendingRecords = 0;
+  #closed = false;
+  #failure: StoreError | undefined;
+
+  private constructor(path: string, lock: DatabaseSync, worker: Worker) {
+    this.#path = path;
+    this.#lock = lock;
+    this.#worker = worker;
+    this.#reader = Connection.reader(path);
+    worker.on("message", (message: FromWriter) => {
+      if (message.type === "results") this.#answers.shift()?.(message.results);
+    });
+    worker.on("error", (error) => this.#lose(error));
+  }
+
+  /**
+   * @throws StoreError `locked` if another process serves the file, `schema` if
+   *   its migrations do not fit, `unavailable` if it cannot be opened.
+   */
+  static async open(options: SqliteStoreOptions): Promise<SqliteStore> {
+    mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
+    const lock = takeLock(`${options.path}.lock`);
+    const data: WriterData = { path: options.path, now: options.now };
+    const script = import.meta.url.endsWith(".ts") ? "./writer.ts" : "./writer.js";
+    const worker = new Worker(new URL(script, import.meta.url), {
+      workerData: data,
+      name: "writer",
+    });
+    try {
+      const first = await new Promise<FromWriter>((resolve, reject) => {
+        worker.once("message", resolve);
+        worker.once("error", reject);
+      });
+      if (first.type === "failed") throw fromFailure(first.failure);
+      return new SqliteStore(options.path, lock, worker);
+    } catch (error) {
+      await worker.terminate();
+      lock.close();
+      throw error;
+    }
+  }
+
+  get pendingRecords(): number {
+    return this.#pendingRecords;
+  }
+
+  // oxlint-disable-next-line typescript/promise-function-async -- a rejected promise without a second microtask
+  read<P, R>(operation: Operation<P, R>, parameters: P): Promise<R> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    try {
+      return Promise.resolve(
+        driveSync(operation.steps(parameters), (statement) => this.#reader.execute(statement)),
+      );
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  write<P, R>(operation: Operation<P, R>, parameters: P, audit?: AuditEntry): Promise<R> {
+    const { module, name } = operation;
+    return this.#enqueue({ module, name, parameters, ...(audit && { audit }) }) as Promise<R>;
+  }
+
+  async record(audit: AuditEntry): Promise<void> {
+    this.#pendingRecords++;
+    try {
+      await this.#enqueue({ audit });
+    } finally {
+      this.#pendingRecords--;
+    }
+  }
+
+  async startAudit(key: Uint8Array): Promise<void> {
+    only(await this.#ask({ type: "audit-key", key }));
+  }
+
+  async ping(): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    this.#reader.execute({ sql: "SELECT number FROM migrations LIMIT 1", args: [] });
+  }
+
+  async backup(path: string): Promise<void> {
+    only(await this.#ask({ type: "backup", path }));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    while (this.#busy || this.#queue.length > 0)
+      await new Promise((resolve) => setImmediate(resolve));
+    this.#reader.close();
+    if (!this.#failure) {
+      const gone = new Promise((resolve) => this.#worker.once("exit", resolve));
+      only(await this.#ask({ type: "close" }));
+      await gone;
+    }
+    this.#failure ??= new StoreError("unavailable", `store ${this.#path}: closed`);
+    this.#lock.close();
+  }
+
+  #enqueue(unit: Unit): Promise<unknown> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ unit, resolve, reject });
+      if (this.#busy || this.#scheduled) return;
+      // What else arrives in this turn of the event loop shares the commit.
+      this.#scheduled = true;
+      setImmediate(() => {
+        this.#scheduled = false;
+        if (!this.#busy) this.#send();
+      });
+    });
+  }
+
+  /** Sends what waits, and goes on for as long as something came meanwhile. */
+  #send(): void {
+    const batch = this.#queue.slice(0, maxBatch);
+    this.#queue = this.#queue.slice(maxBatch);
+    if (batch.length === 0) return;
+    this.#busy = true;
+    this.#answers.push((results) => {
+      this.#busy = false;
+      for (const [index, waiting] of batch.entries()) {
+        const result = results[index];
+        if (result?.ok) waiting.resolve(result.value);
+        else
+          waiting.reject(
+            fromFailure(result?.failure ?? { code: "unavailable", message: "writer thread ended" }),
+          );
+      }
+      this.#send();
+    });
+    try {
+      this.#worker.postMessage({ type: "batch", units: batch.map(({ unit }) => unit) });
+    } catch (error) {
+      // A parameter that cannot be cloned is a mistake of ours, and nobody else's.
+      this.#answers.pop();
+      this.#busy = false;
+      for (const waiting of batch) waiting.reject(error as Error);
+    }
+  }
+
+  #ask(message: ToWriter): Promise<readonly UnitResult[]> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    return new Promise((resolve) => {
+      this.#answers.push(resolve);
+      this.#worker.postMessage(message);
+    });
+  }
+
+  #lose(error: unknown): void {
+    this.#failure = new StoreError("unavailable", `store ${this.#path}: writer thread ended`, {
+      cause: error,
+    });
+    for (const waiting of this.#queue.splice(0)) waiting.reject(this.#failure);
+    for (const answer of this.#answers.splice(0)) answer([]);
+  }
+}
+
+function only(results: readonly UnitResult[]): unknown {
+  const result = results[0];
+  if (result?.ok) return result.value;
+  throw fromFailure(result?.failure ?? { code: "unavailable", message: "writer thread ended" });
+}
+
+/** Held for the life of the process by an open transaction; the system lets go of it when the process dies. */
+function takeLock(path: string): DatabaseSync {
+  const lock = new DatabaseSync(path, { timeout: 0 });
+  try {
+    lock.exec("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE");
+    return lock;
+  } catch (error) {
+    lock.close();
+    throw new StoreError(
+      "locked",
+      `open ${path.slice(0, -5)}: another process serves this database; stop it first, or use PostgreSQL for several`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,180 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { AuditChain } from "../../audit/audit-chain.ts";
+import { auditLine } from "../../audit/audit-entry.ts";
+import { driveSync, OperationFinder } from "../drive.ts";
+import { migrate, readMigrations } from "../migrations.ts";
+import { isRefused, StoreError } from "../store.ts";
+import { Connection, storeError } from "./connection.ts";
+import {
+  type FromWriter,
+  type ToWriter,
+  toFailure,
+  type Unit,
+  type UnitResult,
+  type WriterData,
+} from "./messages.ts";
+
+/**
+ * The thread that owns the connection that writes. It commits a batch of units
+ * at a time, each behind a savepoint of its own, so that one sync of the disk
+ * serves all who came while the one before was under way.
+ */
+class Writer {
+  readonly #connection: Connection;
+  readonly #operations = new OperationFinder();
+  #audit: AuditChain | undefined;
+  #auditSequence = 0;
+  #checkpoint: NodeJS.Timeout | undefined;
+
+  constructor(data: WriterData) {
+    this.#connection = Connection.writer(data.path);
+    this.#connection.script("BEGIN IMMEDIATE");
+    try {
+      driveSync(migrate(readMigrations("sqlite"), data.now), (statement) => {
+        if (statement.args.length > 0 || statement.sql.startsWith("SELECT"))
+          return this.#connection.execute(statement);
+        this.#connection.script(statement.sql);
+        return { rows: [], changes: 0 };
+      });
+      this.#connection.script("COMMIT");
+    } catch (error) {
+      this.#connection.close();
+      throw error;
+    }
+  }
+
+  async handle(message: ToWriter): Promise<readonly UnitResult[]> {
+    switch (message.type) {
+      case "batch":
+        for (const { module } of message.units)
+          if (module !== undefined && !this.#operations.knows(module))
+            await this.#operations.load(module);
+        return this.#commit(message.units);
+      case "audit-key":
+        return [attempt(() => this.#startAudit(message.key))];
+      case "backup":
+        return [
+          attempt(() => {
+            this.#connection.execute({ sql: "VACUUM INTO ?", args: [message.path] });
+          }),
+        ];
+      case "close":
+        clearTimeout(this.#checkpoint);
+        return [
+          attempt(() => {
+            this.#connection.script("PRAGMA wal_checkpoint(TRUNCATE)");
+            this.#connection.close();
+          }),
+        ];
+    }
+  }
+
+  #commit(units: readonly Unit[]): readonly UnitResult[] {
+    const head = this.#audit?.head;
+    const sequence = this.#auditSequence;
+    try {
+      this.#connection.script("BEGIN IMMEDIATE");
+      const results = units.map((unit) => this.#unit(unit));
+      this.#connection.script("COMMIT");
+      this.#scheduleCheckpoint();
+      return results;
+    } catch (error) {
+      if (head) this.#audit?.rewind(head);
+      this.#auditSequence = sequence;
+      try {
+        this.#connection.script("ROLLBACK");
+      } catch {
+        // SQLite has rolled back by itself, as it does when the disk is full.
+      }
+      const failure = toFailure(storeError(error));
+      return units.map(() => ({ ok: false, failure }));
+    }
+  }
+
+  /** @throws only what spoils the whole batch: a database that is away or full. */
+  #unit(unit: Unit): UnitResult {
+    let value: unknown;
+    try {
+      value = this.#run(unit);
+    } catch (error) {
+      if (error instanceof StoreError) throw error;
+      return { ok: false, failure: toFailure(error) };
+    }
+    if (unit.audit) {
+      if (!this.#audit) return { ok: false, failure: { message: "audit record has no key yet" } };
+      const outcome = isRefused(value) ? value.refused : unit.audit.outcome;
+      const line = auditLine(unit.audit, outcome);
+      this.#connection.execute({
+        sql: "INSERT INTO audit (chain, sequence, line, mac) VALUES ('main', ?, ?, ?)",
+        args: [++this.#auditSequence, line, this.#audit.add(line)],
+      });
+    }
+    return { ok: true, value };
+  }
+
+  #run(unit: Unit): unknown {
+    if (unit.module === undefined || unit.name === undefined) return undefined;
+    const operation = this.#operations.find(unit.module, unit.name);
+    this.#connection.script("SAVEPOINT unit");
+    try {
+      const value = driveSync(operation.steps(unit.parameters), (statement) =>
+        this.#connection.execute(statement),
+      );
+      if (isRefused(value)) this.#connection.script("ROLLBACK TO unit");
+      this.#connection.script("RELEASE unit");
+      return value;
+    } catch (error) {
+      if (!(error instanceof StoreError)) this.#connection.script("ROLLBACK TO unit; RELEASE unit");
+      throw error;
+    }
+  }
+
+  #startAudit(key: Uint8Array): void {
+    const last = this.#connection.execute({
+      sql: "SELECT sequence, mac FROM audit WHERE chain = 'main' ORDER BY sequence DESC LIMIT 1",
+      args: [],
+    }).rows[0] as { readonly sequence: number; readonly mac: Uint8Array } | undefined;
+    this.#audit = new AuditChain(key, last?.mac ?? new Uint8Array());
+    this.#auditSequence = last?.sequence ?? 0;
+  }
+
+  /** Deleted ciphertext also lies in the log until it is copied back and the log cut: soon, and while idle. */
+  #scheduleCheckpoint(): void {
+    this.#checkpoint ??= setTimeout(() => {
+      this.#checkpoint = undefined;
+      attempt(() => this.#connection.script("PRAGMA wal_checkpoint(TRUNCATE)"));
+    }, 1_000).unref();
+  }
+}
+
+function attempt(action: () => unknown): UnitResult {
+  try {
+    return { ok: true, value: action() };
+  } catch (error) {
+    return { ok: false, failure: toFailure(error) };
+  }
+}
+
+function start(port: NonNullable<typeof parentPort>): void {
+  const send = (message: FromWriter) => port.postMessage(message);
+  let writer: Writer;
+  try {
+    writer = new Writer(workerData as WriterData);
+  } catch (error) {
+    send({ type: "failed", failure: toFailure(storeError(error)) });
+    return;
+  }
+  const answer = async (before: Promise<void>, message: ToWriter) => {
+    await before;
+    const results = await writer.handle(message);
+    send({ type: "results", results });
+    if (message.type === "close") port.close();
+  };
+  let last: Promise<void> = Promise.resolve();
+  port.on("message", (message: ToWriter) => {
+    last = answer(last, message);
+  });
+  send({ type: "ready" });
+}
+
+if (parentPort) start(parentPort);

@@ -1,0 +1,68 @@
+import type { AuditEntry } from "../audit/audit-entry.ts";
+import type { Operation } from "./operation.ts";
+
+/**
+ * Keeps the server's rows, in SQLite or PostgreSQL.
+ *
+ * A resolved write is durable: it survives the loss of power. Rejects only with
+ * a {@link StoreError}, or with what an operation itself threw.
+ */
+export interface Store {
+  readonly dialect: "sqlite" | "postgres";
+
+  /** Runs an operation that only reads. What has been acknowledged is seen. */
+  read<P, R>(operation: Operation<P, R>, parameters: P): Promise<R>;
+
+  /**
+   * Runs an operation in a transaction and resolves when it is durable. If it
+   * throws, or resolves to an object with a member `refused`, nothing is changed
+   * but the audit record, which then names the refusal.
+   *
+   * @param audit Becomes part of the same transaction.
+   */
+  write<P, R>(operation: Operation<P, R>, parameters: P, audit?: AuditEntry): Promise<R>;
+
+  /** Adds one entry to the audit record; resolves when it is durable. */
+  record(audit: AuditEntry): Promise<void>;
+
+  /** How many audit entries wait to be written: what bounds unawaited {@link record} calls. */
+  readonly pendingRecords: number;
+
+  /** Sets the key of the audit record's hash chain. Entries before it is set are refused. */
+  startAudit(key: Uint8Array): Promise<void>;
+
+  /** Resolves if the database answers. @throws StoreError `unavailable` */
+  ping(): Promise<void>;
+
+  /** Writes a consistent copy to a new file while others read and write. SQLite only. */
+  backup?(path: string): Promise<void>;
+
+  /** Finishes what was accepted, then lets go of the database. */
+  close(): Promise<void>;
+}
+
+/**
+ * `unavailable`: the database is away, full or read-only; later may work.
+ * `locked`: another process serves this file. `schema`: the migrations do not fit this version.
+ */
+export type StoreErrorCode = "unavailable" | "locked" | "schema";
+
+export class StoreError extends Error {
+  override readonly name = "StoreError";
+  readonly code: StoreErrorCode;
+
+  constructor(code: StoreErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** What a write operation resolves to when a rule of the data forbids it. */
+export interface Refused<Reason extends string = string> {
+  readonly refused: Reason;
+}
+
+/** True if a write was refused by the operation itself, so that its changes must be undone. */
+export function isRefused(result: unknown): result is Refused {
+  return typeof result === "object" && result !== null && "refused" in result;
+}

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { SqliteStore } from "../src/store/sqlite/sqlite-store.ts";
+import { StoreError } from "../src/store/store.ts";
+import { temporaryFolder } from "./support/harness.ts";
+import { keepsTheStorePromises } from "./support/store-promises.ts";
+
+const now = "2026-01-01T00:00:00.000000";
+
+keepsTheStorePromises("SQLite", async (t) => {
+  const path = join(temporaryFolder(t), "keys.db");
+  const store = await SqliteStore.open({ path, now });
+  t.after(() => store.close());
+  return store;
+});
+
+describe("a SQLite file", () => {
+  it("is served by one process at a time, and freed when it ends", async (t) => {
+    const path = join(temporaryFolder(t), "keys.db");
+    const first = await SqliteStore.open({ path, now });
+    await assert.rejects(
+      SqliteStore.open({ path, now }),
+      (error) => error instanceof StoreError && error.code === "locked",
+    );
+    await first.close();
+    await (await SqliteStore.open({ path, now })).close();
+  });
+});
