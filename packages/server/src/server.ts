@@ -11,11 +11,28 @@ import { RequestLog } from "./http/request-log.ts";
 import type { Identity } from "./identity/identity.ts";
 import type { Logger } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { KeyPairGenerator } from "./orders/key-pair-generator.ts";
 import type { Policy } from "./policy/policy.ts";
+import { absentRoutes } from "./routes/absent-routes.ts";
+import { aclRoutes } from "./routes/acl-routes.ts";
+import { containerConsumerRoutes, secretConsumerRoutes } from "./routes/consumer-routes.ts";
+import { containerRoutes } from "./routes/container-routes.ts";
+import { metadataRoutes } from "./routes/metadata-routes.ts";
+import { orderRoutes } from "./routes/order-routes.ts";
+import { quotaRoutes } from "./routes/quota-routes.ts";
 import { Refs } from "./routes/refs.ts";
+import type { Route } from "./routes/route.ts";
 import { secretRoutes } from "./routes/secret-routes.ts";
 import { versionRoutes } from "./routes/version-routes.ts";
+import { AbsentFeatures } from "./services/absent-features.ts";
+import { AclService } from "./services/acls.ts";
+import { ContainerService } from "./services/containers.ts";
 import type { ServiceContext } from "./services/context.ts";
+import { MetadataService } from "./services/metadata.ts";
+import { OrderRunner } from "./services/order-runner.ts";
+import { OrderService } from "./services/orders.ts";
+import { QuotaService } from "./services/quotas.ts";
+import { SecretConsumerService } from "./services/secret-consumers.ts";
 import { SecretService } from "./services/secrets.ts";
 import type { QuotaKind } from "./store/operations/quotas.ts";
 import type { Store } from "./store/store.ts";
@@ -77,18 +94,55 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     deleteRetentionSeconds: parts.deleteRetentionSeconds ?? 0,
   };
   const metrics = new Metrics(() => store.pendingRecords);
-  const secrets = new SecretService(context);
+  const runner = new OrderRunner({
+    context,
+    generator: new KeyPairGenerator(),
+    onFinished: (outcome) => metrics.order(outcome),
+    onTrouble: (error) => log.error({ error: String(error) }, "order processing"),
+  });
   const app = createApp({
     identity: parts.identity,
     refs: new Refs(parts.publicUrl),
     build: packageVersion(),
     log: new RequestLog(log, metrics),
     ready: () => store.ping(),
-    routes: [...versionRoutes(), ...secretRoutes(secrets, () => clock.timestamp())],
+    routes: allRoutes(context, () => runner.wake()),
     ...(parts.tls && { tls: parts.tls }),
     ...(parts.serveMetrics !== false && { metrics: () => metrics.text() }),
   });
-  return { app, context, close: () => app.close() };
+  await runner.start();
+  return {
+    app,
+    context,
+    async close() {
+      await app.close();
+      await runner.stop();
+    },
+  };
+}
+
+/** The whole surface behind identity. */
+function allRoutes(context: ServiceContext, wake: () => void): readonly Route[] {
+  const secrets = new SecretService(context);
+  const containers = new ContainerService(context);
+  const findSecret = (id: string) => secrets.find(id);
+  const findContainer = (id: string) => containers.find(id);
+  const secretAcls = new AclService({ kind: "secret", context, find: findSecret });
+  const containerAcls = new AclService({ kind: "container", context, find: findContainer });
+  const now = () => context.clock.timestamp();
+  return [
+    ...versionRoutes(),
+    ...secretRoutes(secrets, now),
+    ...metadataRoutes(new MetadataService(context, secrets), secrets),
+    ...aclRoutes("secrets", secretAcls, findSecret),
+    ...secretConsumerRoutes(new SecretConsumerService(context, secrets), secrets),
+    ...containerRoutes(containers),
+    ...aclRoutes("containers", containerAcls, findContainer),
+    ...containerConsumerRoutes(containers),
+    ...orderRoutes(new OrderService({ context, wake }), now),
+    ...quotaRoutes(new QuotaService(context)),
+    ...absentRoutes(new AbsentFeatures(context)),
+  ];
 }
 
 function packageVersion(): string {

@@ -177,6 +177,9 @@ function dispatcher(route: Route, refs: Refs) {
       minorVersion: request.minorVersion,
       refs,
     };
+    // No id and no name has a zero character, and PostgreSQL's texts cannot.
+    if (request.url.includes("%00") && Object.values(call.params).some((p) => p.includes("\0")))
+      throw new WireError(404, "");
     const handler: Handler | undefined = route.handlers[request.method as Method];
     let answer: Reply;
     if (handler) answer = await handler(call);

@@ -1,0 +1,121 @@
+import { isOddLength } from "../orders/algorithms.ts";
+import type { NewOrder, OrderRow, OrderService } from "../services/orders.ts";
+import { Fields, type JsonObject, jsonBody } from "./body.ts";
+import { pageLinks, parsePage } from "./query.ts";
+import type { Refs } from "./refs.ts";
+import type { Call, Reply, Route } from "./route.ts";
+import { parseAttributes, payloadType } from "./secret-body.ts";
+
+/** Orders: keys and key pairs that the server makes. */
+export function orderRoutes(orders: OrderService, now: () => string): readonly Route[] {
+  return [
+    {
+      path: "/v1/orders",
+      handlers: {
+        GET: (call) => list(orders, call),
+        POST: async (call) => {
+          const id = await orders.create(call.principal, () =>
+            parseNewOrder(jsonBody(call, "Order"), now()),
+          );
+          const ref = call.refs.order(id);
+          return { status: 202, headers: { location: ref }, json: { order_ref: ref } };
+        },
+        PUT: (call) => orders.refuseUpdate(call.principal),
+      },
+    },
+    {
+      path: "/v1/orders/:id",
+      exists: (call) => orders.find(call.principal, call.params["id"] ?? ""),
+      handlers: {
+        GET: async (call) => ({
+          status: 200,
+          json: orderDocument(
+            await orders.describe(call.principal, call.params["id"] ?? ""),
+            call.refs,
+          ),
+        }),
+        DELETE: async (call) => {
+          await orders.remove(call.principal, call.params["id"] ?? "");
+          return { status: 204 };
+        },
+      },
+    },
+  ];
+}
+
+async function list(orders: OrderService, call: Call): Promise<Reply> {
+  const page = parsePage(call.query);
+  const metaToken = call.query.get("meta");
+  const found = await orders.list(call.principal, () => ({
+    ...page,
+    ...(metaToken && { metaToken }),
+  }));
+  const items = found.rows.map((row) => orderDocument(row, call.refs));
+  const others = call.query.except(["limit", "offset"]);
+  const links = pageLinks(call.refs.to("orders"), page, items.length, found.total, others);
+  return { status: 200, json: { orders: items, ...links } };
+}
+
+/** An order as the wire has it: what does not apply is left out. */
+function orderDocument(row: OrderRow, refs: Refs): object {
+  return {
+    created: row.created,
+    updated: row.updated,
+    status: row.status,
+    type: row.type,
+    meta: JSON.parse(row.meta) as object,
+    creator_id: row.creator_id,
+    ...(row.secret_id !== null && { secret_ref: refs.secret(row.secret_id) }),
+    ...(row.container_id !== null && { container_ref: refs.container(row.container_id) }),
+    ...(row.status === "ACTIVE" && { sub_status: "Unknown", sub_status_message: "Unknown" }),
+    ...(row.status === "ERROR" && {
+      error_status_code: row.error_status,
+      error_reason: row.error_reason,
+    }),
+    order_ref: refs.order(row.id),
+  };
+}
+
+/** Parses the body of POST /v1/orders. @throws WireError 400 */
+function parseNewOrder(object: JsonObject, now: string): NewOrder {
+  const order = new Fields(object, "Order");
+  const type = order.requiredText("type");
+  if (type !== "key" && type !== "asymmetric")
+    throw order.error("type is not one of key, asymmetric", "type");
+  const meta: unknown = order.raw("meta");
+  if (typeof meta !== "object" || meta === null || Array.isArray(meta))
+    throw order.error("meta is not of type 'object'", "meta");
+  const fields = new Fields(meta as JsonObject, "Order");
+  const { name, algorithm, bitLength, mode, expiration } = parseAttributes(fields, now);
+  if (algorithm === null || algorithm === "")
+    throw fields.error("'algorithm' is a required property", "algorithm");
+  if (bitLength === null) throw fields.error("'bit_length' is a required property", "bit_length");
+  if (bitLength % 8 !== 0 && !isOddLength(algorithm, bitLength))
+    throw fields.error("bit_length is not a multiple of 8", "bit_length");
+  if (fields.raw("payload") !== undefined)
+    throw fields.error("payload is not allowed in an order", "payload");
+  const contentType = parseContentType(fields);
+  const passphrase = parsePassphrase(fields);
+  const { passphrase: _one, pass_phrase: _other, ...shown } = meta as JsonObject;
+  return {
+    type,
+    meta: { ...shown, name, expiration },
+    attributes: { name, algorithm, bitLength, mode, expiration, contentType },
+    ...(passphrase && { passphrase }),
+  };
+}
+
+function parseContentType(fields: Fields): string {
+  const text = fields.text("payload_content_type", { nullable: true });
+  if (text === undefined || text === null || text === "") return "application/octet-stream";
+  const type = payloadType(text);
+  if (type === undefined)
+    throw fields.error("payload_content_type is not supported", "payload_content_type");
+  return type;
+}
+
+/** python-barbicanclient says `pass_phrase`; Barbican ignores it, and leaves the key in clear. */
+function parsePassphrase(fields: Fields): string | undefined {
+  const one = fields.text("passphrase", { nullable: true }) ?? undefined;
+  return one ?? fields.text("pass_phrase", { nullable: true }) ?? undefined;
+}

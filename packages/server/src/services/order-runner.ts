@@ -1,0 +1,180 @@
+import { formatTimestamp } from "../clock.ts";
+import { open } from "../crypto/seal.ts";
+import { type KeyPairRecipe, recipeOf } from "../orders/algorithms.ts";
+import type { KeyPairGenerator } from "../orders/key-pair-generator.ts";
+import { payloadOfPair } from "../orders/pair-payloads.ts";
+import {
+  claimOrder,
+  finishOrder,
+  type Made,
+  type OrderRow,
+  releaseClaims,
+  renewClaim,
+} from "../store/operations/orders.ts";
+import { makeContainer } from "./containers.ts";
+import type { ServiceContext } from "./context.ts";
+import { passphraseContext } from "./orders.ts";
+import { makeSecret, nowOf } from "./secrets.ts";
+
+export interface OrderRunnerOptions {
+  readonly context: ServiceContext;
+  readonly generator: KeyPairGenerator;
+  /** How long a claim holds that is not renewed, as after a crash; in milliseconds. Default 60,000. */
+  readonly claimMs?: number;
+  /** How often orders that another process left behind are looked for; in milliseconds. Default 5,000. */
+  readonly pollMs?: number;
+  readonly onFinished?: (outcome: "ACTIVE" | "ERROR") => void;
+  readonly onTrouble?: (error: unknown) => void;
+}
+
+/**
+ * Carries out orders that wait, one after the other. Claims keep processes apart,
+ * and the end of an order is one transaction, so that it is carried out exactly
+ * once whatever crashes when.
+ */
+export class OrderRunner {
+  readonly #options: OrderRunnerOptions;
+  readonly #claimMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #woken = false;
+  #stopped = false;
+
+  constructor(options: OrderRunnerOptions) {
+    this.#options = options;
+    this.#claimMs = options.claimMs ?? 60_000;
+  }
+
+  /** Starts with what an earlier life, or another process, has left. */
+  async start(): Promise<void> {
+    const { context, pollMs = 5_000 } = this.#options;
+    // SQLite has one process: whatever is claimed was claimed by one that is no more.
+    if (context.store.dialect === "sqlite") await context.store.write(releaseClaims, null);
+    this.#timer = setInterval(() => this.wake(), pollMs).unref();
+    this.wake();
+  }
+
+  /** Says that an order waits. */
+  wake(): void {
+    this.#woken = true;
+    if (this.#stopped) return;
+    this.#running ??= this.#drain().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** Stops at once; an order under way is left to the next start, or to another process. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+    await this.#options.generator.close();
+    await this.#running;
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      while (this.#woken && !this.#stopped) {
+        this.#woken = false;
+        let order = await this.#claim();
+        while (order) {
+          await this.#carryOut(order);
+          order = this.#stopped ? undefined : await this.#claim();
+        }
+      }
+    } catch (error) {
+      if (!this.#stopped) this.#options.onTrouble?.(error);
+    }
+  }
+
+  #claim(): Promise<OrderRow | undefined> {
+    const { clock, store } = this.#options.context;
+    return store.write(claimOrder, { now: nowOf(clock.nowMs()), until: this.#until() });
+  }
+
+  #until(): string {
+    return formatTimestamp((this.#options.context.clock.nowMs() + this.#claimMs) * 1000);
+  }
+
+  async #carryOut(order: OrderRow): Promise<void> {
+    const { context, onFinished } = this.#options;
+    const renewal = setInterval(() => {
+      context.store
+        .write(renewClaim, { id: order.id, until: this.#until() })
+        .catch(() => undefined);
+    }, this.#claimMs / 3);
+    let result: { readonly made: Made } | { readonly error: { status: string; reason: string } };
+    try {
+      result = { made: await this.#make(order) };
+    } catch (error) {
+      if (this.#stopped) return;
+      this.#options.onTrouble?.(error);
+      const reason = "Order processing failed: the key pair could not be made.";
+      result = { error: { status: "500", reason } };
+    } finally {
+      clearInterval(renewal);
+    }
+    const now = context.clock.timestamp();
+    const finished = await context.store.write(finishOrder, { id: order.id, now, ...result });
+    if (!("refused" in finished)) onFinished?.("made" in result ? "ACTIVE" : "ERROR");
+  }
+
+  async #make(order: OrderRow): Promise<Made> {
+    const { context, generator } = this.#options;
+    const meta = JSON.parse(order.meta) as OrderMeta;
+    const recipe = pairRecipe(meta);
+    const passphrase = await this.#passphrase(order);
+    const pair = await generator.generate({
+      recipe,
+      ...(passphrase !== undefined && { passphrase }),
+    });
+    const owner = { projectId: order.project_id, userId: order.creator_id };
+    const name = meta.name ?? null;
+    const secrets = [];
+    const members = [];
+    for (const part of payloadOfPair(pair, passphrase)) {
+      const id = context.newId();
+      members.push({ secret_id: id, name: part.member });
+      secrets.push(
+        await makeSecret(context, owner, id, {
+          name,
+          secretType: part.secretType,
+          algorithm: meta.algorithm,
+          bitLength: meta.bit_length,
+          mode: meta.mode ?? null,
+          expiration: meta.expiration ?? null,
+          payload: { bytes: part.bytes, contentType: "application/octet-stream" },
+        }),
+      );
+      part.bytes.fill(0);
+    }
+    const container = { type: recipe.containerType, name };
+    const row = await makeContainer(context, owner, context.newId(), container);
+    return { secrets, container: { row, members } };
+  }
+
+  async #passphrase(order: OrderRow): Promise<string | undefined> {
+    if (order.passphrase === null || order.passphrase_generation === null) return undefined;
+    const { keys } = this.#options.context;
+    const key = await keys.byGeneration(order.project_id, order.passphrase_generation);
+    return open(
+      key.sealing,
+      passphraseContext(order.project_id, order.id),
+      order.passphrase,
+    ).toString();
+  }
+}
+
+/** What of a stored meta the runner needs; it was checked when the order was accepted. */
+interface OrderMeta {
+  readonly name?: string | null;
+  readonly algorithm: string;
+  readonly bit_length: number;
+  readonly mode?: string;
+  readonly expiration?: string | null;
+}
+
+function pairRecipe(meta: OrderMeta): KeyPairRecipe {
+  const recipe = recipeOf("asymmetric", meta.algorithm, meta.bit_length, meta.mode ?? null);
+  if (recipe.type !== "pair") throw new Error("order: its meta is of no pair");
+  return recipe;
+}

@@ -1,0 +1,201 @@
+import { randomBytes } from "node:crypto";
+import { seal } from "../crypto/seal.ts";
+import { type Recipe, recipeOf, type Unfit } from "../orders/algorithms.ts";
+import type { Principal } from "../principal.ts";
+import {
+  deleteOrder,
+  findOrder,
+  insertOrder,
+  listOrders,
+  type Made,
+  type OrderRow,
+} from "../store/operations/orders.ts";
+import { quotaReached, WireError } from "../wire-error.ts";
+import { authorise, type ServiceContext } from "./context.ts";
+import { makeSecret, nowOf } from "./secrets.ts";
+
+export type { OrderRow };
+
+/** What an order asks for; `meta` is what is shown again, without the passphrase. */
+export interface NewOrder {
+  readonly type: "key" | "asymmetric";
+  readonly meta: Readonly<Record<string, unknown>>;
+  readonly attributes: OrderAttributes;
+  /** Encrypts the private key of a pair. */
+  readonly passphrase?: string;
+}
+
+export interface OrderAttributes {
+  readonly name: string | null;
+  readonly algorithm: string;
+  readonly bitLength: number;
+  readonly mode: string | null;
+  readonly expiration: string | null;
+  readonly contentType: string;
+}
+
+export interface OrderServiceOptions {
+  readonly context: ServiceContext;
+  /** Called when an order waits to be carried out. */
+  readonly wake: () => void;
+}
+
+/** Keys that the server makes, so that their bytes cross no wire. */
+export class OrderService {
+  readonly #context: ServiceContext;
+  readonly #wake: () => void;
+
+  constructor(options: OrderServiceOptions) {
+    this.#context = options.context;
+    this.#wake = options.wake;
+  }
+
+  /** Accepts an order; resolves to its id when it will survive a crash. Keys are made at once, pairs later. */
+  async create(principal: Principal, input: () => NewOrder): Promise<string> {
+    const context = this.#context;
+    const operation = "Order creation";
+    await authorise(context, principal, "orders:post", operation);
+    const order = input();
+    const { attributes } = order;
+    const id = context.newId();
+    const recipe = recipeOf(
+      order.type,
+      attributes.algorithm,
+      attributes.bitLength,
+      attributes.mode,
+    );
+    const made =
+      recipe.type === "key" ? await this.#makeKey(principal, attributes, recipe.bytes) : undefined;
+    const row = await this.#row(principal, id, order, recipe, made?.secrets[0]?.row.id ?? null);
+    const result = await context.store.write(
+      insertOrder,
+      { row, ...(made && { made }), defaultQuota: context.defaultQuotas.orders },
+      context.audit.entry(principal, "orders:post", id),
+    );
+    if ("refused" in result) throw quotaReached(operation, "orders");
+    if (row.status === "PENDING") this.#wake();
+    return id;
+  }
+
+  async describe(principal: Principal, id: string): Promise<OrderRow> {
+    const row = await this.find(principal, id);
+    const target = { projectId: row.project_id, creatorId: row.creator_id };
+    await authorise(this.#context, principal, "order:get", "Order retrieval", target, id);
+    return row;
+  }
+
+  async list(
+    principal: Principal,
+    query: () => { readonly metaToken?: string; readonly limit: number; readonly offset: number },
+  ): Promise<{ readonly rows: readonly OrderRow[]; readonly total: number }> {
+    const { store, clock } = this.#context;
+    await authorise(this.#context, principal, "orders:get", "Order(s) retrieval");
+    const { metaToken, limit, offset } = query();
+    return store.read(listOrders, {
+      projectId: principal.projectId,
+      metaLike: metaToken === undefined ? null : likeToken(metaToken),
+      now: nowOf(clock.nowMs()),
+      limit,
+      offset,
+    });
+  }
+
+  async remove(principal: Principal, id: string): Promise<void> {
+    const row = await this.find(principal, id);
+    const { store, audit } = this.#context;
+    const target = { projectId: row.project_id, creatorId: row.creator_id };
+    await authorise(this.#context, principal, "order:delete", "Order deletion", target, id);
+    const result = await store.write(
+      deleteOrder,
+      { id, projectId: row.project_id },
+      audit.entry(principal, "order:delete", id),
+    );
+    if ("refused" in result) throw orderNotFound();
+  }
+
+  /** PUT on the collection is refused, to those without the right as such. */
+  async refuseUpdate(principal: Principal): Promise<never> {
+    await authorise(this.#context, principal, "orders:put", "Order update");
+    throw new WireError(405, "Orders cannot be updated.");
+  }
+
+  /** Finds an order of the caller's project; another's is as if it were not. @throws WireError 404 */
+  async find(principal: Principal, id: string): Promise<OrderRow> {
+    const { store } = this.#context;
+    const row = await store.read(findOrder, { id, projectId: principal.projectId });
+    if (!row) throw orderNotFound();
+    return row;
+  }
+
+  async #makeKey(
+    principal: Principal,
+    attributes: OrderAttributes,
+    byteLength: number,
+  ): Promise<Made> {
+    const bytes = randomBytes(byteLength);
+    const { contentType, ...rest } = attributes;
+    const secret = { ...rest, secretType: "symmetric", payload: { bytes, contentType } };
+    const made = await makeSecret(this.#context, principal, this.#context.newId(), secret);
+    bytes.fill(0);
+    return { secrets: [made] };
+  }
+
+  async #row(
+    principal: Principal,
+    id: string,
+    order: NewOrder,
+    recipe: Recipe | Unfit,
+    secretId: string | null,
+  ): Promise<OrderRow> {
+    const now = this.#context.clock.timestamp();
+    const sealed = recipe.type === "pair" ? await this.#sealPassphrase(principal, id, order) : null;
+    return {
+      id,
+      project_id: principal.projectId,
+      creator_id: principal.userId,
+      type: order.type,
+      meta: JSON.stringify(order.meta),
+      status: statusOf(recipe),
+      secret_id: secretId,
+      container_id: null,
+      error_status: recipe.type === "unfit" ? recipe.status : null,
+      error_reason: recipe.type === "unfit" ? recipe.reason : null,
+      passphrase: sealed?.bytes ?? null,
+      passphrase_generation: sealed?.generation ?? null,
+      claimed_until: null,
+      created: now,
+      updated: now,
+    };
+  }
+
+  async #sealPassphrase(
+    principal: Principal,
+    id: string,
+    order: NewOrder,
+  ): Promise<{ readonly bytes: Uint8Array; readonly generation: number } | null> {
+    if (order.passphrase === undefined) return null;
+    const key = await this.#context.keys.active(principal.projectId);
+    const context = passphraseContext(principal.projectId, id);
+    const bytes = seal(key.sealing, context, Buffer.from(order.passphrase));
+    return { bytes, generation: key.generation };
+  }
+}
+
+/** What binds an order's passphrase to its place, while the order waits. */
+export function passphraseContext(projectId: string, orderId: string): readonly string[] {
+  return ["chatelaine order passphrase", projectId, orderId];
+}
+
+function statusOf(recipe: Recipe | Unfit): OrderRow["status"] {
+  if (recipe.type === "key") return "ACTIVE";
+  return recipe.type === "unfit" ? "ERROR" : "PENDING";
+}
+
+/** Matches a whole JSON string in the meta. */
+function likeToken(token: string): string {
+  return `%${JSON.stringify(token).replaceAll(/[!%_]/g, "!$&")}%`;
+}
+
+function orderNotFound(): WireError {
+  return new WireError(404, "Not Found. Order not found.");
+}

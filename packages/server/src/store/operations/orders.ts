@@ -1,0 +1,188 @@
+import { all, one, operation, run, type SqlValue } from "../operation.ts";
+import { addContainer, type ContainerMember, type ContainerRow } from "./containers.ts";
+import { addCount, countOf, quotaAllows } from "./quotas.ts";
+import { addSecret, type SealedPayload, type SecretRow } from "./secrets.ts";
+
+export interface OrderRow {
+  readonly id: string;
+  readonly project_id: string;
+  readonly creator_id: string;
+  readonly type: string;
+  /** JSON; without a passphrase, which is sealed apart. */
+  readonly meta: string;
+  readonly status: "PENDING" | "ACTIVE" | "ERROR";
+  readonly secret_id: string | null;
+  readonly container_id: string | null;
+  readonly error_status: string | null;
+  readonly error_reason: string | null;
+  readonly passphrase: Uint8Array | null;
+  readonly passphrase_generation: number | null;
+  readonly claimed_until: string | null;
+  readonly created: string;
+  readonly updated: string;
+}
+
+const columns = [
+  "id",
+  "project_id",
+  "creator_id",
+  "type",
+  "meta",
+  "status",
+  "secret_id",
+  "container_id",
+  "error_status",
+  "error_reason",
+  "passphrase",
+  "passphrase_generation",
+  "claimed_until",
+  "created",
+  "updated",
+] as const satisfies readonly (keyof OrderRow)[];
+const columnList = columns.join(", ");
+
+/** What an order made: rows that are added together with its new state. */
+export interface Made {
+  readonly secrets: readonly { readonly row: SecretRow; readonly payload?: SealedPayload }[];
+  readonly container?: { readonly row: ContainerRow; readonly members: readonly ContainerMember[] };
+}
+
+/** Adds an order, and with it what it made if it is done already. */
+export const insertOrder = operation(
+  import.meta.url,
+  "insertOrder",
+  function* (p: { readonly row: OrderRow; readonly made?: Made; readonly defaultQuota: number }) {
+    const { row } = p;
+    if (!(yield* quotaAllows(row.project_id, "orders", p.defaultQuota, row.created)))
+      return { refused: "quota" as const };
+    yield* run(
+      `INSERT INTO orders (${columnList}) VALUES (${columns.map(() => "?").join(", ")})`,
+      ...columns.map((column): SqlValue => row[column]),
+    );
+    yield* addCount(row.project_id, "orders", 1);
+    for (const secret of p.made?.secrets ?? []) yield* addSecret(secret.row, secret.payload);
+    return {};
+  },
+);
+
+/** An order of the project; others' are not found. */
+export const findOrder = operation(
+  import.meta.url,
+  "findOrder",
+  function* (p: { readonly id: string; readonly projectId: string }) {
+    return yield* one<OrderRow>(
+      `SELECT ${columnList} FROM orders WHERE id = ? AND project_id = ?`,
+      p.id,
+      p.projectId,
+    );
+  },
+);
+
+export const listOrders = operation(
+  import.meta.url,
+  "listOrders",
+  function* (p: {
+    readonly projectId: string;
+    /** A LIKE pattern on the meta's JSON, with `!` as escape. */
+    readonly metaLike: string | null;
+    readonly now: string;
+    readonly limit: number;
+    readonly offset: number;
+  }) {
+    const where =
+      p.metaLike === null ? "project_id = ?" : "project_id = ? AND meta LIKE ? ESCAPE '!'";
+    const args: readonly SqlValue[] =
+      p.metaLike === null ? [p.projectId] : [p.projectId, p.metaLike];
+    const rows = yield* all<OrderRow>(
+      `SELECT ${columnList} FROM orders WHERE ${where} ORDER BY created, id LIMIT ? OFFSET ?`,
+      ...args,
+      p.limit,
+      p.offset,
+    );
+    const total =
+      p.metaLike === null
+        ? yield* countOf(p.projectId, "orders", p.now)
+        : ((yield* one<{ n: number }>(
+            `SELECT CAST(COUNT(*) AS INTEGER) AS n FROM orders WHERE ${where}`,
+            ...args,
+          ))?.n ?? 0);
+    return { rows, total };
+  },
+);
+
+export const deleteOrder = operation(
+  import.meta.url,
+  "deleteOrder",
+  function* (p: { readonly id: string; readonly projectId: string }) {
+    const changes = yield* run(
+      "DELETE FROM orders WHERE id = ? AND project_id = ?",
+      p.id,
+      p.projectId,
+    );
+    if (changes === 0) return { refused: "not_found" as const };
+    yield* addCount(p.projectId, "orders", -1);
+    return {};
+  },
+);
+
+/** Takes the oldest order that waits and that nobody works on; others leave it alone until `until`. */
+export const claimOrder = operation(
+  import.meta.url,
+  "claimOrder",
+  function* (p: { readonly now: string; readonly until: string }) {
+    const row = yield* one<OrderRow>(
+      `SELECT ${columnList} FROM orders
+       WHERE status = 'PENDING' AND (claimed_until IS NULL OR claimed_until <= ?)
+       ORDER BY created LIMIT 1 /*pg FOR UPDATE SKIP LOCKED */`,
+      p.now,
+    );
+    if (row) yield* run("UPDATE orders SET claimed_until = ? WHERE id = ?", p.until, row.id);
+    return row;
+  },
+);
+
+/** Keeps a claim for longer, while the work goes on. */
+export const renewClaim = operation(
+  import.meta.url,
+  "renewClaim",
+  function* (p: { readonly id: string; readonly until: string }) {
+    yield* run(
+      "UPDATE orders SET claimed_until = ? WHERE id = ? AND status = 'PENDING'",
+      p.until,
+      p.id,
+    );
+  },
+);
+
+/** Lets go of every claim: for a store with one process, when that process starts or stops. */
+export const releaseClaims = operation(import.meta.url, "releaseClaims", function* () {
+  yield* run("UPDATE orders SET claimed_until = NULL WHERE claimed_until IS NOT NULL");
+});
+
+/** Ends an order with what it made, or with an error; only the first to come does, and only if it still waits. */
+export const finishOrder = operation(
+  import.meta.url,
+  "finishOrder",
+  function* (p: {
+    readonly id: string;
+    readonly made?: Made;
+    readonly error?: { readonly status: string; readonly reason: string };
+    readonly now: string;
+  }) {
+    const changes = yield* run(
+      `UPDATE orders SET status = ?, container_id = ?, error_status = ?, error_reason = ?,
+         passphrase = NULL, passphrase_generation = NULL, claimed_until = NULL, updated = ?
+       WHERE id = ? AND status = 'PENDING'`,
+      p.error ? "ERROR" : "ACTIVE",
+      p.made?.container?.row.id ?? null,
+      p.error?.status ?? null,
+      p.error?.reason ?? null,
+      p.now,
+      p.id,
+    );
+    if (changes === 0) return { refused: "not_pending" as const };
+    for (const secret of p.made?.secrets ?? []) yield* addSecret(secret.row, secret.payload);
+    if (p.made?.container) yield* addContainer(p.made.container.row, p.made.container.members);
+    return {};
+  },
+);
