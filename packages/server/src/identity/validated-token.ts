@@ -18,7 +18,7 @@ export interface ValidatedToken {
 
 /** @throws IdentityError `no_project` */
 export function principalOf(
-  token: ValidatedToken,
+  token: Pick<ValidatedToken, "userId" | "userName" | "projectId" | "domainId" | "roles">,
   requestId: string,
   serviceRoles: readonly string[] | undefined,
 ): Principal {

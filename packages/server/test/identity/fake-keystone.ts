@@ -74,7 +74,7 @@ function document(token: FakeToken): object {
   return {
     token: {
       user: { id: "u1", name: "alice", domain: { id: "default" } },
-      ...(projectId !== null && { project: { id: projectId, domain: { id: "d1" } } }),
+      ...(projectId !== null && { project: { id: projectId, domain: { id: "default" } } }),
       roles: roles.map((name) => ({ name, id: `id-of-${name}` })),
       expires_at: token.expiresAt ?? "2099-01-01T00:00:00.000000Z",
       ...(accessRules && { application_credential: { id: "ac", access_rules: accessRules } }),

@@ -70,7 +70,7 @@ describe("the Keystone identity", () => {
       userId: "u1",
       userName: "alice",
       projectId: "p1",
-      domainId: "d1",
+      domainId: "default",
       roles: ["member", "reader"],
       requestId: "req-7",
     });

@@ -1,0 +1,77 @@
+import type { Principal } from "../../principal.ts";
+import { covers } from "../access-rules.ts";
+import type { AskedFor, Identity, IdentityHeaders } from "../identity.ts";
+import { IdentityError } from "../identity-error.ts";
+import { plausibleToken, principalOf } from "../validated-token.ts";
+import type { LiveToken, TokenKeeper } from "./token-keeper.ts";
+
+/** Knows tokens that this server issued itself. */
+export class BuiltinIdentity implements Identity {
+  readonly wwwAuthenticateUri: string;
+  readonly #tokens: TokenKeeper;
+  readonly #serviceTokenRoles: ReadonlySet<string>;
+
+  constructor(options: {
+    readonly tokens: TokenKeeper;
+    readonly wwwAuthenticateUri: string;
+    readonly serviceTokenRoles: readonly string[];
+  }) {
+    this.#tokens = options.tokens;
+    this.wwwAuthenticateUri = options.wwwAuthenticateUri;
+    this.#serviceTokenRoles = new Set(options.serviceTokenRoles);
+  }
+
+  async authenticate(
+    headers: IdentityHeaders,
+    requestId: string,
+    askedFor?: AskedFor,
+  ): Promise<Principal> {
+    const token = plausibleToken(headers.token);
+    const serviceRoles =
+      headers.serviceToken === undefined
+        ? undefined
+        : await this.#serviceRoles(plausibleToken(headers.serviceToken, "service token"));
+    const live = await this.#find(token, serviceRoles !== undefined);
+    if (!live) throw new IdentityError("invalid_token", "identity token: unknown or expired");
+    const accessRules = live.applicationCredential?.accessRules;
+    if (accessRules && !(askedFor && covers(accessRules, "key-manager", askedFor))) {
+      throw new IdentityError(
+        "invalid_token",
+        "identity token: its access rules do not cover this",
+      );
+    }
+    return principalOf(
+      {
+        userId: live.user.id,
+        userName: live.user.name,
+        projectId: live.project?.id,
+        domainId: live.project && "default",
+        roles: live.roles,
+      },
+      requestId,
+      serviceRoles,
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#tokens.forget();
+  }
+
+  async #serviceRoles(token: string): Promise<readonly string[]> {
+    const live = await this.#find(token, false);
+    if (!live?.roles.some((role) => this.#serviceTokenRoles.has(role))) {
+      throw new IdentityError("invalid_token", "service token: unknown, or no service's");
+    }
+    return live.roles;
+  }
+
+  async #find(token: string, allowExpired: boolean): Promise<LiveToken | undefined> {
+    try {
+      return await this.#tokens.find(token, { allowExpired });
+    } catch (cause) {
+      throw new IdentityError("unavailable", "identity token: the database cannot be asked now", {
+        cause,
+      });
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import { didYouMean } from "../../policy/nearest.ts";
+import type { IdentityStore } from "./identity-store.ts";
+import type { LoginLimiterOptions } from "./login-limiter.ts";
+import type { PasswordHasherOptions } from "./password-hasher.ts";
+
+/** A login that was tried, for the audit record. */
+export interface LoginEvent {
+  readonly outcome: "success" | "refused" | "limited";
+  readonly method: "password" | "token" | "application_credential";
+  /** The user's name or id, or the credential's, as the client gave it; not necessarily one that exists. */
+  readonly claimed: string;
+  /** Of a login that succeeded. */
+  readonly userId?: string;
+  readonly projectId?: string;
+  /** Names the token that was issued, without being one. */
+  readonly auditId?: string;
+  readonly address: string;
+  readonly requestId: string;
+}
+
+export interface BuiltinIdentityOptions {
+  readonly store: IdentityStore;
+  /** The address that clients reach this server under, without a path. What the catalog names; never a request's `Host`. */
+  readonly publicUrl: string;
+  /** Default: `RegionOne`, which clients expect unless told otherwise. */
+  readonly region?: string;
+  /** How long an identity token lives. Default: 3,600, as Keystone's. */
+  readonly tokenSeconds?: number;
+  /** For how long after its expiry a token still serves a trusted service that relays it. Default: 172,800 (two days), as Keystone's. */
+  readonly expiredGraceSeconds?: number;
+  /**
+   * How long a token that was looked up is believed without asking the database
+   * again, and so how long a revocation by *another* node goes unnoticed; one by
+   * this process counts at once. Default: 5; 0 asks every time.
+   */
+  readonly tokenCacheSeconds?: number;
+  /** Default: 20,000. */
+  readonly maxCachedTokens?: number;
+  /** Roles of which a service token needs one. Default: `["service"]`. */
+  readonly serviceTokenRoles?: readonly string[];
+  readonly passwords?: PasswordHasherOptions;
+  readonly logins?: LoginLimiterOptions;
+  /** Awaited before a login is answered. Default: none. */
+  readonly audit?: (event: LoginEvent) => Promise<void>;
+  /** Told when a project is gone, so that what was kept for it can go too. Default: nothing happens. */
+  readonly projectDeleted?: (projectId: string) => Promise<void>;
+  readonly nowMs?: () => number;
+}
+
+const known = [
+  "store",
+  "publicUrl",
+  "region",
+  "tokenSeconds",
+  "expiredGraceSeconds",
+  "tokenCacheSeconds",
+  "maxCachedTokens",
+  "serviceTokenRoles",
+  "passwords",
+  "logins",
+  "audit",
+  "projectDeleted",
+  "nowMs",
+] as const satisfies readonly (keyof BuiltinIdentityOptions)[];
+
+/** @throws TypeError naming the option that is misspelled or out of range. */
+export function validateBuiltinOptions(options: BuiltinIdentityOptions): void {
+  for (const name of Object.keys(options)) {
+    if (!known.some((option) => option === name)) {
+      throw new TypeError(`built-in identity: unknown option "${name}"${didYouMean(name, known)}`);
+    }
+  }
+  const url = URL.parse(options.publicUrl);
+  if (!url || !["http:", "https:"].includes(url.protocol)) {
+    throw new TypeError("built-in identity: publicUrl must be an http or https address");
+  }
+  for (const [name, least] of [
+    ["tokenSeconds", 1],
+    ["expiredGraceSeconds", 0],
+    ["tokenCacheSeconds", 0],
+    ["maxCachedTokens", 1],
+  ] as const) {
+    const value = options[name];
+    if (value !== undefined && (!Number.isInteger(value) || value < least)) {
+      throw new TypeError(`built-in identity: ${name} must be a whole number from ${least} on`);
+    }
+  }
+}

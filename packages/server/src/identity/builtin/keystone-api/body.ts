@@ -1,0 +1,92 @@
+import type { AccessRule } from "../../access-rules.ts";
+import { LoginError } from "../login-error.ts";
+
+/** The parts of a JSON document, read with the path to each in what is said of a mistake. */
+export class Body {
+  readonly #value: unknown;
+  readonly #path: string;
+
+  constructor(value: unknown, path = "body") {
+    this.#value = value;
+    this.#path = path;
+  }
+
+  /** @throws LoginError `bad_request` for text that is no JSON. */
+  static parse(bytes: Uint8Array): Body {
+    try {
+      return new Body(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
+    } catch {
+      throw new LoginError("bad_request", "The request body is no valid JSON.");
+    }
+  }
+
+  get present(): boolean {
+    return this.#value !== undefined && this.#value !== null;
+  }
+
+  /** @throws LoginError `bad_request` if this is no object. */
+  get(name: string): Body {
+    const value = this.#value;
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      throw this.#mistake("an object");
+    }
+    const member: unknown = Object.hasOwn(value, name)
+      ? (value as Record<string, unknown>)[name]
+      : undefined;
+    return new Body(member, `${this.#path}.${name}`);
+  }
+
+  /** True if this is an object with such a member. */
+  has(name: string): boolean {
+    return (
+      typeof this.#value === "object" &&
+      this.#value !== null &&
+      Object.hasOwn(this.#value, name) &&
+      this.get(name).present
+    );
+  }
+
+  text(): string {
+    if (typeof this.#value !== "string") throw this.#mistake("text");
+    return this.#value;
+  }
+
+  optionalText(): string | undefined {
+    return this.present ? this.text() : undefined;
+  }
+
+  boolean(fallback: boolean): boolean {
+    if (!this.present) return fallback;
+    if (typeof this.#value !== "boolean") throw this.#mistake("true or false");
+    return this.#value;
+  }
+
+  /** At most 100. */
+  list(): readonly Body[] {
+    const value: unknown = this.#value;
+    if (!Array.isArray(value) || value.length > 100) throw this.#mistake("a list");
+    return value.map((item: unknown, index) => new Body(item, `${this.#path}[${index}]`));
+  }
+
+  #mistake(wanted: string): LoginError {
+    return new LoginError("bad_request", `${this.#path} must be ${wanted}.`);
+  }
+}
+
+/** The access rules of an application credential. */
+export function readAccessRules(body: Body): readonly AccessRule[] | undefined {
+  if (!body.present) return undefined;
+  return body.list().map((rule) => ({
+    service: short(rule.get("service")),
+    path: short(rule.get("path")),
+    method: short(rule.get("method")),
+  }));
+}
+
+function short(body: Body): string {
+  const text = body.text();
+  if (text === "" || text.length > 255) {
+    throw new LoginError("bad_request", "An access rule's parts have 1 to 255 characters.");
+  }
+  return text;
+}

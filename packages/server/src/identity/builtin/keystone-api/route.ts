@@ -1,0 +1,90 @@
+import type { Administration } from "../administration.ts";
+import type { ApplicationCredentials } from "../application-credentials.ts";
+import type { IdentityStore } from "../identity-store.ts";
+import type { Login } from "../login.ts";
+import { LoginError } from "../login-error.ts";
+import type { LiveToken, TokenKeeper } from "../token-keeper.ts";
+import type { Body } from "./body.ts";
+import type { Documents } from "./documents.ts";
+
+/** A request as any HTTP server can hand it over. */
+export interface ApiRequest {
+  readonly method: string;
+  /** Without the query; begins with `/v3`. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** `X-Auth-Token`. */
+  readonly token: string | undefined;
+  /** `X-Subject-Token`. */
+  readonly subjectToken: string | undefined;
+  /** As it came; the HTTP server bounds its length. */
+  readonly body: Uint8Array;
+  /** Of the client: what failures to log in are counted under. */
+  readonly address: string;
+  readonly requestId: string;
+}
+
+export interface ApiResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Empty for none. */
+  readonly body: string;
+}
+
+/** What a handler is given. */
+export interface Call {
+  readonly request: ApiRequest;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly parts: KeystoneApiParts;
+  /** @throws LoginError `bad_request` */
+  body(): Body;
+}
+
+export interface AuthenticatedCall extends Call {
+  readonly caller: LiveToken;
+}
+
+/** What a handler answers: a status, a JSON document unless there is none, and headers besides. */
+export interface Answer {
+  readonly status: number;
+  readonly document?: object;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** `open` to anybody; `token`: any valid one; `admin`: one with the role admin, on whichever project. */
+export type Route = {
+  readonly method: string;
+  /** Segments; `:name` takes any one. */
+  readonly path: string;
+} & (
+  | { readonly access: "open"; readonly handle: (call: Call) => Promise<Answer> }
+  | {
+      readonly access: "token" | "admin";
+      readonly handle: (call: AuthenticatedCall) => Promise<Answer>;
+    }
+);
+
+export interface KeystoneApiParts {
+  readonly store: IdentityStore;
+  readonly login: Login;
+  readonly tokens: TokenKeeper;
+  readonly administration: Administration;
+  readonly applicationCredentials: ApplicationCredentials;
+  readonly documents: Documents;
+  /** Told when a project is gone, so that what was kept for it can go too. */
+  readonly projectDeleted: (projectId: string) => Promise<void>;
+}
+
+/** @throws LoginError `forbidden` */
+export function requireAdmin(caller: LiveToken): void {
+  if (!caller.roles.includes("admin")) {
+    throw new LoginError("forbidden", "You are not authorized to perform the requested action.");
+  }
+}
+
+/** @throws LoginError `forbidden` unless the caller is this user, or, if `orAdmin`, an admin. */
+export function requireSelf(caller: LiveToken, userId: string, { orAdmin = true } = {}): void {
+  if (caller.user.id === userId) return;
+  if (orAdmin) return requireAdmin(caller);
+  throw new LoginError("forbidden", "You are not authorized to perform the requested action.");
+}

@@ -1,0 +1,117 @@
+import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from "node:crypto";
+import { promisify } from "node:util";
+import { IdentityError } from "../identity-error.ts";
+
+const scryptAsync = promisify<string, Uint8Array, number, ScryptOptions, Buffer>(scrypt);
+
+/** Of N: about 100 ms and 32 MiB a hash. RFC 7914 section 2. */
+const costLog2 = 15;
+const saltBytes = 16;
+const keyBytes = 32;
+
+/** In UTF-8 bytes. */
+export const maxPasswordBytes = 1_024;
+
+export interface PasswordHasherOptions {
+  /** Hashes computed at the same time, 32 MiB each, on libuv's four threads. Default: 2. */
+  readonly concurrency?: number;
+  /** How many may wait for their turn; further ones are turned away. Default: 64. */
+  readonly maxWaiting?: number;
+  /** Makes hashes that are quick to guess, for tests: 2^this is scrypt's N. Default: 15. */
+  readonly insecureCostLog2?: number;
+}
+
+/**
+ * Turns passwords into hashes (`$scrypt$ln=15,r=8,p=1$salt$key`) and checks them,
+ * always at full cost, and only a few at a time: a flood of logins must not take
+ * the processor from those who have a token already.
+ */
+export class PasswordHasher {
+  readonly #concurrency: number;
+  readonly #maxWaiting: number;
+  readonly #costLog2: number;
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
+  #decoy: Promise<string> | undefined;
+
+  constructor({
+    concurrency = 2,
+    maxWaiting = 64,
+    insecureCostLog2 = costLog2,
+  }: PasswordHasherOptions = {}) {
+    this.#concurrency = concurrency;
+    this.#maxWaiting = maxWaiting;
+    this.#costLog2 = insecureCostLog2;
+  }
+
+  /** @throws IdentityError `unavailable` if too many wait; RangeError for a password that is empty or too long. */
+  async hash(password: string): Promise<string> {
+    if (password === "" || Buffer.byteLength(password) > maxPasswordBytes) {
+      throw new RangeError(`password: must have 1 to ${maxPasswordBytes} bytes`);
+    }
+    const salt = randomBytes(saltBytes);
+    const key = await this.#derive(password, salt, this.#costLog2);
+    return `$scrypt$ln=${this.#costLog2},r=8,p=1$${salt.toString("base64url")}$${key.toString("base64url")}`;
+  }
+
+  /**
+   * True if `hash` was made of `password`. Without a hash (nobody of that name)
+   * it does the same work, and says false.
+   *
+   * @throws IdentityError `unavailable` if too many wait.
+   */
+  async verify(password: string, hash: string | undefined): Promise<boolean> {
+    // Cut, not refused: a refusal would be quicker than a wrong password.
+    const tried = Buffer.byteLength(password) > maxPasswordBytes ? "" : password;
+    this.#decoy ??= this.hash(randomBytes(24).toString("base64url")).catch((error: unknown) => {
+      this.#decoy = undefined;
+      throw error;
+    });
+    // Waited for in either case: the very first login must not take longer for a name that nobody has.
+    const decoy = await this.#decoy;
+    const parsed = parse(hash ?? decoy);
+    const key = await this.#derive(tried, parsed.salt, parsed.costLog2);
+    return timingSafeEqual(key, parsed.key) && hash !== undefined && tried !== "";
+  }
+
+  async #derive(password: string, salt: Uint8Array, log2: number): Promise<Buffer> {
+    await this.#turn();
+    try {
+      const cost = { N: 2 ** log2, r: 8, p: 1, maxmem: 2 ** (log2 + 11) };
+      return await scryptAsync(password.normalize("NFC"), salt, keyBytes, cost);
+    } finally {
+      const next = this.#waiting.shift();
+      // The turn goes from hand to hand, so that nobody who comes now can slip in between.
+      if (next) next();
+      else this.#running -= 1;
+    }
+  }
+
+  #turn(): Promise<void> | undefined {
+    if (this.#running < this.#concurrency) {
+      this.#running += 1;
+      return undefined;
+    }
+    if (this.#waiting.length >= this.#maxWaiting) {
+      throw new IdentityError("unavailable", "login: too many at the same time");
+    }
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+}
+
+function parse(hash: string): {
+  readonly costLog2: number;
+  readonly salt: Buffer;
+  readonly key: Buffer;
+} {
+  const [, log2, salt, key] =
+    /^\$scrypt\$ln=(\d\d?),r=8,p=1\$([\w-]{22})\$([\w-]{43})$/.exec(hash) ?? [];
+  if (log2 === undefined || salt === undefined || key === undefined || Number(log2) > 20) {
+    throw new Error("password hash: not one of ours");
+  }
+  return {
+    costLog2: Number(log2),
+    salt: Buffer.from(salt, "base64url"),
+    key: Buffer.from(key, "base64url"),
+  };
+}

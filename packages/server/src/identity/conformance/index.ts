@@ -1,0 +1,1 @@
+export { type IdentityScene, identityPromises } from "./identity-promises.ts";

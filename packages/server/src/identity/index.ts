@@ -1,0 +1,24 @@
+export type { AccessRule } from "./access-rules.ts";
+export { Administration, type UserInfo } from "./builtin/administration.ts";
+export type { BuiltinIdentityOptions, LoginEvent } from "./builtin/builtin-options.ts";
+export type { IdentityStore } from "./builtin/identity-store.ts";
+export type { ApiRequest, ApiResponse } from "./builtin/keystone-api/route.ts";
+export { LoginError, type LoginErrorCode } from "./builtin/login-error.ts";
+export {
+  type BuiltinIdentityService,
+  openBuiltinIdentity,
+} from "./builtin/open-builtin-identity.ts";
+export { PasswordHasher } from "./builtin/password-hasher.ts";
+export type {
+  ApplicationCredentialRecord,
+  Assignment,
+  ProjectRecord,
+  TokenContext,
+  TokenRecord,
+  UserRecord,
+} from "./builtin/records.ts";
+export type { AskedFor, Identity, IdentityHeaders } from "./identity.ts";
+export { IdentityError, type IdentityErrorCode } from "./identity-error.ts";
+export { KeystoneIdentity } from "./keystone/keystone-identity.ts";
+export type { KeystoneIdentityOptions, ServiceCredentials } from "./keystone/keystone-options.ts";
+export { type Refusal, refusal } from "./refusal.ts";
