@@ -92,15 +92,35 @@ async function deriveArgon2(
   salt: Uint8Array,
   length: number,
 ): Promise<Uint8Array> {
-  if (typeof crypto.argon2 !== "function") {
-    throw new LuksError("unsupported", `derive key: ${spec.type} needs Node.js 24.7 or newer`);
+  if (typeof crypto.argon2 === "function") {
+    return promisify(crypto.argon2)(spec.type, {
+      message: passphrase,
+      nonce: salt,
+      parallelism: spec.lanes,
+      tagLength: length,
+      memory: spec.memoryKiB,
+      passes: spec.passes,
+    });
   }
-  return promisify(crypto.argon2)(spec.type, {
-    message: passphrase,
-    nonce: salt,
+  return deriveArgon2Wasm(spec, passphrase, salt, length);
+}
+
+/** For Node.js before 24.7, whose crypto has no argon2. On the main thread, and several times slower. */
+export async function deriveArgon2Wasm(
+  spec: Extract<KdfSpec, { memoryKiB: number }>,
+  passphrase: Uint8Array,
+  salt: Uint8Array,
+  length: number,
+): Promise<Uint8Array> {
+  const { argon2i, argon2id } = await import("hash-wasm");
+  const argon2 = spec.type === "argon2i" ? argon2i : argon2id;
+  return argon2({
+    password: passphrase,
+    salt,
     parallelism: spec.lanes,
-    tagLength: length,
-    memory: spec.memoryKiB,
-    passes: spec.passes,
+    hashLength: length,
+    memorySize: spec.memoryKiB,
+    iterations: spec.passes,
+    outputType: "binary",
   });
 }

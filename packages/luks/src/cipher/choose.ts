@@ -1,4 +1,5 @@
 import type { CipherSpec } from "./cipher-spec.ts";
+import { fastXtsCipher } from "./fast-xts.ts";
 import { referenceCipher, type SectorCipher } from "./sector-cipher.ts";
 
 /**
@@ -12,5 +13,5 @@ export function sectorCipher(
   key: Uint8Array,
   sectorSize: number,
 ): SectorCipher {
-  return referenceCipher(cipher, key, sectorSize);
+  return fastXtsCipher(cipher, key, sectorSize) ?? referenceCipher(cipher, key, sectorSize);
 }

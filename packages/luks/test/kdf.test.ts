@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { deriveArgon2Wasm, deriveKey, type KdfSpec } from "../src/kdf.ts";
+import { luksError, passphrase } from "./scratch.ts";
+
+const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
+
+describe("PBKDF2", () => {
+  const vectors: [string, "sha1" | "sha256", number, string][] = [
+    ["RFC 6070, 1", "sha1", 1, "0c60c80f961f0e71f3a9b524af6012062fe037a6"],
+    ["RFC 6070, 2", "sha1", 2, "ea6c014dc72d6f8ccd1ed92ace1d41f0d8de8957"],
+    ["RFC 6070, 3", "sha1", 4096, "4b007901b765489abead49d926f721d065a429c1"],
+    [
+      "RFC 7914, section 11",
+      "sha256",
+      1,
+      "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc" +
+        "49ca9cccf179b645991664b39d77ef317c71b845b1e30bd509112041d3a19783",
+    ],
+  ];
+  for (const [name, hash, iterations, expected] of vectors) {
+    it(name, async () => {
+      const rfc7914 = name.startsWith("RFC 7914");
+      const [password, salt] = rfc7914 ? ["passwd", "salt"] : ["password", "salt"];
+      const derived = await deriveKey(
+        { type: "pbkdf2", hash, iterations },
+        passphrase(password),
+        passphrase(salt),
+        expected.length / 2,
+      );
+      assert.equal(hexOf(derived), expected);
+    });
+  }
+});
+
+describe("argon2", () => {
+  // The reference implementation's own test vectors, version 0x13: phc-winner-argon2, src/test.c.
+  const vectors: [KdfSpec & { type: "argon2i" | "argon2id" }, string][] = [
+    [
+      { type: "argon2i", passes: 2, memoryKiB: 65536, lanes: 1 },
+      "c1628832147d9720c5bd1cfd61367078729f6dfb6f8fea9ff98158e0d7816ed0",
+    ],
+    [
+      { type: "argon2id", passes: 2, memoryKiB: 65536, lanes: 1 },
+      "09316115d5cf24ed5a15a31a3ba326e5cf32edc24702987c02b6566f61913cf7",
+    ],
+  ];
+  const [password, salt] = [passphrase("password"), passphrase("somesalt")];
+  for (const [spec, expected] of vectors) {
+    it(`${spec.type}, reference vectors`, async () => {
+      assert.equal(hexOf(await deriveKey(spec, password, salt, 32)), expected);
+    });
+    it(`${spec.type}, reference vectors, in WebAssembly`, async () => {
+      assert.equal(hexOf(await deriveArgon2Wasm(spec, password, salt, 32)), expected);
+    });
+  }
+
+  it("is the same in WebAssembly with several lanes", async () => {
+    const spec = { type: "argon2id", passes: 4, memoryKiB: 1024, lanes: 4 } as const;
+    const own = await deriveArgon2Wasm(spec, password, salt, 64);
+    assert.equal(hexOf(own), hexOf(await deriveKey(spec, password, salt, 64)));
+  });
+});
+
+describe("key derivation", () => {
+  it("refuses what costs more than the limits, at once", async () => {
+    const costly: KdfSpec[] = [
+      { type: "pbkdf2", hash: "sha256", iterations: 2 ** 32 - 1 },
+      { type: "argon2id", passes: 4, memoryKiB: 4 * 1024 * 1024, lanes: 4 },
+      { type: "argon2i", passes: 2 ** 31, memoryKiB: 1024, lanes: 1 },
+    ];
+    for (const spec of costly) {
+      await assert.rejects(
+        deriveKey(spec, passphrase("x"), passphrase("saltsalt"), 32),
+        luksError("too_costly"),
+      );
+    }
+  });
+});
