@@ -25,6 +25,7 @@ import {
 } from "../managed-object.ts";
 import { BarbicanClient } from "./client/client.ts";
 import type { ContainerDocument } from "./client/containers.ts";
+import { allPages } from "./client/page.ts";
 import { isText } from "./client/secrets.ts";
 import { Generation } from "./generation.ts";
 import { listSecrets } from "./listing.ts";
@@ -191,7 +192,10 @@ export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessG
 
   async describe(caller: Caller, id: ObjectId, options: CallOptions = {}): Promise<ObjectInfo> {
     const document = await this.client.secrets.get(caller, objectId(id), options);
-    return objectInfo(`GET secrets/${document.id}`, document);
+    const info = objectInfo(`GET secrets/${document.id}`, document);
+    // Before microversion 1.1 an object does not say who needs it.
+    if (document.consumers !== undefined) return info;
+    return { ...info, consumers: await this.#consumersOf(caller, document.id, options) };
   }
 
   async *list(
@@ -245,7 +249,9 @@ export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessG
     const { force, signal } = options;
     const guarded =
       force === true || (await this.client.connection.microversion(caller, signal)) === "1.2";
-    if (!guarded && (await this.#isNeeded(caller, checked, signal))) throw inUse(checked);
+    if (!guarded && (await this.#consumersOf(caller, checked, { signal })).length > 0) {
+      throw inUse(checked);
+    }
     try {
       await this.client.secrets.delete(caller, checked, { force, signal });
     } catch (cause) {
@@ -255,18 +261,17 @@ export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessG
     }
   }
 
-  async #isNeeded(caller: Caller, id: ObjectId, signal: AbortSignal | undefined): Promise<boolean> {
+  async #consumersOf(
+    caller: Caller,
+    id: ObjectId,
+    { signal }: CallOptions,
+  ): Promise<readonly Consumer[]> {
+    const { secretConsumers } = this.client;
     try {
-      const consumers = await this.client.secretConsumers.list(
-        caller,
-        id,
-        { limit: 1 },
-        { signal },
-      );
-      return consumers.total > 0;
+      return await allPages((page) => secretConsumers.list(caller, id, page, { signal }));
     } catch (error) {
       // A Barbican from before secrets had consumers has no such call.
-      if (error instanceof KeyManagerError && error.code === "unsupported") return false;
+      if (error instanceof KeyManagerError && error.code === "unsupported") return [];
       throw error;
     }
   }

@@ -24,7 +24,7 @@ export interface BarbicanOptions {
   readonly retries?: number | undefined;
   /** How long Barbican may take to generate a key, in milliseconds. Default 60,000. */
   readonly orderTimeoutMs?: number | undefined;
-  /** Default: the newest of 1.0, 1.1 and 1.2 that the server has, asked once. With 1.0, objects do not show their consumers. */
+  /** Default: the newest of 1.0, 1.1 and 1.2 that the server has, asked once. With 1.0, listed objects do not show their consumers. */
   readonly microversion?: Microversion | undefined;
   /** Whose token goes along as `X-Service-Token`, so that a caller's token may expire in a long operation. */
   readonly serviceCaller?: Caller | undefined;

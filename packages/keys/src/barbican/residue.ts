@@ -4,7 +4,7 @@ import { mayHaveTakenEffect } from "../http/effect.ts";
 import type { ObjectId } from "../managed-object.ts";
 import type { BarbicanClient } from "./client/client.ts";
 import type { OrderDocument } from "./client/orders.ts";
-import type { Page, PageRequest } from "./client/page.ts";
+import { allPages } from "./client/page.ts";
 import { listSecrets, serverSideName } from "./listing.ts";
 
 export interface ResidueOptions {
@@ -156,15 +156,6 @@ export class Residue {
     } catch (error) {
       if (!isGone(error)) throw error;
     }
-  }
-}
-
-async function allPages<T>(fetch: (page: PageRequest) => Promise<Page<T>>): Promise<readonly T[]> {
-  const all: T[] = [];
-  for (;;) {
-    const { items, total } = await fetch({ offset: all.length });
-    all.push(...items);
-    if (items.length === 0 || all.length >= total) return all;
   }
 }
 

@@ -46,3 +46,15 @@ export async function fetchPage<T>(
     total: numberField(what, document, "total"),
   };
 }
+
+/** Fetches a short list as a whole. Of a long one that changes meanwhile, it may miss items. */
+export async function allPages<T>(
+  fetch: (page: PageRequest) => Promise<Page<T>>,
+): Promise<readonly T[]> {
+  const all: T[] = [];
+  for (;;) {
+    const { items, total } = await fetch({ offset: all.length });
+    all.push(...items);
+    if (items.length === 0 || all.length >= total) return all;
+  }
+}
