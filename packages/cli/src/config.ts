@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import {
   type BarbicanOptions,
   type Caller,
@@ -25,6 +25,8 @@ export interface Settings {
   readonly interface?: string | undefined;
   /** A file of mode 0600 with the legacy fixed key in hexadecimal, for volumes that still have it. */
   readonly fixedKeyFile?: string | undefined;
+  /** The file that records volumes and what is being done to them. */
+  readonly ledger?: string | undefined;
 }
 
 const variables = {
@@ -34,6 +36,7 @@ const variables = {
   region: "OS_REGION_NAME",
   interface: "OS_INTERFACE",
   fixedKeyFile: "CHATELAINE_FIXED_KEY_FILE",
+  ledger: "CHATELAINE_LEDGER",
 } as const satisfies Record<keyof Settings, string>;
 
 const settingNames = Object.keys(variables) as readonly (keyof Settings)[];
@@ -75,6 +78,22 @@ export function openConfigured(
     warn,
   };
   return { keyManager: openKeyManager({ barbican, fixed }), caller: cloud.caller };
+}
+
+/**
+ * The ledger's file: as configured, else /var/lib/chatelaine/ledger.sqlite for
+ * root, and below the user's state folder for anybody else.
+ */
+export function ledgerPath(
+  terminal: Terminal,
+  flags: Settings & { readonly config?: string | undefined },
+): string {
+  const { ledger } = mergedSettings(terminal, flags);
+  if (ledger !== undefined) return resolve(terminal.workingDirectory, ledger);
+  const { environment, homeDirectory } = terminal;
+  const state = environment["XDG_STATE_HOME"] || join(homeDirectory, ".local/state");
+  const folder = process.getuid?.() === 0 ? "/var/lib" : state;
+  return join(folder, "chatelaine/ledger.sqlite");
 }
 
 function mergedSettings(

@@ -42,7 +42,13 @@ const volumeExits: Record<VolumeErrorCode, ExitName> = {
   not_a_volume: "integrity",
   missing_key: "notFound",
   wrong_key: "wrongKey",
-  left_behind: "unavailable",
+  unfinished: "unavailable",
+  busy: "conflict",
+  not_found: "notFound",
+  mismatch: "conflict",
+  unsupported: "unsupported",
+  newer_ledger: "unsupported",
+  tool_failed: "io",
   io: "io",
 };
 

@@ -47,6 +47,7 @@ function programFor(terminal: Terminal, open: (() => Opened) | undefined): Comma
       "--fixed-key-file <file>",
       "the legacy fixed key in hexadecimal (CHATELAINE_FIXED_KEY_FILE)",
     )
+    .option("--ledger <file>", "the record of volumes (CHATELAINE_LEDGER)")
     .option("--config <file>", "configuration file (CHATELAINE_CONFIG)")
     .option("--json", "print results as JSON")
     .option("--verbose", "print what caused an error, too");

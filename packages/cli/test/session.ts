@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Caller, MemoryKeyManager } from "@chatelaine/keys";
 import type { Opened } from "../src/config.ts";
 import { run } from "../src/run.ts";
@@ -11,11 +14,16 @@ export interface Transcript {
   readonly error: string;
 }
 
+const ledgers = mkdtempSync(join(tmpdir(), "chatelaine-sessions-"));
+process.once("exit", () => rmSync(ledgers, { recursive: true, force: true }));
+let sessions = 0;
+
 /** A terminal, and a key manager that lives as long as the session. */
 export class Session {
   readonly keyManager = new MemoryKeyManager({ warn: () => {} });
   readonly caller: Caller = { type: "project", projectId: "a", userId: "alice" };
   readonly #terminal: Partial<Terminal>;
+  readonly #ledger = join(ledgers, `${sessions++}.sqlite`);
 
   constructor(terminal: Partial<Terminal> = {}) {
     this.#terminal = terminal;
@@ -46,6 +54,10 @@ export class Session {
       temporaryDirectory: "/nonexistent",
       ...this.#terminal,
     };
+    if (open !== undefined) {
+      const ledger = { CHATELAINE_LEDGER: this.#ledger };
+      Object.assign(terminal, { environment: { ...terminal.environment, ...ledger } });
+    }
     const code = await run(arguments_, terminal, open);
     const outBytes = Buffer.concat(out);
     return { code, out: outBytes.toString(), outBytes, error };

@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { open, rm, stat } from "node:fs/promises";
 import { type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
-import { chatelaineToken, formatLuks2 } from "@chatelaine/luks";
+import { locationOf, occupantOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
-import { keyBitLength, lendPassphrase } from "./passphrase.ts";
+import { beginningOf, type CreateInput, createOperation } from "./operations/create.ts";
+import { perform } from "./operations/perform.ts";
+import { recover } from "./operations/registry.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
-import type { KeySource } from "./volume.ts";
-import { afterDeletingKey, createVolumeKey } from "./volume-key.ts";
+import type { VolumeContext } from "./volume-context.ts";
 
 export interface CreateVolumeOptions {
   /** Of a file that does not exist yet, or of a blank block device. */
@@ -17,23 +17,24 @@ export interface CreateVolumeOptions {
   readonly sectorSize?: 512 | 1024 | 2048 | 4096 | undefined;
   /** In the LUKS header; at most 47 bytes. Default none. */
   readonly label?: string | undefined;
-  readonly now?: (() => Date) | undefined;
+  /**
+   * A key of the user's own, which must be in the key manager already. It outlives
+   * the volume. Default: one is made for this volume alone, and deleted with it.
+   */
+  readonly keyId?: ObjectId | undefined;
 }
 
-const headerBytes = 16 * 1024 * 1024;
-
 /**
- * Makes an encrypted volume: LUKS2, AES-256 in XTS mode, one key slot, whose key
- * the key manager generates for this volume alone. Resolves once the disk has
- * been seen to open with it.
+ * Makes an encrypted volume: LUKS2, AES-256 in XTS mode, one key slot. Resolves
+ * once the disk has been seen to open with its key, and the ledger has it.
  *
- * A block device that holds anything is refused. If it rejects, the key is
- * deleted again, and a file that was made here is removed.
+ * A block device that holds anything is refused. If it rejects, or its process
+ * dies, neither disk nor key is left once `recover` has run.
  *
  * @throws `exists`, `invalid_argument`; `LuksError` `holds_data`, `too_small`; `KeyManagerError`
  */
 export async function createVolume(
-  source: KeySource,
+  context: VolumeContext,
   options: CreateVolumeOptions,
 ): Promise<VerifiedVolume> {
   refuseUnknownOptions("createVolume", options, [
@@ -41,98 +42,43 @@ export async function createVolume(
     "sizeBytes",
     "sectorSize",
     "label",
-    "now",
+    "keyId",
   ]);
-  const { path } = options;
-  const undoFile = await prepareDisk(options);
-  try {
-    const volumeId = randomUUID();
-    const keyId = await createVolumeKey(source, volumeId);
-    try {
-      await format(source, options, volumeId, keyId);
-      return await verifyVolume(source, path);
-    } catch (error) {
-      throw await afterDeletingKey(source, volumeId, keyId, error);
-    }
-  } catch (error) {
-    await undoFile();
-    throw error;
-  }
-}
-
-async function format(
-  { keyManager, caller }: KeySource,
-  options: CreateVolumeOptions,
-  volumeId: string,
-  keyId: ObjectId,
-): Promise<void> {
-  const created = (options.now ?? (() => new Date()))();
-  await lendPassphrase(await keyManager.get(caller, keyId), (passphrase) =>
-    formatLuks2(options.path, {
-      uuid: volumeId,
-      keyslots: [{ passphrase, entropyBits: keyBitLength }],
-      tokens: [chatelaineToken({ keyslots: [0], object: keyId, created })],
-      ...(options.sectorSize !== undefined && { sectorSize: options.sectorSize }),
-      ...(options.label !== undefined && { label: options.label }),
-    }),
-  );
-}
-
-/** @returns what removes the file again, if it was made here. */
-async function prepareDisk({
-  path,
-  sizeBytes,
-  sectorSize = 512,
-}: CreateVolumeOptions): Promise<() => Promise<void>> {
-  const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === "ENOENT") return undefined;
-    throw new VolumeError("io", `create ${path}: ${cause.message}`, { cause });
+  await recover(context);
+  const input = await checkedInput(options);
+  const volumeId = randomUUID();
+  await perform(createOperation, context, {
+    volumeId,
+    input,
+    changes: [{ type: "put", volume: beginningOf(context, volumeId, input.location) }],
   });
-  if (found?.isBlockDevice() === true) {
-    if (sizeBytes === undefined) return async () => {};
-    throw new VolumeError(
-      "invalid_argument",
-      `create ${path}: a block device has the size it has: leave it out`,
-    );
-  }
-  if (found !== undefined) {
+  return verifyVolume(context, options.path);
+}
+
+async function checkedInput(options: CreateVolumeOptions): Promise<CreateInput> {
+  const { path, sizeBytes, sectorSize = 512, label = "", keyId } = options;
+  const location = await locationOf(path);
+  const occupant = await occupantOf(location);
+  const common = { location, sectorSize, label, ...(keyId !== undefined && { keyId }) };
+  if (occupant === "file") {
     throw new VolumeError(
       "exists",
       `create ${path}: it exists already, and nothing is ever formatted over a file`,
     );
   }
+  if (occupant === "device") {
+    if (sizeBytes === undefined) return { ...common, occupant };
+    throw refusal(path, "a block device has the size it has: leave it out");
+  }
   if (sizeBytes === undefined || !Number.isSafeInteger(sizeBytes) || sizeBytes < sectorSize) {
-    throw new VolumeError(
-      "invalid_argument",
-      `create ${path}: a new file needs a size of at least ${sectorSize} bytes`,
-    );
+    throw refusal(path, `a new file needs a size of at least ${sectorSize} bytes`);
   }
   if (sizeBytes % sectorSize !== 0) {
-    throw new VolumeError(
-      "invalid_argument",
-      `create ${path}: the size must be a multiple of ${sectorSize} bytes`,
-    );
+    throw refusal(path, `the size must be a multiple of ${sectorSize} bytes`);
   }
-  await makeSparseFile(path, headerBytes + sizeBytes);
-  return () => rm(path, { force: true });
+  return { ...common, occupant: "file", sizeBytes };
 }
 
-async function makeSparseFile(path: string, bytes: number): Promise<void> {
-  try {
-    const file = await open(path, "wx", 0o600);
-    try {
-      await file.truncate(bytes);
-      await file.sync();
-    } catch (error) {
-      await rm(path, { force: true });
-      throw error;
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === "EEXIST")
-      throw new VolumeError("exists", `create ${path}: it exists already`, { cause });
-    throw new VolumeError("io", `create ${path}: ${message}`, { cause });
-  }
+function refusal(path: string, reason: string): VolumeError {
+  return new VolumeError("invalid_argument", `create ${path}: ${reason}`);
 }

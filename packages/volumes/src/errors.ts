@@ -10,8 +10,20 @@ export type VolumeErrorCode =
   | "missing_key"
   /** The key that the disk names does not open it. */
   | "wrong_key"
-  /** An operation failed, and so did undoing it: the message names what is left. */
-  | "left_behind"
+  /** An operation came no further: the ledger knows what is left to do, and `recover` does it. */
+  | "unfinished"
+  /** Another process is working on the volume, or the device is in use. */
+  | "busy"
+  /** Neither the ledger nor the disk knows such a volume. */
+  | "not_found"
+  /** The disk is not where, or not what, the ledger says. Nothing was touched. */
+  | "mismatch"
+  /** This format, device or machine cannot do that; the message names what is missing. */
+  | "unsupported"
+  /** The ledger was made by a newer version. Nothing was touched. */
+  | "newer_ledger"
+  /** A host's tool, such as cryptsetup, failed; the message has its status and last words. */
+  | "tool_failed"
   /** The operating system failed a read or write; `cause` has its error. */
   | "io";
 
@@ -27,4 +39,8 @@ export class VolumeError extends Error {
     super(message, options);
     this.code = code;
   }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -2,5 +2,20 @@ export { type CreateVolumeOptions, createVolume } from "./create-volume.ts";
 export { type DeletedVolume, deleteVolume } from "./delete-volume.ts";
 export { VolumeError, type VolumeErrorCode } from "./errors.ts";
 export { inspectVolume } from "./inspect-volume.ts";
+export type {
+  Ledger,
+  Lock,
+  OperationPhase,
+  OperationRecord,
+  VolumeChange,
+  VolumeFilter,
+  VolumeFormat,
+  VolumeKind,
+  VolumeRecord,
+} from "./ledger/ledger.ts";
+export { openLedger, type SqliteLedgerOptions } from "./ledger/sqlite-ledger.ts";
+export type { Recovered } from "./operations/recover.ts";
+export { recover } from "./operations/registry.ts";
 export { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 export type { KeySource, Volume } from "./volume.ts";
+export { projectOf, type StepEvent, type VolumeContext } from "./volume-context.ts";

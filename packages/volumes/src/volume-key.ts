@@ -1,48 +1,65 @@
 import {
   type Consumer,
-  type KeyManager,
   KeyManagerError,
   type ObjectId,
+  type ObjectInfo,
   tracksConsumers,
 } from "@chatelaine/keys";
-import { VolumeError } from "./errors.ts";
 import { keyBitLength } from "./passphrase.ts";
 import type { KeySource } from "./volume.ts";
 
 /**
  * Has a key generated for a volume, and registers the volume as its consumer, so
- * that nobody deletes it under the disk. If it rejects, no key is left.
+ * that nobody deletes it under the disk.
+ *
+ * @param again also look for one that was made under this name but not heard of
  */
-export async function createVolumeKey(source: KeySource, volumeId: string): Promise<ObjectId> {
+export async function ensureVolumeKey(
+  source: KeySource,
+  volumeId: string,
+  name: string,
+  again: boolean,
+): Promise<ObjectId> {
   const { keyManager, caller } = source;
-  const keyId = await keyManager.createKey(caller, {
-    algorithm: "aes",
-    bitLength: keyBitLength,
-    name: keyName(volumeId),
-    nameIsUnique: true,
-  });
-  try {
-    if (tracksConsumers(keyManager))
-      await keyManager.addConsumer(caller, keyId, consumerOf(volumeId));
-    return keyId;
-  } catch (error) {
-    throw await afterDeletingKey(source, volumeId, keyId, error);
-  }
+  const found = again ? await keysNamed(source, name) : [];
+  const keyId =
+    found[0]?.id ??
+    (await keyManager.createKey(caller, {
+      algorithm: "aes",
+      bitLength: keyBitLength,
+      name,
+      nameIsUnique: true,
+    }));
+  for (const double of found.slice(1)) await discardKey(source, volumeId, double.id);
+  await registerConsumer(source, volumeId, keyId);
+  return keyId;
+}
+
+/** Deletes whatever was made under a name, heard of or not. */
+export async function discardKeysNamed(
+  source: KeySource,
+  volumeId: string,
+  name: string,
+): Promise<void> {
+  for (const { id } of await keysNamed(source, name)) await discardKey(source, volumeId, id);
 }
 
 /**
- * Deletes a volume's key, after the volume itself.
+ * Ends a volume's need of a key, and deletes the key if it was made for this
+ * volume. A key that the user brought, and one that other consumers need, stays.
  *
- * @returns false if the key stays, because others need it too.
+ * @returns whether the key is gone
  */
-export async function deleteVolumeKey(
+export async function discardKey(
   source: KeySource,
   volumeId: string,
   keyId: ObjectId,
 ): Promise<boolean> {
   const { keyManager, caller } = source;
   try {
-    await releaseKey(source, volumeId, keyId);
+    const info = await keyManager.describe(caller, keyId);
+    await releaseKey(source, volumeId, info);
+    if (!isMadeFor(volumeId, info)) return false;
     await keyManager.delete(caller, keyId);
     return true;
   } catch (error) {
@@ -52,62 +69,73 @@ export async function deleteVolumeKey(
   }
 }
 
-/** Deletes a key that has no volume after all; the error to reject with tells if that failed. */
-export async function afterDeletingKey(
+/** Where the backend can: the volume keeps the key from being deleted. */
+export async function registerConsumer(
+  { keyManager, caller }: KeySource,
+  volumeId: string,
+  keyId: ObjectId,
+): Promise<void> {
+  if (!tracksConsumers(keyManager)) return;
+  await keyManager.addConsumer(caller, keyId, consumerOf(volumeId));
+}
+
+/** Ends a volume's need of a key; the key itself stays. */
+export async function unregisterConsumer(
   source: KeySource,
   volumeId: string,
   keyId: ObjectId,
-  error: unknown,
-): Promise<unknown> {
+): Promise<void> {
   try {
-    await deleteVolumeKey(source, volumeId, keyId);
-    return error;
-  } catch (leftover) {
-    return new VolumeError(
-      "left_behind",
-      `${messageOf(error)}; and its key ${keyId} could not be deleted: ${messageOf(leftover)}`,
-      { cause: error },
-    );
+    await releaseKey(source, volumeId, await source.keyManager.describe(source.caller, keyId));
+  } catch (error) {
+    if (!isCode(error, "not_found")) throw error;
   }
 }
 
 async function releaseKey(
   { keyManager, caller }: KeySource,
   volumeId: string,
-  keyId: ObjectId,
+  { id, consumers }: ObjectInfo,
 ): Promise<void> {
-  if (!tracksConsumers(keyManager)) return;
-  if (!(await isConsumer(keyManager, { keyManager, caller }, volumeId, keyId))) return;
-  await keyManager.removeConsumer(caller, keyId, consumerOf(volumeId));
-}
-
-async function isConsumer(
-  keyManager: KeyManager,
-  { caller }: KeySource,
-  volumeId: string,
-  keyId: ObjectId,
-): Promise<boolean> {
-  const { consumers } = await keyManager.describe(caller, keyId);
   const own = consumerOf(volumeId);
-  return consumers.some(
+  const registered = consumers.some(
     ({ service, resourceType, resourceId }) =>
       service === own.service && resourceType === own.resourceType && resourceId === own.resourceId,
   );
+  if (!registered || !tracksConsumers(keyManager)) return;
+  await keyManager.removeConsumer(caller, id, own).catch((error: unknown) => {
+    if (!isCode(error, "not_found")) throw error;
+  });
 }
 
-/** Unique by the volume's id: what was made but not heard of can be found by it. */
-export function keyName(volumeId: string): string {
-  return `volume-${volumeId}`;
+async function keysNamed({ keyManager, caller }: KeySource, name: string): Promise<ObjectInfo[]> {
+  return Array.fromAsync(keyManager.list(caller, { name }));
 }
 
-function consumerOf(volumeId: string): Consumer {
+/**
+ * Names a key after its volume and the operation that made it: what was made but
+ * not heard of can be found by it, and is told from a key that somebody brought.
+ */
+export function keyName(volumeId: string, operationId: string): string {
+  return `volume-${volumeId}-${operationId}`;
+}
+
+/** The volume that a key was made for, as its name says; undefined for a key that others made. */
+export function volumeOfKeyName(name: string | undefined): string | undefined {
+  return /^volume-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-[0-9a-f-]{36})?$/.exec(
+    name ?? "",
+  )?.[1];
+}
+
+function isMadeFor(volumeId: string, { name }: ObjectInfo): boolean {
+  return volumeOfKeyName(name) === volumeId;
+}
+
+/** What stands in the key manager for a volume that needs a key. */
+export function consumerOf(volumeId: string): Consumer {
   return { service: "volume", resourceType: "volume", resourceId: volumeId };
 }
 
-function isCode(error: unknown, code: KeyManagerError["code"]): boolean {
+export function isCode(error: unknown, code: KeyManagerError["code"]): boolean {
   return error instanceof KeyManagerError && error.code === code;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import {
+  copyFile,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -10,7 +19,10 @@ import {
   createVolume,
   deleteVolume,
   inspectVolume,
-  type KeySource,
+  type Ledger,
+  openLedger,
+  recover,
+  type VolumeContext,
   VolumeError,
   verifyVolume,
 } from "../src/index.ts";
@@ -22,15 +34,20 @@ describe("a volume", () => {
   let directory: string;
   let path: string;
   let keyManager: MemoryKeyManager;
-  let source: KeySource;
+  let ledger: Ledger;
+  let source: VolumeContext;
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), "chatelaine-volumes-"));
     path = join(directory, "volume.img");
     keyManager = new MemoryKeyManager({ warn: () => {} });
-    source = { keyManager, caller };
+    ledger = openLedger({ path: join(directory, "state", "ledger.sqlite") });
+    source = { keyManager, caller, ledger };
   });
-  afterEach(() => rm(directory, { recursive: true }));
+  afterEach(async () => {
+    await ledger.close();
+    await rm(directory, { recursive: true });
+  });
 
   const keys = () => Array.fromAsync(keyManager.list(caller));
   const exists = () =>
@@ -97,7 +114,9 @@ describe("a volume", () => {
   it("is not deleted while the key manager does not answer", async () => {
     await createVolume(source, { path, sizeBytes });
     const away = failing(keyManager, "describe");
-    await assert.rejects(deleteVolume({ keyManager: away, caller }, path), { code: "unavailable" });
+    await assert.rejects(deleteVolume({ ...source, keyManager: away }, path), {
+      code: "unavailable",
+    });
     assert.equal((await verifyVolume(source, path)).openedSlot, 0);
   });
 
@@ -131,18 +150,64 @@ describe("a volume", () => {
 
   for (const step of ["createKey", "addConsumer", "get"] as const) {
     it(`leaves neither file nor key when ${step} fails`, async () => {
-      const away = { keyManager: failing(keyManager, step), caller };
+      const away = { ...source, keyManager: failing(keyManager, step) };
       await assert.rejects(createVolume(away, { path, sizeBytes }), { code: "unavailable" });
       assert.equal(await exists(), false);
-      assert.deepEqual(await keys(), []);
+      assert.deepEqual([await keys(), await ledger.volumes()], [[], []]);
     });
   }
 
-  it("says which key is left when even its deletion fails", async () => {
-    const away = { keyManager: failing(keyManager, "get", "delete"), caller };
-    const made = await createVolume(away, { path, sizeBytes }).catch((error: unknown) => error);
-    assert.ok(made instanceof VolumeError && made.code === "left_behind");
-    assert.match(made.message, new RegExp((await keys())[0]?.id ?? "no key"));
+  it("is taken back by recover when even taking it back failed", async () => {
+    const away = { ...source, keyManager: failing(keyManager, "get", "delete") };
+    await assert.rejects(createVolume(away, { path, sizeBytes }), {
+      name: "VolumeError",
+      code: "unfinished",
+      message: /get: away; and taking it back failed: delete: away/,
+    });
+    assert.equal((await keys()).length, 1);
+    const [recovered] = await recover(source);
+    assert.deepEqual([recovered?.operation, recovered?.outcome], ["create", "undone"]);
+    assert.deepEqual([await keys(), await exists()], [[], false]);
+    assert.deepEqual(await readdir(directory), ["state"]);
+    assert.deepEqual(await recover(source), []);
+  });
+
+  it("loses its key at the next recover, when the key manager went away after its disk was deleted", async () => {
+    const { keyId } = await createVolume(source, { path, sizeBytes });
+    const away = { ...source, keyManager: failing(keyManager, "delete") };
+    await assert.rejects(deleteVolume(away, path), { code: "unfinished" });
+    assert.deepEqual([await exists(), (await keys())[0]?.id], [false, keyId]);
+    assert.equal((await recover(source))[0]?.outcome, "finished");
+    assert.deepEqual([await keys(), await ledger.volumes()], [[], []]);
+  });
+
+  it("opens with the key that the user brought, and leaves it to him when it is deleted", async () => {
+    const own = await keyManager.createKey(caller, { algorithm: "aes", bitLength: 256 });
+    const { keyId } = await createVolume(source, { path, sizeBytes, keyId: own });
+    assert.equal(keyId, own);
+    assert.equal((await verifyVolume(source, path)).openedSlot, 0);
+    await assert.rejects(keyManager.delete(caller, own), { code: "in_use" });
+    assert.equal((await deleteVolume(source, path)).keyDeleted, false);
+    assert.deepEqual((await keyManager.describe(caller, own)).consumers, []);
+  });
+
+  it("is not deleted in the place of its copy", async () => {
+    await createVolume(source, { path, sizeBytes });
+    const copy = join(directory, "copy.img");
+    await copyFile(path, copy);
+    await assert.rejects(deleteVolume(source, copy), { code: "mismatch" });
+    assert.equal((await verifyVolume(source, path)).openedSlot, 0);
+  });
+
+  it("is in the ledger while it exists", async () => {
+    const { id, keyId } = await createVolume(source, { path, sizeBytes });
+    const volume = await ledger.volume(id);
+    assert.deepEqual(
+      [volume?.location, volume?.state, volume?.keyId, volume?.project],
+      [path, "ready", keyId, "a"],
+    );
+    await deleteVolume(source, path);
+    assert.deepEqual(await ledger.volumes(), []);
   });
 
   it("leaves no key when the disk cannot be formatted", async () => {

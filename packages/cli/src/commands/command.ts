@@ -1,5 +1,6 @@
+import { openLedger, type VolumeContext } from "@chatelaine/volumes";
 import { Command, Help } from "commander";
-import { type Opened, openConfigured, type Settings } from "../config.ts";
+import { ledgerPath, type Opened, openConfigured, type Settings } from "../config.ts";
 import { json } from "../output.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -8,6 +9,8 @@ export interface Context {
   readonly terminal: Terminal;
   /** Opens the configured key manager; commands that need none never call it. */
   readonly open: () => Opened;
+  /** Opens the ledger besides, and closes it when `work` is done. */
+  readonly withVolumes: <T>(work: (volumes: VolumeContext) => Promise<T>) => Promise<T>;
   /** Prints a result: for programs with `--json`, else for people. */
   readonly print: (forPrograms: unknown, forPeople: string) => void;
 }
@@ -20,6 +23,7 @@ export interface GlobalFlags {
   readonly region?: string;
   readonly interface?: string;
   readonly fixedKeyFile?: string;
+  readonly ledger?: string;
   readonly config?: string;
   readonly json?: boolean;
   readonly verbose?: boolean;
@@ -33,9 +37,19 @@ export function contextOf(
 ): Context {
   const { osCloud: cloud, ...rest } = flags;
   const settings: Settings & { readonly config?: string | undefined } = { ...rest, cloud };
+  const openNow = open ?? (() => openConfigured(terminal, settings));
   return {
     terminal,
-    open: open ?? (() => openConfigured(terminal, settings)),
+    open: openNow,
+    withVolumes: async (work) => {
+      const source = openNow();
+      const ledger = openLedger({ path: ledgerPath(terminal, settings) });
+      try {
+        return await work({ ...source, ledger });
+      } finally {
+        await ledger.close();
+      }
+    },
     print: (forPrograms, forPeople) =>
       terminal.out(flags.json === true ? json(forPrograms) : forPeople),
   };

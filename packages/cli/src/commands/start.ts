@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { createVolume, deleteVolume, verifyVolume } from "@chatelaine/volumes";
+import { createVolume, deleteVolume, openLedger, verifyVolume } from "@chatelaine/volumes";
 import { Command } from "commander";
 import { showSize } from "../sizes.ts";
 import { type Context, examples } from "./command.ts";
@@ -14,10 +14,11 @@ export function startCommand(context: (command: Command) => Context): Command {
     .option("--once", "end after the session (it does today in any case)")
     .action(async (_options: object, command: Command) => {
       const { open, terminal } = context(command);
-      const source = open();
       const say = (line: string) => terminal.out(`${line}\n`);
       const directory = await mkdtemp(join(terminal.temporaryDirectory, "chatelaine-"));
       const path = join(directory, "volume.img");
+      const ledger = openLedger({ path: join(directory, "ledger.sqlite") });
+      const source = { ...open(), ledger };
       try {
         say(`A volume for ${showSize(sizeBytes)} of data: ${path}`);
         const volume = await timed(say, "the key manager made it a key, and it was formatted", () =>
@@ -33,6 +34,7 @@ export function startCommand(context: (command: Command) => Context): Command {
           deleteVolume(source, path),
         );
       } finally {
+        await ledger.close();
         await rm(directory, { recursive: true, force: true });
       }
     });

@@ -30,12 +30,11 @@ export function volumeCommand(context: (command: Command) => Context): Command {
           options: { readonly size?: number; readonly label?: string },
           command: Command,
         ) => {
-          const { open, print } = context(command);
-          const made = await createVolume(open(), {
-            path,
-            sizeBytes: options.size,
-            label: options.label,
-          });
+          const { withVolumes, print } = context(command);
+          const { size: sizeBytes, label } = options;
+          const made = await withVolumes((volumes) =>
+            createVolume(volumes, { path, sizeBytes, label }),
+          );
           print(made, record(attributesOf(made)));
         },
       ),
@@ -77,13 +76,13 @@ export function volumeCommand(context: (command: Command) => Context): Command {
       .argument("<path>")
       .option("--dry-run", "only say what would be deleted")
       .action(async (path: string, options: { readonly dryRun?: boolean }, command: Command) => {
-        const { open, print } = context(command);
+        const { withVolumes, print } = context(command);
         if (options.dryRun === true) {
           const doomed = await inspectVolume(path);
           print({ ...doomed, dryRun: true }, `would delete ${path} and key ${doomed.keyId}\n`);
           return;
         }
-        const deleted = await deleteVolume(open(), path);
+        const deleted = await withVolumes((volumes) => deleteVolume(volumes, path));
         const key = deleted.keyDeleted ? "and its key" : "; others need its key";
         print(deleted, `deleted ${path}${deleted.keyDeleted ? " " : ""}${key} ${deleted.keyId}\n`);
       }),

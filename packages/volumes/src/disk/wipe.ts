@@ -1,0 +1,77 @@
+import { open } from "node:fs/promises";
+import { LuksError, unrecognisedData } from "@chatelaine/luks";
+import { VolumeError } from "../errors.ts";
+import { ioError } from "./staging.ts";
+
+const chunkBytes = 1024 * 1024;
+
+/**
+ * Overwrites a volume's header and key slots with zeroes, without which its data
+ * is noise. Nothing is written if the disk carries anything but this volume's
+ * header, or what is left of it after an earlier try.
+ *
+ * @param bytes of the header area
+ * @returns false if the disk carries something else
+ */
+export async function wipeHeader(path: string, volumeId: string, bytes: number): Promise<boolean> {
+  try {
+    const disk = await open(path, "r+");
+    try {
+      const head = new Uint8Array(Math.min(bytes, chunkBytes));
+      await disk.read(head, 0, head.length, 0);
+      if (!isZero(head.subarray(0, 0x8000)) && !Buffer.from(head.buffer).includes(volumeId))
+        return false;
+      const zeroes = new Uint8Array(chunkBytes);
+      for (let offset = 0; offset < bytes; offset += chunkBytes) {
+        const length = Math.min(chunkBytes, bytes - offset);
+        const { bytesWritten } = await disk.write(zeroes, 0, length, offset);
+        if (bytesWritten !== length) {
+          throw new VolumeError("io", `wipe ${path}: wrote ${bytesWritten} of ${length} bytes`);
+        }
+      }
+      await disk.sync();
+      return true;
+    } finally {
+      await disk.close();
+    }
+  } catch (cause) {
+    throw ioError("wipe", path, cause);
+  }
+}
+
+/**
+ * Refuses a disk with anything in the first `bytes`, before it is claimed: what
+ * is undone later may then be overwritten.
+ *
+ * @throws `LuksError` `holds_data`
+ */
+export async function requireZeroes(path: string, bytes: number): Promise<void> {
+  try {
+    const disk = await open(path, "r");
+    try {
+      const chunk = new Uint8Array(chunkBytes);
+      for (let offset = 0; offset < bytes; offset += chunkBytes) {
+        const { bytesRead } = await disk.read(
+          chunk,
+          0,
+          Math.min(chunkBytes, bytes - offset),
+          offset,
+        );
+        if (!isZero(chunk.subarray(0, bytesRead))) {
+          throw new LuksError("holds_data", `create ${path}: it holds data near byte ${offset}`, {
+            holds: [unrecognisedData],
+          });
+        }
+      }
+    } finally {
+      await disk.close();
+    }
+  } catch (cause) {
+    if (cause instanceof LuksError) throw cause;
+    throw ioError("create", path, cause);
+  }
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
+}

@@ -1,0 +1,107 @@
+import type { ObjectId } from "@chatelaine/keys";
+
+/** What a volume is to us; `disk` is the ephemeral disk of an instance. */
+export type VolumeKind = "volume" | "snapshot" | "disk";
+
+/** On disk. `plain` has no header: cipher and key are known to the ledger alone. */
+export type VolumeFormat = "luks1" | "luks2" | "plain";
+
+/** A volume as the ledger knows it. */
+export interface VolumeRecord {
+  /** A UUID; of a LUKS volume, the one in its header. */
+  readonly id: string;
+  readonly kind: VolumeKind;
+  /** Whose it is: the label that {@link VolumeContext} had. */
+  readonly project: string;
+  /** Absolute path of its file or block device. No two volumes have the same. */
+  readonly location: string;
+  readonly format: VolumeFormat;
+  /** dm-crypt's name, such as `aes-xts-plain64`. */
+  readonly cipher: string;
+  /** Undefined only while it is being created. */
+  readonly keyId: ObjectId | undefined;
+  /** Only a `ready` one is promised to open. */
+  readonly state: "creating" | "ready" | "deleting";
+  /** What it was made from. */
+  readonly parentId: string | undefined;
+  /** Path of the newest header backup. */
+  readonly headerBackup: string | undefined;
+  /** What else must be known to map it again, such as an instance's name. Never a secret. */
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly created: Date;
+  readonly updated: Date;
+}
+
+/**
+ * - `preparing`: steps that can be taken back.
+ * - `finishing`: the change is committed; what remains can only go forward.
+ * - `undoing`: steps are being taken back, last first.
+ */
+export type OperationPhase = "preparing" | "finishing" | "undoing" | "done" | "undone";
+
+/** An operation as far as it has come. */
+export interface OperationRecord {
+  /** A UUID; part of the names of the keys that the operation makes. */
+  readonly id: string;
+  readonly kind: string;
+  readonly volumeId: string;
+  readonly project: string;
+  readonly phase: OperationPhase;
+  /** The index, within its phase's steps, of the step that may have been begun. */
+  readonly step: number;
+  /** What was asked for, as JSON can say it. Never a secret. */
+  readonly input: object;
+  /** What the steps found out. Never a secret. */
+  readonly facts: object;
+  /** What went wrong last. */
+  readonly problem: string | undefined;
+  readonly created: Date;
+  readonly updated: Date;
+}
+
+export type VolumeChange =
+  | { readonly type: "put"; readonly volume: VolumeRecord }
+  | { readonly type: "remove"; readonly id: string };
+
+export interface VolumeFilter {
+  readonly project?: string | undefined;
+  readonly kind?: VolumeKind | undefined;
+  readonly keyId?: ObjectId | undefined;
+  readonly parentId?: string | undefined;
+}
+
+/** Held until released, or until its process is gone. */
+export interface Lock {
+  release(): Promise<void>;
+}
+
+/**
+ * The durable record of volumes and of what is being done to them.
+ *
+ * Every write has survived a loss of power when its promise resolves. Processes
+ * may share a ledger; they exclude each other by {@link Ledger.lock}, nothing else.
+ * Rejects with `VolumeError` only.
+ */
+export interface Ledger {
+  volume(id: string): Promise<VolumeRecord | undefined>;
+  volumeAt(location: string): Promise<VolumeRecord | undefined>;
+  /** In the order of their creation. */
+  volumes(filter?: VolumeFilter): Promise<readonly VolumeRecord[]>;
+  operation(id: string): Promise<OperationRecord | undefined>;
+  /** Those that are neither done nor undone, oldest first. */
+  unfinished(volumeId?: string): Promise<readonly OperationRecord[]>;
+  /**
+   * Writes an operation as it stands, and what it changes of volumes, all or nothing.
+   *
+   * @throws `exists` if another volume has that location
+   */
+  write(operation: OperationRecord, changes?: readonly VolumeChange[]): Promise<void>;
+  /**
+   * Takes the right to work on a subject, a volume's id. A holder whose process
+   * has died loses it.
+   *
+   * @throws `busy` if a living process, this one included, has it
+   */
+  lock(subject: string): Promise<Lock>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,276 @@
+import { randomUUID } from "node:crypto";
+import { chmodSync, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import { objectId, refuseUnknownOptions } from "@chatelaine/keys";
+import { VolumeError } from "../errors.ts";
+import type {
+  Ledger,
+  Lock,
+  OperationRecord,
+  VolumeChange,
+  VolumeFilter,
+  VolumeRecord,
+} from "./ledger.ts";
+import { migrate, readMigrations } from "./migrations.ts";
+import { isDead, type ProcessIdentity, thisProcess } from "./process-identity.ts";
+
+export interface SqliteLedgerOptions {
+  /** Of the database file; it and its folder are made if missing, for their owner alone. */
+  readonly path: string;
+  readonly now?: (() => Date) | undefined;
+  /** How long to wait for another process's write, in milliseconds. Default 10,000. */
+  readonly busyTimeoutMs?: number | undefined;
+}
+
+/** The schema has no other columns. */
+type Row = Readonly<Record<string, string | number | null>>;
+
+/**
+ * A ledger in one SQLite file, for the processes of one machine.
+ *
+ * @throws `newer_ledger`, `io`
+ */
+export function openLedger(options: SqliteLedgerOptions): Ledger {
+  refuseUnknownOptions("openLedger", options, ["path", "now", "busyTimeoutMs"]);
+  return guarded(`open ledger ${options.path}`, () => new SqliteLedger(options));
+}
+
+class SqliteLedger implements Ledger {
+  readonly #database: DatabaseSync;
+  readonly #self: ProcessIdentity = thisProcess();
+  readonly #now: () => Date;
+
+  constructor({ path, now = () => new Date(), busyTimeoutMs = 10_000 }: SqliteLedgerOptions) {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    this.#now = now;
+    this.#database = new DatabaseSync(path, { timeout: busyTimeoutMs });
+    try {
+      chmodSync(path, 0o600);
+      this.#set("journal_mode", "WAL", "wal");
+      this.#set("synchronous", "FULL", 2);
+      migrate(this.#database, readMigrations(), now());
+    } catch (error) {
+      this.#database.close();
+      throw error;
+    }
+  }
+
+  async volume(id: string): Promise<VolumeRecord | undefined> {
+    return this.#volumes("WHERE id = ?", [id])[0];
+  }
+
+  async volumeAt(location: string): Promise<VolumeRecord | undefined> {
+    return this.#volumes("WHERE location = ?", [location])[0];
+  }
+
+  async volumes(filter: VolumeFilter = {}): Promise<readonly VolumeRecord[]> {
+    const { project = null, kind = null, keyId = null, parentId = null } = filter;
+    return this.#volumes(
+      `WHERE (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR kind = ?2)
+        AND (?3 IS NULL OR key_id = ?3) AND (?4 IS NULL OR parent_id = ?4) ORDER BY created, id`,
+      [project, kind, keyId, parentId],
+    );
+  }
+
+  async operation(id: string): Promise<OperationRecord | undefined> {
+    return this.#operations("WHERE id = ?", [id])[0];
+  }
+
+  async unfinished(volumeId?: string): Promise<readonly OperationRecord[]> {
+    return this.#operations(
+      `WHERE phase NOT IN ('done', 'undone') AND (?1 IS NULL OR volume_id = ?1) ORDER BY created, id`,
+      [volumeId ?? null],
+    );
+  }
+
+  async write(operation: OperationRecord, changes: readonly VolumeChange[] = []): Promise<void> {
+    this.#transaction(`write operation ${operation.id}`, () => {
+      this.#run(
+        `INSERT INTO operations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+          phase = excluded.phase, step = excluded.step, facts = excluded.facts,
+          problem = excluded.problem, updated = excluded.updated`,
+        [
+          operation.id,
+          operation.kind,
+          operation.volumeId,
+          operation.project,
+          operation.phase,
+          operation.step,
+          JSON.stringify(operation.input),
+          JSON.stringify(operation.facts),
+          operation.problem ?? null,
+          operation.created.getTime(),
+          this.#now().getTime(),
+        ],
+      );
+      for (const change of changes) this.#apply(change);
+    });
+  }
+
+  async lock(subject: string): Promise<Lock> {
+    const token = randomUUID();
+    this.#transaction(`lock ${subject}`, () => {
+      const [held] = this.#all("SELECT * FROM locks WHERE subject = ?", [subject]);
+      if (held !== undefined && !isDead(holderOf(held), this.#self)) {
+        throw new VolumeError(
+          "busy",
+          `lock ${subject}: process ${String(held["pid"])} is working on it`,
+        );
+      }
+      const { machine, boot, pidNamespace, pid, started } = this.#self;
+      this.#run("INSERT OR REPLACE INTO locks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [
+        subject,
+        token,
+        machine,
+        boot,
+        pidNamespace,
+        pid,
+        started,
+        this.#now().getTime(),
+      ]);
+    });
+    return {
+      release: async () => {
+        this.#transaction(`unlock ${subject}`, () =>
+          this.#run("DELETE FROM locks WHERE subject = ? AND token = ?", [subject, token]),
+        );
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#database.close();
+  }
+
+  #apply(change: VolumeChange): void {
+    if (change.type === "remove") {
+      this.#run("DELETE FROM volumes WHERE id = ?", [change.id]);
+      return;
+    }
+    const { volume } = change;
+    const [other] = this.#volumes("WHERE location = ?", [volume.location]);
+    if (other !== undefined && other.id !== volume.id) {
+      throw new VolumeError(
+        "exists",
+        `record ${volume.location}: the ledger has volume ${other.id} (${other.state}) there`,
+      );
+    }
+    this.#run("INSERT OR REPLACE INTO volumes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [
+      volume.id,
+      volume.kind,
+      volume.project,
+      volume.location,
+      volume.format,
+      volume.cipher,
+      volume.keyId ?? null,
+      volume.state,
+      volume.parentId ?? null,
+      volume.headerBackup ?? null,
+      JSON.stringify(volume.attributes),
+      volume.created.getTime(),
+      this.#now().getTime(),
+    ]);
+  }
+
+  #volumes(where: string, args: readonly SQLInputValue[]): VolumeRecord[] {
+    return this.#all(`SELECT * FROM volumes ${where}`, args).map(volumeOf);
+  }
+
+  #operations(where: string, args: readonly SQLInputValue[]): OperationRecord[] {
+    return this.#all(`SELECT * FROM operations ${where}`, args).map(operationOf);
+  }
+
+  #all(sql: string, args: readonly SQLInputValue[]): Row[] {
+    return guarded("read ledger", () => this.#database.prepare(sql).all(...args) as Row[]);
+  }
+
+  #run(sql: string, args: readonly SQLInputValue[]): void {
+    this.#database.prepare(sql).run(...args);
+  }
+
+  #transaction(what: string, work: () => void): void {
+    guarded(what, () => {
+      this.#database.exec("BEGIN IMMEDIATE");
+      try {
+        work();
+        this.#database.exec("COMMIT");
+      } catch (error) {
+        rollBack(this.#database);
+        throw error;
+      }
+    });
+  }
+
+  /** Asserted, because SQLite ignores what it cannot set. */
+  #set(name: string, value: string, expected: string | number): void {
+    this.#database.prepare(`PRAGMA ${name} = ${value}`).all();
+    const found = this.#database.prepare(`PRAGMA ${name}`).get()?.[name];
+    if (found !== expected) throw new Error(`PRAGMA ${name} = ${value} has no effect`);
+  }
+}
+
+function rollBack(database: DatabaseSync): void {
+  try {
+    database.exec("ROLLBACK");
+  } catch {
+    // SQLite has done so itself, as it does when the disk is full.
+  }
+}
+
+function guarded<T>(what: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof VolumeError) throw cause;
+    throw new VolumeError("io", `${what}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function holderOf(row: Row): ProcessIdentity {
+  return {
+    machine: String(row["machine"]),
+    boot: String(row["boot"]),
+    pidNamespace: String(row["pid_namespace"]),
+    pid: Number(row["pid"]),
+    started: String(row["started"]),
+  };
+}
+
+function volumeOf(row: Row): VolumeRecord {
+  return {
+    id: String(row["id"]),
+    kind: row["kind"] as VolumeRecord["kind"],
+    project: String(row["project"]),
+    location: String(row["location"]),
+    format: row["format"] as VolumeRecord["format"],
+    cipher: String(row["cipher"]),
+    keyId: row["key_id"] === null ? undefined : objectId(String(row["key_id"])),
+    state: row["state"] as VolumeRecord["state"],
+    parentId: optionalText(row["parent_id"]),
+    headerBackup: optionalText(row["header_backup"]),
+    attributes: JSON.parse(String(row["attributes"])) as Record<string, string>,
+    created: new Date(Number(row["created"])),
+    updated: new Date(Number(row["updated"])),
+  };
+}
+
+function operationOf(row: Row): OperationRecord {
+  return {
+    id: String(row["id"]),
+    kind: String(row["kind"]),
+    volumeId: String(row["volume_id"]),
+    project: String(row["project"]),
+    phase: row["phase"] as OperationRecord["phase"],
+    step: Number(row["step"]),
+    input: JSON.parse(String(row["input"])) as object,
+    facts: JSON.parse(String(row["facts"])) as object,
+    problem: optionalText(row["problem"]),
+    created: new Date(Number(row["created"])),
+    updated: new Date(Number(row["updated"])),
+  };
+}
+
+function optionalText(value: string | number | null | undefined): string | undefined {
+  return value === null || value === undefined ? undefined : String(value);
+}

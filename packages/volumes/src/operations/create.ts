@@ -1,0 +1,147 @@
+import type { ObjectId } from "@chatelaine/keys";
+import { chatelaineToken, formatLuks2 } from "@chatelaine/luks";
+import type { Occupant } from "../disk/location.ts";
+import { makeSparseFile, publish, stagingPath, withdraw } from "../disk/staging.ts";
+import { requireZeroes, wipeHeader } from "../disk/wipe.ts";
+import type { VolumeRecord } from "../ledger/ledger.ts";
+import { keyBitLength, lendPassphrase } from "../passphrase.ts";
+import { verifyVolume } from "../verify-volume.ts";
+import { nowOf, projectOf, type VolumeContext } from "../volume-context.ts";
+import {
+  discardKeysNamed,
+  ensureVolumeKey,
+  keyName,
+  registerConsumer,
+  unregisterConsumer,
+} from "../volume-key.ts";
+import type { Operation, Work } from "./operation.ts";
+
+export interface CreateInput {
+  readonly location: string;
+  readonly occupant: Exclude<Occupant, "nothing">;
+  /** Of the data. Only of a file. */
+  readonly sizeBytes?: number;
+  readonly sectorSize: 512 | 1024 | 2048 | 4096;
+  readonly label: string;
+  /** A key that the user brought; else one is made. */
+  readonly keyId?: ObjectId;
+}
+
+export interface CreateFacts {
+  readonly keyId: ObjectId;
+}
+
+type CreateWork = Work<CreateInput, CreateFacts>;
+
+/** What formatLuks2 puts before the data. */
+export const headerBytes = 16 * 1024 * 1024;
+
+/** Until the ledger has the volume as ready, everything is taken back. */
+export const createOperation: Operation<CreateInput, CreateFacts> = {
+  kind: "create",
+  prepare: [
+    { name: "claim the disk", take: claim, undo: withdrawFile },
+    { name: "make the key", take: makeKey, undo: unmakeKey },
+    { name: "format", take: format, undo: unformat },
+    { name: "publish", take: publishFile, undo: withdrawFile },
+  ],
+  commit: ({ context, volume, facts }) =>
+    volume === undefined
+      ? []
+      : [
+          {
+            type: "put",
+            volume: { ...volume, keyId: facts.keyId, state: "ready", updated: nowOf(context) },
+          },
+        ],
+  finish: [],
+  abandon: ({ operation }) => [{ type: "remove", id: operation.volumeId }],
+};
+
+/** The volume's first row, before anything of it exists. */
+export function beginningOf(
+  context: VolumeContext,
+  id: string,
+  location: string,
+  more: Partial<VolumeRecord> = {},
+): VolumeRecord {
+  const now = nowOf(context);
+  return {
+    id,
+    kind: "volume",
+    project: projectOf(context),
+    location,
+    format: "luks2",
+    cipher: "aes-xts-plain64",
+    keyId: undefined,
+    state: "creating",
+    parentId: undefined,
+    headerBackup: undefined,
+    attributes: {},
+    created: now,
+    updated: now,
+    ...more,
+  };
+}
+
+/** The path that holds the disk while it is being prepared. */
+function workPath({ input, operation }: CreateWork): string {
+  return input.occupant === "file" ? stagingPath(input.location, operation.id) : input.location;
+}
+
+async function claim(work: CreateWork): Promise<undefined> {
+  const { input } = work;
+  if (input.occupant === "file") {
+    await makeSparseFile(workPath(work), headerBytes + (input.sizeBytes ?? 0));
+  } else {
+    await requireZeroes(input.location, headerBytes);
+  }
+}
+
+async function makeKey({ context, operation, input, again }: CreateWork): Promise<CreateFacts> {
+  const { id, volumeId } = operation;
+  if (input.keyId !== undefined) {
+    await registerConsumer(context, volumeId, input.keyId);
+    return { keyId: input.keyId };
+  }
+  return { keyId: await ensureVolumeKey(context, volumeId, keyName(volumeId, id), again) };
+}
+
+async function unmakeKey({ context, operation, input }: CreateWork): Promise<void> {
+  const { id, volumeId } = operation;
+  if (input.keyId !== undefined) await unregisterConsumer(context, volumeId, input.keyId);
+  else await discardKeysNamed(context, volumeId, keyName(volumeId, id));
+}
+
+async function format(work: CreateWork): Promise<undefined> {
+  const { context, operation, input, facts } = work;
+  const { keyManager, caller } = context;
+  const path = workPath(work);
+  const keyId = facts.keyId as ObjectId;
+  await lendPassphrase(await keyManager.get(caller, keyId), (passphrase) =>
+    formatLuks2(path, {
+      uuid: operation.volumeId,
+      keyslots: [{ passphrase, entropyBits: keyBitLength }],
+      tokens: [chatelaineToken({ keyslots: [0], object: keyId, created: nowOf(context) })],
+      sectorSize: input.sectorSize,
+      label: input.label,
+    }),
+  );
+  await verifyVolume(context, path);
+}
+
+async function unformat({ input, operation }: CreateWork): Promise<void> {
+  // It was all zeroes when it was claimed, so what is there now is ours.
+  if (input.occupant === "device") {
+    await wipeHeader(input.location, operation.volumeId, headerBytes);
+  }
+}
+
+async function publishFile(work: CreateWork): Promise<undefined> {
+  if (work.input.occupant === "file") await publish(workPath(work), work.input.location);
+}
+
+async function withdrawFile(work: CreateWork): Promise<void> {
+  if (work.input.occupant !== "file") return;
+  await withdraw(workPath(work), work.input.location, work.operation.volumeId);
+}

@@ -1,0 +1,65 @@
+import { rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { ObjectId } from "@chatelaine/keys";
+import { type Occupant, occupantOf } from "../disk/location.ts";
+import { carriesVolume, ioError, stagingPath, syncFolder } from "../disk/staging.ts";
+import { wipeHeader } from "../disk/wipe.ts";
+import { discardKey } from "../volume-key.ts";
+import type { Operation, Work } from "./operation.ts";
+
+export interface DeleteInput {
+  readonly location: string;
+  readonly occupant: Exclude<Occupant, "nothing">;
+  readonly headerAreaBytes: number;
+  /** Every key that the disk or the ledger names. */
+  readonly keyIds: readonly ObjectId[];
+}
+
+export interface DeleteFacts {
+  /** False if a key stays, because others need it or it was brought by the user. */
+  readonly keyDeleted: boolean;
+}
+
+type DeleteWork = Work<DeleteInput, DeleteFacts>;
+
+/** First the disk, then the key: a key never goes before what it opens. */
+export const deleteOperation: Operation<DeleteInput, DeleteFacts> = {
+  kind: "delete",
+  prepare: [],
+  commit: ({ volume }) =>
+    volume === undefined ? [] : [{ type: "put", volume: { ...volume, state: "deleting" } }],
+  finish: [
+    { name: "remove the disk", take: removeDisk },
+    { name: "delete the key", take: deleteKeys },
+  ],
+  end: ({ operation }) => [{ type: "remove", id: operation.volumeId }],
+};
+
+async function removeDisk({ input, operation }: DeleteWork): Promise<undefined> {
+  const { location, occupant, headerAreaBytes } = input;
+  const { volumeId } = operation;
+  if (occupant === "device") {
+    await wipeHeader(location, volumeId, headerAreaBytes);
+    return;
+  }
+  // Moved aside first, so that whatever somebody puts there afterwards is not touched.
+  const aside = stagingPath(location, operation.id);
+  try {
+    if (await carriesVolume(location, volumeId)) await rename(location, aside);
+    if ((await occupantOf(aside)) === "nothing") return;
+    await syncFolder(dirname(aside));
+    await wipeHeader(aside, volumeId, headerAreaBytes);
+    await rm(aside);
+    await syncFolder(dirname(aside));
+  } catch (cause) {
+    throw ioError("delete", location, cause);
+  }
+}
+
+async function deleteKeys({ context, operation, input }: DeleteWork): Promise<DeleteFacts> {
+  let keyDeleted = true;
+  for (const keyId of input.keyIds) {
+    if (!(await discardKey(context, operation.volumeId, keyId))) keyDeleted = false;
+  }
+  return { keyDeleted };
+}

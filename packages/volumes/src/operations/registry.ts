@@ -1,0 +1,19 @@
+import type { VolumeContext } from "../volume-context.ts";
+import { createOperation } from "./create.ts";
+import { deleteOperation } from "./delete.ts";
+import type { AnyOperation } from "./operation.ts";
+import { type Recovered, recoverWith } from "./recover.ts";
+
+/** Every operation there is, by which `recover` knows what to do. To add one: its file, and a line here. */
+const operations: readonly AnyOperation[] = [createOperation, deleteOperation];
+
+/**
+ * Finishes or takes back every operation whose process has died. Runs at the
+ * start of every command that changes something, and may be run alone, at any
+ * time, in any number of processes.
+ *
+ * @param volumeId only this volume's
+ */
+export function recover(context: VolumeContext, volumeId?: string): Promise<readonly Recovered[]> {
+  return recoverWith(operations, context, volumeId);
+}
