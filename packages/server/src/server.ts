@@ -7,7 +7,9 @@ import { ProjectKeys } from "./crypto/project-keys.ts";
 import type { RootKeyRing } from "./crypto/root-key.ts";
 import { admitRootKeys, systemKey } from "./crypto/system-keys.ts";
 import { createApp } from "./http/app.ts";
+import { keystoneRoutes } from "./http/keystone-routes.ts";
 import { RequestLog } from "./http/request-log.ts";
+import type { KeystoneApi } from "./identity/builtin/keystone-api/keystone-api.ts";
 import type { Identity } from "./identity/identity.ts";
 import type { Logger } from "./log.ts";
 import { Metrics } from "./metrics.ts";
@@ -42,6 +44,8 @@ export interface KeyServerParts {
   readonly store: Store;
   readonly rootKeys: RootKeyRing;
   readonly identity: Identity;
+  /** Built-in identity's own interface, served under /v3. Default: there is none. */
+  readonly keystoneApi?: KeystoneApi;
   readonly policy: Policy;
   readonly log: Logger;
   /** Scheme, host and port that clients use: the base of all refs. */
@@ -110,6 +114,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     ...(parts.tls && { tls: parts.tls }),
     ...(parts.serveMetrics !== false && { metrics: () => metrics.text() }),
   });
+  if (parts.keystoneApi) keystoneRoutes(app, parts.keystoneApi);
   await runner.start();
   return {
     app,

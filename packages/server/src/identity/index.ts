@@ -1,6 +1,7 @@
 export type { AccessRule } from "./access-rules.ts";
 export { Administration, type UserInfo } from "./builtin/administration.ts";
-export type { BuiltinIdentityOptions, LoginEvent } from "./builtin/builtin-options.ts";
+export type { BuiltinIdentityOptions, IdentityEvent } from "./builtin/builtin-options.ts";
+export { type FirstStartOptions, firstNames, makeFirstUser } from "./builtin/first-start.ts";
 export type { IdentityStore } from "./builtin/identity-store.ts";
 export type { ApiRequest, ApiResponse } from "./builtin/keystone-api/route.ts";
 export { LoginError, type LoginErrorCode } from "./builtin/login-error.ts";
@@ -17,6 +18,7 @@ export type {
   TokenRecord,
   UserRecord,
 } from "./builtin/records.ts";
+export { SqlIdentityStore } from "./builtin/sql/sql-identity-store.ts";
 export type { AskedFor, Identity, IdentityHeaders } from "./identity.ts";
 export { IdentityError, type IdentityErrorCode } from "./identity-error.ts";
 export { KeystoneIdentity } from "./keystone/keystone-identity.ts";

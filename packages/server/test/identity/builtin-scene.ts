@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type {
   BuiltinIdentityOptions,
-  LoginEvent,
+  IdentityEvent,
 } from "../../src/identity/builtin/builtin-options.ts";
 import type { IdentityStore } from "../../src/identity/builtin/identity-store.ts";
 import type { ApiResponse } from "../../src/identity/builtin/keystone-api/route.ts";
@@ -17,7 +17,7 @@ export const password = "correct horse battery staple";
 /** Built-in identity with users alice (member), root (admin) and nova (service) on project vault; and mallory, with nothing. */
 export class BuiltinScene {
   readonly service: BuiltinIdentityService;
-  readonly logins: LoginEvent[] = [];
+  readonly events: IdentityEvent[] = [];
   readonly deletedProjects: string[] = [];
   readonly ids: Record<string, string> = {};
   nowMs = Date.parse("2026-11-23T12:00:00Z");
@@ -28,7 +28,7 @@ export class BuiltinScene {
       publicUrl: "http://keys.example:9311",
       tokenCacheSeconds: 0,
       nowMs: () => this.nowMs,
-      audit: async (event) => void this.logins.push(event),
+      audit: async (event) => void this.events.push(event),
       projectDeleted: async (id) => void this.deletedProjects.push(id),
       ...options,
       passwords: { insecureCostLog2: 4, ...options.passwords },

@@ -231,22 +231,55 @@ describe("too many failed logins", () => {
   });
 });
 
-describe("the record of logins", () => {
-  it("says who tried what from where, and holds neither password nor token", async () => {
+describe("the record of identity", () => {
+  it("says who logged in from where, and holds no password, token, or name that nobody has", async () => {
     const token = await scene.token("alice");
     await login(scene.passwordBody("alice", "wrong-password"));
-    await login(scene.passwordBody("no such user", "wrong-password"));
-    const [success, refused, unknown] = scene.logins;
-    assert.equal(success?.outcome, "success");
-    assert.equal(success?.userId, scene.id("alice"));
-    assert.equal(success?.projectId, scene.id("vault"));
-    assert.equal(success?.address, "192.0.2.1");
-    assert.equal(refused?.outcome, "refused");
-    assert.equal(refused?.claimed, "alice");
-    assert.equal(refused?.userId, undefined);
-    assert.equal(unknown?.claimed, "no such user");
-    const all = JSON.stringify(scene.logins);
-    for (const secret of [token, password, "wrong-password"]) assert.ok(!all.includes(secret));
+    await login(scene.passwordBody("typed-password-as-name", "x"));
+    const [success, refused, unknown] = scene.events;
+    assert.ok(success?.type === "login" && refused?.type === "login" && unknown?.type === "login");
+    assert.equal(success.outcome, "success");
+    assert.equal(success.userId, scene.id("alice"));
+    assert.equal(success.projectId, scene.id("vault"));
+    assert.equal(success.address, "192.0.2.1");
+    assert.equal(refused.outcome, "refused");
+    assert.equal(refused.userId, scene.id("alice"));
+    assert.equal(unknown.userId, undefined);
+    const all = JSON.stringify(scene.events);
+    for (const secret of [token, password, "wrong-password", "typed-password-as-name"]) {
+      assert.ok(!all.includes(secret), secret);
+    }
+  });
+
+  it("says who changed what, and who tried to", async () => {
+    const [root, alice] = [await scene.token("root"), await scene.token("alice")];
+    scene.events.length = 0;
+    const body = { user: { name: "carol", password: "pass word" } };
+    const made = await scene.call("POST", "/v3/users", { token: root, body });
+    await scene.call("DELETE", `/v3/users/${scene.id("root")}`, { token: alice });
+    await scene.call("GET", "/v3/users", { token: root });
+    assert.deepEqual(scene.events, [
+      {
+        type: "change",
+        action: "POST /v3/users",
+        status: 201,
+        userId: scene.id("root"),
+        projectId: scene.id("vault"),
+        objectId: (made.document["user"] as { id: string }).id,
+        address: "192.0.2.1",
+        requestId: "req-1",
+      },
+      {
+        type: "change",
+        action: "DELETE /v3/users/:user",
+        status: 403,
+        userId: scene.id("alice"),
+        projectId: scene.id("vault"),
+        objectId: scene.id("root"),
+        address: "192.0.2.1",
+        requestId: "req-1",
+      },
+    ]);
   });
 
   it("that cannot be kept stops the login", async () => {

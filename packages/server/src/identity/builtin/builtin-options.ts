@@ -3,20 +3,38 @@ import type { IdentityStore } from "./identity-store.ts";
 import type { LoginLimiterOptions } from "./login-limiter.ts";
 import type { PasswordHasherOptions } from "./password-hasher.ts";
 
-/** A login that was tried, for the audit record. */
-export interface LoginEvent {
-  readonly outcome: "success" | "refused" | "limited";
-  readonly method: "password" | "token" | "application_credential";
-  /** The user's name or id, or the credential's, as the client gave it; not necessarily one that exists. */
-  readonly claimed: string;
-  /** Of a login that succeeded. */
-  readonly userId?: string;
-  readonly projectId?: string;
-  /** Names the token that was issued, without being one. */
-  readonly auditId?: string;
-  readonly address: string;
-  readonly requestId: string;
-}
+/**
+ * What the audit record keeps of identity. It never holds what a client claimed
+ * to be called: people type passwords into the wrong field.
+ */
+export type IdentityEvent =
+  | {
+      readonly type: "login";
+      readonly outcome: "success" | "refused";
+      readonly method: "password" | "token" | "application_credential";
+      /** Absent if nobody is called so. */
+      readonly userId?: string;
+      /** Of a login that succeeded. */
+      readonly projectId?: string;
+      /** Names the token that was issued, without being one. */
+      readonly auditId?: string;
+      readonly address: string;
+      readonly requestId: string;
+    }
+  | {
+      /** Something was changed, or somebody tried to: a user, project, role, credential or token. */
+      readonly type: "change";
+      /** Method and address pattern: `DELETE /v3/users/:user`. */
+      readonly action: string;
+      /** The status that was answered. */
+      readonly status: number;
+      readonly userId: string;
+      readonly projectId?: string;
+      /** Of what the address names, or what was made. */
+      readonly objectId?: string;
+      readonly address: string;
+      readonly requestId: string;
+    };
 
 export interface BuiltinIdentityOptions {
   readonly store: IdentityStore;
@@ -40,8 +58,11 @@ export interface BuiltinIdentityOptions {
   readonly serviceTokenRoles?: readonly string[];
   readonly passwords?: PasswordHasherOptions;
   readonly logins?: LoginLimiterOptions;
-  /** Awaited before a login is answered. Default: none. */
-  readonly audit?: (event: LoginEvent) => Promise<void>;
+  /**
+   * Awaited before the answer. Not told of logins that were turned away unseen,
+   * so that a flood of them does not fill the record. Default: none.
+   */
+  readonly audit?: (event: IdentityEvent) => Promise<void>;
   /** Told when a project is gone, so that what was kept for it can go too. Default: nothing happens. */
   readonly projectDeleted?: (projectId: string) => Promise<void>;
   readonly nowMs?: () => number;

@@ -1,4 +1,4 @@
-import type { LoginEvent } from "./builtin-options.ts";
+import type { IdentityEvent } from "./builtin-options.ts";
 import type { IdentityStore } from "./identity-store.ts";
 import { LoginError } from "./login-error.ts";
 import type { LoginLimiter } from "./login-limiter.ts";
@@ -42,7 +42,7 @@ export interface LoginParts {
   readonly tokens: TokenKeeper;
   readonly passwords: PasswordHasher;
   readonly limiter: LoginLimiter;
-  readonly audit: (event: LoginEvent) => Promise<void>;
+  readonly audit: (event: IdentityEvent) => Promise<void>;
   readonly nowMs: () => number;
 }
 
@@ -66,12 +66,11 @@ export class Login {
     const { limiter, audit } = this.#parts;
     const { proof, address, requestId } = request;
     const claimed = claim(proof);
-    const event = { method: proof.method, claimed, address, requestId };
+    const event = { type: "login", method: proof.method, address, requestId } as const;
     // A token has 256 random bits and needs no limit: guessing one is hopeless at any rate.
     const limited = proof.method !== "token";
     const wait = limited ? limiter.waitSeconds(claimed, address) : 0;
     if (wait > 0) {
-      await audit({ ...event, outcome: "limited" });
       throw new LoginError("too_many", "Too many failed logins. Try again later.", wait);
     }
     const end = limited ? limiter.begin(claimed, address) : () => {};
@@ -81,7 +80,8 @@ export class Login {
     });
     end(grant ? "succeeded" : "failed");
     if (!grant) {
-      await audit({ ...event, outcome: "refused" });
+      const user = await this.#claimant(proof);
+      await audit({ ...event, outcome: "refused", ...(user && { userId: user.id }) });
       throw new LoginError("unauthorized", "The request you have made requires authentication.");
     }
     const issued = await this.#parts.tokens.issue(grant);
@@ -89,7 +89,7 @@ export class Login {
     const [auditId] = issued.record.auditIds;
     if (!live) {
       // The right to it ended while the token was made.
-      await audit({ ...event, outcome: "refused" });
+      await audit({ ...event, outcome: "refused", userId: grant.userId });
       throw new LoginError("unauthorized", "The request you have made requires authentication.");
     }
     await audit({
@@ -160,6 +160,20 @@ export class Login {
   async findProject(named: Named): Promise<ProjectRecord | undefined> {
     if (!isOurs(named)) return undefined;
     return await this.#parts.store.findProject(named);
+  }
+
+  /** Whom a refused login was meant for, as far as there is such a user. */
+  async #claimant(proof: Proof): Promise<{ readonly id: string } | undefined> {
+    switch (proof.method) {
+      case "password":
+        return await this.findUser(proof.user);
+      case "application_credential": {
+        const credential = await this.#findCredential(proof.credential);
+        return credential && { id: credential.userId };
+      }
+      case "token":
+        return undefined;
+    }
   }
 
   async #findCredential(

@@ -54,6 +54,7 @@ export function openBuiltinIdentity(options: BuiltinIdentityOptions): BuiltinIde
     administration,
     applicationCredentials: new ApplicationCredentials({ store, passwords, changed, nowMs }),
     documents,
+    audit,
     projectDeleted: options.projectDeleted ?? (() => Promise.resolve()),
   });
   return { identity, api, administration };

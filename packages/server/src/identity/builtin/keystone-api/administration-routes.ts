@@ -67,7 +67,7 @@ async function createUser(call: AuthenticatedCall): Promise<Answer> {
     password: body.get("password").text(),
     enabled: body.get("enabled").boolean(true),
   });
-  return { status: 201, document: { user: call.parts.documents.user(user) } };
+  return { status: 201, objectId: user.id, document: { user: call.parts.documents.user(user) } };
 }
 
 async function updateUser(call: AuthenticatedCall): Promise<Answer> {
@@ -110,7 +110,11 @@ async function createProject(call: AuthenticatedCall): Promise<Answer> {
     description: body.get("description").optionalText() ?? "",
     enabled: body.get("enabled").boolean(true),
   });
-  return { status: 201, document: { project: call.parts.documents.project(project) } };
+  return {
+    status: 201,
+    objectId: project.id,
+    document: { project: call.parts.documents.project(project) },
+  };
 }
 
 /** To an admin, and to whoever has a token for it. */

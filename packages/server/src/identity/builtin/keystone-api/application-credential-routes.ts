@@ -45,6 +45,7 @@ async function create(call: AuthenticatedCall): Promise<Answer> {
   });
   return {
     status: 201,
+    objectId: record.id,
     document: {
       application_credential: parts.documents.applicationCredential(record, secret),
     },

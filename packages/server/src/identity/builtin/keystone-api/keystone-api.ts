@@ -2,6 +2,7 @@ import { IdentityError } from "../../identity-error.ts";
 import { refusal } from "../../refusal.ts";
 import { plausibleToken } from "../../validated-token.ts";
 import { LoginError, type LoginErrorCode } from "../login-error.ts";
+import type { LiveToken } from "../token-keeper.ts";
 import { administrationRoutes } from "./administration-routes.ts";
 import { applicationCredentialRoutes } from "./application-credential-routes.ts";
 import { Body } from "./body.ts";
@@ -87,8 +88,42 @@ export class KeystoneApi {
         "identity token: its access rules do not cover this",
       );
     }
-    if (route.access === "admin") requireAdmin(caller);
-    return await route.handle({ ...call, caller });
+    const handle = async () => {
+      if (route.access === "admin") requireAdmin(caller);
+      return await route.handle({ ...call, caller });
+    };
+    if (route.method === "GET") return await handle();
+    const record = (status: number, objectId: string | undefined) =>
+      this.#record(route, call, caller, status, objectId);
+    try {
+      const answer = await handle();
+      await record(answer.status, answer.objectId);
+      return answer;
+    } catch (error) {
+      if (error instanceof LoginError) await record(statuses[error.code][0], undefined);
+      throw error;
+    }
+  }
+
+  async #record(
+    route: Route,
+    { request, parameters, parts }: Call,
+    caller: LiveToken,
+    status: number,
+    made: string | undefined,
+  ): Promise<void> {
+    const named = Object.values(parameters).filter((id) => /^[0-9a-f]{32}$/.test(id));
+    const objectId = made ?? named.join("/");
+    await parts.audit({
+      type: "change",
+      action: `${route.method} ${route.path}`,
+      status,
+      userId: caller.user.id,
+      ...(caller.project && { projectId: caller.project.id }),
+      ...(objectId !== "" && { objectId }),
+      address: request.address,
+      requestId: request.requestId,
+    });
   }
 
   #refuse(error: LoginError, request: ApiRequest): ApiResponse {

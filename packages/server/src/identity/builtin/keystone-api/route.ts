@@ -1,5 +1,6 @@
 import type { Administration } from "../administration.ts";
 import type { ApplicationCredentials } from "../application-credentials.ts";
+import type { IdentityEvent } from "../builtin-options.ts";
 import type { IdentityStore } from "../identity-store.ts";
 import type { Login } from "../login.ts";
 import { LoginError } from "../login-error.ts";
@@ -49,6 +50,8 @@ export interface Answer {
   readonly status: number;
   readonly document?: object;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of what was made, for the audit record. */
+  readonly objectId?: string;
 }
 
 /** `open` to anybody; `token`: any valid one; `admin`: one with the role admin, on whichever project. */
@@ -71,6 +74,7 @@ export interface KeystoneApiParts {
   readonly administration: Administration;
   readonly applicationCredentials: ApplicationCredentials;
   readonly documents: Documents;
+  readonly audit: (event: IdentityEvent) => Promise<void>;
   /** Told when a project is gone, so that what was kept for it can go too. */
   readonly projectDeleted: (projectId: string) => Promise<void>;
 }

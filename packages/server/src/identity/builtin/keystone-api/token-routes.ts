@@ -47,7 +47,7 @@ async function showToken(call: AuthenticatedCall): Promise<Answer> {
 async function revokeToken(call: AuthenticatedCall): Promise<Answer> {
   const subject = await findSubject(call);
   await call.parts.tokens.revoke(subject.token.hash);
-  return { status: 204 };
+  return { status: 204, objectId: subject.token.auditIds[0] ?? "" };
 }
 
 /** Whose token it is may look at it and end it; so may an admin, and a service look. */

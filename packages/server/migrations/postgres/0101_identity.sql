@@ -1,0 +1,62 @@
+-- Built-in identity. Ids are 32 hex digits. Empty while the server is used with a Keystone.
+
+CREATE TABLE identity_users (
+  id TEXT COLLATE "C" PRIMARY KEY,
+  name TEXT COLLATE "C" NOT NULL UNIQUE,
+  password_hash TEXT COLLATE "C" NOT NULL,
+  enabled INTEGER NOT NULL,
+  created TEXT COLLATE "C" NOT NULL
+);
+
+CREATE TABLE identity_projects (
+  id TEXT COLLATE "C" PRIMARY KEY,
+  name TEXT COLLATE "C" NOT NULL UNIQUE,
+  description TEXT COLLATE "C" NOT NULL,
+  enabled INTEGER NOT NULL,
+  created TEXT COLLATE "C" NOT NULL
+);
+
+CREATE TABLE identity_assignments (
+  user_id TEXT COLLATE "C" NOT NULL REFERENCES identity_users (id) ON DELETE CASCADE,
+  project_id TEXT COLLATE "C" NOT NULL REFERENCES identity_projects (id) ON DELETE CASCADE,
+  role TEXT COLLATE "C" NOT NULL,
+  PRIMARY KEY (user_id, project_id, role)
+);
+CREATE INDEX identity_assignments_by_project ON identity_assignments (project_id);
+
+-- `roles` and `access_rules` are JSON.
+CREATE TABLE identity_application_credentials (
+  id TEXT COLLATE "C" PRIMARY KEY,
+  user_id TEXT COLLATE "C" NOT NULL REFERENCES identity_users (id) ON DELETE CASCADE,
+  project_id TEXT COLLATE "C" NOT NULL REFERENCES identity_projects (id) ON DELETE CASCADE,
+  name TEXT COLLATE "C" NOT NULL,
+  description TEXT COLLATE "C" NOT NULL,
+  secret_hash TEXT COLLATE "C" NOT NULL,
+  roles TEXT COLLATE "C" NOT NULL,
+  unrestricted INTEGER NOT NULL,
+  access_rules TEXT COLLATE "C",
+  expires TEXT COLLATE "C",
+  created TEXT COLLATE "C" NOT NULL,
+  UNIQUE (user_id, name)
+);
+CREATE INDEX identity_application_credentials_by_project
+  ON identity_application_credentials (project_id);
+
+-- `hash` is the SHA-256 of the token. `methods` and `audit_ids` are JSON.
+CREATE TABLE identity_tokens (
+  hash TEXT COLLATE "C" PRIMARY KEY,
+  user_id TEXT COLLATE "C" NOT NULL REFERENCES identity_users (id) ON DELETE CASCADE,
+  project_id TEXT COLLATE "C" REFERENCES identity_projects (id) ON DELETE CASCADE,
+  application_credential_id TEXT COLLATE "C"
+    REFERENCES identity_application_credentials (id) ON DELETE CASCADE,
+  methods TEXT COLLATE "C" NOT NULL,
+  audit_ids TEXT COLLATE "C" NOT NULL,
+  issued TEXT COLLATE "C" NOT NULL,
+  expires TEXT COLLATE "C" NOT NULL
+);
+CREATE INDEX identity_tokens_by_user ON identity_tokens (user_id);
+CREATE INDEX identity_tokens_by_project ON identity_tokens (project_id)
+  WHERE project_id IS NOT NULL;
+CREATE INDEX identity_tokens_by_credential ON identity_tokens (application_credential_id)
+  WHERE application_credential_id IS NOT NULL;
+CREATE INDEX identity_tokens_by_expiry ON identity_tokens (expires);

@@ -1,0 +1,40 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { KeystoneApi } from "../identity/builtin/keystone-api/keystone-api.ts";
+
+/** In bytes. A login has a few hundred. */
+const maxBodyBytes = 65_536;
+
+/** Serves built-in identity under `/v3`, beside the key server's own routes. */
+export function keystoneRoutes(app: FastifyInstance, api: KeystoneApi): void {
+  const methods = app.supportedMethods.filter((method) => method !== "OPTIONS");
+  const handler = (request: FastifyRequest, reply: FastifyReply) => answer(api, request, reply);
+  for (const url of ["/v3", "/v3/*"]) {
+    app.route({ method: methods, url, bodyLimit: maxBodyBytes, handler });
+  }
+}
+
+async function answer(
+  api: KeystoneApi,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { headers } = request;
+  const question = request.url.indexOf("?");
+  const path = question < 0 ? request.url : request.url.slice(0, question);
+  const response = await api.handle({
+    method: request.method,
+    path: path.replaceAll(/\/{2,}/g, "/"),
+    query: new URLSearchParams(question < 0 ? "" : request.url.slice(question + 1)),
+    token: single(headers["x-auth-token"]),
+    subjectToken: single(headers["x-subject-token"]),
+    body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
+    address: request.ip,
+    requestId: request.id,
+  });
+  void reply.code(response.status).headers(response.headers);
+  return response.body === "" ? reply.send() : reply.send(response.body);
+}
+
+function single(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header[0] : header;
+}
