@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { homedir, tmpdir } from "node:os";
 import { environment } from "./config.ts";
 import { run } from "./run.ts";
