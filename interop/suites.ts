@@ -36,6 +36,12 @@ export const suites: readonly Suite[] = [
     peers: ["barbican"],
   },
   {
+    name: "identity",
+    proves: "the server's Keystone mode keeps an identity's promises on the real Keystone",
+    packages: [],
+    peers: ["barbican"],
+  },
+  {
     name: "luks",
     proves: "cryptsetup and qemu-img open every LUKS disk that we write, and we open theirs",
     packages: ["cryptsetup-bin", "qemu-utils"],

@@ -7,18 +7,22 @@ import type { LiveToken, TokenKeeper } from "./token-keeper.ts";
 
 /** Knows tokens that this server issued itself. */
 export class BuiltinIdentity implements Identity {
-  readonly wwwAuthenticateUri: string;
+  readonly #wwwAuthenticateUri: () => string;
   readonly #tokens: TokenKeeper;
   readonly #serviceTokenRoles: ReadonlySet<string>;
 
   constructor(options: {
     readonly tokens: TokenKeeper;
-    readonly wwwAuthenticateUri: string;
+    readonly wwwAuthenticateUri: () => string;
     readonly serviceTokenRoles: readonly string[];
   }) {
     this.#tokens = options.tokens;
-    this.wwwAuthenticateUri = options.wwwAuthenticateUri;
+    this.#wwwAuthenticateUri = options.wwwAuthenticateUri;
     this.#serviceTokenRoles = new Set(options.serviceTokenRoles);
+  }
+
+  get wwwAuthenticateUri(): string {
+    return this.#wwwAuthenticateUri();
   }
 
   async authenticate(

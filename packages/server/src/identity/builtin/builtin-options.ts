@@ -38,8 +38,12 @@ export type IdentityEvent =
 
 export interface BuiltinIdentityOptions {
   readonly store: IdentityStore;
-  /** The address that clients reach this server under, without a path. What the catalog names; never a request's `Host`. */
-  readonly publicUrl: string;
+  /**
+   * The address that clients reach this server under, without a path: what the
+   * catalog names, never a request's `Host`. A function if it is known later,
+   * when a port has been taken.
+   */
+  readonly publicUrl: string | (() => string);
   /** Default: `RegionOne`, which clients expect unless told otherwise. */
   readonly region?: string;
   /** How long an identity token lives. Default: 3,600, as Keystone's. */
@@ -91,8 +95,9 @@ export function validateBuiltinOptions(options: BuiltinIdentityOptions): void {
       throw new TypeError(`built-in identity: unknown option "${name}"${didYouMean(name, known)}`);
     }
   }
-  const url = URL.parse(options.publicUrl);
-  if (!url || !["http:", "https:"].includes(url.protocol)) {
+  const { publicUrl } = options;
+  const url = typeof publicUrl === "string" ? URL.parse(publicUrl) : undefined;
+  if (url === null || (url && !["http:", "https:"].includes(url.protocol))) {
     throw new TypeError("built-in identity: publicUrl must be an http or https address");
   }
   for (const [name, least] of [

@@ -44,7 +44,7 @@ export function openBuiltinIdentity(options: BuiltinIdentityOptions): BuiltinIde
   });
   const identity = new BuiltinIdentity({
     tokens,
-    wwwAuthenticateUri: documents.identityUrl,
+    wwwAuthenticateUri: () => documents.identityUrl,
     serviceTokenRoles: options.serviceTokenRoles ?? ["service"],
   });
   const api = new KeystoneApi({

@@ -10,16 +10,17 @@ import type { LiveToken } from "../token-keeper.ts";
 
 /** Renders what the interface answers with. Shapes: https://docs.openstack.org/api-ref/identity/v3/ */
 export class Documents {
-  readonly #publicUrl: string;
+  readonly #publicUrl: () => string;
   readonly #region: string;
 
-  constructor(options: { readonly publicUrl: string; readonly region: string }) {
-    this.#publicUrl = options.publicUrl.replace(/\/+$/, "");
+  constructor(options: { readonly publicUrl: string | (() => string); readonly region: string }) {
+    const { publicUrl } = options;
+    this.#publicUrl = typeof publicUrl === "string" ? () => publicUrl : publicUrl;
     this.#region = options.region;
   }
 
   get identityUrl(): string {
-    return `${this.#publicUrl}/v3`;
+    return `${this.#root}/v3`;
   }
 
   version(): object {
@@ -68,7 +69,7 @@ export class Documents {
     return [
       this.#service("identity", "keystone", this.identityUrl),
       // Unversioned: clients add /v1 themselves, and python-barbicanclient asks the root for its versions.
-      this.#service("key-manager", "barbican", this.#publicUrl),
+      this.#service("key-manager", "barbican", this.#root),
     ];
   }
 
@@ -154,6 +155,10 @@ export class Documents {
       [name]: items,
       links: { self: `${this.identityUrl}${path}`, previous: null, next: null },
     };
+  }
+
+  get #root(): string {
+    return this.#publicUrl().replace(/\/+$/, "");
   }
 
   #service(type: string, name: string, url: string): object {
