@@ -14,11 +14,12 @@ export function startCommand(context: (command: Command) => Context): Command {
     .option("--once", "end after the session (it does today in any case)")
     .action(async (_options: object, command: Command) => {
       const { open, terminal } = context(command);
+      const opened = open();
       const say = (line: string) => terminal.out(`${line}\n`);
       const directory = await mkdtemp(join(terminal.temporaryDirectory, "chatelaine-"));
       const path = join(directory, "volume.img");
       const ledger = openLedger({ path: join(directory, "ledger.sqlite") });
-      const source = { ...open(), ledger };
+      const source = { ...opened, ledger };
       try {
         say(`A volume for ${showSize(sizeBytes)} of data: ${path}`);
         const volume = await timed(say, "the key manager made it a key, and it was formatted", () =>
