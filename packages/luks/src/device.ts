@@ -18,6 +18,8 @@ export interface BlockDevice {
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** Resolves when everything written so far survives a loss of power. */
   sync(): Promise<void>;
+  /** Its file descriptor in this process, if it has one: worker threads can share the work then. */
+  readonly fd?: number;
 }
 
 /**
@@ -50,7 +52,7 @@ export async function withDevice<T>(
       await handle.close();
     }
   }
-  if ("fd" in reference) {
+  if ("stat" in reference) {
     return work(await deviceOf(operation, `file descriptor ${reference.fd}`, reference));
   }
   return work(reference);
@@ -119,11 +121,13 @@ async function blockDeviceSize(handle: FileHandle, rdev: number): Promise<number
 class HandleDevice implements BlockDevice {
   readonly name: string;
   readonly size: number;
+  readonly fd: number;
   readonly #handle: FileHandle;
 
   constructor(name: string, size: number, handle: FileHandle) {
     this.name = name;
     this.size = size;
+    this.fd = handle.fd;
     this.#handle = handle;
   }
 

@@ -17,6 +17,22 @@ export type {
   TokenEntry,
 } from "./header.ts";
 export {
+  type ConvertImageOptions,
+  convertImage,
+  type DecryptImageOptions,
+  decryptImage,
+} from "./image/decrypt.ts";
+export { type EncryptImageOptions, encryptImage } from "./image/encrypt.ts";
+export type { ImageFormat } from "./image/new-header.ts";
+export type { ImageProgress, ImageRunOptions } from "./image/progress.ts";
+export { type ReencryptImageOptions, reencryptImage } from "./image/reencrypt.ts";
+export {
+  type InterruptedOperation,
+  interruptedOperation,
+  type ResumeImageOptions,
+  resumeImage,
+} from "./image/resume.ts";
+export {
   type HashName,
   type KdfLimits,
   type KdfSpec,
@@ -38,6 +54,7 @@ export { type FormatLuks2Options, formatLuks2 } from "./luks2/format.ts";
 export type { CopyState } from "./luks2/load.ts";
 export type { JsonValue, LuksToken } from "./luks2/metadata.ts";
 export { type Relabel, relabel, repairHeader } from "./maintain.ts";
+export { OpenDisk, type WithOpenDiskOptions, withOpenDisk } from "./open-disk.ts";
 export { readLuks } from "./read.ts";
 export { addToken, listTokens, removeToken } from "./tokens.ts";
 export { testPassphrase, type Unlocked, type UnlockOptions, unlock } from "./unlock.ts";

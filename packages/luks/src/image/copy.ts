@@ -1,0 +1,40 @@
+import type { BlockDevice } from "../device.ts";
+import { assembleCrew } from "./crew.ts";
+import type { ImageJournal, ImageState } from "./journal.ts";
+import { type ImageRunOptions, progressCounter, requireNotAborted } from "./progress.ts";
+import type { TransferSpec } from "./transfer.ts";
+
+/** Bytes between two entries in the journal. */
+const checkpointBytes = 256 * 1024 * 1024;
+
+/** One copy under way. */
+export interface Copy {
+  readonly source: BlockDevice;
+  readonly target: BlockDevice;
+  readonly journal: ImageJournal;
+  readonly state: ImageState;
+  readonly run: ImageRunOptions;
+}
+
+/** Copies data from one file to another, from the beginning to the end, or from where the journal says. */
+export async function copyData(operation: string, copy: Copy, spec: TransferSpec): Promise<void> {
+  const { source, target, journal, run } = copy;
+  let { state } = copy;
+  const onBytes = progressCounter(run, state.doneBytes, state.totalBytes);
+  const crew = assembleCrew(spec, source, target, run.threads ?? 1);
+  try {
+    while (state.doneBytes < state.totalBytes) {
+      requireNotAborted(operation, target.name, run.signal);
+      const start = state.doneBytes;
+      const end = Math.min(state.totalBytes, start + checkpointBytes);
+      await crew.move(start, end, onBytes, run.signal);
+      await target.sync();
+      state = { ...state, doneBytes: end };
+      await journal.write(state);
+    }
+  } finally {
+    await crew.close();
+    spec.source?.key.fill(0);
+    spec.target?.key.fill(0);
+  }
+}

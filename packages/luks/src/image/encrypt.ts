@@ -1,0 +1,194 @@
+import { open, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { type BlockDevice, withDevice } from "../device.ts";
+import { LuksError } from "../errors.ts";
+import { loadLuks } from "../load.ts";
+import { refuseUnknownOptions } from "../options.ts";
+import { copyData } from "./copy.ts";
+import { shiftInPlace } from "./in-place.ts";
+import { ImageJournal, type ImageState, syncFolder } from "./journal.ts";
+import {
+  type ImageFormat,
+  installHeader,
+  planHeader,
+  writeHeader,
+  writeHeaderFile,
+} from "./new-header.ts";
+import { type ImageRunOptions, requireRunOptions, runOptionNames } from "./progress.ts";
+import { sideOf } from "./side.ts";
+
+const operation = "encrypt image";
+
+export interface EncryptImageOptions extends ImageRunOptions {
+  /** The LUKS header to be. */
+  readonly format: ImageFormat;
+  /**
+   * A new file for the encrypted image. Default: the image is encrypted in place, and grows by the header. Not while
+   * anything else has it open.
+   */
+  readonly target?: string;
+  /**
+   * With `target`: zeroes of the image become holes in the file, which is smaller then and tells where data is. Our
+   * `decryptImage` with `keepHoles` gives zeroes back; whoever else reads the holes sees noise. Default false.
+   */
+  readonly keepHoles?: boolean;
+}
+
+/**
+ * Encrypts a raw disk image. The image's size must be a multiple of the sector size.
+ *
+ * If it is cut or aborted, the image is neither raw nor LUKS, but nothing is lost: `resumeImage` goes on.
+ *
+ * @throws `holds_data` if the image is LUKS already; `busy` if an operation on it waits to be resumed; `aborted`
+ */
+export async function encryptImage(image: string, options: EncryptImageOptions): Promise<void> {
+  refuseUnknownOptions(operation, options, ["format", "target", "keepHoles", ...runOptionNames]);
+  requireRunOptions(operation, options);
+  const plan = planHeader(operation, options.format);
+  if (options.target === undefined && options.keepHoles) {
+    throw new LuksError("invalid_argument", `${operation} keepHoles: needs a target`);
+  }
+  await withDevice(
+    operation,
+    image,
+    options.target === undefined ? "exclusive" : "read",
+    async (source) => {
+      await requireNoLuks(source);
+      if (source.size % plan.sectorSize !== 0) {
+        throw new LuksError(
+          "invalid_argument",
+          `${operation} ${image}: its size is no multiple of ${plan.sectorSize}`,
+        );
+      }
+      if (options.target === undefined) await encryptInPlace(image, source, plan, options);
+      else await encryptCopy(image, source, options.target, plan, options);
+    },
+  );
+}
+
+async function encryptInPlace(
+  path: string,
+  image: BlockDevice,
+  plan: ReturnType<typeof planHeader>,
+  options: EncryptImageOptions,
+): Promise<void> {
+  await requireFile(path, image);
+  const journal = new ImageJournal(path);
+  await journal.begin(operation);
+  const header = journal.path("new-header");
+  (await writeHeaderFile(operation, header, plan)).destroy();
+  const state: ImageState = {
+    operation: "encrypt",
+    phase: "data",
+    totalBytes: image.size,
+    doneBytes: 0,
+    imageBytes: image.size,
+  };
+  await journal.write(state);
+  const [first] = options.format.keyslots;
+  await continueEncryption(path, journal, state, first?.passphrase ?? new Uint8Array(), options);
+}
+
+/** From wherever it stopped. */
+export async function continueEncryption(
+  path: string,
+  journal: ImageJournal,
+  begun: ImageState,
+  passphrase: Uint8Array,
+  options: ImageRunOptions,
+): Promise<void> {
+  const headerPath = journal.path("new-header");
+  await withDevice(operation, headerPath, "read", async (headerFile) => {
+    const disk = await loadLuks(operation, headerFile);
+    const header = disk.describe();
+    const { key } = await disk.unlock(operation, passphrase, undefined, {});
+    const shift = header.dataOffset;
+    const file = await open(path, "r+");
+    try {
+      await file.truncate(begun.imageBytes + shift);
+      await withDevice(operation, file, "exclusive", async (image) => {
+        let state = begun;
+        if (state.phase === "data") {
+          const target = sideOf(operation, header, key);
+          const sides = { source: undefined, target };
+          state = await shiftInPlace(operation, image, journal, state, sides, shift, options);
+          state = { ...state, phase: "header" };
+          await journal.write(state);
+        }
+        await installHeader(operation, headerPath, image, shift);
+      });
+    } finally {
+      key.fill(0);
+      await file.close();
+    }
+  });
+  await journal.end();
+}
+
+async function encryptCopy(
+  path: string,
+  source: BlockDevice,
+  target: string,
+  plan: ReturnType<typeof planHeader>,
+  options: EncryptImageOptions,
+): Promise<void> {
+  const journal = new ImageJournal(target);
+  const file = await open(target, "wx+", 0o600).catch((cause: unknown) => {
+    throw new LuksError("invalid_argument", `${operation} ${target}: cannot be created`, { cause });
+  });
+  try {
+    await file.truncate(plan.dataOffset + source.size);
+    await journal.begin(operation);
+    const state: ImageState = {
+      operation: "copy",
+      from: "raw",
+      to: "luks",
+      source: path,
+      phase: "data",
+      totalBytes: source.size,
+      doneBytes: 0,
+      imageBytes: source.size,
+      keepHoles: options.keepHoles ?? false,
+    };
+    await withDevice(operation, file, "exclusive", async (image) => {
+      using volumeKey = await writeHeader(image, plan);
+      await syncFolder(dirname(target));
+      await journal.write(state);
+      const header = (await loadLuks(operation, image)).describe();
+      await volumeKey.use((key) =>
+        copyData(
+          operation,
+          { source, target: image, journal, state, run: options },
+          {
+            source: undefined,
+            target: sideOf(operation, header, key),
+            sourceOffset: 0,
+            targetOffset: header.dataOffset,
+            skipZeroes: state.keepHoles ?? false,
+            zeroCiphertextIsHole: false,
+          },
+        ),
+      );
+    });
+  } finally {
+    await file.close();
+  }
+  await journal.end();
+}
+
+async function requireNoLuks(image: BlockDevice): Promise<void> {
+  const isLuks = await loadLuks(operation, image).then(
+    () => true,
+    (error: unknown) => !(error instanceof LuksError && error.code === "not_luks"),
+  );
+  if (!isLuks) return;
+  throw new LuksError("holds_data", `${operation} ${image.name}: is LUKS already`, {
+    holds: ["luks"],
+  });
+}
+
+/** Growing and shrinking needs a file. */
+export async function requireFile(path: string, image: BlockDevice): Promise<void> {
+  if ((await stat(path)).isFile()) return;
+  throw new LuksError("unsupported", `${operation} ${image.name}: only a file can change its size`);
+}

@@ -1,0 +1,104 @@
+import { createHash } from "node:crypto";
+import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ioError } from "../device.ts";
+import { LuksError } from "../errors.ts";
+import { isJsonObject } from "../luks2/bounded-json.ts";
+
+/**
+ * What is known of an interrupted operation on an image. It lives in the folder `IMAGE.chatelaine` beside the image:
+ *
+ * - `state`: this record, replaced atomically;
+ * - `old-header`, `new-header`: header areas, in the form of a header backup. They hold key slots, no bare key;
+ * - `batch`: the ciphertext that is being written over its own source.
+ */
+export interface ImageState {
+  readonly operation: "encrypt" | "decrypt" | "reencrypt" | "copy";
+  /** `data` is being moved; then the `header` is put in its place. */
+  readonly phase: "data" | "header";
+  /** Bytes of data in all, and done; encryption in place counts from the end. */
+  readonly totalBytes: number;
+  readonly doneBytes: number;
+  /** Of the image when the operation began, in bytes. */
+  readonly imageBytes: number;
+  /** SHA-256 of the first `bytes` of `batch`, which is on its way to the image at `doneBytes`. */
+  readonly batch?: { readonly bytes: number; readonly sha256: string };
+  /** For `copy`: the file that is read. */
+  readonly source?: string;
+  /** For `copy`: what is read, what is written. */
+  readonly from?: "raw" | "luks";
+  readonly to?: "raw" | "luks";
+  readonly keepHoles?: boolean;
+}
+
+const stateName = "state";
+
+/** The folder of one image's interrupted operation. */
+export class ImageJournal {
+  readonly folder: string;
+
+  constructor(image: string) {
+    this.folder = `${image}.chatelaine`;
+  }
+
+  /** @throws `busy` if another operation has left its folder: it must be resumed first */
+  async begin(operation: string): Promise<void> {
+    await mkdir(this.folder, { mode: 0o700 }).catch((cause: unknown) => {
+      if ((cause as { code?: unknown }).code === "EEXIST") {
+        throw new LuksError(
+          "busy",
+          `${operation} ${this.folder}: an operation waits to be resumed`,
+        );
+      }
+      throw ioError(operation, this.folder, cause);
+    });
+  }
+
+  path(name: "old-header" | "new-header" | "batch"): string {
+    return join(this.folder, name);
+  }
+
+  /** Durable when it resolves, whole or not at all. */
+  async write(state: ImageState): Promise<void> {
+    const text = JSON.stringify(state);
+    const record = { state, sha256: sha256(Buffer.from(text)) };
+    const fresh = join(this.folder, `${stateName}.new`);
+    await writeFile(fresh, JSON.stringify(record), { mode: 0o600, flush: true });
+    await rename(fresh, join(this.folder, stateName));
+    await syncFolder(this.folder);
+  }
+
+  /**
+   * @returns undefined if there is no folder, or one in which nothing had been begun
+   * @throws `corrupt_header` if the record is damaged
+   */
+  async read(): Promise<ImageState | undefined> {
+    const names = await readdir(this.folder).catch((): string[] => []);
+    if (!names.includes(stateName)) return undefined;
+    const record: unknown = JSON.parse(await readFile(join(this.folder, stateName), "utf8"));
+    if (isJsonObject(record) && isJsonObject(record["state"])) {
+      const state = record["state"] as unknown as ImageState;
+      if (record["sha256"] === sha256(Buffer.from(JSON.stringify(state)))) return state;
+    }
+    throw new LuksError("corrupt_header", `resume ${this.folder}: the journal is damaged`);
+  }
+
+  /** Forgets the operation: it is finished, or had not begun. */
+  async end(): Promise<void> {
+    await rm(join(this.folder, stateName), { force: true });
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,82 @@
+import { open } from "node:fs/promises";
+import { type BlockDevice, withDevice } from "../device.ts";
+import { LuksError } from "../errors.ts";
+import {
+  type FormatLuks1Options,
+  type Luks1Plan,
+  planFormatLuks1,
+  writeFormatLuks1,
+} from "../luks1/format.ts";
+import {
+  type FormatLuks2Options,
+  type FormatPlan,
+  planFormat,
+  writeFormat,
+} from "../luks2/format.ts";
+import type { VolumeKey } from "../volume-key.ts";
+
+/** How an image's LUKS header is made: as `formatLuks1` and `formatLuks2` have it, but for where. */
+export type ImageFormat =
+  | ({ readonly version: 1 } & Omit<FormatLuks1Options, NotForImages>)
+  | ({ readonly version: 2 } & Omit<FormatLuks2Options, NotForImages>);
+type NotForImages = "detachedFrom" | "allowDestroyingData" | "returnVolumeKey" | "reuseVolumeKey";
+
+export type HeaderPlan = Luks1Plan | FormatPlan;
+
+/** Checks the options of a header to be. @throws `invalid_argument` */
+export function planHeader(operation: string, format: ImageFormat): HeaderPlan {
+  const { version, ...options } = format;
+  for (const name of ["detachedFrom", "allowDestroyingData", "returnVolumeKey", "reuseVolumeKey"]) {
+    if (name in options)
+      throw new LuksError("invalid_argument", `${operation} ${name}: is not for images`);
+  }
+  if (version === 1) {
+    return planFormatLuks1({ ...(options as FormatLuks1Options), returnVolumeKey: true });
+  }
+  if (version === 2)
+    return planFormat({ ...(options as FormatLuks2Options), returnVolumeKey: true });
+  throw new LuksError("invalid_argument", `${operation} version: must be 1 or 2`);
+}
+
+/** Writes a planned header to the beginning of `device`. @returns the volume key, to be destroyed by the caller */
+export async function writeHeader(device: BlockDevice, plan: HeaderPlan): Promise<VolumeKey> {
+  const { volumeKey } = await ("header" in plan
+    ? writeFormatLuks1(device, plan)
+    : writeFormat(device, plan));
+  return volumeKey as VolumeKey;
+}
+
+/** Writes a planned header into a new file of its own. */
+export async function writeHeaderFile(
+  operation: string,
+  path: string,
+  plan: HeaderPlan,
+): Promise<VolumeKey> {
+  const handle = await open(path, "wx", 0o600);
+  await handle.truncate(plan.headerEnd);
+  await handle.close();
+  return withDevice(operation, path, "exclusive", (device) => writeHeader(device, plan));
+}
+
+/** Copies a header area to the beginning of an image, and zeroes from its end up to `upTo`. Can be repeated. */
+export async function installHeader(
+  operation: string,
+  path: string,
+  image: BlockDevice,
+  upTo: number,
+): Promise<void> {
+  const chunkBytes = 1024 * 1024;
+  await withDevice(operation, path, "read", async (header) => {
+    // From the end to the beginning, so that the magic comes last.
+    const chunks = Math.ceil(upTo / chunkBytes);
+    for (let index = chunks - 1; index >= 0; index--) {
+      const offset = index * chunkBytes;
+      const chunk = new Uint8Array(Math.min(chunkBytes, upTo - offset));
+      const length = Math.max(0, Math.min(chunk.length, header.size - offset));
+      if (length > 0) await header.read(offset, chunk.subarray(0, length));
+      if (index === 0) await image.sync();
+      await image.write(offset, chunk);
+    }
+    await image.sync();
+  });
+}

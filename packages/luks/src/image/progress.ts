@@ -1,0 +1,46 @@
+import { LuksError } from "../errors.ts";
+import { requireInteger } from "../options.ts";
+
+/** How far an operation on an image is. */
+export interface ImageProgress {
+  /** Bytes of data done, those of earlier runs included. */
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
+
+/** What all operations on images take. */
+export interface ImageRunOptions {
+  /** Called after each mebibyte or so. */
+  readonly onProgress?: (progress: ImageProgress) => void;
+  /** Stops at the next chunk with `aborted`; `resumeImage` goes on from there. */
+  readonly signal?: AbortSignal;
+  /** Worker threads; default 1, which is the calling thread. */
+  readonly threads?: number;
+}
+
+export const runOptionNames = ["onProgress", "signal", "threads"];
+
+/** @throws `invalid_argument` */
+export function requireRunOptions(operation: string, options: ImageRunOptions): void {
+  if (options.threads !== undefined) requireInteger(operation, "threads", options.threads, 1, 64);
+}
+
+/** Counts the bytes of one run. */
+export function progressCounter(
+  options: ImageRunOptions,
+  alreadyDone: number,
+  totalBytes: number,
+): (bytes: number) => void {
+  let doneBytes = alreadyDone;
+  return (bytes) => {
+    doneBytes += bytes;
+    options.onProgress?.({ doneBytes, totalBytes });
+  };
+}
+
+/** @throws `aborted` */
+export function requireNotAborted(operation: string, name: string, signal?: AbortSignal): void {
+  if (signal?.aborted) {
+    throw new LuksError("aborted", `${operation} ${name}: aborted; it can be resumed`);
+  }
+}

@@ -1,0 +1,186 @@
+import { open } from "node:fs/promises";
+import { backupHeader } from "../backup.ts";
+import { type BlockDevice, withDevice } from "../device.ts";
+import type { LuksDisk } from "../disk.ts";
+import { LuksError } from "../errors.ts";
+import type { KeyslotSpec } from "../keyslot-spec.ts";
+import { requirePassphrase } from "../keyslot-spec.ts";
+import { loadLuks } from "../load.ts";
+import { Luks2Disk } from "../luks2/disk.ts";
+import { refuseUnknownOptions } from "../options.ts";
+import { rewriteInPlace } from "./in-place.ts";
+import { ImageJournal, type ImageState } from "./journal.ts";
+import { type ImageFormat, installHeader, planHeader, writeHeaderFile } from "./new-header.ts";
+import { type ImageRunOptions, requireRunOptions, runOptionNames } from "./progress.ts";
+import { dataBytes, sideOf } from "./side.ts";
+
+const operation = "re-encrypt image";
+
+/** In the header while the data is of two volume keys: nobody who does not know it may touch the disk. */
+export const reencryptRequirement = "chatelaine-reencrypt-v1";
+
+export interface ReencryptImageOptions extends ImageRunOptions {
+  /** Opens the image as it is. */
+  readonly passphrase: Uint8Array;
+  /** The slots of the new header; the old ones cannot hold the new volume key. May be the same passphrases. */
+  readonly keyslots: readonly KeyslotSpec[];
+}
+
+/**
+ * Gives an image a new volume key and encrypts every sector anew, in place. UUID, label, layout, cipher and the tokens
+ * of slots that exist afterwards stay.
+ *
+ * Meanwhile the header refuses to open, here and in cryptsetup. If it is cut or aborted, `resumeImage` goes on, with a
+ * passphrase that opens both the old header and the new one, or with both.
+ *
+ * @throws `wrong_passphrase`, `busy`, `aborted`, `unsupported`
+ */
+export async function reencryptImage(path: string, options: ReencryptImageOptions): Promise<void> {
+  refuseUnknownOptions(operation, options, ["passphrase", "keyslots", ...runOptionNames]);
+  requireRunOptions(operation, options);
+  requirePassphrase(operation, options.passphrase);
+  const journal = new ImageJournal(path);
+  const state = await withDevice(operation, path, "exclusive", async (image) => {
+    const disk = await loadLuks(operation, image);
+    disk.requireUsable(operation);
+    const { key } = await disk.unlock(operation, options.passphrase, undefined, {});
+    key.fill(0);
+    const header = disk.describe();
+    const totalBytes = dataBytes(operation, path, header, image.size);
+    const plan = planHeader(operation, formatLike(disk, options.keyslots));
+    await journal.begin(operation);
+    await backupHeader(image, journal.path("old-header"));
+    (await writeHeaderFile(operation, journal.path("new-header"), plan)).destroy();
+    const begun: ImageState = {
+      operation: "reencrypt",
+      phase: "data",
+      totalBytes,
+      doneBytes: 0,
+      imageBytes: image.size,
+    };
+    await journal.write(begun);
+    return begun;
+  });
+  const [first] = options.keyslots;
+  const passphrases = { old: options.passphrase, new: first?.passphrase ?? options.passphrase };
+  await continueReencryption(path, journal, state, passphrases, options);
+}
+
+/** From wherever it stopped. */
+export async function continueReencryption(
+  path: string,
+  journal: ImageJournal,
+  begun: ImageState,
+  passphrases: { readonly old: Uint8Array; readonly new: Uint8Array },
+  options: ImageRunOptions,
+): Promise<void> {
+  const before = await unlockFile(journal.path("old-header"), passphrases.old);
+  const after = await unlockFile(journal.path("new-header"), passphrases.new);
+  await withDevice(operation, path, "exclusive", async (image) => {
+    if (image.size !== begun.imageBytes) {
+      throw new LuksError("changed", `${operation} ${path}: its size has changed`);
+    }
+    if (begun.phase === "data") {
+      await markUnusable(image);
+      const batch = await open(journal.path("batch"), begun.batch ? "r+" : "w+", 0o600);
+      try {
+        const sides = { source: before.side, target: after.side };
+        const state = await withDevice(operation, batch, "exclusive", (batchFile) =>
+          rewriteInPlace(
+            operation,
+            image,
+            growing(batchFile),
+            journal,
+            begun,
+            sides,
+            before.dataOffset,
+            options,
+          ),
+        );
+        await journal.write({ ...state, phase: "header" });
+      } finally {
+        await batch.close();
+      }
+    }
+    await installHeader(operation, journal.path("new-header"), image, before.headerAreaBytes);
+  }).finally(() => {
+    before.side.key.fill(0);
+    after.side.key.fill(0);
+  });
+  await journal.end();
+}
+
+/** The new header's options, so that everything but volume key and slots is as before. */
+function formatLike(disk: LuksDisk, keyslots: readonly KeyslotSpec[]): ImageFormat {
+  const header = disk.describe();
+  const { uuid, dataOffset, volumeKeyBitLength } = header;
+  if (disk.version === 1) {
+    const hash = header.digests[0]?.hash as "sha256";
+    return {
+      version: 1,
+      keyslots,
+      uuid,
+      dataOffset,
+      volumeKeyBitLength,
+      hash,
+      cipher: header.cipher,
+    };
+  }
+  if (header.cipher !== "aes-xts-plain64") {
+    throw new LuksError("unsupported", `${operation}: of LUKS2, only disks with aes-xts-plain64`);
+  }
+  const slots = keyslots.map(({ slot }, index) => String(slot ?? index));
+  return {
+    version: 2,
+    keyslots,
+    uuid,
+    dataOffset,
+    volumeKeyBitLength: volumeKeyBitLength as 256 | 512,
+    sectorSize: header.sectorSize as 512,
+    label: header.label,
+    subsystem: header.subsystem,
+    headerSize: header.headerSize,
+    keyslotsSize: header.headerAreaBytes - 2 * header.headerSize,
+    tokens: header.tokens
+      .map(({ token }) => token)
+      .filter(({ keyslots: of }) => of.every((slot) => slots.includes(slot))),
+  };
+}
+
+async function unlockFile(path: string, passphrase: Uint8Array) {
+  return withDevice(operation, path, "read", async (file) => {
+    const disk = await loadLuks(operation, file);
+    const { dataOffset, headerAreaBytes } = disk.describe();
+    const { key } = await disk.unlock(operation, passphrase, undefined, {});
+    try {
+      return { side: sideOf(operation, disk.describe(), key), dataOffset, headerAreaBytes };
+    } finally {
+      key.fill(0);
+    }
+  });
+}
+
+/** LUKS2 has requirements for this; a LUKS1 header loses its magic. Can be repeated. */
+async function markUnusable(image: BlockDevice): Promise<void> {
+  const disk = await loadLuks(operation, image).catch(() => undefined);
+  if (disk instanceof Luks2Disk) {
+    const { config } = disk.header.metadata;
+    if (config.requirements?.mandatory?.includes(reencryptRequirement)) return;
+    const requirements = { mandatory: [reencryptRequirement] };
+    await disk.change(operation, { config: { ...config, requirements } });
+  } else if (disk) {
+    await image.write(0, Buffer.from("4c554b53dead", "hex"));
+    await image.sync();
+  }
+}
+
+/** A file that grows as it is written; what it was when it was opened does not matter. */
+function growing(device: BlockDevice): BlockDevice {
+  return {
+    name: device.name,
+    size: Number.MAX_SAFE_INTEGER,
+    read: (offset, into) => device.read(offset, into),
+    write: (offset, bytes) => device.write(offset, bytes),
+    sync: () => device.sync(),
+  };
+}

@@ -1,0 +1,64 @@
+import { requirePassphrase } from "../keyslot-spec.ts";
+import { refuseUnknownOptions } from "../options.ts";
+import { continueCopy, continueDecryption } from "./decrypt.ts";
+import { continueEncryption } from "./encrypt.ts";
+import { ImageJournal, type ImageState } from "./journal.ts";
+import { type ImageRunOptions, requireRunOptions, runOptionNames } from "./progress.ts";
+import { continueReencryption } from "./reencrypt.ts";
+
+/** An operation that was cut or aborted. */
+export type InterruptedOperation = Pick<ImageState, "operation" | "doneBytes" | "totalBytes">;
+
+/** What waits to be resumed on an image (or on the target of a copy), if anything. */
+export async function interruptedOperation(
+  image: string,
+): Promise<InterruptedOperation | undefined> {
+  const state = await new ImageJournal(image).read();
+  if (!state) return undefined;
+  const { operation, doneBytes, totalBytes, batch } = state;
+  return { operation, doneBytes: doneBytes + (batch?.bytes ?? 0), totalBytes };
+}
+
+export interface ResumeImageOptions extends ImageRunOptions {
+  /** Opens the image: for a re-encryption the old header. */
+  readonly passphrase: Uint8Array;
+  /** Of a re-encryption, the first of the new slots. Default: the same. */
+  readonly newPassphrase?: Uint8Array;
+}
+
+/**
+ * Finishes what an operation on this image, or on the target of a copy, has begun.
+ *
+ * @returns false if there was nothing to finish; what an operation left that had not begun its work is removed
+ * @throws `wrong_passphrase`, `changed`, `aborted`
+ */
+export async function resumeImage(image: string, options: ResumeImageOptions): Promise<boolean> {
+  const operation = "resume image";
+  refuseUnknownOptions(operation, options, ["passphrase", "newPassphrase", ...runOptionNames]);
+  requireRunOptions(operation, options);
+  requirePassphrase(operation, options.passphrase);
+  const journal = new ImageJournal(image);
+  const state = await journal.read();
+  if (!state) {
+    await journal.end();
+    return false;
+  }
+  const { passphrase, newPassphrase = passphrase } = options;
+  switch (state.operation) {
+    case "encrypt":
+      await continueEncryption(image, journal, state, passphrase, options);
+      break;
+    case "decrypt":
+      await continueDecryption(image, journal, state, passphrase, options);
+      break;
+    case "reencrypt": {
+      const passphrases = { old: passphrase, new: newPassphrase };
+      await continueReencryption(image, journal, state, passphrases, options);
+      break;
+    }
+    case "copy":
+      await continueCopy(image, journal, state, passphrase, options);
+      break;
+  }
+  return true;
+}

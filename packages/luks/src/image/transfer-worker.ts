@@ -1,0 +1,43 @@
+/** The body of a worker thread of `crew.ts`: moves the ranges that it is sent. */
+import { parentPort, workerData } from "node:worker_threads";
+import { LuksError } from "../errors.ts";
+import { FdDevice } from "./fd-device.ts";
+import { Transfer, type TransferSpec } from "./transfer.ts";
+
+/** What the thread is started with. */
+export interface WorkerStart {
+  readonly spec: TransferSpec;
+  readonly sourceFd: number;
+  readonly targetFd: number;
+}
+
+/** What it is told to do. */
+export interface WorkerRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What it says: bytes moved since it last did, or how the range ended. */
+export type WorkerReport =
+  | { readonly type: "bytes"; readonly bytes: number }
+  | { readonly type: "done" }
+  | { readonly type: "failed"; readonly code: LuksError["code"]; readonly message: string };
+
+const { spec, sourceFd, targetFd } = workerData as WorkerStart;
+const transfer = new Transfer(spec, new FdDevice(sourceFd), new FdDevice(targetFd));
+spec.source?.key.fill(0);
+spec.target?.key.fill(0);
+
+const report = (message: WorkerReport) => parentPort?.postMessage(message);
+
+parentPort?.on("message", ({ start, end }: WorkerRange) => {
+  transfer
+    .move(start, end, (bytes) => report({ type: "bytes", bytes }))
+    .then(
+      () => report({ type: "done" }),
+      (error: Error) => {
+        const code = error instanceof LuksError ? error.code : "io";
+        report({ type: "failed", code, message: error.message });
+      },
+    );
+});
