@@ -1,1 +1,14 @@
+export {
+  flagOf,
+  type Setting,
+  type SettingName,
+  settingNames,
+  settings,
+  variableOf,
+} from "./config/settings.ts";
+export { ConfigError, type ConfigSources, loadServerConfig, type ServerConfig } from "./config.ts";
+export { RootKeyError } from "./crypto/root-key.ts";
+export { PolicyError } from "./policy/policy-error.ts";
 export { createKeyServer, type KeyServer, type KeyServerParts } from "./server.ts";
+export { type RunningServer, type StartOptions, startServer } from "./start-server.ts";
+export { StoreError, type StoreErrorCode } from "./store/store.ts";

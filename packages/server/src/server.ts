@@ -48,8 +48,11 @@ export interface KeyServerParts {
   readonly keystoneApi?: KeystoneApi;
   readonly policy: Policy;
   readonly log: Logger;
-  /** Scheme, host and port that clients use: the base of all refs. */
-  readonly publicUrl: string;
+  /** Scheme, host and port that clients use: the base of all refs. Asked for each request. */
+  readonly publicUrl: string | (() => string);
+  /** See {@link createApp}. */
+  readonly maxBodyBytes?: number;
+  readonly requestTimeoutMs?: number;
   readonly clock?: Clock;
   readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
   /** Negative, the default, is unlimited. */
@@ -107,6 +110,8 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
   const app = createApp({
     identity: parts.identity,
     refs: new Refs(parts.publicUrl),
+    ...(parts.maxBodyBytes !== undefined && { maxBodyBytes: parts.maxBodyBytes }),
+    ...(parts.requestTimeoutMs !== undefined && { requestTimeoutMs: parts.requestTimeoutMs }),
     build: packageVersion(),
     log: new RequestLog(log, metrics),
     ready: () => store.ping(),

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { keepsTheStorePromises } from "../src/conformance/store-promises.ts";
 import { SqliteStore } from "../src/store/sqlite/sqlite-store.ts";
 import { StoreError } from "../src/store/store.ts";
 import { temporaryFolder } from "./support/harness.ts";
-import { keepsTheStorePromises } from "./support/store-promises.ts";
 
 const now = "2026-01-01T00:00:00.000000";
 

@@ -12,7 +12,7 @@ export type QuotaRow = { readonly [Kind in QuotaKind]: number | null };
 export function* addCount(projectId: string, kind: CountedKind, delta: number): Steps<void> {
   yield* run(
     `INSERT INTO counts (project_id, kind, slot, n)
-     VALUES (?, ?, 0 /*pg + floor(random() * 16)::int */, ?)
+     VALUES (?, ?, 0 /*pg + pg_backend_pid() % 64 */, ?)
      ON CONFLICT (project_id, kind, slot) DO UPDATE SET n = counts.n + excluded.n`,
     projectId,
     kind,

@@ -1,0 +1,236 @@
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { SecretBytes } from "@chatelaine/keys";
+import { parse } from "yaml";
+import {
+  flagOf,
+  type Setting,
+  type SettingName,
+  settingNames,
+  settings,
+  variableOf,
+  variablePrefix,
+} from "./config/settings.ts";
+import { didYouMean } from "./policy/nearest.ts";
+
+/** The configuration cannot be used; the message names the setting, where it is set, and what to do. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+export interface ConfigSources {
+  /** A YAML file; not read if absent. */
+  readonly file?: string;
+  /** By flag, such as `--listen-port`, without a value that was not given. */
+  readonly flags?: Readonly<Record<string, string | undefined>>;
+  /** Default: the process's. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+/** A setting's value and who set it. */
+interface Value {
+  readonly value: string | number | boolean;
+  readonly source: string;
+}
+
+/** The effective configuration, checked. */
+export class ServerConfig {
+  readonly #values: ReadonlyMap<SettingName, Value>;
+
+  constructor(values: ReadonlyMap<SettingName, Value>) {
+    this.#values = values;
+  }
+
+  /** A text, or undefined if it is unset. Not for secrets. */
+  text(name: SettingName): string | undefined {
+    const value = this.#values.get(name)?.value;
+    return value === undefined || value === "" ? undefined : String(value);
+  }
+
+  /** A text that must be set. @throws ConfigError */
+  requiredText(name: SettingName): string {
+    const value = this.text(name);
+    if (value === undefined)
+      throw new ConfigError(
+        `${name} is not set: set it in the file, as ${variableOf(name)} or ${flagOf(name)}`,
+      );
+    return value;
+  }
+
+  secret(name: SettingName): SecretBytes | undefined {
+    const value = this.text(name);
+    return value === undefined ? undefined : SecretBytes.fromText(value);
+  }
+
+  integer(name: SettingName): number {
+    return Number(this.#values.get(name)?.value);
+  }
+
+  boolean(name: SettingName): boolean {
+    return this.#values.get(name)?.value === true;
+  }
+
+  list(name: SettingName): readonly string[] {
+    return (this.text(name) ?? "")
+      .split(",")
+      .map((item) => item.trim())
+      .filter((item) => item !== "");
+  }
+
+  /** A path: as set, or `fallback` in the data directory. */
+  path(name: SettingName, fallback: string): string {
+    return this.text(name) ?? join(this.requiredText("dataDirectory"), fallback);
+  }
+
+  /** Scheme, host and port that clients use; `port` is the one that was taken. */
+  publicUrl(port: number): string {
+    const host = this.requiredText("listen.host");
+    const shown = host === "0.0.0.0" || host === "::" ? "localhost" : host;
+    const scheme = this.text("tls.certificateFile") === undefined ? "http" : "https";
+    const name = shown.includes(":") ? `[${shown}]` : shown;
+    return this.text("publicUrl") ?? `${scheme}://${name}:${port}`;
+  }
+
+  /** Every setting with its value and source, one a line; of secrets, only that they are set. */
+  describe(): string {
+    return settingNames
+      .map((name) => {
+        const found = this.#values.get(name);
+        if (!found) return `${name}: (unset)`;
+        const shown = isSecret(name) ? "(secret, set)" : JSON.stringify(found.value);
+        return `${name}: ${shown}  # ${found.source}`;
+      })
+      .join("\n");
+  }
+}
+
+/** Merges flags over environment over file over defaults. @throws ConfigError */
+export function loadServerConfig(sources: ConfigSources = {}): ServerConfig {
+  const values = new Map<SettingName, Value>();
+  for (const name of settingNames) {
+    const setting: Setting = settings[name];
+    if (setting.default !== undefined)
+      values.set(name, { value: setting.default, source: "default" });
+  }
+  const put = (name: SettingName, raw: unknown, source: string) =>
+    values.set(name, { value: parseValue(name, raw, source), source });
+  if (sources.file !== undefined) readFile(sources.file, put);
+  readEnvironment(sources.environment ?? process.env, put);
+  const byFlag = new Map(settingNames.map((name) => [flagOf(name), name]));
+  for (const [flag, raw] of Object.entries(sources.flags ?? {})) {
+    const name = byFlag.get(flag);
+    if (!name) throw new ConfigError(`unknown flag ${flag}${didYouMean(flag, byFlag.keys())}`);
+    if (raw !== undefined) put(name, raw, flag);
+  }
+  const config = new ServerConfig(values);
+  checkTogether(config);
+  return config;
+}
+
+type Put = (name: SettingName, raw: unknown, source: string) => unknown;
+
+function readEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+  put: Put,
+): void {
+  const byVariable = new Map(settingNames.map((name) => [variableOf(name), name]));
+  for (const [variable, raw] of Object.entries(environment)) {
+    if (!variable.startsWith(variablePrefix) || raw === undefined || raw === "") continue;
+    const name = byVariable.get(variable);
+    if (!name)
+      throw new ConfigError(
+        `unknown variable ${variable}${didYouMean(variable, byVariable.keys())}`,
+      );
+    put(name, raw, variable);
+  }
+}
+
+function readFile(path: string, put: Put): void {
+  const { text, mode } = readWithMode(path);
+  let content: unknown;
+  try {
+    content = parse(text, { logLevel: "error" }) ?? {};
+  } catch (error) {
+    throw new ConfigError(`${path}: it is no valid YAML`, { cause: error });
+  }
+  for (const [name, raw] of flatten(path, content, "")) {
+    const known = settingNames.find((setting) => setting === name);
+    if (!known)
+      throw new ConfigError(`${path}: unknown setting ${name}${didYouMean(name, settingNames)}`);
+    if (isSecret(known) && (mode & 0o077) !== 0)
+      throw new ConfigError(
+        `${path}: it holds ${name}, and mode ${mode.toString(8)} lets others read it; run: chmod 600 ${path}`,
+      );
+    put(known, raw, path);
+  }
+}
+
+function readWithMode(path: string): { readonly text: string; readonly mode: number } {
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch (error) {
+    throw new ConfigError(`${path}: ${(error as Error).message}`, { cause: error });
+  }
+  try {
+    return { text: readFileSync(file, "utf8"), mode: fstatSync(file).mode & 0o777 };
+  } finally {
+    closeSync(file);
+  }
+}
+
+function flatten(
+  path: string,
+  content: unknown,
+  prefix: string,
+): readonly (readonly [string, unknown])[] {
+  if (typeof content !== "object" || content === null || Array.isArray(content))
+    throw new ConfigError(
+      `${path}: ${prefix === "" ? "it" : prefix.slice(0, -1)} must be a mapping`,
+    );
+  return Object.entries(content).flatMap(([key, value]) => {
+    const name = prefix + key;
+    const group = settingNames.some((setting) => setting.startsWith(`${name}.`));
+    return group ? flatten(path, value, `${name}.`) : [[name, value] as const];
+  });
+}
+
+function parseValue(name: SettingName, raw: unknown, source: string): Value["value"] {
+  const { type }: Setting = settings[name];
+  const wrong = (needed: string) => new ConfigError(`${source}: ${name} must be ${needed}`);
+  if (type === "list" && Array.isArray(raw)) return raw.map(String).join(",");
+  if (typeof raw !== "string" && typeof raw !== "number" && typeof raw !== "boolean")
+    throw wrong("a single value");
+  const text = String(raw);
+  if (type === "integer") {
+    if (!/^-?\d{1,15}$/.test(text)) throw wrong("a whole number");
+    return Number(text);
+  }
+  if (type === "boolean") {
+    if (text !== "true" && text !== "false") throw wrong("true or false");
+    return text === "true";
+  }
+  if (typeof type === "object" && !type.includes(text))
+    throw wrong(`one of ${type.join(", ")}${didYouMean(text, type)}`);
+  return text;
+}
+
+function checkTogether(config: ServerConfig): void {
+  const port = config.integer("listen.port");
+  if (port < 0 || port > 65_535) throw new ConfigError("listen.port must be between 0 and 65535");
+  const pairs = [
+    ["tls.certificateFile", "tls.keyFile"],
+    ["keystone.applicationCredentialId", "keystone.applicationCredentialSecret"],
+  ] as const;
+  for (const [one, other] of pairs)
+    if ((config.text(one) === undefined) !== (config.text(other) === undefined))
+      throw new ConfigError(`${one} and ${other} must be set together`);
+  if (config.text("identity.mode") === "keystone") config.requiredText("keystone.authUrl");
+  const url = config.text("publicUrl");
+  if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
+    throw new ConfigError("publicUrl must be an http or https URL");
+}
+
+function isSecret(name: SettingName): boolean {
+  return settings[name].type === "secret";
+}

@@ -1,0 +1,170 @@
+/** How a setting is written: in a file, a variable or a flag it is text, and means this. */
+export type SettingType = "text" | "secret" | "integer" | "boolean" | "list" | readonly string[];
+
+export interface Setting {
+  readonly type: SettingType;
+  /** Absent: the setting is unset unless somebody sets it. */
+  readonly default?: string | number | boolean;
+  /** One line, units included. */
+  readonly help: string;
+}
+
+/**
+ * Every setting of the server. A dotted name nests in the file
+ * (`listen: { port: 9311 }`), is `CHATELAINE_SERVER_LISTEN_PORT` in the
+ * environment, and `--listen-port` as a flag. Flag beats environment beats file.
+ */
+export const settings = {
+  "listen.host": { type: "text", default: "127.0.0.1", help: "address to listen on" },
+  "listen.port": {
+    type: "integer",
+    default: 9311,
+    help: "port to listen on; 0 for any that is free",
+  },
+  publicUrl: {
+    type: "text",
+    help: "what clients use to get here, the base of all refs (default: from listen)",
+  },
+  dataDirectory: {
+    type: "text",
+    default: "/var/lib/chatelaine",
+    help: "where the database, the root key and clouds.yaml are",
+  },
+  database: {
+    type: "secret",
+    help: "a SQLite file or a postgres:// URL (default: keys.db in dataDirectory)",
+  },
+  "postgres.connections": {
+    type: "integer",
+    default: 8,
+    help: "connections to PostgreSQL of this process",
+  },
+  "rootKey.file": {
+    type: "text",
+    help: "the root key's file, mode 0600, made at first start (default: root-key in dataDirectory)",
+  },
+  "rootKey.value": {
+    type: "secret",
+    help: "the root key itself, 32 bytes in base64, instead of a file",
+  },
+  "tls.certificateFile": {
+    type: "text",
+    help: "certificate chain (PEM); with tls.keyFile, HTTPS alone is served",
+  },
+  "tls.keyFile": { type: "text", help: "private key (PEM), mode 0600" },
+  "identity.mode": {
+    type: ["builtin", "keystone"],
+    default: "builtin",
+    help: "who tells whose an identity token is",
+  },
+  "identity.tokenSeconds": {
+    type: "integer",
+    default: 3600,
+    help: "builtin: how long an identity token lives",
+  },
+  "identity.region": { type: "text", default: "RegionOne", help: "builtin: region of the catalog" },
+  "identity.serviceTokenRoles": {
+    type: "list",
+    default: "service",
+    help: "roles of which a service token needs one",
+  },
+  "keystone.authUrl": { type: "text", help: "Keystone's address" },
+  "keystone.publicUrl": {
+    type: "text",
+    help: "the address that clients are told to get a token from (default: keystone.authUrl)",
+  },
+  "keystone.username": { type: "text", help: "of the server's own user" },
+  "keystone.password": { type: "secret", help: "of the server's own user" },
+  "keystone.projectName": {
+    type: "text",
+    default: "service",
+    help: "project of the server's own user",
+  },
+  "keystone.userDomainName": {
+    type: "text",
+    default: "Default",
+    help: "domain of the server's own user",
+  },
+  "keystone.projectDomainName": {
+    type: "text",
+    default: "Default",
+    help: "domain of that project",
+  },
+  "keystone.applicationCredentialId": {
+    type: "text",
+    help: "an application credential, instead of a user",
+  },
+  "keystone.applicationCredentialSecret": { type: "secret", help: "its secret" },
+  "keystone.tokenCacheSeconds": {
+    type: "integer",
+    default: 300,
+    help: "how long Keystone's answer about a token is believed",
+  },
+  "keystone.serviceTokenRolesRequired": {
+    type: "boolean",
+    default: true,
+    help: "refuse service tokens without such a role",
+  },
+  "keystone.caFile": { type: "text", help: "certificates (PEM) to trust instead of the system's" },
+  "policy.rules": {
+    type: ["secure", "legacy"],
+    default: "secure",
+    help: "which of Barbican's two rule sets holds",
+  },
+  "policy.file": { type: "text", help: "policy.yaml that replaces single rules" },
+  "quotas.secrets": {
+    type: "integer",
+    default: -1,
+    help: "secrets a project may have; -1 for no limit",
+  },
+  "quotas.orders": { type: "integer", default: -1, help: "orders a project may have" },
+  "quotas.containers": { type: "integer", default: -1, help: "containers a project may have" },
+  "quotas.consumers": { type: "integer", default: -1, help: "consumers a project may register" },
+  deleteRetentionSeconds: {
+    type: "integer",
+    default: 0,
+    help: "how long a deleted secret can be restored; 0: it is gone at once",
+  },
+  "audit.durableReads": {
+    type: "boolean",
+    default: false,
+    help: "a payload leaves only when its audit entry is on the disk",
+  },
+  "log.level": {
+    type: ["debug", "info", "warn", "error", "silent"],
+    default: "info",
+    help: "least level that is written",
+  },
+  "log.file": { type: "text", help: "where JSON lines go (default: standard error)" },
+  "metrics.enabled": { type: "boolean", default: true, help: "serve GET /metrics" },
+  "limits.bodyBytes": {
+    type: "integer",
+    default: 1048576,
+    help: "a longer body is refused with 413",
+  },
+  "limits.requestTimeoutMs": {
+    type: "integer",
+    default: 30000,
+    help: "a request must have arrived whole by then",
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof settings;
+
+export const settingNames = Object.keys(settings) as readonly SettingName[];
+
+/** `listen.port` → `--listen-port`. */
+export function flagOf(name: SettingName): string {
+  return `--${words(name).join("-")}`;
+}
+
+/** `listen.port` → `CHATELAINE_SERVER_LISTEN_PORT`. */
+export function variableOf(name: SettingName): string {
+  return `${variablePrefix}${words(name).join("_").toUpperCase()}`;
+}
+
+export const variablePrefix = "CHATELAINE_SERVER_";
+
+function words(name: SettingName): readonly string[] {
+  return name.split(/\.|(?=[A-Z])/).map((word) => word.toLowerCase());
+}

@@ -1,0 +1,1 @@
+export { keepsTheStorePromises } from "./store-promises.ts";

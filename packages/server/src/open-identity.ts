@@ -1,0 +1,85 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Clock } from "./clock.ts";
+import type { ServerConfig } from "./config.ts";
+import type { Administration } from "./identity/builtin/administration.ts";
+import { auditEntryOf } from "./identity/builtin/audit-events.ts";
+import { makeFirstUser } from "./identity/builtin/first-start.ts";
+import type { KeystoneApi } from "./identity/builtin/keystone-api/keystone-api.ts";
+import { openBuiltinIdentity } from "./identity/builtin/open-builtin-identity.ts";
+import { SqlIdentityStore } from "./identity/builtin/sql/sql-identity-store.ts";
+import type { Identity } from "./identity/identity.ts";
+import { KeystoneIdentity } from "./identity/keystone/keystone-identity.ts";
+import type { ServiceCredentials } from "./identity/keystone/keystone-options.ts";
+import { eraseProject } from "./store/operations/projects.ts";
+import type { Store } from "./store/store.ts";
+
+export interface OpenedIdentity {
+  readonly identity: Identity;
+  /** Built-in identity's own interface. */
+  readonly keystoneApi?: KeystoneApi;
+  readonly administration?: Administration;
+  /** To be called once the address is known: makes the first user, if there is none. */
+  readonly ready?: () => Promise<void>;
+}
+
+/** The identity that the configuration names. @throws ConfigError */
+export function openIdentity(
+  config: ServerConfig,
+  store: Store,
+  clock: Clock,
+  publicUrl: () => string,
+): OpenedIdentity {
+  if (config.text("identity.mode") === "keystone") return { identity: keystone(config, clock) };
+  const region = config.requiredText("identity.region");
+  const { identity, api, administration } = openBuiltinIdentity({
+    store: new SqlIdentityStore(store),
+    publicUrl,
+    region,
+    tokenSeconds: config.integer("identity.tokenSeconds"),
+    serviceTokenRoles: config.list("identity.serviceTokenRoles"),
+    nowMs: () => clock.nowMs(),
+    audit: (event) => store.record(auditEntryOf(event, clock.timestamp())),
+    projectDeleted: async (projectId) => {
+      await store.write(eraseProject, { projectId });
+    },
+  });
+  const ready = async () => {
+    const cloudsFile = join(config.requiredText("dataDirectory"), "clouds.yaml");
+    await makeFirstUser({ administration, cloudsFile, publicUrl: publicUrl(), region });
+  };
+  return { identity, keystoneApi: api, administration, ready };
+}
+
+function keystone(config: ServerConfig, clock: Clock): Identity {
+  const caFile = config.text("keystone.caFile");
+  const publicUrl = config.text("keystone.publicUrl");
+  return new KeystoneIdentity({
+    authUrl: config.requiredText("keystone.authUrl"),
+    credentials: credentials(config),
+    tokenCacheSeconds: config.integer("keystone.tokenCacheSeconds"),
+    serviceTokenRoles: config.list("identity.serviceTokenRoles"),
+    serviceTokenRolesRequired: config.boolean("keystone.serviceTokenRolesRequired"),
+    nowMs: () => clock.nowMs(),
+    ...(publicUrl !== undefined && { wwwAuthenticateUri: publicUrl }),
+    ...(caFile !== undefined && { ca: readFileSync(caFile, "utf8") }),
+  });
+}
+
+function credentials(config: ServerConfig): ServiceCredentials {
+  const id = config.text("keystone.applicationCredentialId");
+  if (id !== undefined)
+    return {
+      type: "application_credential",
+      id,
+      secret: config.requiredText("keystone.applicationCredentialSecret"),
+    };
+  return {
+    type: "password",
+    username: config.requiredText("keystone.username"),
+    password: config.requiredText("keystone.password"),
+    projectName: config.requiredText("keystone.projectName"),
+    userDomainName: config.requiredText("keystone.userDomainName"),
+    projectDomainName: config.requiredText("keystone.projectDomainName"),
+  };
+}

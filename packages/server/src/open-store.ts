@@ -1,0 +1,17 @@
+import type { Clock } from "./clock.ts";
+import type { ServerConfig } from "./config.ts";
+import { PostgresStore } from "./store/postgres/postgres-store.ts";
+import { SqliteStore } from "./store/sqlite/sqlite-store.ts";
+import type { Store } from "./store/store.ts";
+
+/** Opens the database that the configuration names, and brings its schema up to date. @throws StoreError */
+export async function openStore(config: ServerConfig, clock: Clock): Promise<Store> {
+  const database = config.path("database", "keys.db");
+  const now = clock.timestamp();
+  if (!/^postgres(ql)?:\/\//.test(database)) return SqliteStore.open({ path: database, now });
+  return PostgresStore.open({
+    url: database,
+    now,
+    connections: config.integer("postgres.connections"),
+  });
+}

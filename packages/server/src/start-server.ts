@@ -1,0 +1,123 @@
+import { readFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { type Clock, systemClock } from "./clock.ts";
+import { ConfigError, type ServerConfig } from "./config.ts";
+import { createLogger, type Logger } from "./log.ts";
+import { type OpenedIdentity, openIdentity } from "./open-identity.ts";
+import { openPolicy } from "./open-policy.ts";
+import { openRootKeys } from "./open-root-keys.ts";
+import { openStore } from "./open-store.ts";
+import { createKeyServer, type KeyServer } from "./server.ts";
+
+/** A server that listens. */
+export interface RunningServer {
+  /** Scheme, host and port that clients use. */
+  readonly url: string;
+  /** The port that was taken. */
+  readonly port: number;
+  readonly server: KeyServer;
+  /** Takes no more, finishes what it accepted, lets go of everything. */
+  close(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly clock?: Clock;
+  /** Default: as the configuration says. */
+  readonly log?: Logger;
+}
+
+/**
+ * Starts a key server.
+ *
+ * @throws ConfigError, RootKeyError, PolicyError or StoreError with a message that says what to do
+ */
+export async function startServer(
+  config: ServerConfig,
+  options: StartOptions = {},
+): Promise<RunningServer> {
+  const clock = options.clock ?? systemClock();
+  const tls = readTls(config);
+  const policy = openPolicy(config);
+  const log = options.log ?? openLog(config);
+  const store = await openStore(config, clock);
+  let server: KeyServer | undefined;
+  let identity: OpenedIdentity | undefined;
+  try {
+    const rootKeys = await openRootKeys(config, store);
+    const port = config.integer("listen.port");
+    // With port 0 the refs are known only once a port is taken, and no request comes before.
+    const taken = { url: config.publicUrl(port) };
+    identity = openIdentity(config, store, clock, () => taken.url);
+    server = await createKeyServer({
+      store,
+      rootKeys,
+      policy,
+      log,
+      clock,
+      identity: identity.identity,
+      publicUrl: () => taken.url,
+      ...(identity.keystoneApi && { keystoneApi: identity.keystoneApi }),
+      ...(tls && { tls }),
+      defaultQuotas: {
+        secrets: config.integer("quotas.secrets"),
+        orders: config.integer("quotas.orders"),
+        containers: config.integer("quotas.containers"),
+        consumers: config.integer("quotas.consumers"),
+      },
+      deleteRetentionSeconds: config.integer("deleteRetentionSeconds"),
+      durableReadAudit: config.boolean("audit.durableReads"),
+      serveMetrics: config.boolean("metrics.enabled"),
+      maxBodyBytes: config.integer("limits.bodyBytes"),
+      requestTimeoutMs: config.integer("limits.requestTimeoutMs"),
+    });
+    await server.app.listen({ host: config.requiredText("listen.host"), port });
+    const address = server.app.server.address() as AddressInfo;
+    taken.url = config.publicUrl(address.port);
+    await identity.ready?.();
+    log.info({ url: taken.url, database: store.dialect }, "listening");
+    const parts = { server, identity };
+    return {
+      url: taken.url,
+      port: address.port,
+      server,
+      async close() {
+        log.info({}, "stopping");
+        await parts.server.close();
+        await parts.identity.identity.close();
+        await store.close();
+        log.flush();
+      },
+    };
+  } catch (error) {
+    await server?.close();
+    await identity?.identity.close();
+    await store.close();
+    log.flush();
+    throw error;
+  }
+}
+
+function openLog(config: ServerConfig): Logger {
+  const file = config.text("log.file");
+  return createLogger({
+    level: (config.text("log.level") ?? "info") as "info",
+    ...(file !== undefined && { file }),
+  });
+}
+
+function readTls(
+  config: ServerConfig,
+): { readonly cert: Buffer; readonly key: Buffer } | undefined {
+  const certificateFile = config.text("tls.certificateFile");
+  const keyFile = config.text("tls.keyFile");
+  if (certificateFile === undefined || keyFile === undefined) return undefined;
+  return { cert: readOrRefuse(certificateFile), key: readOrRefuse(keyFile) };
+}
+
+function readOrRefuse(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new ConfigError(`${path}: ${(error as Error).message}`, { cause: error });
+  }
+}

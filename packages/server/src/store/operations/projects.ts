@@ -1,0 +1,36 @@
+import { operation, run } from "../operation.ts";
+
+/**
+ * Removes everything of a project, keys included, so that not even a backup of
+ * the payloads opens any more. What others registered or were granted on it goes too.
+ */
+export const eraseProject = operation(
+  import.meta.url,
+  "eraseProject",
+  function* (p: { readonly projectId: string }) {
+    const { projectId } = p;
+    for (const [consumers, owner, objects] of [
+      ["secret_consumers", "secret_id", "secrets"],
+      ["container_consumers", "container_id", "containers"],
+    ]) {
+      yield* run(
+        `UPDATE counts SET n = n - (
+           SELECT COUNT(*) FROM ${consumers} c JOIN ${objects} o ON o.id = c.${owner}
+           WHERE o.project_id = ? AND c.project_id = counts.project_id)
+         WHERE kind = 'consumers' AND slot = (
+           SELECT MIN(slot) FROM counts other
+           WHERE other.project_id = counts.project_id AND other.kind = 'consumers')`,
+        projectId,
+      );
+      yield* run(
+        `DELETE FROM acl_users WHERE object_id IN (SELECT id FROM ${objects} WHERE project_id = ?)`,
+        projectId,
+      );
+      yield* run(`DELETE FROM ${objects} WHERE project_id = ?`, projectId);
+    }
+    for (const table of ["orders", "project_quotas", "project_keys"])
+      yield* run(`DELETE FROM ${table} WHERE project_id = ?`, projectId);
+    yield* run("DELETE FROM counts WHERE project_id = ? AND kind <> 'consumers'", projectId);
+    return {};
+  },
+);

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { chmodSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { flagOf, settingNames, variableOf } from "../src/config/settings.ts";
+import { ConfigError, loadServerConfig } from "../src/config.ts";
+import { temporaryFolder } from "./support/harness.ts";
+
+const environment = { CHATELAINE_SERVER_IDENTITY_MODE: "builtin" };
+
+/** What it is refused with. */
+function message(sources: object): string {
+  try {
+    loadServerConfig({ environment: {}, ...sources });
+  } catch (error) {
+    return error instanceof ConfigError ? error.message : "";
+  }
+  return "";
+}
+
+describe("the server's configuration", () => {
+  it("lets a flag beat the environment, that the file, and that the default", (t) => {
+    const file = join(temporaryFolder(t), "server.yaml");
+    writeFileSync(
+      file,
+      "listen:\n  port: 1\n  host: ::1\nquotas: { secrets: 7 }\nidentity:\n  serviceTokenRoles: [service, relay]\n",
+    );
+    const config = loadServerConfig({
+      file,
+      environment: {
+        ...environment,
+        CHATELAINE_SERVER_LISTEN_PORT: "2",
+        CHATELAINE_SERVER_QUOTAS_SECRETS: "",
+      },
+      flags: { "--listen-port": "3", "--listen-host": undefined },
+    });
+    assert.equal(config.integer("listen.port"), 3);
+    assert.equal(config.text("listen.host"), "::1");
+    assert.equal(config.integer("quotas.secrets"), 7);
+    assert.equal(config.integer("quotas.orders"), -1);
+    assert.deepEqual(config.list("identity.serviceTokenRoles"), ["service", "relay"]);
+    assert.equal(config.publicUrl(9311), "http://[::1]:9311");
+    assert.match(config.describe(), /^listen\.port: 3 {2}# --listen-port$/m);
+  });
+
+  it("refuses a name it does not know, with the likely right one", (t) => {
+    const file = join(temporaryFolder(t), "server.yaml");
+    writeFileSync(file, "listen: { prot: 1 }");
+    assert.match(message({ file }), /unknown setting listen\.prot; did you mean "listen\.port"\?/);
+    assert.match(message({ flags: { "--listen-prot": "1" } }), /did you mean "--listen-port"/);
+    assert.match(
+      message({ environment: { CHATELAINE_SERVER_LISTEN_PROT: "1" } }),
+      /did you mean "CHATELAINE_SERVER_LISTEN_PORT"/,
+    );
+    assert.match(
+      message({ flags: { "--policy-rules": "secur" } }),
+      /one of secure, legacy; did you mean "secure"/,
+    );
+    assert.match(message({ flags: { "--listen-port": "x" } }), /whole number/);
+    assert.match(message({ flags: { "--listen-port": "70000" } }), /65535/);
+    assert.match(message({ flags: { "--metrics-enabled": "yes" } }), /true or false/);
+    assert.match(message({ flags: { "--tls-key-file": "x" } }), /must be set together/);
+    assert.match(
+      message({ flags: { "--identity-mode": "keystone" } }),
+      /keystone\.authUrl is not set/,
+    );
+    assert.match(message({ flags: { "--public-url": "ftp://x" } }), /http or https/);
+    assert.match(message({ file: "/nonexistent/server.yaml" }), /ENOENT/);
+  });
+
+  it("refuses a readable file with secrets (CVE-2023-1633), and never shows one", (t) => {
+    const file = join(temporaryFolder(t), "server.yaml");
+    writeFileSync(file, "keystone: { password: hushhush }");
+    chmodSync(file, 0o644);
+    assert.throws(() => loadServerConfig({ file, environment: {} }), /chmod 600/);
+    chmodSync(file, 0o600);
+    const config = loadServerConfig({
+      file,
+      environment: { CHATELAINE_SERVER_DATABASE: "postgres://u:hushhush@h/d" },
+    });
+    assert.equal(config.describe().includes("hushhush"), false);
+    assert.match(config.describe(), /keystone\.password: \(secret, set\)/);
+  });
+
+  it("has a flag and a variable of its own for each setting", () => {
+    assert.equal(new Set(settingNames.map(flagOf)).size, settingNames.length);
+    assert.equal(new Set(settingNames.map(variableOf)).size, settingNames.length);
+    assert.equal(
+      variableOf("keystone.applicationCredentialId"),
+      "CHATELAINE_SERVER_KEYSTONE_APPLICATION_CREDENTIAL_ID",
+    );
+  });
+});

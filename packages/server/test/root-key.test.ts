@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { SecretBytes } from "@chatelaine/keys";
+import { systemClock } from "../src/clock.ts";
+import { loadServerConfig } from "../src/config.ts";
+import { ownershipTag, payloadContext } from "../src/crypto/project-keys.ts";
+import {
+  createRootKeyFile,
+  readRootKeyFile,
+  rootKey,
+  rootKeyFromText,
+  rootKeyRing,
+} from "../src/crypto/root-key.ts";
+import { IntegrityError, open, seal } from "../src/crypto/seal.ts";
+import { admitRootKeys } from "../src/crypto/system-keys.ts";
+import { openRootKeys } from "../src/open-root-keys.ts";
+import { SqliteStore } from "../src/store/sqlite/sqlite-store.ts";
+import { idOf, startHarness, temporaryFolder, testRootKeys } from "./support/harness.ts";
+import { tamper } from "./support/tamper.ts";
+
+const clock = systemClock();
+
+describe("the root key", () => {
+  it("is made once, for its owner's eyes", (t) => {
+    const path = join(temporaryFolder(t), "keys", "root-key");
+    assert.equal(readRootKeyFile(path), undefined);
+    const made = createRootKeyFile(path);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    assert.deepEqual(readRootKeyFile(path)?.current.checkValue, made.current.checkValue);
+    assert.throws(() => createRootKeyFile(path), /EEXIST/);
+    chmodSync(path, 0o640);
+    assert.throws(() => readRootKeyFile(path), /run: chmod 600/);
+  });
+
+  it("is refused if it is no key", (t) => {
+    const path = join(temporaryFolder(t), "root-key");
+    const key = Buffer.alloc(32, 1).toString("base64");
+    for (const text of [
+      "",
+      key,
+      `chatelaine-root-key-v1\n1 ${key.slice(4)}\n`,
+      `chatelaine-root-key-v1\nx ${key}\n`,
+    ]) {
+      writeFileSync(path, text, { mode: 0o600 });
+      assert.throws(() => readRootKeyFile(path), /root key file/);
+    }
+    assert.throws(() => rootKeyFromText(SecretBytes.fromText("short")), /32 bytes in base64/);
+    assert.equal(rootKeyFromText(SecretBytes.fromText(key)).current.id, 1);
+  });
+
+  it("must be the one that the database was written with", async (t) => {
+    const folder = temporaryFolder(t);
+    const store = await SqliteStore.open({ path: join(folder, "keys.db"), now: clock.timestamp() });
+    t.after(() => store.close());
+    const config = loadServerConfig({ environment: { CHATELAINE_SERVER_DATA_DIRECTORY: folder } });
+    const made = await openRootKeys(config, store);
+    await admitRootKeys(store, made, clock);
+    await admitRootKeys(store, await openRootKeys(config, store), clock);
+    const wrong = rootKeyRing([rootKey(1, Buffer.alloc(32, 9))]);
+    await assert.rejects(
+      admitRootKeys(store, wrong, clock),
+      /not the one this database was written with/,
+    );
+    rmSync(join(folder, "root-key"));
+    await assert.rejects(openRootKeys(config, store), /restore the file/);
+    assert.throws(() => readFileSync(join(folder, "root-key")), /ENOENT/);
+  });
+});
+
+describe("whoever writes the database", () => {
+  const key = testRootKeys.current.wrapping;
+  const context = payloadContext("p", "s", "text/plain");
+
+  it("cannot change, shorten or move sealed bytes", () => {
+    const sealed = seal(key, context, Buffer.from("payload"));
+    assert.equal(open(key, context, sealed).toString(), "payload");
+    for (let bit = 0; bit < sealed.length * 8; bit++) {
+      const flipped = Buffer.from(sealed);
+      flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      assert.throws(() => open(key, context, flipped), IntegrityError);
+    }
+    for (let length = 0; length < sealed.length; length++)
+      assert.throws(() => open(key, context, sealed.subarray(0, length)), IntegrityError);
+    for (const other of [
+      payloadContext("q", "s", "text/plain"),
+      payloadContext("p", "t", "text/plain"),
+      payloadContext("p", "s", "application/pkcs8"),
+    ])
+      assert.throws(() => open(key, other, sealed), IntegrityError);
+  });
+
+  it("cannot tag an object for another owner", () => {
+    const project = { projectId: "p", generation: 1, sealing: key, tagging: key };
+    const owner = {
+      kind: "secret",
+      id: "s",
+      projectId: "p",
+      creatorId: "u",
+      acl: null,
+      expiration: null,
+    } as const;
+    const tags = [
+      owner,
+      { ...owner, creatorId: "v" },
+      { ...owner, acl: "{}" },
+      { ...owner, id: "t" },
+      { ...owner, kind: "container" as const },
+      { ...owner, expiration: "x" },
+    ].map((o) => ownershipTag(project, o).toString("hex"));
+    assert.equal(new Set(tags).size, tags.length);
+  });
+
+  it("gets no secret by giving it away, nor by granting himself to read it", async (t) => {
+    const { ask, store } = await startHarness(t);
+    const body = { payload: "x", payload_content_type: "text/plain" };
+    const newSecret = async () =>
+      idOf((await ask("POST", "/v1/secrets", { body })).json["secret_ref"]);
+    await ask("POST", "/v1/secrets", { token: "mallory/other/member", body });
+    const acl = JSON.stringify({
+      users: ["mallory"],
+      projectAccess: true,
+      created: "",
+      updated: "",
+    });
+    for (const [sql, args] of [
+      ["UPDATE secrets SET project_id = ? WHERE id = ?", ["other"]],
+      ["UPDATE secrets SET acl = ? WHERE id = ?", [acl]],
+      ["UPDATE secrets SET creator_id = ? WHERE id = ?", ["mallory"]],
+      ["UPDATE secrets SET expiration = ? WHERE id = ?", ["2999-01-01"]],
+    ] as const) {
+      const id = await newSecret();
+      await store.write(tamper, { sql, args: [...args, id] });
+      for (const token of ["mallory/other/member", "alice/p/member"]) {
+        const answer = await ask("GET", `/v1/secrets/${id}/payload`, { token });
+        assert.equal(answer.status, 500);
+        assert.equal(answer.text.includes("authentic"), false);
+      }
+    }
+    const [mine, theirs] = [await newSecret(), await newSecret()];
+    await store.write(tamper, {
+      sql: "UPDATE payloads SET sealed = (SELECT sealed FROM payloads WHERE secret_id = ?) WHERE secret_id = ?",
+      args: [theirs, mine],
+    });
+    assert.equal((await ask("GET", `/v1/secrets/${mine}/payload`)).status, 500);
+  });
+});

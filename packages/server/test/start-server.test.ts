@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { request as httpRequest } from "node:http";
+import { get } from "node:https";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { loadServerConfig } from "../src/config.ts";
+import { type RunningServer, startServer } from "../src/start-server.ts";
+import { temporaryFolder } from "./support/harness.ts";
+
+/** Keystone is not asked by what these tests ask: they need no identity. */
+async function start(
+  t: TestContext,
+  folder: string,
+  flags: Record<string, string> = {},
+): Promise<RunningServer> {
+  const config = loadServerConfig({
+    environment: {},
+    flags: {
+      "--listen-port": "0",
+      "--data-directory": folder,
+      "--identity-mode": "keystone",
+      "--keystone-auth-url": "http://127.0.0.1:1/v3",
+      "--keystone-username": "u",
+      "--keystone-password": "p",
+      "--log-file": join(folder, "log"),
+      ...flags,
+    },
+  });
+  const server = await startServer(config);
+  t.after(() => server.close());
+  return server;
+}
+
+describe("a server that listens", () => {
+  it("tells its versions, its health and its figures, under the address it has", async (t) => {
+    const { url } = await start(t, temporaryFolder(t));
+    const versions = await fetch(url, { headers: { "openstack-api-version": "key-manager 1.1" } });
+    assert.equal(versions.status, 300);
+    assert.ok((await versions.text()).includes(`${url}/v1/`));
+    assert.equal(await (await fetch(`${url}/healthcheck`)).text(), "OK");
+    assert.equal((await fetch(`${url}/readiness`)).status, 200);
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    assert.match(
+      metrics,
+      /chatelaine_http_request_seconds_count\{method="GET",route="\/",status="300"\} 1/,
+    );
+    const build = (await (await fetch(`${url}/?build`)).json()) as { build: string };
+    assert.match(build.build, /^\d+\.\d+\.\d+/);
+    assert.equal((await fetch(`${url}/v1/secrets`, { method: "OPTIONS" })).status, 200);
+    assert.equal(
+      (await fetch(`${url}/v1/secrets`, { headers: { "x-auth-token": "x" } })).status,
+      503,
+    );
+  });
+
+  it("logs a request with its id, and never a token or a query", async (t) => {
+    const folder = temporaryFolder(t);
+    const server = await start(t, folder);
+    const answer = await fetch(`${server.url}/v1/secrets?name=private`, {
+      headers: { "x-auth-token": "hushhush" },
+    });
+    await server.close();
+    const log = readFileSync(join(folder, "log"), "utf8");
+    const lines = log
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    assert.ok(
+      lines.some((line) => line["requestId"] === answer.headers.get("x-openstack-request-id")),
+    );
+    for (const secret of ["hushhush", "private"]) assert.equal(log.includes(secret), false);
+  });
+
+  it("starts again on its files, and not twice at once", async (t) => {
+    const folder = temporaryFolder(t);
+    const first = await start(t, folder);
+    await assert.rejects(start(t, folder), /another process serves this database/);
+    await first.close();
+    await start(t, folder);
+  });
+
+  it("serves TLS 1.2 and newer, and nothing else on that port", async (t) => {
+    const folder = temporaryFolder(t);
+    const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+    const made = spawnSync("openssl", [
+      "req",
+      "-x509",
+      "-newkey",
+      "ec",
+      "-pkeyopt",
+      "ec_paramgen_curve:P-256",
+      "-nodes",
+      "-subj",
+      "/CN=localhost",
+      "-days",
+      "2",
+      "-keyout",
+      key,
+      "-out",
+      cert,
+    ]);
+    if (made.error) return t.skip("openssl is not installed");
+    const { port, url } = await start(t, folder, {
+      "--tls-certificate-file": cert,
+      "--tls-key-file": key,
+    });
+    assert.equal(url, `https://127.0.0.1:${port}`);
+    const text = await new Promise<string>((resolve, reject) => {
+      get(
+        `${url}/healthcheck`,
+        { ca: readFileSync(cert), servername: "localhost", checkServerIdentity: () => undefined },
+        (response) => {
+          response.setEncoding("utf8").on("data", resolve);
+        },
+      ).on("error", reject);
+    });
+    assert.equal(text, "OK");
+    await assert.rejects(fetch(`http://127.0.0.1:${port}/healthcheck`));
+  });
+
+  it("refuses headers and bodies that are too large, and lines that are no HTTP", async (t) => {
+    const { port, url } = await start(t, temporaryFolder(t), { "--limits-body-bytes": "2000" });
+    assert.equal((await fetch(url, { headers: { big: "x".repeat(40_000) } })).status, 431);
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const request = httpRequest(
+        `${url}/`,
+        { method: "POST", headers: { "content-type": "text/plain" } },
+        (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        },
+      );
+      request.on("error", reject);
+      request.end("x".repeat(3_000));
+    });
+    assert.equal(status, 413);
+    const raw = await new Promise<string>((resolve, reject) => {
+      const socket = connect(port, "127.0.0.1", () => socket.write("rubbish\r\n\r\n"));
+      socket.on("data", (data) => resolve(data.toString()));
+      socket.on("error", reject);
+    });
+    assert.match(raw, /^HTTP\/1\.1 400/);
+  });
+});
