@@ -1,5 +1,5 @@
-import { keepsTheKeyManagerPromises } from "../src/conformance/index.ts";
-import { MemoryKeyManager } from "../src/index.ts";
+import { keepsTheKeyManagerPromises } from "../../src/conformance/index.ts";
+import { MemoryKeyManager } from "../../src/index.ts";
 
 keepsTheKeyManagerPromises("memory", async () => ({
   manager: new MemoryKeyManager({ warn: () => {} }),
