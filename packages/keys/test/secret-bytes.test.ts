@@ -11,7 +11,7 @@ describe("SecretBytes", () => {
     const secret = SecretBytes.fromText(text);
     for (const shown of [
       String(secret),
-      `${secret.toString()}`,
+      secret.toString(),
       JSON.stringify({ secret }),
       inspect({ secret }, { depth: 9, showHidden: true, getters: true }),
       inspect(secret, { customInspect: false, showHidden: true }),

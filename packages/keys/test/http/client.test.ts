@@ -58,6 +58,10 @@ const toError = ({ status }: HttpResponse) =>
     `status ${status}`,
   );
 
+function proxyError(): KeyManagerError {
+  return new KeyManagerError("bad_response", "a proxy's 404");
+}
+
 describe("HttpClient", () => {
   it("resolves with an expected status only", async () => {
     assert.equal((await scripted([200]).client.call(get, toError)).status, 200);
@@ -176,8 +180,7 @@ describe("HttpClient", () => {
 
     it("has not if the 404 is not the service's own", async () => {
       const { client } = scripted([systemError("ECONNRESET"), 404]);
-      const proxy = () => new KeyManagerError("bad_response", "a proxy's 404");
-      await refuses(client.call(remove, proxy), "bad_response", /proxy/);
+      await refuses(client.call(remove, proxyError), "bad_response", /proxy/);
     });
 
     it("fails on a 404 at the first attempt", async () => {
@@ -223,7 +226,7 @@ describe("HttpClient", () => {
       const client = new HttpClient({
         timeoutMs: 100,
         retries: 0,
-        send: () => Promise.reject(thrown as Error),
+        send: () => Promise.reject(thrown),
       });
       await refuses(client.call(get, toError), "unavailable", /GET x: http:\/\/service/, [
         "the-token",

@@ -1,16 +1,12 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import {
-  createServer as createHttp,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-} from "node:http";
+import { createServer as createHttp, type RequestListener, type Server } from "node:http";
 import { createServer as createHttps } from "node:https";
 import { type AddressInfo, createServer as createTcp, type Server as TcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import type { TLSSocket } from "node:tls";
 import { fetchSend, type HttpRequest, nodeSend, type Send } from "../../src/http/send.ts";
@@ -55,17 +51,15 @@ function request(url: URL, more: Partial<HttpRequest> = {}): HttpRequest {
   };
 }
 
-async function bodyOf(incoming: IncomingMessage): Promise<string> {
-  let text = "";
-  for await (const chunk of incoming) text += String(chunk);
-  return text;
-}
-
-const echo: RequestListener = async (incoming, response) => {
-  const body = await bodyOf(incoming);
-  const { method, url, headers } = incoming;
-  response.writeHead(201, { "X-Mixed-Case": "yes" });
-  response.end(JSON.stringify({ method, url, headers, body }));
+const echo: RequestListener = (incoming, response) => {
+  text(incoming).then(
+    (body) => {
+      const { method, url, headers } = incoming;
+      response.writeHead(201, { "X-Mixed-Case": "yes" });
+      return response.end(JSON.stringify({ method, url, headers, body }));
+    },
+    (error: Error) => response.destroy(error),
+  );
 };
 
 for (const [name, make] of [
@@ -183,22 +177,22 @@ for (const [name, make] of [
   });
 }
 
-describe("nodeSend with TLS", () => {
-  async function secureServer(requireClient = false): Promise<URL> {
-    const server = createHttps(
-      {
-        cert: certificates.server,
-        key: certificates.serverKey,
-        ...(requireClient && { ca: certificates.ca, requestCert: true, rejectUnauthorized: true }),
-      },
-      (incoming, response) => {
-        const peer = (incoming.socket as TLSSocket).getPeerCertificate();
-        response.end(peer.subject?.CN ?? "nobody");
-      },
-    );
-    return listening(server, "https");
-  }
+async function secureServer(requireClient = false): Promise<URL> {
+  const server = createHttps(
+    {
+      cert: certificates.server,
+      key: certificates.serverKey,
+      ...(requireClient && { ca: certificates.ca, requestCert: true, rejectUnauthorized: true }),
+    },
+    (incoming, response) => {
+      const peer = (incoming.socket as TLSSocket).getPeerCertificate();
+      response.end(peer.subject?.CN ?? "nobody");
+    },
+  );
+  return listening(server, "https");
+}
 
+describe("nodeSend with TLS", () => {
   it("trusts the CA that caFile names", async () => {
     const url = await secureServer();
     const response = await nodeSend({ caFile: file("ca") })(request(url));
