@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { formatLuks2 } from "@chatelaine/luks";
 import { Session } from "./session.ts";
 
 describe("chatelaine volume", () => {
@@ -44,6 +45,35 @@ describe("chatelaine volume", () => {
       `deleted ${path} and its key ${keyId}\n`,
     );
     assert.equal((await session.run("key", "list", "--json")).out, "[]\n");
+  });
+
+  it("gives a volume a new key, and says so", async () => {
+    const session = new Session();
+    const path = join(directory, "rekeyed.img");
+    const made = await session.run("volume", "create", path, "--size", "1M", "--json");
+    const { keyId } = JSON.parse(made.out) as { keyId: string };
+    const foreseen = await session.run("volume", "rekey", path, "--dry-run");
+    assert.equal(foreseen.out, `would replace key ${keyId} of ${path}\n`);
+    const { code, out } = await session.run("volume", "rekey", path);
+    assert.equal(code, 0);
+    assert.match(out, new RegExp(`opens slot 1; key ${keyId} is deleted\n$`));
+    assert.ok(!(await session.run("key", "list", "--json")).out.includes(keyId));
+    assert.equal((await session.run("volume", "verify", path)).code, 0);
+  });
+
+  it("adopts a disk under a key that somebody else made", async () => {
+    const session = new Session();
+    const path = join(directory, "foreign.img");
+    const spec = { algorithm: "aes", bitLength: 256 };
+    const key = await session.keyManager.createKey(session.caller, spec);
+    const stored = await session.keyManager.get(session.caller, key);
+    const passphrase = stored.value.use((bytes) => Buffer.from(Buffer.from(bytes).toString("hex")));
+    await writeFile(path, "");
+    await truncate(path, 20 * 1024 * 1024);
+    await formatLuks2(path, { keyslots: [{ passphrase, entropyBits: 256 }] });
+    const { code, out } = await session.run("volume", "adopt", path, "--key", key);
+    assert.deepEqual([code, /key (\S+) is kept\n$/.exec(out)?.[1]], [0, key]);
+    assert.equal((await session.run("volume", "verify", path)).code, 0);
   });
 
   it("refuses a path that is taken, a size that is none, and a file that is no volume", async () => {

@@ -1,10 +1,10 @@
 import { readLuks } from "@chatelaine/luks";
 import { locationOf, occupantOf } from "./disk/location.ts";
-import { VolumeError } from "./errors.ts";
 import { inspectVolume } from "./inspect-volume.ts";
 import { deleteOperation } from "./operations/delete.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
+import { refuseMismatch } from "./rekey-volume.ts";
 import type { Volume } from "./volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 import { isCode } from "./volume-key.ts";
@@ -25,16 +25,11 @@ export interface DeletedVolume extends Volume {
  */
 export async function deleteVolume(context: VolumeContext, path: string): Promise<DeletedVolume> {
   await recover(context);
-  const volume = await inspectVolume(path);
+  const volume = await inspectVolume(path, context.ledger);
   const location = await locationOf(path);
   const occupant = await occupantOf(location);
+  await refuseMismatch(context, volume.id, location);
   const known = await context.ledger.volume(volume.id);
-  if (known !== undefined && known.location !== location) {
-    throw new VolumeError(
-      "mismatch",
-      `delete ${path}: it says it is volume ${volume.id}, which the ledger has at ${known.location}: is one a copy of the other?`,
-    );
-  }
   const keyIds = [...new Set([volume.keyId, known?.keyId ?? volume.keyId])];
   // Refuses now, not after the disk is gone, if the caller may not see the key or nobody answers.
   for (const keyId of keyIds) {

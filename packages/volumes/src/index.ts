@@ -16,6 +16,15 @@ export type {
 export { openLedger, type SqliteLedgerOptions } from "./ledger/sqlite-ledger.ts";
 export type { Recovered } from "./operations/recover.ts";
 export { recover } from "./operations/registry.ts";
+export {
+  adoptVolume,
+  migrateOffFixedKey,
+  type Opener,
+  type RekeyedVolume,
+  type RekeyVolumeOptions,
+  rekeyVolume,
+  transferVolume,
+} from "./rekey-volume.ts";
 export { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 export type { KeySource, Volume } from "./volume.ts";
 export { projectOf, type StepEvent, type VolumeContext } from "./volume-context.ts";

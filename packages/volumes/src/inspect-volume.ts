@@ -1,34 +1,54 @@
 import { objectId } from "@chatelaine/keys";
-import { parseChatelaineToken, readLuks } from "@chatelaine/luks";
+import { type LuksHeader, parseChatelaineToken, readLuks } from "@chatelaine/luks";
+import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
+import type { Ledger } from "./ledger/ledger.ts";
 import type { Volume } from "./volume.ts";
 
 /**
  * Reads off a disk which volume it is and which key it needs. Asks no key manager.
  *
- * @throws `not_a_volume` if it names no key; `LuksError` if it has no LUKS header
+ * @param ledger what it says of the key of a volume at this place comes before
+ *   what the disk says; a LUKS1 disk cannot say it at all
+ * @throws `not_a_volume` if nobody names its key; `LuksError` if it has no LUKS header
  */
-export async function inspectVolume(path: string): Promise<Volume> {
+export async function inspectVolume(path: string, ledger?: Ledger): Promise<Volume> {
   const header = await readLuks(path);
-  const token = header.tokens
-    .map((entry) => parseChatelaineToken(entry.token))
-    .find((candidate) => candidate !== undefined);
-  if (token === undefined) {
+  const recorded = await ledger?.volumeAt(await locationOf(path));
+  const tokens = tokensOf(header);
+  const named = tokens.find(({ keyslots }) => keyslots.length > 0) ?? tokens[0];
+  const keyId = recorded?.keyId ?? (named && objectId(named.object));
+  if (keyId === undefined) {
     throw new VolumeError(
       "not_a_volume",
       `inspect ${path}: its LUKS header has no chatelaine token, so it does not say which key it needs`,
     );
   }
+  const token = tokens.find(({ object }) => object === keyId);
   const { uuid, cipher, volumeKeyBitLength, sectorSize, dataOffset, label } = header;
   return {
     id: uuid,
     path,
-    keyId: objectId(token.object),
-    slots: token.keyslots,
+    keyId,
+    slots: token?.keyslots ?? header.keyslots.map(({ slot }) => slot),
     cipher,
     volumeKeyBitLength,
     sectorSize,
     dataOffset,
     label,
   };
+}
+
+/** A chatelaine token of a header, and its number. */
+export interface NumberedToken {
+  readonly id: number;
+  readonly keyslots: readonly number[];
+  readonly object: string;
+}
+
+export function tokensOf(header: LuksHeader): NumberedToken[] {
+  return header.tokens.flatMap(({ id, token }) => {
+    const parsed = parseChatelaineToken(token);
+    return parsed === undefined ? [] : [{ id, keyslots: parsed.keyslots, object: parsed.object }];
+  });
 }

@@ -2,6 +2,7 @@ import { KeyManagerError } from "@chatelaine/keys";
 import { LuksError, testPassphrase } from "@chatelaine/luks";
 import { VolumeError } from "./errors.ts";
 import { inspectVolume } from "./inspect-volume.ts";
+import type { Ledger } from "./ledger/ledger.ts";
 import { lendPassphrase } from "./passphrase.ts";
 import type { KeySource, Volume } from "./volume.ts";
 
@@ -15,8 +16,11 @@ export interface VerifiedVolume extends Volume {
  *
  * @throws `missing_key`, `wrong_key`, `not_a_volume`
  */
-export async function verifyVolume(source: KeySource, path: string): Promise<VerifiedVolume> {
-  const volume = await inspectVolume(path);
+export async function verifyVolume(
+  source: KeySource & { readonly ledger?: Ledger },
+  path: string,
+): Promise<VerifiedVolume> {
+  const volume = await inspectVolume(path, source.ledger);
   const key = await source.keyManager.get(source.caller, volume.keyId).catch((cause: unknown) => {
     if (!(cause instanceof KeyManagerError) || cause.code !== "not_found") throw cause;
     throw new VolumeError(

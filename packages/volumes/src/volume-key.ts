@@ -10,27 +10,20 @@ import type { KeySource } from "./volume.ts";
 
 /**
  * Has a key generated for a volume, and registers the volume as its consumer, so
- * that nobody deletes it under the disk.
- *
- * @param again also look for one that was made under this name but not heard of
+ * that nobody deletes it under the disk. If it rejects, `discardKeysNamed` removes
+ * what may have been made.
  */
-export async function ensureVolumeKey(
+export async function createVolumeKey(
   source: KeySource,
   volumeId: string,
   name: string,
-  again: boolean,
 ): Promise<ObjectId> {
-  const { keyManager, caller } = source;
-  const found = again ? await keysNamed(source, name) : [];
-  const keyId =
-    found[0]?.id ??
-    (await keyManager.createKey(caller, {
-      algorithm: "aes",
-      bitLength: keyBitLength,
-      name,
-      nameIsUnique: true,
-    }));
-  for (const double of found.slice(1)) await discardKey(source, volumeId, double.id);
+  const keyId = await source.keyManager.createKey(source.caller, {
+    algorithm: "aes",
+    bitLength: keyBitLength,
+    name,
+    nameIsUnique: true,
+  });
   await registerConsumer(source, volumeId, keyId);
   return keyId;
 }
@@ -108,7 +101,11 @@ async function releaseKey(
   });
 }
 
-async function keysNamed({ keyManager, caller }: KeySource, name: string): Promise<ObjectInfo[]> {
+/** What bears a name, in the order of creation. */
+export async function keysNamed(
+  { keyManager, caller }: KeySource,
+  name: string,
+): Promise<ObjectInfo[]> {
   return Array.fromAsync(keyManager.list(caller, { name }));
 }
 

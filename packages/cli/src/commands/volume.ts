@@ -1,7 +1,11 @@
+import { type ObjectId, objectId } from "@chatelaine/keys";
 import {
+  adoptVolume,
   createVolume,
   deleteVolume,
   inspectVolume,
+  type RekeyedVolume,
+  rekeyVolume,
   type Volume,
   verifyVolume,
 } from "@chatelaine/volumes";
@@ -88,7 +92,63 @@ export function volumeCommand(context: (command: Command) => Context): Command {
       }),
     ["chatelaine volume delete disk.img --dry-run", "chatelaine volume delete disk.img"],
   );
+
+  examples(
+    volume
+      .command("rekey")
+      .description("give a volume a new key; the old one opens it no more, and is deleted")
+      .argument("<path>")
+      .option("--key <id>", "a key of your own instead of a new one", objectId)
+      .option("--dry-run", "only say what would be changed")
+      .action(
+        async (
+          path: string,
+          options: { readonly key?: ObjectId; readonly dryRun?: boolean },
+          command: Command,
+        ) => {
+          const { withVolumes, print } = context(command);
+          await withVolumes(async (volumes) => {
+            if (options.dryRun === true) {
+              const found = await verifyVolume(volumes, path);
+              print({ ...found, dryRun: true }, `would replace key ${found.keyId} of ${path}\n`);
+              return;
+            }
+            const rekeyed = await rekeyVolume(volumes, path, { keyId: options.key });
+            print(rekeyed, sentenceOf(rekeyed));
+          });
+        },
+      ),
+    ["chatelaine volume rekey disk.img --dry-run", "chatelaine volume rekey disk.img"],
+  );
+
+  examples(
+    volume
+      .command("adopt")
+      .description("give a LUKS disk that others made a key of its own; its data stays")
+      .argument("<path>")
+      .requiredOption("--key <id>", "whose hexadecimal text opens it until now", objectId)
+      .option("--keep", "leave the slots that this key opens as they are")
+      .action(
+        async (
+          path: string,
+          options: { readonly key: ObjectId; readonly keep?: boolean },
+          command: Command,
+        ) => {
+          const { withVolumes, print } = context(command);
+          const adopted = await withVolumes((volumes) =>
+            adoptVolume(volumes, path, { keyId: options.key }, { retire: options.keep !== true }),
+          );
+          print(adopted, sentenceOf(adopted));
+        },
+      ),
+    ["chatelaine volume adopt /dev/vg0/old --key 6b3c…"],
+  );
   return volume;
+}
+
+function sentenceOf({ path, keyId, oldKeyId, oldKeyDeleted, openedSlot }: RekeyedVolume): string {
+  const old = oldKeyDeleted ? `key ${oldKeyId} is deleted` : `key ${oldKeyId} is kept`;
+  return `${path}: key ${keyId} opens slot ${openedSlot}; ${old}\n`;
 }
 
 function attributesOf(volume: Volume) {

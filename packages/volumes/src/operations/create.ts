@@ -8,8 +8,8 @@ import { keyBitLength, lendPassphrase } from "../passphrase.ts";
 import { verifyVolume } from "../verify-volume.ts";
 import { nowOf, projectOf, type VolumeContext } from "../volume-context.ts";
 import {
+  createVolumeKey,
   discardKeysNamed,
-  ensureVolumeKey,
   keyName,
   registerConsumer,
   unregisterConsumer,
@@ -98,13 +98,13 @@ async function claim(work: CreateWork): Promise<undefined> {
   }
 }
 
-async function makeKey({ context, operation, input, again }: CreateWork): Promise<CreateFacts> {
+async function makeKey({ context, operation, input }: CreateWork): Promise<CreateFacts> {
   const { id, volumeId } = operation;
   if (input.keyId !== undefined) {
     await registerConsumer(context, volumeId, input.keyId);
     return { keyId: input.keyId };
   }
-  return { keyId: await ensureVolumeKey(context, volumeId, keyName(volumeId, id), again) };
+  return { keyId: await createVolumeKey(context, volumeId, keyName(volumeId, id)) };
 }
 
 async function unmakeKey({ context, operation, input }: CreateWork): Promise<void> {

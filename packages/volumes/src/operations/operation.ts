@@ -10,11 +10,8 @@ export interface Work<Input extends object, Facts extends object> {
   readonly facts: Partial<Facts>;
   /** The volume as the ledger has it now. */
   readonly volume: VolumeRecord | undefined;
-  /**
-   * True if this step may have been begun before, by a process that died. Then
-   * it must look for what that one left, even where it would be costly.
-   */
-  readonly again: boolean;
+  /** A passphrase that the user typed, if the operation was begun with one. Never in the ledger: only steps before the commit have it. */
+  readonly passphrase: Uint8Array | undefined;
 }
 
 /** One thing that is done to a disk or in a key manager. */

@@ -12,6 +12,8 @@ export interface NewOperation<Input extends object> {
   readonly id?: string | undefined;
   /** What changes of volumes as it begins. */
   readonly changes?: readonly VolumeChange[] | undefined;
+  /** For the steps before the commit; it is not written anywhere. */
+  readonly passphrase?: Uint8Array | undefined;
 }
 
 /**
@@ -26,7 +28,7 @@ export interface NewOperation<Input extends object> {
 export async function perform<Input extends object, Facts extends object>(
   operation: Operation<Input, Facts>,
   context: VolumeContext,
-  { volumeId, input, id = randomUUID(), changes }: NewOperation<Input>,
+  { volumeId, input, id = randomUUID(), changes, passphrase }: NewOperation<Input>,
 ): Promise<Facts> {
   const lock = await context.ledger.lock(volumeId);
   try {
@@ -46,7 +48,7 @@ export async function perform<Input extends object, Facts extends object>(
       updated: now,
     };
     await context.ledger.write(record, changes);
-    return (await new Run(operation, context, record, false).forward()) as Facts;
+    return (await new Run(operation, context, record, passphrase).forward()) as Facts;
   } finally {
     await lock.release();
   }
@@ -61,7 +63,7 @@ export async function resume(
   context: VolumeContext,
   record: OperationRecord,
 ): Promise<"finished" | "undone"> {
-  const run = new Run(operation, context, record, true);
+  const run = new Run(operation, context, record);
   if (record.phase === "finishing") {
     await run.finish();
     return "finished";
@@ -86,18 +88,18 @@ class Run {
   readonly #operation: AnyOperation;
   readonly #context: VolumeContext;
   #record: OperationRecord;
-  #again: boolean;
+  readonly #passphrase: Uint8Array | undefined;
 
   constructor(
     operation: AnyOperation,
     context: VolumeContext,
     record: OperationRecord,
-    again: boolean,
+    passphrase?: Uint8Array,
   ) {
     this.#operation = operation;
     this.#context = context;
     this.#record = record;
-    this.#again = again;
+    this.#passphrase = passphrase;
   }
 
   async forward(): Promise<object> {
@@ -155,7 +157,6 @@ class Run {
   async #take(step: Step<object, object>): Promise<void> {
     this.#tell(step, "taking");
     const found = await step.take(await this.#work());
-    this.#again = false;
     this.#tell(step, "taken");
     await this.#write({
       step: this.#record.step + 1,
@@ -177,7 +178,7 @@ class Run {
       input,
       facts,
       volume: await this.#context.ledger.volume(volumeId),
-      again: this.#again,
+      passphrase: this.#passphrase,
     };
   }
 

@@ -1,11 +1,12 @@
 import type { VolumeContext } from "../volume-context.ts";
+import { changeKeyOperation } from "./change-key.ts";
 import { createOperation } from "./create.ts";
 import { deleteOperation } from "./delete.ts";
 import type { AnyOperation } from "./operation.ts";
 import { type Recovered, recoverWith } from "./recover.ts";
 
 /** Every operation there is, by which `recover` knows what to do. To add one: its file, and a line here. */
-const operations: readonly AnyOperation[] = [createOperation, deleteOperation];
+const operations: readonly AnyOperation[] = [changeKeyOperation, createOperation, deleteOperation];
 
 /**
  * Finishes or takes back every operation whose process has died. Runs at the

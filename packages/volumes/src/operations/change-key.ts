@@ -1,0 +1,222 @@
+import { KeyManagerError, type ObjectId } from "@chatelaine/keys";
+import { addKeyslot, addToken, chatelaineToken, readLuks } from "@chatelaine/luks";
+import { killSlots, removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
+import { VolumeError } from "../errors.ts";
+import { tokensOf } from "../inspect-volume.ts";
+import type { VolumeRecord } from "../ledger/ledger.ts";
+import { keyBitLength, lendPassphrase } from "../passphrase.ts";
+import { contextOf, nowOf, type VolumeContext } from "../volume-context.ts";
+import {
+  createVolumeKey,
+  discardKey,
+  discardKeysNamed,
+  keyName,
+  keysNamed,
+  registerConsumer,
+  unregisterConsumer,
+} from "../volume-key.ts";
+import { beginningOf } from "./create.ts";
+import type { Operation, Work } from "./operation.ts";
+
+export interface ChangeKeyInput {
+  readonly location: string;
+  readonly format: "luks1" | "luks2";
+  readonly cipher: string;
+  /** What opens the disk until now; without it the operation was begun with a passphrase. */
+  readonly oldKeyId?: ObjectId;
+  /** The label of the project that the new key belongs to. */
+  readonly toProject: string;
+  /** A key that the user brought; else one is made. */
+  readonly newKeyId?: ObjectId;
+  /** The slots that the old key or passphrase opens are erased afterwards. */
+  readonly retire: boolean;
+}
+
+export interface ChangeKeyFacts {
+  readonly keyId: ObjectId;
+  readonly slot: number;
+  readonly oldSlots: readonly number[];
+  /** False if the old key stays, because others need it or it was not made for this volume. */
+  readonly oldKeyDeleted: boolean;
+}
+
+type ChangeKeyWork = Work<ChangeKeyInput, ChangeKeyFacts>;
+
+/**
+ * Gives a disk another key: rekey, transfer, adoption, leaving the fixed key.
+ *
+ * The new slot comes first and is proven; then the ledger takes the new key for
+ * the volume's; only then do the old slot and, last, the old key go. So the disk
+ * opens with the key that the ledger names at every instant.
+ */
+export const changeKeyOperation: Operation<ChangeKeyInput, ChangeKeyFacts> = {
+  kind: "change-key",
+  prepare: [
+    { name: "make the new key", take: makeKey, undo: unmakeKey },
+    { name: "add a key slot", take: addSlot, undo: removeSlot },
+    { name: "prove the new key", take: proveKey, undo: async () => {} },
+    { name: "name the new key on the disk", take: nameKey, undo: unnameKey },
+  ],
+  commit: ({ context, operation, input, facts, volume }) => [
+    {
+      type: "put",
+      volume: {
+        ...(volume ?? adopted(context, operation.volumeId, input)),
+        keyId: facts.keyId,
+        project: input.toProject,
+        state: "ready",
+        updated: nowOf(context),
+      },
+    },
+  ],
+  finish: [
+    { name: "retire the old key slots", take: retireSlots },
+    { name: "take the old key's name off the disk", take: retireName },
+    { name: "delete the old key", take: retireKey },
+  ],
+};
+
+function adopted(context: VolumeContext, id: string, input: ChangeKeyInput): VolumeRecord {
+  const { location, format, cipher } = input;
+  return beginningOf(context, id, location, { format, cipher });
+}
+
+async function makeKey(work: ChangeKeyWork): Promise<Partial<ChangeKeyFacts>> {
+  const { operation, input } = work;
+  const { id, volumeId } = operation;
+  const recipient = recipientOf(work);
+  if (input.newKeyId === undefined) {
+    return { keyId: await createVolumeKey(recipient, volumeId, keyName(volumeId, id)) };
+  }
+  await lendKey(recipient, input.newKeyId, async (passphrase) => {
+    if ((await slotsOpenedBy(input.location, passphrase)).length === 0) return;
+    throw new VolumeError(
+      "invalid_argument",
+      `rekey ${input.location}: key ${input.newKeyId} opens it already, so it would not change`,
+    );
+  });
+  await registerConsumer(recipient, volumeId, input.newKeyId);
+  return { keyId: input.newKeyId };
+}
+
+async function unmakeKey(work: ChangeKeyWork): Promise<void> {
+  const { operation, input } = work;
+  const { id, volumeId } = operation;
+  const recipient = recipientOf(work);
+  if (input.newKeyId === undefined) {
+    await discardKeysNamed(recipient, volumeId, keyName(volumeId, id));
+  } else if (input.newKeyId !== input.oldKeyId) {
+    await unregisterConsumer(recipient, volumeId, input.newKeyId);
+  }
+}
+
+async function addSlot(work: ChangeKeyWork): Promise<Partial<ChangeKeyFacts>> {
+  const { input } = work;
+  const { location } = input;
+  return lendOld(work, (old) =>
+    lendNew(work, async (passphrase) => {
+      const oldSlots = await slotsOpenedBy(location, old);
+      const slot = await addKeyslot(location, old, { passphrase, entropyBits: keyBitLength });
+      return { slot, oldSlots };
+    }),
+  );
+}
+
+/** No slot opened with this key before: `makeKey` saw to that. */
+async function removeSlot(work: ChangeKeyWork): Promise<void> {
+  const { operation, input, facts } = work;
+  const recipient = recipientOf(work);
+  const named = await keysNamed(recipient, keyName(operation.volumeId, operation.id));
+  const keyId = facts.keyId ?? named[0]?.id;
+  if (keyId === undefined) return;
+  await lendKey(recipient, keyId, async (passphrase) =>
+    killSlots(input.location, await slotsOpenedBy(input.location, passphrase)),
+  ).catch((error: unknown) => {
+    // Undone to the end once before: the key was deleted after the slot.
+    if (!(error instanceof VolumeError && error.code === "missing_key")) throw error;
+  });
+}
+
+async function proveKey(work: ChangeKeyWork): Promise<undefined> {
+  const { input, facts } = work;
+  await lendNew(work, async (passphrase) => {
+    const opened = await slotsOpenedBy(input.location, passphrase);
+    if (opened.includes(facts.slot as number)) return;
+    throw new VolumeError("wrong_key", `rekey ${input.location}: the new key does not open it`);
+  });
+}
+
+async function nameKey({ context, input, facts }: ChangeKeyWork): Promise<undefined> {
+  if (input.format === "luks1") return;
+  const object = facts.keyId as ObjectId;
+  const keyslots = [facts.slot as number];
+  await addToken(input.location, chatelaineToken({ keyslots, object, created: nowOf(context) }));
+}
+
+async function unnameKey({ input, facts }: ChangeKeyWork): Promise<void> {
+  if (facts.keyId !== undefined) await removeTokensNaming(input.location, facts.keyId);
+}
+
+async function retireSlots(work: ChangeKeyWork): Promise<undefined> {
+  const { input, facts } = work;
+  if (!input.retire) return;
+  const { slot, oldSlots = [] } = facts;
+  await proveKey(work);
+  await killSlots(
+    input.location,
+    oldSlots.filter((old) => old !== slot),
+  );
+}
+
+async function retireName({ input, facts }: ChangeKeyWork): Promise<undefined> {
+  if (!input.retire || input.format === "luks1") return;
+  if (input.oldKeyId !== undefined) await removeTokensNaming(input.location, input.oldKeyId);
+  // What names no slot any more leads nowhere: a name of an earlier key.
+  for (const token of tokensOf(await readLuks(input.location))) {
+    if (token.keyslots.length === 0 && token.object !== facts.keyId) {
+      await removeTokensNaming(input.location, token.object);
+    }
+  }
+}
+
+async function retireKey(work: ChangeKeyWork): Promise<Partial<ChangeKeyFacts>> {
+  const { context, operation, input } = work;
+  if (!input.retire || input.oldKeyId === undefined) return { oldKeyDeleted: false };
+  return { oldKeyDeleted: await discardKey(context, operation.volumeId, input.oldKeyId) };
+}
+
+/** @throws `forbidden` if there are no credentials for the new key's project */
+function recipientOf({ context, input }: ChangeKeyWork): VolumeContext {
+  const recipient = contextOf(context, input.toProject);
+  if (recipient !== undefined) return recipient;
+  throw new KeyManagerError(
+    "forbidden",
+    `rekey ${input.location}: there are no credentials for project ${input.toProject}`,
+  );
+}
+
+function lendOld<T>(work: ChangeKeyWork, use: (passphrase: Uint8Array) => Promise<T>): Promise<T> {
+  const { context, input, passphrase } = work;
+  if (input.oldKeyId !== undefined) return lendKey(context, input.oldKeyId, use);
+  if (passphrase !== undefined) return use(passphrase);
+  throw new VolumeError(
+    "invalid_argument",
+    `adopt ${input.location}: it needs a key or a passphrase`,
+  );
+}
+
+function lendNew<T>(work: ChangeKeyWork, use: (passphrase: Uint8Array) => Promise<T>): Promise<T> {
+  return lendKey(recipientOf(work), work.facts.keyId as ObjectId, use);
+}
+
+async function lendKey<T>(
+  { keyManager, caller }: VolumeContext,
+  keyId: ObjectId,
+  use: (passphrase: Uint8Array) => Promise<T>,
+): Promise<T> {
+  const key = await keyManager.get(caller, keyId).catch((cause: unknown) => {
+    if (!(cause instanceof KeyManagerError) || cause.code !== "not_found") throw cause;
+    throw new VolumeError("missing_key", `the key manager has no key ${keyId}`, { cause });
+  });
+  return lendPassphrase(key, use);
+}

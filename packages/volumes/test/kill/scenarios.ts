@@ -1,0 +1,127 @@
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import { type Caller, type ObjectId, SecretBytes } from "@chatelaine/keys";
+import { formatLuks1, formatLuks2 } from "@chatelaine/luks";
+import {
+  adoptVolume,
+  createVolume,
+  deleteVolume,
+  rekeyVolume,
+  transferVolume,
+  type VolumeContext,
+} from "../../src/index.ts";
+
+export const alice: Caller = { type: "project", projectId: "a", userId: "alice" };
+export const bob: Caller = { type: "project", projectId: "b", userId: "bob" };
+
+/** What can be killed. `prepare` runs in the parent, `act` in the process that dies. */
+export interface Scenario {
+  readonly name: string;
+  /** @returns ids of keys that belong to the user and must stay whatever happens */
+  prepare(context: VolumeContext, directory: string): Promise<readonly ObjectId[]>;
+  act(context: VolumeContext, directory: string, keys: readonly ObjectId[]): Promise<unknown>;
+  /** The volume may be gone afterwards, or not be there yet. */
+  readonly mayBeAbsent: boolean;
+  /** Slots that the operation is to leave alone. */
+  readonly foreignSlots?: number;
+}
+
+const sizeBytes = 256 * 1024;
+const diskOf = (directory: string) => join(directory, "disk.img");
+const userKeySpec = { algorithm: "aes", bitLength: 256, name: "the user's" };
+
+async function makeDisk(context: VolumeContext, directory: string): Promise<readonly ObjectId[]> {
+  await createVolume(context, { path: diskOf(directory), sizeBytes });
+  await fill(diskOf(directory));
+  return [];
+}
+
+export const scenarios: readonly Scenario[] = [
+  {
+    name: "create",
+    prepare: async () => [],
+    act: (context, directory) => createVolume(context, { path: diskOf(directory), sizeBytes }),
+    mayBeAbsent: true,
+  },
+  {
+    name: "create with the user's key",
+    prepare: async ({ keyManager }) => [await keyManager.createKey(alice, userKeySpec)],
+    act: (context, directory, [keyId]) =>
+      createVolume(context, { path: diskOf(directory), sizeBytes, keyId }),
+    mayBeAbsent: true,
+  },
+  {
+    name: "delete",
+    prepare: makeDisk,
+    act: (context, directory) => deleteVolume(context, diskOf(directory)),
+    mayBeAbsent: true,
+  },
+  {
+    name: "rekey",
+    prepare: makeDisk,
+    act: (context, directory) => rekeyVolume(context, diskOf(directory)),
+    mayBeAbsent: false,
+  },
+  {
+    name: "rekey to the user's key",
+    prepare: async (context, directory) => {
+      await makeDisk(context, directory);
+      return [await context.keyManager.createKey(alice, userKeySpec)];
+    },
+    act: (context, directory, [keyId]) => rekeyVolume(context, diskOf(directory), { keyId }),
+    mayBeAbsent: false,
+  },
+  {
+    name: "transfer",
+    prepare: makeDisk,
+    act: (context, directory) => transferVolume(context, diskOf(directory), "b"),
+    mayBeAbsent: false,
+  },
+  {
+    name: "adopt a LUKS1 disk",
+    prepare: (context, directory) => foreignDisk(context, directory, "luks1"),
+    act: (context, directory, [keyId]) =>
+      adoptVolume(context, diskOf(directory), { keyId: keyId as ObjectId }),
+    mayBeAbsent: true,
+  },
+  {
+    name: "adopt a disk with a passphrase",
+    prepare: async (context, directory) => {
+      await foreignDisk(context, directory, "luks2");
+      return [];
+    },
+    act: (context, directory) =>
+      adoptVolume(context, diskOf(directory), { passphrase: Buffer.from(foreignPassphrase) }),
+    mayBeAbsent: true,
+    foreignSlots: 1,
+  },
+];
+
+const foreignPassphrase = "0f".repeat(32);
+
+/** A disk as OpenStack makes it: a key without name or consumer, its hexadecimal text the passphrase. */
+async function foreignDisk(
+  { keyManager }: VolumeContext,
+  directory: string,
+  format: "luks1" | "luks2",
+): Promise<readonly ObjectId[]> {
+  const path = diskOf(directory);
+  const file = await open(path, "wx");
+  await file.truncate(20 * 1024 * 1024);
+  await file.close();
+  const passphrase = Buffer.from(foreignPassphrase);
+  const keyslots = [{ passphrase, entropyBits: 256 }];
+  await (format === "luks1" ? formatLuks1(path, { keyslots }) : formatLuks2(path, { keyslots }));
+  await fill(path);
+  if (format === "luks2") return [];
+  const value = new SecretBytes(Buffer.from(foreignPassphrase, "hex"));
+  return [await keyManager.store(alice, { type: "symmetric", algorithm: "aes", value })];
+}
+
+/** Puts something where the data is, to be found unchanged. */
+async function fill(path: string): Promise<void> {
+  const file = await open(path, "r+");
+  const { size } = await file.stat();
+  await file.write(Buffer.alloc(4096, "precious"), 0, 4096, size - 4096);
+  await file.close();
+}

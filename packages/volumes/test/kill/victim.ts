@@ -1,0 +1,73 @@
+// The process that is killed. Arguments: scenario, directory, the moment at which it dies (0: never), the user's keys.
+import { mkdtemp, open, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ObjectId } from "@chatelaine/keys";
+import { type Ledger, openLedger, recover } from "../../src/index.ts";
+import { remoteKeyManager } from "./remote-key-manager.ts";
+import { alice, bob, scenarios } from "./scenarios.ts";
+
+const [name, directory = "", dieAt, ...keys] = process.argv.slice(2);
+let moments = 0;
+
+function moment(): void {
+  moments++;
+  // SIGKILL to oneself: not one instruction follows.
+  if (moments === Number(dieAt)) process.kill(process.pid, "SIGKILL");
+}
+
+await tellOfDiskWrites();
+const ledger = tellOf(openLedger({ path: join(directory, "state", "ledger.sqlite") }));
+const context = {
+  keyManager: remoteKeyManager(moment),
+  caller: alice,
+  ledger,
+  callerOf: (project: string) => (project === "b" ? bob : undefined),
+  onStep: moment,
+};
+try {
+  if (name === "recover") await recover(context);
+  else {
+    const scenario = scenarios.find((candidate) => candidate.name === name);
+    await scenario?.act(context, directory, keys as ObjectId[]);
+  }
+} finally {
+  process.send?.({ moments });
+  process.disconnect?.();
+}
+
+/** Every write and sync of any file is a moment before and a moment after. */
+async function tellOfDiskWrites(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "chatelaine-probe-"));
+  const handle = await open(join(folder, "probe"), "w");
+  const prototype = Object.getPrototypeOf(handle) as Record<
+    string,
+    (...args: unknown[]) => Promise<unknown>
+  >;
+  await handle.close();
+  await rm(folder, { recursive: true });
+  for (const method of ["write", "sync", "truncate"]) {
+    const original = prototype[method];
+    if (original === undefined) throw new Error(`no FileHandle.${method}`);
+    prototype[method] = async function (...args) {
+      moment();
+      const result = await original.apply(this, args);
+      moment();
+      return result;
+    };
+  }
+}
+
+function tellOf(inner: Ledger): Ledger {
+  return new Proxy(inner, {
+    get(target, property) {
+      const method = Reflect.get(target, property) as (...args: unknown[]) => unknown;
+      if (property !== "write") return method.bind(target);
+      return async (...args: unknown[]) => {
+        moment();
+        await method.apply(target, args);
+        moment();
+      };
+    },
+  });
+}
