@@ -1,3 +1,4 @@
+export { checkAttributes, checkConsumer, checkKeySpec } from "./attributes.ts";
 export {
   BarbicanKeyManager,
   type BarbicanOptions,
@@ -30,6 +31,7 @@ export {
   type SymmetricKeySpec,
   tracksConsumers,
 } from "./key-manager.ts";
+export { checkedBitLength } from "./key-material.ts";
 export type { EndpointInterface } from "./keystone/catalog.ts";
 export type { CloudSettings } from "./keystone/cloud-settings.ts";
 export { type CloudLocation, cloudFromFiles } from "./keystone/clouds.ts";

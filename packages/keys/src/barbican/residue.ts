@@ -60,7 +60,8 @@ export class Residue {
       const order = await this.#client.orders.get(caller, id);
       await this.#deleteResult(caller, order);
       const forgotten = await this.#tryToForgetOrder(caller, id);
-      if (order.status !== "PENDING") return error;
+      const { status, secretId, containerId } = order;
+      if (status === "ERROR" || secretId !== undefined || containerId !== undefined) return error;
       // A worker that was at the order when it was deleted may have finished it since.
       if (named.nameIsUnique) await this.#deleteNamed(caller, named.name);
       return forgotten && named.nameIsUnique
