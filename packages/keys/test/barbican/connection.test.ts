@@ -7,7 +7,7 @@ import { refuses } from "../refuses.ts";
 const id = "5ce7ab30-5c1f-4a3b-9d56-0a1b2c3d4e5f" as never;
 const aes = { algorithm: "aes", bitLength: 256 };
 
-function service(cloud: FakeCloud): Caller {
+function nova(cloud: FakeCloud): Caller {
   return cloud.caller({
     username: "nova",
     password: "nova's password",
@@ -186,7 +186,7 @@ describe("the connection to Barbican", () => {
 
   describe("with a service caller", () => {
     it("sends both tokens, each its own", async () => {
-      const manager = cloud.manager({ serviceCaller: service(cloud) });
+      const manager = cloud.manager({ serviceCaller: nova(cloud) });
       await manager.createKey(cloud.caller(), aes);
       const headers = cloud.seen.at(-1)?.headers ?? {};
       const who = ["x-auth-token", "x-service-token"].map(
@@ -196,13 +196,13 @@ describe("the connection to Barbican", () => {
     });
 
     it("sends one when the service calls for itself", async () => {
-      const serviceCaller = service(cloud);
+      const serviceCaller = nova(cloud);
       await cloud.manager({ serviceCaller }).createKey(serviceCaller, aes);
       assert.equal(cloud.seen.at(-1)?.headers["x-service-token"], undefined);
     });
 
     it("renews both when either was refused, once for all", async () => {
-      const manager = cloud.manager({ serviceCaller: service(cloud) });
+      const manager = cloud.manager({ serviceCaller: nova(cloud) });
       const key = await manager.createKey(cloud.caller(), aes);
       cloud.keystone.revokeAll();
       await Promise.all(Array.from({ length: 10 }, () => manager.get(cloud.caller(), key)));
@@ -210,7 +210,7 @@ describe("the connection to Barbican", () => {
     });
 
     it("tries again with a fresh service token even if the caller's own cannot be renewed", async () => {
-      const manager = cloud.manager({ serviceCaller: service(cloud), endpoint: cloud.endpoint });
+      const manager = cloud.manager({ serviceCaller: nova(cloud), endpoint: cloud.endpoint });
       const token = cloud.keystone.issue({ userId: "alice", projectId: "a" });
       const caller = keystoneCaller({ token });
       const key = await manager.createKey(caller, aes);
