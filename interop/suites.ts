@@ -48,6 +48,12 @@ export const suites: readonly Suite[] = [
     peers: [],
   },
   {
+    name: "kernel",
+    proves: "the kernel's dm-crypt mounts what we encrypt, and we decrypt what it writes",
+    packages: [...guestPackages, "cryptsetup-bin", "e2fsprogs"],
+    peers: [],
+  },
+  {
     name: "command",
     proves:
       "the chatelaine command makes disks with keys of the real Barbican, which cryptsetup opens",

@@ -1,17 +1,47 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { addToken, chatelaineToken, formatLuks2, readLuks, testPassphrase } from "@chatelaine/luks";
+import {
+  addKeyslot,
+  addToken,
+  backupHeader,
+  changePassphrase,
+  chatelaineToken,
+  decryptImage,
+  encryptImage,
+  formatLuks1,
+  formatLuks2,
+  type ImageFormat,
+  type KdfSpec,
+  killKeyslot,
+  readLuks,
+  repairHeader,
+  restoreHeader,
+  testPassphrase,
+  unlock,
+} from "@chatelaine/luks";
 import { runTool } from "../host/run-tool.ts";
+import { formatTable } from "../report.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "luks-interop-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const mebibyte = 1024 * 1024;
-const passphrase = "00112233445566778899aabbccddeeff";
-const slot = { passphrase: Buffer.from(passphrase), entropyBits: 128 };
+const one = "00112233445566778899aabbccddeeff";
+const two = "ffeeddccbbaa99887766554433221100";
+const slot = { passphrase: Buffer.from(one), entropyBits: 128 };
+const otherSlot = { passphrase: Buffer.from(two), entropyBits: 128 };
+const keyFiles = { one: join(folder, "one"), two: join(folder, "two") };
+writeFileSync(keyFiles.one, one);
+writeFileSync(keyFiles.two, two);
+const minimal = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"];
 let files = 0;
+
+/** What has been shown: a line for each pair of writer and reader. Printed at the end. */
+const matrix: string[][] = [["writer", "reader", "version", "cipher", "key", "sector", "kdf"]];
+after(() => console.log(`\n${formatTable(matrix)}\n`));
 
 function blankFile(bytes: number): string {
   const path = join(folder, `${files++}.img`);
@@ -25,29 +55,133 @@ function cryptsetup(args: readonly string[], input?: string): string {
 }
 
 /** The slot that cryptsetup opens. */
-function slotOpenedByCryptsetup(path: string, text: string): number {
+function slotOpenedByCryptsetup(path: string, text = one): number {
   const args = ["open", "--test-passphrase", "--verbose", "--key-file=-", path];
   return Number(/Key slot (\d+) unlocked/.exec(cryptsetup(args, text))?.[1]);
 }
 
-describe("cryptsetup on what we write", () => {
+/** cryptsetup and we agree on the volume key. */
+async function agreeOnVolumeKey(path: string): Promise<void> {
+  const file = join(folder, `${files++}.key`);
+  const args = ["luksDump", "-q", "--dump-volume-key", "--volume-key-file", file];
+  cryptsetup([...args, "--key-file", keyFiles.one, path]);
+  const { volumeKey } = await unlock(path, slot.passphrase);
+  assert.ok(volumeKey.use((bytes) => Buffer.compare(bytes, readFileSync(file)) === 0));
+}
+
+function hashOf(path: string): string {
+  return createHash("sha256").update(readFileSync(path)).digest("hex");
+}
+
+function kdfName(kdf: KdfSpec): string {
+  return kdf.type === "pbkdf2" ? `pbkdf2-${kdf.hash}` : kdf.type;
+}
+
+const pbkdf2 = (hash: "sha1" | "sha256" | "sha512") =>
+  ({ type: "pbkdf2", hash, iterations: 1000 }) as const;
+const argon2 = (type: "argon2i" | "argon2id") =>
+  ({ type, passes: 4, memoryKiB: 4096, lanes: 2 }) as const;
+
+describe("cryptsetup opens what we write", () => {
   for (const volumeKeyBitLength of [256, 512] as const) {
     for (const sectorSize of [512, 1024, 2048, 4096] as const) {
-      it(`opens LUKS2 with a key of ${volumeKeyBitLength} bits and sectors of ${sectorSize}`, async () => {
-        const path = blankFile(17 * mebibyte);
-        const { uuid } = await formatLuks2(path, {
-          keyslots: [slot],
-          volumeKeyBitLength,
-          sectorSize,
+      for (const kdf of [pbkdf2("sha256"), argon2("argon2id")]) {
+        const names = [
+          "2",
+          "aes-xts-plain64",
+          `${volumeKeyBitLength}`,
+          `${sectorSize}`,
+          kdfName(kdf),
+        ];
+        it(`LUKS${names.join(" ")}`, async () => {
+          const path = blankFile(17 * mebibyte);
+          const keyslots = [{ passphrase: slot.passphrase, kdf }];
+          const { uuid } = await formatLuks2(path, { keyslots, volumeKeyBitLength, sectorSize });
+          const dump = cryptsetup(["luksDump", path]);
+          assert.match(dump, new RegExp(`UUID:\\s+${uuid}`));
+          assert.match(dump, new RegExp(`sector: ${sectorSize} `));
+          assert.equal(slotOpenedByCryptsetup(path), 0);
+          assert.match(cryptsetup(["repair", "-v", path]), /No known problems/);
+          await agreeOnVolumeKey(path);
+          matrix.push(["chatelaine", "cryptsetup", ...names]);
         });
-        const dump = cryptsetup(["luksDump", path]);
-        assert.match(dump, new RegExp(`UUID:\\s+${uuid}`));
-        assert.match(dump, new RegExp(`sector: ${sectorSize} `));
-        assert.equal(slotOpenedByCryptsetup(path, passphrase), 0);
+      }
+    }
+  }
+
+  for (const kdf of [pbkdf2("sha1"), pbkdf2("sha512"), argon2("argon2i")]) {
+    it(`LUKS2 with ${kdfName(kdf)}, all of the header sizes`, async () => {
+      for (let headerSize = 0x4000; headerSize <= 0x400000; headerSize *= 2) {
+        const path = blankFile(17 * mebibyte);
+        await formatLuks2(path, { keyslots: [{ passphrase: slot.passphrase, kdf }], headerSize });
+        assert.equal(slotOpenedByCryptsetup(path), 0);
         assert.match(cryptsetup(["repair", "-v", path]), /No known problems/);
+      }
+      matrix.push(["chatelaine", "cryptsetup", "2", "aes-xts-plain64", "512", "512", kdfName(kdf)]);
+    });
+  }
+
+  for (const [cipher, bits] of [
+    ["aes-xts-plain64", 512],
+    ["aes-xts-plain64", 256],
+    ["aes-cbc-essiv:sha256", 256],
+    ["aes-cbc-plain", 128],
+  ] as const) {
+    for (const hash of ["sha1", "sha256", "sha512"] as const) {
+      const names = ["1", cipher, `${bits}`, "512", kdfName(pbkdf2(hash))];
+      it(`LUKS${names.join(" ")}`, async () => {
+        const path = blankFile(4 * mebibyte);
+        const keyslots = [{ passphrase: slot.passphrase, kdf: pbkdf2(hash) }];
+        await formatLuks1(path, { keyslots, cipher, volumeKeyBitLength: bits, hash });
+        cryptsetup(["luksDump", path]);
+        assert.equal(slotOpenedByCryptsetup(path), 0);
+        assert.match(cryptsetup(["repair", "-v", path]), /No known problems/);
+        await agreeOnVolumeKey(path);
+        matrix.push(["chatelaine", "cryptsetup", ...names]);
       });
     }
   }
+
+  it("a detached header, and a custom data offset", async () => {
+    const [header, data] = [blankFile(16 * mebibyte), blankFile(mebibyte)];
+    await formatLuks2(header, { keyslots: [slot], detachedFrom: data });
+    const args = ["open", "--test-passphrase", "-v", "--key-file", keyFiles.one];
+    assert.match(cryptsetup([...args, "--header", header, data]), /Key slot 0 unlocked/);
+    const path = blankFile(4 * mebibyte);
+    await formatLuks2(path, { keyslots: [slot], dataOffset: 3 * mebibyte });
+    assert.match(cryptsetup(["luksDump", path]), /offset: 3145728 /);
+    assert.equal(slotOpenedByCryptsetup(path), 0);
+  });
+
+  it("and changes slots, tokens and headers, back and forth", async () => {
+    for (const version of [1, 2] as const) {
+      const path = blankFile(17 * mebibyte);
+      await (version === 1 ? formatLuks1 : formatLuks2)(path, { keyslots: [slot] });
+      cryptsetup(["luksAddKey", "-q", ...minimal, "--key-file", keyFiles.one, path, keyFiles.two]);
+      assert.equal(await testPassphrase(path, otherSlot.passphrase), 1);
+      await killKeyslot(path, 1);
+      assert.throws(() => slotOpenedByCryptsetup(path, two));
+      assert.equal(await addKeyslot(path, slot.passphrase, { ...otherSlot, slot: 3 }), 3);
+      assert.equal(slotOpenedByCryptsetup(path, two), 3);
+      cryptsetup(["luksKillSlot", "-q", "--key-file", keyFiles.one, path, "3"]);
+      await assert.rejects(testPassphrase(path, otherSlot.passphrase), {
+        code: "wrong_passphrase",
+      });
+      const changed = await changePassphrase(path, slot.passphrase, otherSlot);
+      assert.equal(slotOpenedByCryptsetup(path, two), changed);
+      cryptsetup([
+        "luksChangeKey",
+        "-q",
+        ...minimal,
+        "--key-file",
+        keyFiles.two,
+        path,
+        keyFiles.one,
+      ]);
+      await testPassphrase(path, slot.passphrase);
+      assert.match(cryptsetup(["repair", "-v", path]), /No known problems/);
+    }
+  });
 
   it("exports our token, and our readers see the one it imports", async () => {
     const path = blankFile(17 * mebibyte);
@@ -55,41 +189,190 @@ describe("cryptsetup on what we write", () => {
     const token = chatelaineToken({ keyslots: [0], object: "key-1", created: new Date() });
     assert.equal(await addToken(path, token), 0);
     assert.deepEqual(JSON.parse(cryptsetup(["token", "export", "--token-id", "0", path])), token);
-    cryptsetup(
-      ["token", "import", "--token-id", "5", "--json-file", "-", path],
-      JSON.stringify(token),
-    );
+    const args = ["token", "import", "--token-id", "5", "--json-file", "-", path];
+    cryptsetup(args, JSON.stringify(token));
     assert.deepEqual((await readLuks(path)).tokens[1], { id: 5, token });
+  });
+
+  it("header backups go both ways", async () => {
+    for (const version of [1, 2] as const) {
+      const path = blankFile(17 * mebibyte);
+      await (version === 1 ? formatLuks1 : formatLuks2)(path, { keyslots: [slot] });
+      const [ours, theirs] = [join(folder, `${files++}.backup`), join(folder, `${files++}.backup`)];
+      await backupHeader(path, ours);
+      cryptsetup(["luksHeaderBackup", path, "--header-backup-file", theirs]);
+      await changePassphrase(path, slot.passphrase, otherSlot);
+      cryptsetup(["luksHeaderRestore", "-q", path, "--header-backup-file", ours]);
+      assert.equal(await testPassphrase(path, slot.passphrase), 0);
+      await changePassphrase(path, slot.passphrase, otherSlot);
+      await restoreHeader(path, theirs);
+      assert.equal(slotOpenedByCryptsetup(path), 0);
+    }
+  });
+
+  it("a header that we repaired", async () => {
+    const path = blankFile(17 * mebibyte);
+    await formatLuks2(path, { keyslots: [slot] });
+    const bytes = readFileSync(path);
+    bytes.fill(0, 0, 4096);
+    writeFileSync(path, bytes);
+    assert.equal(await repairHeader(path), true);
+    assert.equal(slotOpenedByCryptsetup(path), 0);
   });
 });
 
-describe("we on what cryptsetup writes", () => {
-  for (const kdf of ["pbkdf2", "argon2i", "argon2id"]) {
-    it(`open LUKS2 with ${kdf}`, async () => {
-      const path = blankFile(32 * mebibyte);
-      const cost = kdf === "pbkdf2" ? [] : ["--pbkdf-memory", "65536", "--pbkdf-parallel", "2"];
-      const iterations = ["--pbkdf-force-iterations", kdf === "pbkdf2" ? "1000" : "4"];
-      cryptsetup(
-        [
-          "luksFormat",
-          "-q",
-          "--type",
-          "luks2",
-          "--sector-size",
-          "512",
-          "--pbkdf",
-          kdf,
-          ...cost,
-          ...iterations,
-          "--key-file=-",
-          path,
-        ],
-        passphrase,
+describe("we open what cryptsetup writes", () => {
+  const formats: { type: string; options: string[]; names: string[] }[] = [];
+  for (const sector of ["512", "1024", "2048", "4096"]) {
+    for (const kdf of ["pbkdf2", "argon2i", "argon2id"]) {
+      const cost =
+        kdf === "pbkdf2"
+          ? minimal
+          : [
+              "--pbkdf",
+              kdf,
+              "--pbkdf-force-iterations",
+              "4",
+              "--pbkdf-memory",
+              "4096",
+              "--pbkdf-parallel",
+              "2",
+            ];
+      const options = ["--sector-size", sector, ...cost];
+      formats.push({ type: "luks2", options, names: ["aes-xts-plain64", "512", sector, kdf] });
+    }
+  }
+  for (const type of ["luks1", "luks2"]) {
+    for (const [cipher, bits] of [
+      ["aes-xts-plain64", "256"],
+      ["aes-cbc-essiv:sha256", "256"],
+      ["aes-cbc-plain", "128"],
+    ] as const) {
+      for (const hash of ["sha1", "sha256", "sha512"]) {
+        const options = ["--cipher", cipher, "--key-size", bits, "--hash", hash, ...minimal];
+        if (type === "luks2") options.push("--sector-size", "512");
+        formats.push({ type, options, names: [cipher, bits, "512", `pbkdf2-${hash}`] });
+      }
+    }
+  }
+  for (const { type, options, names } of formats) {
+    const version = type.slice(-1);
+    it(`LUKS${version} ${names.join(" ")}`, async () => {
+      const path = blankFile(20 * mebibyte);
+      cryptsetup([
+        "luksFormat",
+        "-q",
+        "--type",
+        type,
+        ...options,
+        "--key-file",
+        keyFiles.one,
+        path,
+      ]);
+      const header = await readLuks(path);
+      assert.deepEqual(
+        [header.cipher, `${header.volumeKeyBitLength}`, `${header.sectorSize}`],
+        names.slice(0, 3),
       );
       assert.equal(await testPassphrase(path, slot.passphrase), 0);
-      await assert.rejects(testPassphrase(path, Buffer.from("wrong")), {
+      await assert.rejects(testPassphrase(path, otherSlot.passphrase), {
         code: "wrong_passphrase",
       });
+      await agreeOnVolumeKey(path);
+      matrix.push(["cryptsetup", "chatelaine", version, ...names]);
     });
   }
+
+  it("with every size of the JSON area", async () => {
+    for (const size of ["16k", "32k", "64k", "128k", "256k", "512k", "1m", "2m", "4m"]) {
+      const path = blankFile(32 * mebibyte);
+      const layout = ["--luks2-metadata-size", size, "--sector-size", "512"];
+      const args = ["luksFormat", "-q", "--type", "luks2", ...layout, ...minimal];
+      cryptsetup([...args, "--key-file", keyFiles.one, path]);
+      assert.equal(await testPassphrase(path, slot.passphrase), 0);
+      assert.equal(await addKeyslot(path, slot.passphrase, otherSlot), 1);
+      assert.equal(slotOpenedByCryptsetup(path, two), 1);
+    }
+  });
+
+  it("and refuse a disk in the middle of a re-encryption", async () => {
+    const path = blankFile(40 * mebibyte);
+    const args = ["luksFormat", "-q", "--type", "luks2", "--sector-size", "512", ...minimal];
+    cryptsetup([...args, "--key-file", keyFiles.one, path]);
+    cryptsetup([
+      "reencrypt",
+      "-q",
+      "--init-only",
+      "--force-offline-reencrypt",
+      ...minimal,
+      "--key-file",
+      keyFiles.one,
+      path,
+    ]);
+    assert.match((await readLuks(path)).requirements.join(), /reencrypt/);
+    for (const refused of [
+      unlock(path, slot.passphrase),
+      addKeyslot(path, slot.passphrase, otherSlot),
+      killKeyslot(path, 0),
+      addToken(path, { type: "x", keyslots: [] }),
+    ]) {
+      await assert.rejects(refused, { code: "in_reencryption" });
+    }
+  });
+});
+
+describe("qemu-img", () => {
+  const raw = join(folder, "raw");
+  const content = randomBytes(3 * mebibyte);
+  content.fill(0, 100_000, 900_000);
+  writeFileSync(raw, content);
+  const secret = ["--object", `secret,id=key,file=${keyFiles.one}`];
+
+  for (const [cipher, bits] of [
+    ["aes-xts-plain64", 512],
+    ["aes-xts-plain64", 256],
+    ["aes-cbc-essiv:sha256", 256],
+  ] as const) {
+    it(`reads the LUKS1 image that we encrypt: ${cipher}, ${bits}`, async () => {
+      const [luks, back] = [join(folder, `${files++}.luks`), join(folder, `${files++}.raw`)];
+      const format: ImageFormat = {
+        version: 1,
+        keyslots: [slot],
+        cipher,
+        volumeKeyBitLength: bits,
+      };
+      await encryptImage(raw, { format, target: luks });
+      runTool("qemu-img", [
+        "convert",
+        ...secret,
+        "--image-opts",
+        `driver=luks,key-secret=key,file.filename=${luks}`,
+        "-O",
+        "raw",
+        back,
+      ]);
+      assert.equal(hashOf(back), hashOf(raw));
+      matrix.push(["chatelaine", "qemu-img", "1", cipher, `${bits}`, "512", "pbkdf2-sha256"]);
+    });
+  }
+
+  it("writes a LUKS1 image that we decrypt, and whose slots we change", async () => {
+    const [luks, back] = [join(folder, `${files++}.luks`), join(folder, `${files++}.raw`)];
+    const options = ["-O", "luks", "-o", "key-secret=key,iter-time=10"];
+    const convert = ["convert", ...secret, "-f", "raw", raw, ...options, luks];
+    // Its measuring of the processor fails now and then: "Unable to get accurate CPU usage".
+    for (let left = 4; ; left--) {
+      try {
+        runTool("qemu-img", convert);
+        break;
+      } catch (error) {
+        if (left === 0 || !/accurate CPU usage/.test(String(error))) throw error;
+      }
+    }
+    assert.equal(await addKeyslot(luks, slot.passphrase, otherSlot), 1);
+    await killKeyslot(luks, 0);
+    await decryptImage(luks, { passphrase: otherSlot.passphrase, target: back });
+    assert.equal(hashOf(back), hashOf(raw));
+    matrix.push(["qemu-img", "chatelaine", "1", "aes-xts-plain64", "512", "512", "pbkdf2-sha256"]);
+  });
 });

@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { decryptImage, encryptImage, type ImageFormat, reencryptImage } from "@chatelaine/luks";
+import { type GuestResult, runInGuest } from "../guest/guest.ts";
+import { runTool } from "../host/run-tool.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "kernel-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const passphrase = Buffer.from("00112233445566778899aabbccddeeff");
+const slot = { passphrase, entropyBits: 128 };
+const mebibyte = 1024 * 1024;
+
+/** What we write, and the kernel reads and changes. */
+const ours: { name: string; format: ImageFormat; inPlace: boolean; reencrypt?: boolean }[] = [];
+for (const inPlace of [true, false]) {
+  for (const bits of [256, 512] as const) {
+    for (const sectorSize of [512, 1024, 2048, 4096] as const) {
+      const format = {
+        version: 2,
+        keyslots: [slot],
+        volumeKeyBitLength: bits,
+        sectorSize,
+      } as const;
+      ours.push({
+        name: `luks2-xts${bits}-${sectorSize}-${inPlace ? "place" : "copy"}`,
+        format,
+        inPlace,
+      });
+    }
+  }
+}
+for (const [cipher, bits] of [
+  ["aes-xts-plain64", 512],
+  ["aes-xts-plain64", 256],
+  ["aes-cbc-essiv:sha256", 256],
+  ["aes-cbc-plain", 256],
+] as const) {
+  const format = { version: 1, keyslots: [slot], cipher, volumeKeyBitLength: bits } as const;
+  ours.push({ name: `luks1-${cipher.replace(":", "-")}-${bits}`, format, inPlace: true });
+}
+ours.push({
+  name: "luks2-reencrypted",
+  format: { version: 2, keyslots: [slot], sectorSize: 4096 },
+  inPlace: true,
+  reencrypt: true,
+});
+ours.push({
+  name: "luks1-reencrypted",
+  format: { version: 1, keyslots: [slot] },
+  inPlace: true,
+  reencrypt: true,
+});
+
+/** What cryptsetup formats and the kernel writes, and we read. */
+const theirs: { name: string; options: string }[] = [
+  ...[512, 1024, 2048, 4096].map((size) => ({
+    name: `kernel-luks2-${size}`,
+    options: `--type luks2 --sector-size ${size}`,
+  })),
+  { name: "kernel-luks2-256", options: "--type luks2 --sector-size 512 --key-size 256" },
+  {
+    name: "kernel-luks2-essiv",
+    options: "--type luks2 --sector-size 512 --cipher aes-cbc-essiv:sha256 --key-size 256",
+  },
+  { name: "kernel-luks1", options: "--type luks1" },
+  {
+    name: "kernel-luks1-essiv",
+    options: "--type luks1 --cipher aes-cbc-essiv:sha256 --key-size 256",
+  },
+  { name: "kernel-luks1-plain", options: "--type luks1 --cipher aes-cbc-plain --key-size 128" },
+];
+
+let guest: GuestResult;
+const content = randomBytes(3_000_001);
+
+before(async () => {
+  const files = join(folder, "files");
+  mkdirSync(files);
+  writeFileSync(join(files, "content"), content);
+  const raw = join(folder, "raw");
+  writeFileSync(raw, "");
+  truncateSync(raw, 12 * mebibyte);
+  runTool("mke2fs", ["-q", "-F", "-t", "ext4", "-b", "4096", "-d", files, raw]);
+  writeFileSync(join(folder, "key"), passphrase);
+  for (const { name, format, inPlace, reencrypt } of ours) {
+    const image = join(folder, name);
+    if (inPlace) {
+      copyFileSync(raw, image);
+      await encryptImage(image, { format });
+    } else {
+      await encryptImage(raw, { format, target: image });
+    }
+    if (reencrypt) await reencryptImage(image, { passphrase, keyslots: [slot] });
+  }
+  for (const { name } of theirs) {
+    writeFileSync(join(folder, name), "");
+    truncateSync(join(folder, name), 28 * mebibyte);
+  }
+  guest = await runInGuest(["bash", "-c", guestScript()], {
+    shares: [folder],
+    memoryMiB: 768,
+    timeoutSeconds: 500,
+  });
+});
+
+/** One boot for all disks: each line that it prints is the outcome of one. */
+function guestScript(): string {
+  const kdf = "--pbkdf pbkdf2 --pbkdf-force-iterations 1000";
+  return `
+cd ${folder}
+mkdir -p /mnt/disk
+use() { # NAME COMMAND…: opens, mounts, runs, closes
+  local name=$1; shift
+  cryptsetup open --key-file key "$name" "$name" &&
+  mount /dev/mapper/"$name" /mnt/disk && "$@" && umount /mnt/disk && cryptsetup close "$name" &&
+  echo "$name ok" && return
+  echo "$name failed"; umount /mnt/disk; cryptsetup close "$name"
+}
+read_and_write() { cmp /mnt/disk/content files/content && cp files/content /mnt/disk/copy && rm /mnt/disk/content; }
+write_only() { cp files/content /mnt/disk/copy; }
+${ours.map(({ name }) => `use ${name} read_and_write`).join("\n")}
+format() { # NAME OPTIONS…
+  local name=$1; shift
+  cryptsetup luksFormat -q ${kdf} "$@" --key-file key "$name" &&
+  cryptsetup open --key-file key "$name" "$name" && mke2fs -q -t ext4 /dev/mapper/"$name" && cryptsetup close "$name"
+}
+${theirs.map(({ name, options }) => `format ${name} ${options} && use ${name} write_only`).join("\n")}
+`;
+}
+
+describe("the kernel's dm-crypt", () => {
+  for (const { name } of ours) {
+    it(`mounts and changes ${name}, and we read its changes`, () => readBack(name));
+  }
+  for (const { name } of theirs) {
+    it(`writes ${name}, and we read it`, () => readBack(name));
+  }
+});
+
+/** The file that the guest copied, and a file system without a fault, as we decrypt them. */
+async function readBack(name: string): Promise<void> {
+  assert.match(guest.stdout, new RegExp(`^${name} ok$`, "m"), guest.stderr + guest.console);
+  const raw = join(folder, `${name}.raw`);
+  await decryptImage(join(folder, name), { passphrase, target: raw });
+  runTool("e2fsck", ["-fn", raw]);
+  const copy = join(folder, `${name}.copy`);
+  runTool("debugfs", ["-R", `dump /copy ${copy}`, raw]);
+  assert.equal(hashOf(readFileSync(copy)), hashOf(content));
+}
+
+function hashOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
