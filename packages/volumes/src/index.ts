@@ -1,3 +1,4 @@
+export { type CloneVolumeOptions, cloneVolume } from "./clone-volume.ts";
 export { type CreateVolumeOptions, createVolume } from "./create-volume.ts";
 export { type DeletedVolume, deleteVolume } from "./delete-volume.ts";
 export { VolumeError, type VolumeErrorCode } from "./errors.ts";
@@ -25,6 +26,8 @@ export {
   rekeyVolume,
   transferVolume,
 } from "./rekey-volume.ts";
+export { forgetSnapshot, snapshotVolume } from "./snapshot-volume.ts";
 export { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 export type { KeySource, Volume } from "./volume.ts";
 export { projectOf, type StepEvent, type VolumeContext } from "./volume-context.ts";
+export { backupVolumeHeader, restoreVolumeHeader } from "./volume-header.ts";

@@ -1,5 +1,5 @@
 import type { ObjectId } from "@chatelaine/keys";
-import { chatelaineToken, formatLuks2 } from "@chatelaine/luks";
+import { chatelaineToken, formatLuks2, withOpenDisk } from "@chatelaine/luks";
 import type { Occupant } from "../disk/location.ts";
 import { makeSparseFile, publish, stagingPath, withdraw } from "../disk/staging.ts";
 import { requireZeroes, wipeHeader } from "../disk/wipe.ts";
@@ -25,6 +25,8 @@ export interface CreateInput {
   readonly label: string;
   /** A key that the user brought; else one is made. */
   readonly keyId?: ObjectId;
+  /** The volume whose data it is to hold, as it opens now. */
+  readonly from?: { readonly location: string; readonly keyId: ObjectId };
 }
 
 export interface CreateFacts {
@@ -43,6 +45,7 @@ export const createOperation: Operation<CreateInput, CreateFacts> = {
     { name: "claim the disk", take: claim, undo: withdrawFile },
     { name: "make the key", take: makeKey, undo: unmakeKey },
     { name: "format", take: format, undo: unformat },
+    { name: "copy the data", take: copyData, undo: async () => {} },
     { name: "publish", take: publishFile, undo: withdrawFile },
   ],
   commit: ({ context, volume, facts }) =>
@@ -135,6 +138,39 @@ async function unformat({ input, operation }: CreateWork): Promise<void> {
   if (input.occupant === "device") {
     await wipeHeader(input.location, operation.volumeId, headerBytes);
   }
+}
+
+/** Decrypted with the one volume key and encrypted with the other, so that neither ever opens both. */
+async function copyData(work: CreateWork): Promise<undefined> {
+  const { context, input, facts } = work;
+  if (input.from === undefined) return;
+  const { location, keyId } = input.from;
+  const { keyManager, caller } = context;
+  const [from, to] = [
+    await keyManager.get(caller, keyId),
+    await keyManager.get(caller, facts.keyId as ObjectId),
+  ];
+  await lendPassphrase(from, (open) =>
+    lendPassphrase(to, (seal) =>
+      withOpenDisk(location, open, (source) =>
+        withOpenDisk(
+          workPath(work),
+          seal,
+          async (target) => {
+            const chunk = new Uint8Array(4 * 1024 * 1024);
+            for (let offset = 0; offset < source.size; offset += chunk.length) {
+              const part = chunk.subarray(0, Math.min(chunk.length, source.size - offset));
+              await source.read(offset, part);
+              await target.write(offset, part);
+            }
+            chunk.fill(0);
+            await target.sync();
+          },
+          { access: "write" },
+        ),
+      ),
+    ),
+  );
 }
 
 async function publishFile(work: CreateWork): Promise<undefined> {

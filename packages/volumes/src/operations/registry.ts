@@ -2,11 +2,21 @@ import type { VolumeContext } from "../volume-context.ts";
 import { changeKeyOperation } from "./change-key.ts";
 import { createOperation } from "./create.ts";
 import { deleteOperation } from "./delete.ts";
+import { backupHeaderOperation, restoreHeaderOperation } from "./header.ts";
 import type { AnyOperation } from "./operation.ts";
 import { type Recovered, recoverWith } from "./recover.ts";
+import { forgetSnapshotOperation, snapshotOperation } from "./snapshot.ts";
 
 /** Every operation there is, by which `recover` knows what to do. To add one: its file, and a line here. */
-const operations: readonly AnyOperation[] = [changeKeyOperation, createOperation, deleteOperation];
+const operations: readonly AnyOperation[] = [
+  backupHeaderOperation,
+  changeKeyOperation,
+  createOperation,
+  deleteOperation,
+  forgetSnapshotOperation,
+  restoreHeaderOperation,
+  snapshotOperation,
+];
 
 /**
  * Finishes or takes back every operation whose process has died. Runs at the

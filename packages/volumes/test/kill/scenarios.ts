@@ -1,12 +1,16 @@
-import { open } from "node:fs/promises";
+import { copyFile, open } from "node:fs/promises";
 import { join } from "node:path";
 import { type Caller, type ObjectId, SecretBytes } from "@chatelaine/keys";
 import { formatLuks1, formatLuks2 } from "@chatelaine/luks";
 import {
   adoptVolume,
+  backupVolumeHeader,
+  cloneVolume,
   createVolume,
   deleteVolume,
   rekeyVolume,
+  restoreVolumeHeader,
+  snapshotVolume,
   transferVolume,
   type VolumeContext,
 } from "../../src/index.ts";
@@ -24,10 +28,13 @@ export interface Scenario {
   readonly mayBeAbsent: boolean;
   /** Slots that the operation is to leave alone. */
   readonly foreignSlots?: number;
+  /** Files beside the volumes' own that may be there afterwards. */
+  readonly mayStay?: readonly string[];
 }
 
 const sizeBytes = 256 * 1024;
 const diskOf = (directory: string) => join(directory, "disk.img");
+const snapshotOf = (directory: string) => join(directory, "snapshot.img");
 const userKeySpec = { algorithm: "aes", bitLength: 256, name: "the user's" };
 
 async function makeDisk(context: VolumeContext, directory: string): Promise<readonly ObjectId[]> {
@@ -76,6 +83,34 @@ export const scenarios: readonly Scenario[] = [
     prepare: makeDisk,
     act: (context, directory) => transferVolume(context, diskOf(directory), "b"),
     mayBeAbsent: false,
+  },
+  {
+    name: "clone",
+    prepare: makeDisk,
+    act: (context, directory) =>
+      cloneVolume(context, diskOf(directory), { path: join(directory, "clone.img") }),
+    mayBeAbsent: false,
+  },
+  {
+    name: "snapshot",
+    prepare: async (context, directory) => {
+      await makeDisk(context, directory);
+      await copyFile(diskOf(directory), snapshotOf(directory));
+      return [];
+    },
+    act: (context, directory) => snapshotVolume(context, diskOf(directory), snapshotOf(directory)),
+    mayBeAbsent: false,
+    mayStay: ["snapshot.img"],
+  },
+  {
+    name: "header backup and restore",
+    prepare: makeDisk,
+    act: async (context, directory) => {
+      await backupVolumeHeader(context, diskOf(directory), join(directory, "backup.luks"));
+      await restoreVolumeHeader(context, diskOf(directory));
+    },
+    mayBeAbsent: false,
+    mayStay: ["backup.luks"],
   },
   {
     name: "adopt a LUKS1 disk",

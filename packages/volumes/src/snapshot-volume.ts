@@ -1,0 +1,65 @@
+import { randomUUID } from "node:crypto";
+import { readLuks } from "@chatelaine/luks";
+import { locationOf } from "./disk/location.ts";
+import { VolumeError } from "./errors.ts";
+import { inspectVolume } from "./inspect-volume.ts";
+import type { VolumeRecord } from "./ledger/ledger.ts";
+import { perform } from "./operations/perform.ts";
+import { recover } from "./operations/registry.ts";
+import { forgetSnapshotOperation, snapshotOperation } from "./operations/snapshot.ts";
+import { refuseMismatch } from "./rekey-volume.ts";
+import type { VolumeContext } from "./volume-context.ts";
+
+/**
+ * Gives a snapshot, which the storage has made of a volume's disk already, a key
+ * object of its own. So the volume can be rekeyed or deleted, and the snapshot
+ * still opens; and the other way round.
+ *
+ * @param snapshotPath of the snapshot's file or block device
+ * @throws `mismatch` if it is no snapshot of that volume; `exists`
+ */
+export async function snapshotVolume(
+  context: VolumeContext,
+  path: string,
+  snapshotPath: string,
+): Promise<VolumeRecord> {
+  await recover(context);
+  const parent = await inspectVolume(path, context.ledger);
+  await refuseMismatch(context, parent.id, await locationOf(path));
+  const header = await readLuks(snapshotPath);
+  if (header.uuid !== parent.id) {
+    throw new VolumeError(
+      "mismatch",
+      `snapshot ${snapshotPath}: it is of volume ${header.uuid}, not of ${parent.id}`,
+    );
+  }
+  const volumeId = randomUUID();
+  await perform(snapshotOperation, context, {
+    volumeId,
+    input: {
+      location: await locationOf(snapshotPath),
+      parentId: parent.id,
+      parentKeyId: parent.keyId,
+      format: header.version === 1 ? "luks1" : "luks2",
+      cipher: header.cipher,
+    },
+  });
+  return (await context.ledger.volume(volumeId)) as VolumeRecord;
+}
+
+/**
+ * Deletes a snapshot's key object, once the storage has removed the snapshot.
+ *
+ * @throws `not_found`
+ */
+export async function forgetSnapshot(context: VolumeContext, id: string): Promise<void> {
+  await recover(context);
+  const snapshot = await context.ledger.volume(id);
+  if (snapshot?.kind !== "snapshot" || snapshot.keyId === undefined) {
+    throw new VolumeError("not_found", `forget snapshot ${id}: the ledger has none`);
+  }
+  await perform(forgetSnapshotOperation, context, {
+    volumeId: id,
+    input: { keyId: snapshot.keyId },
+  });
+}

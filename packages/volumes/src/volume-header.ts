@@ -1,0 +1,77 @@
+import { LuksError, readLuks } from "@chatelaine/luks";
+import { locationOf, occupantOf } from "./disk/location.ts";
+import { VolumeError } from "./errors.ts";
+import { backupHeaderOperation, restoreHeaderOperation } from "./operations/header.ts";
+import { perform } from "./operations/perform.ts";
+import { recover } from "./operations/registry.ts";
+import { refuseMismatch } from "./rekey-volume.ts";
+import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
+import type { VolumeContext } from "./volume-context.ts";
+
+/**
+ * Copies a volume's header and key slots to a new file, proves that the volume's
+ * key opens the copy, and notes it in the ledger. After a rekey, make a new one:
+ * an old backup holds the old slot only.
+ *
+ * @throws `exists`, `missing_key`, `wrong_key`
+ */
+export async function backupVolumeHeader(
+  context: VolumeContext,
+  path: string,
+  file: string,
+): Promise<void> {
+  await recover(context);
+  const { id, keyId } = await verifyVolume(context, path);
+  const [location, target] = [await locationOf(path), await locationOf(file)];
+  await refuseMismatch(context, id, location);
+  if ((await occupantOf(target)) !== "nothing") {
+    throw new VolumeError("exists", `back up header to ${file}: something is there already`);
+  }
+  const input = { location, file: target, keyId, isLost: false };
+  await perform(backupHeaderOperation, context, { volumeId: id, input });
+}
+
+/**
+ * Puts a header backup back, also onto a disk whose header is destroyed, if the
+ * ledger knows which volume that was. Nothing is written unless the volume's key
+ * opens the backup.
+ *
+ * @param file default: the newest that the ledger knows
+ * @throws `not_found`, `mismatch`; `LuksError` `wrong_disk`, `wrong_passphrase`
+ */
+export async function restoreVolumeHeader(
+  context: VolumeContext,
+  path: string,
+  file?: string,
+): Promise<VerifiedVolume> {
+  await recover(context);
+  const location = await locationOf(path);
+  const volume = await context.ledger.volumeAt(location);
+  const backup = file ?? volume?.headerBackup;
+  if (volume?.keyId === undefined || backup === undefined) {
+    throw new VolumeError(
+      "not_found",
+      `restore header of ${path}: the ledger has no ${volume === undefined ? "volume" : "header backup of it"}`,
+    );
+  }
+  const saved = await readLuks(backup);
+  if (saved.uuid !== volume.id) {
+    throw new VolumeError(
+      "mismatch",
+      `restore header of ${path}: ${backup} is of volume ${saved.uuid}, not ${volume.id}`,
+    );
+  }
+  const isLost = await readLuks(path).then(
+    () => false,
+    (error: unknown) => {
+      if (error instanceof LuksError && ["not_luks", "corrupt_header"].includes(error.code))
+        return true;
+      throw error;
+    },
+  );
+  await perform(restoreHeaderOperation, context, {
+    volumeId: volume.id,
+    input: { location, file: backup, keyId: volume.keyId, isLost },
+  });
+  return verifyVolume(context, path);
+}

@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { copyFile, mkdtemp, open, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { MemoryKeyManager, type ObjectId, type ProjectCaller } from "@chatelaine/keys";
+import { readLuks, testPassphrase, withOpenDisk } from "@chatelaine/luks";
+import {
+  backupVolumeHeader,
+  cloneVolume,
+  createVolume,
+  deleteVolume,
+  forgetSnapshot,
+  type Ledger,
+  openLedger,
+  rekeyVolume,
+  restoreVolumeHeader,
+  snapshotVolume,
+  type VolumeContext,
+  verifyVolume,
+} from "../src/index.ts";
+
+const caller: ProjectCaller = { type: "project", projectId: "a", userId: "alice" };
+const sizeBytes = 64 * 1024;
+
+describe("copies of a volume", () => {
+  let directory: string;
+  let [path, other] = ["", ""];
+  let keyManager: MemoryKeyManager;
+  let ledger: Ledger;
+  let volumes: VolumeContext;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), "chatelaine-copies-"));
+    [path, other] = [join(directory, "volume.img"), join(directory, "other.img")];
+    keyManager = new MemoryKeyManager({ warn: () => {} });
+    ledger = openLedger({ path: join(directory, "ledger.sqlite") });
+    volumes = { keyManager, caller, ledger };
+    await createVolume(volumes, { path, sizeBytes, label: "first" });
+    await using(path, "write", (disk) => disk.write(512, Buffer.from("precious")));
+  });
+  afterEach(async () => {
+    await ledger.close();
+    await rm(directory, { recursive: true });
+  });
+
+  const hexOf = async (id: ObjectId) =>
+    (await keyManager.get(caller, id)).value.use((bytes) =>
+      Buffer.from(Buffer.from(bytes).toString("hex")),
+    );
+  const keys = () => Array.fromAsync(keyManager.list(caller));
+  async function using<T>(
+    at: string,
+    access: "read" | "write",
+    work: Parameters<typeof withOpenDisk<T>>[2],
+  ): Promise<T> {
+    const { keyId } = await verifyVolume(volumes, at);
+    return withOpenDisk(at, await hexOf(keyId), work, { access });
+  }
+  const contentOf = (at: string) =>
+    using(at, "read", async (disk) => {
+      const bytes = Buffer.alloc(8);
+      await disk.read(512, bytes);
+      return bytes.toString();
+    });
+
+  it("6.4 a clone has the data, but key, volume key and UUID of its own", async () => {
+    const source = await verifyVolume(volumes, path);
+    const clone = await cloneVolume(volumes, path, { path: other });
+    assert.equal(await contentOf(other), "precious");
+    assert.deepEqual([clone.label, (await stat(other)).size], ["first", (await stat(path)).size]);
+    assert.notEqual(clone.id, source.id);
+    assert.equal((await ledger.volume(clone.id))?.parentId, source.id);
+    await assert.rejects(testPassphrase(other, await hexOf(source.keyId)), {
+      code: "wrong_passphrase",
+    });
+    const ciphertext = async (at: string) => {
+      const file = await open(at, "r");
+      const bytes = Buffer.alloc(512);
+      await file.read(bytes, 0, 512, source.dataOffset + 512);
+      await file.close();
+      return bytes.toString("hex");
+    };
+    assert.notEqual(await ciphertext(path), await ciphertext(other));
+    await deleteVolume(volumes, path);
+    assert.equal(await contentOf(other), "precious");
+  });
+
+  it("3.3 a clone whose source's key is gone is refused, and leaves nothing", async () => {
+    const { keyId } = await verifyVolume(volumes, path);
+    await keyManager.delete(caller, keyId, { force: true });
+    await assert.rejects(cloneVolume(volumes, path, { path: other }), { code: "missing_key" });
+    await assert.rejects(stat(other), { code: "ENOENT" });
+    assert.deepEqual(await keys(), []);
+  });
+
+  it("3.5 a snapshot has a key object of its own: the volume can be rekeyed and deleted", async () => {
+    await copyFile(path, other);
+    const snapshot = await snapshotVolume(volumes, path, other);
+    await rekeyVolume(volumes, path);
+    await deleteVolume(volumes, path);
+    assert.equal((await verifyVolume(volumes, other)).keyId, snapshot.keyId);
+    assert.equal(await contentOf(other), "precious");
+    await assert.rejects(keyManager.delete(caller, snapshot.keyId as ObjectId), {
+      code: "in_use",
+    });
+    await forgetSnapshot(volumes, snapshot.id);
+    assert.deepEqual([await keys(), await ledger.volumes()], [[], []]);
+  });
+
+  it("is not taken for a snapshot of a volume that it is none of", async () => {
+    await createVolume(volumes, { path: other, sizeBytes });
+    await assert.rejects(snapshotVolume(volumes, path, other), { code: "mismatch" });
+  });
+
+  it("6.2 a destroyed header comes back from its backup", async () => {
+    const backup = join(directory, "header.luks");
+    await backupVolumeHeader(volumes, path, backup);
+    const { headerAreaBytes } = await readLuks(path);
+    const disk = await open(path, "r+");
+    await disk.write(Buffer.alloc(headerAreaBytes), 0, headerAreaBytes, 0);
+    await disk.close();
+    await assert.rejects(verifyVolume(volumes, path), { code: "not_luks" });
+    await restoreVolumeHeader(volumes, path);
+    assert.equal(await contentOf(path), "precious");
+  });
+
+  it("is not restored from another volume's header, nor from one that its key does not open", async () => {
+    const backup = join(directory, "header.luks");
+    await backupVolumeHeader(volumes, path, backup);
+    await assert.rejects(backupVolumeHeader(volumes, path, backup), { code: "exists" });
+    await createVolume(volumes, { path: other, sizeBytes });
+    await assert.rejects(restoreVolumeHeader(volumes, other, backup), { code: "mismatch" });
+    await assert.rejects(restoreVolumeHeader(volumes, other), { code: "not_found" });
+    await rekeyVolume(volumes, path);
+    await assert.rejects(restoreVolumeHeader(volumes, path, backup), { code: "wrong_passphrase" });
+    assert.equal(await contentOf(path), "precious");
+  });
+});
