@@ -1,6 +1,8 @@
 import { Command, CommanderError } from "commander";
 import { contextOf, FullHelp, type GlobalFlags } from "./commands/command.ts";
 import { keyCommand } from "./commands/key.ts";
+import { reconcileCommand } from "./commands/reconcile.ts";
+import { recoverCommand } from "./commands/recover.ts";
 import { startCommand } from "./commands/start.ts";
 import { volumeCommand } from "./commands/volume.ts";
 import type { Opened } from "./config.ts";
@@ -53,8 +55,8 @@ function programFor(terminal: Terminal, open: (() => Opened) | undefined): Comma
     .option("--verbose", "print what caused an error, too");
   const context = (command: Command) =>
     contextOf(terminal, command.optsWithGlobals<GlobalFlags>(), open);
-  for (const command of [keyCommand(context), volumeCommand(context), startCommand(context)])
-    program.addCommand(command);
+  const commands = [keyCommand, volumeCommand, recoverCommand, reconcileCommand, startCommand];
+  for (const command of commands) program.addCommand(command(context));
   program.addHelpText("after", `\nExit codes:\n${exitCodeTable()}`);
   prepare(program, terminal);
   return program;

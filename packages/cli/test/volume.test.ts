@@ -61,6 +61,26 @@ describe("chatelaine volume", () => {
     assert.equal((await session.run("volume", "verify", path)).code, 0);
   });
 
+  it("clones, saves and restores a header, and finds all in order", async () => {
+    const session = new Session();
+    const [path, copy] = [join(directory, "source.img"), join(directory, "copy.img")];
+    const header = join(directory, "source.header");
+    await session.run("volume", "create", path, "--size", "64k");
+    assert.equal((await session.run("volume", "clone", path, copy)).code, 0);
+    assert.equal((await session.run("volume", "backup", path, header)).code, 0);
+    assert.match((await session.run("volume", "restore", path)).out, /opens slot 0/);
+    assert.equal((await session.run("recover")).out, "nothing to recover\n");
+    const { out } = await session.run("reconcile", "--json");
+    const findings = JSON.parse(out) as readonly { type: string; location: string }[];
+    assert.deepEqual(
+      findings.map(({ type, location }) => [type, location]),
+      [
+        ["ok", path],
+        ["ok", copy],
+      ],
+    );
+  });
+
   it("adopts a disk under a key that somebody else made", async () => {
     const session = new Session();
     const path = join(directory, "foreign.img");

@@ -17,6 +17,7 @@ export type {
 export { openLedger, type SqliteLedgerOptions } from "./ledger/sqlite-ledger.ts";
 export type { Recovered } from "./operations/recover.ts";
 export { recover } from "./operations/registry.ts";
+export { type Finding, type FindingType, type ReconcileOptions, reconcile } from "./reconcile.ts";
 export {
   adoptVolume,
   migrateOffFixedKey,

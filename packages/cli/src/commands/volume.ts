@@ -1,11 +1,14 @@
 import { type ObjectId, objectId } from "@chatelaine/keys";
 import {
   adoptVolume,
+  backupVolumeHeader,
+  cloneVolume,
   createVolume,
   deleteVolume,
   inspectVolume,
   type RekeyedVolume,
   rekeyVolume,
+  restoreVolumeHeader,
   type Volume,
   verifyVolume,
 } from "@chatelaine/volumes";
@@ -142,6 +145,50 @@ export function volumeCommand(context: (command: Command) => Context): Command {
         },
       ),
     ["chatelaine volume adopt /dev/vg0/old --key 6b3c…"],
+  );
+
+  examples(
+    volume
+      .command("clone")
+      .description("make a second volume with the data of a first, and with keys of its own")
+      .argument("<path>")
+      .argument("<new-path>", "a file to make")
+      .action(async (path: string, newPath: string, _options: object, command: Command) => {
+        const { withVolumes, print } = context(command);
+        const made = await withVolumes((volumes) => cloneVolume(volumes, path, { path: newPath }));
+        print(made, record(attributesOf(made)));
+      }),
+    ["chatelaine volume clone disk.img copy.img"],
+  );
+
+  examples(
+    volume
+      .command("backup")
+      .description("copy a volume's header and key slots to a new file")
+      .argument("<path>")
+      .argument("<file>")
+      .action(async (path: string, file: string, _options: object, command: Command) => {
+        const { withVolumes, print } = context(command);
+        await withVolumes((volumes) => backupVolumeHeader(volumes, path, file));
+        print({ path, file }, `the header of ${path} is in ${file}\n`);
+      }),
+    ["chatelaine volume backup disk.img disk.header"],
+  );
+
+  examples(
+    volume
+      .command("restore")
+      .description("put a header backup back, once the volume's key has opened it")
+      .argument("<path>")
+      .argument("[file]", "default: the newest backup that the ledger knows")
+      .action(
+        async (path: string, file: string | undefined, _options: object, command: Command) => {
+          const { withVolumes, print } = context(command);
+          const restored = await withVolumes((volumes) => restoreVolumeHeader(volumes, path, file));
+          print(restored, `${path}: key ${restored.keyId} opens slot ${restored.openedSlot}\n`);
+        },
+      ),
+    ["chatelaine volume restore disk.img", "chatelaine volume restore disk.img disk.header"],
   );
   return volume;
 }

@@ -103,5 +103,11 @@ export interface Ledger {
    * @throws `busy` if a living process, this one included, has it
    */
   lock(subject: string): Promise<Lock>;
+  /** Notes that nobody needs a key. @returns since when that has been so */
+  quarantineKey(id: ObjectId, now: Date): Promise<Date>;
+  /** The keys in quarantine. */
+  quarantinedKeys(): Promise<readonly ObjectId[]>;
+  /** Takes a key out of quarantine: it is needed after all, or gone. */
+  releaseKey(id: ObjectId): Promise<void>;
   close(): Promise<void>;
 }

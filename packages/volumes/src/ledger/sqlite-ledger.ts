@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { chmodSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import { objectId, refuseUnknownOptions } from "@chatelaine/keys";
+import { type ObjectId, objectId, refuseUnknownOptions } from "@chatelaine/keys";
 import { VolumeError } from "../errors.ts";
 import type {
   Ledger,
@@ -137,6 +137,25 @@ class SqliteLedger implements Ledger {
         );
       },
     };
+  }
+
+  async quarantineKey(id: ObjectId, now: Date): Promise<Date> {
+    this.#transaction(`quarantine key ${id}`, () =>
+      this.#run("INSERT OR IGNORE INTO quarantined_keys VALUES (?, ?)", [id, now.getTime()]),
+    );
+    const [row] = this.#all("SELECT since FROM quarantined_keys WHERE key_id = ?", [id]);
+    return new Date(Number(row?.["since"] ?? now));
+  }
+
+  async quarantinedKeys(): Promise<readonly ObjectId[]> {
+    const rows = this.#all("SELECT key_id FROM quarantined_keys ORDER BY since", []);
+    return rows.map((row) => objectId(String(row["key_id"])));
+  }
+
+  async releaseKey(id: ObjectId): Promise<void> {
+    this.#transaction(`release key ${id}`, () =>
+      this.#run("DELETE FROM quarantined_keys WHERE key_id = ?", [id]),
+    );
   }
 
   async close(): Promise<void> {

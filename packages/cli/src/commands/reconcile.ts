@@ -1,0 +1,38 @@
+import { type Finding, reconcile } from "@chatelaine/volumes";
+import { Command } from "commander";
+import { type Column, table } from "../output.ts";
+import { type Context, examples } from "./command.ts";
+
+const columns: readonly Column<Finding>[] = [
+  { heading: "finding", cell: ({ type }) => type },
+  { heading: "volume", cell: ({ volumeId }) => volumeId },
+  { heading: "key", cell: ({ keyId }) => keyId },
+  { heading: "disk", cell: ({ location }) => location },
+  { heading: "done", cell: ({ action }) => action },
+  { heading: "detail", cell: ({ detail }) => detail },
+];
+
+/** `chatelaine reconcile`: do ledger, key manager and disks agree? */
+export function reconcileCommand(context: (command: Command) => Context): Command {
+  const command = new Command("reconcile")
+    .description("join ledger, key manager and disks, and name what does not agree")
+    .argument("[disks...]", "to look at besides those in the ledger")
+    .option(
+      "--apply",
+      "register missing consumers; quarantine orphan keys, delete them after 7 days",
+    )
+    .action(
+      async (disks: readonly string[], options: { readonly apply?: boolean }, self: Command) => {
+        const { terminal, withVolumes, print } = context(self);
+        const findings = await withVolumes((volumes) =>
+          reconcile(volumes, { disks, apply: options.apply }),
+        );
+        print(findings, table(terminal, columns, findings));
+      },
+    );
+  return examples(command, [
+    "chatelaine reconcile",
+    "chatelaine reconcile /dev/vg0/* --json",
+    "chatelaine reconcile --apply",
+  ]);
+}

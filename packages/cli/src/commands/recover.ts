@@ -1,0 +1,23 @@
+import { type Recovered, recover } from "@chatelaine/volumes";
+import { Command } from "commander";
+import { type Column, table } from "../output.ts";
+import { type Context, examples } from "./command.ts";
+
+/** `chatelaine recover`: what every command that changes something does first. */
+export function recoverCommand(context: (command: Command) => Context): Command {
+  const command = new Command("recover")
+    .description("finish or take back what a killed process left in the middle")
+    .action(async (_options: object, self: Command) => {
+      const { terminal, withVolumes, print } = context(self);
+      const recovered = await withVolumes((volumes) => recover(volumes));
+      const columns: Column<Recovered>[] = [
+        { heading: "operation", cell: ({ operation }) => operation },
+        { heading: "volume", cell: ({ volumeId }) => volumeId },
+        { heading: "outcome", cell: ({ outcome }) => outcome },
+        { heading: "problem", cell: ({ problem }) => problem },
+      ];
+      const nothing = "nothing to recover\n";
+      print(recovered, recovered.length === 0 ? nothing : table(terminal, columns, recovered));
+    });
+  return examples(command, ["chatelaine recover"]);
+}

@@ -1,0 +1,267 @@
+import { KeyManagerError, type ObjectId, type ObjectInfo, tracksConsumers } from "@chatelaine/keys";
+import { LuksError, readLuks } from "@chatelaine/luks";
+import { locationOf } from "./disk/location.ts";
+import { tokensOf } from "./inspect-volume.ts";
+import type { VolumeRecord } from "./ledger/ledger.ts";
+import { nowOf, projectOf, type VolumeContext } from "./volume-context.ts";
+import { consumerOf, registerConsumer, volumeOfKeyName } from "./volume-key.ts";
+
+/**
+ * - `ok`: ledger, key manager and disk agree.
+ * - `unfinished`: an operation is under way, or waits for `recover`.
+ * - `missing_key`: a volume whose key is not in the key manager. Its data is lost unless the key comes back.
+ * - `missing_disk`: a volume whose disk is not where the ledger has it, or is another one.
+ * - `unprotected_key`: a volume is not registered as its key's consumer, so anybody may delete the key.
+ * - `shared_key`: two volumes with one key.
+ * - `expiring_key`: the key manager will treat the key as gone soon.
+ * - `orphan_key`: a key that was made for a volume that is not in the ledger, and that nobody says he needs.
+ * - `stale_consumer`: a key with a volume for a consumer that is not in this ledger.
+ * - `unknown_disk`: a disk that names a key, but is not in the ledger.
+ */
+export type FindingType =
+  | "ok"
+  | "unfinished"
+  | "missing_key"
+  | "missing_disk"
+  | "unprotected_key"
+  | "shared_key"
+  | "expiring_key"
+  | "orphan_key"
+  | "stale_consumer"
+  | "unknown_disk";
+
+/** One line of the table. */
+export interface Finding {
+  readonly type: FindingType;
+  readonly volumeId: string | undefined;
+  readonly keyId: ObjectId | undefined;
+  readonly location: string | undefined;
+  readonly detail: string;
+  /** What `apply` did about it: the first time a key is found orphaned it is quarantined, and deleted no earlier than `quarantineMs` later. */
+  readonly action: "none" | "registered" | "quarantined" | "deleted";
+}
+
+export interface ReconcileOptions {
+  /** Disks to look at besides those in the ledger. */
+  readonly disks?: readonly string[] | undefined;
+  /** Keys that expire within this many milliseconds are reported. Default 30 days. */
+  readonly expiringMs?: number | undefined;
+  /** Change what can be changed without losing anything. Default false: nothing is changed. */
+  readonly apply?: boolean | undefined;
+  /** How long a key stays in quarantine before `apply` deletes it, in milliseconds. Default 7 days. */
+  readonly quarantineMs?: number | undefined;
+}
+
+const day = 24 * 60 * 60 * 1000;
+
+/**
+ * Joins what the ledger, the key manager and the disks say, for the context's
+ * project. Never touches a disk. With `apply` it registers missing consumers, and
+ * quarantines orphan keys before it deletes them.
+ */
+export async function reconcile(
+  context: VolumeContext,
+  options: ReconcileOptions = {},
+): Promise<readonly Finding[]> {
+  const { ledger, keyManager, caller } = context;
+  const project = projectOf(context);
+  const volumes = await ledger.volumes({ project });
+  const keys = new Map<ObjectId, ObjectInfo>();
+  for await (const info of keyManager.list(caller)) keys.set(info.id, info);
+  const everyVolume = await ledger.volumes();
+  const busy = new Set((await ledger.unfinished()).map(({ volumeId }) => volumeId));
+
+  const findings: Finding[] = [];
+  for (const volume of volumes) {
+    findings.push(...(await aboutVolume(context, options, volume, { keys, busy, everyVolume })));
+  }
+  const unknown = await unknownDisks(options.disks ?? [], everyVolume);
+  findings.push(...unknown);
+  const needed = new Set([...everyVolume, ...unknown].map(({ keyId }) => keyId));
+  for (const info of keys.values()) {
+    findings.push(...(await aboutKey(context, options, info, { needed, busy, everyVolume })));
+  }
+  if (options.apply === true) await endQuarantine(context, findings);
+  return findings;
+}
+
+interface Known {
+  readonly keys: ReadonlyMap<ObjectId, ObjectInfo>;
+  readonly busy: ReadonlySet<string>;
+  readonly everyVolume: readonly VolumeRecord[];
+}
+
+async function aboutVolume(
+  context: VolumeContext,
+  options: ReconcileOptions,
+  volume: VolumeRecord,
+  { keys, busy, everyVolume }: Known,
+): Promise<Finding[]> {
+  const { id, keyId, location } = volume;
+  const say = (type: FindingType, detail: string, action: Finding["action"] = "none"): Finding => ({
+    type,
+    volumeId: id,
+    keyId,
+    location,
+    detail,
+    action,
+  });
+  if (busy.has(id) || keyId === undefined) return [say("unfinished", "see chatelaine recover")];
+  const findings: Finding[] = [];
+  const disk = await diskProblem(volume);
+  if (disk !== undefined) findings.push(say("missing_disk", disk));
+  const info = keys.get(keyId) ?? (await describeUnlisted(context, keyId));
+  if (info === undefined) findings.push(say("missing_key", "the key manager has no such key"));
+  else {
+    const now = nowOf(context).getTime();
+    const { expiration } = info;
+    if (expiration && expiration.getTime() - now < (options.expiringMs ?? 30 * day)) {
+      findings.push(say("expiring_key", `on ${expiration.toISOString()}`));
+    }
+    if (tracksConsumers(context.keyManager) && !info.consumers.some(isConsumer(id))) {
+      if (options.apply === true) await registerConsumer(context, id, keyId);
+      const action = options.apply === true ? "registered" : "none";
+      findings.push(say("unprotected_key", "the volume is not registered as its consumer", action));
+    }
+  }
+  const sharing = everyVolume.filter((other) => other.keyId === keyId && other.id !== id);
+  if (sharing.length > 0) {
+    findings.push(say("shared_key", `with ${sharing.map((other) => other.id).join(", ")}`));
+  }
+  return findings.length > 0 ? findings : [say("ok", "")];
+}
+
+/** @returns what is wrong with the disk; undefined if nothing is */
+async function diskProblem(volume: VolumeRecord): Promise<string | undefined> {
+  if (volume.format === "plain") return undefined;
+  try {
+    const { uuid } = await readLuks(volume.location);
+    const expected = volume.kind === "snapshot" ? volume.parentId : volume.id;
+    return uuid === expected ? undefined : `the disk there is volume ${uuid}`;
+  } catch (error) {
+    if (error instanceof LuksError) return error.message;
+    throw error;
+  }
+}
+
+async function describeUnlisted(
+  { keyManager, caller }: VolumeContext,
+  keyId: ObjectId,
+): Promise<ObjectInfo | undefined> {
+  try {
+    return await keyManager.describe(caller, keyId);
+  } catch (error) {
+    if (error instanceof KeyManagerError && error.code === "not_found") return undefined;
+    throw error;
+  }
+}
+
+async function unknownDisks(
+  disks: readonly string[],
+  everyVolume: readonly VolumeRecord[],
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const path of disks) {
+    const location = await locationOf(path);
+    if (everyVolume.some((volume) => volume.location === location)) continue;
+    const header = await readLuks(path).catch((error: unknown) => {
+      if (error instanceof LuksError && error.code === "not_luks") return undefined;
+      throw error;
+    });
+    for (const { object } of header === undefined ? [] : tokensOf(header)) {
+      findings.push({
+        type: "unknown_disk",
+        volumeId: header?.uuid,
+        keyId: object as ObjectId,
+        location,
+        detail: "the disk names this key, but is not in the ledger: adopt it",
+        action: "none",
+      });
+    }
+  }
+  return findings;
+}
+
+async function aboutKey(
+  context: VolumeContext,
+  options: ReconcileOptions,
+  info: ObjectInfo,
+  {
+    needed,
+    busy,
+    everyVolume,
+  }: Omit<Known, "keys"> & { readonly needed: ReadonlySet<ObjectId | undefined> },
+): Promise<Finding[]> {
+  const madeFor = volumeOfKeyName(info.name);
+  if (needed.has(info.id)) return [];
+  const mine = info.consumers.filter(({ service, resourceType }) => {
+    const own = consumerOf("");
+    return service === own.service && resourceType === own.resourceType;
+  });
+  const stale = mine.filter(
+    ({ resourceId }) =>
+      !busy.has(resourceId) && !everyVolume.some((volume) => volume.id === resourceId),
+  );
+  const say = (type: FindingType, detail: string, action: Finding["action"] = "none"): Finding => ({
+    type,
+    volumeId: madeFor,
+    keyId: info.id,
+    location: undefined,
+    detail,
+    action,
+  });
+  if (madeFor !== undefined && busy.has(madeFor)) {
+    return [say("unfinished", "see chatelaine recover")];
+  }
+  // Somebody said that he needs it: perhaps a host with a ledger of its own.
+  if (info.consumers.length > 0) {
+    return stale.map(({ resourceId }) =>
+      say("stale_consumer", `volume ${resourceId} is not in this ledger`),
+    );
+  }
+  if (madeFor === undefined) return [];
+  const detail = everyVolume.some((volume) => volume.id === madeFor)
+    ? `made for volume ${madeFor}, which has another key`
+    : `made for volume ${madeFor}, which is not in the ledger`;
+  return [say("orphan_key", detail, await quarantine(context, options, info.id))];
+}
+
+/**
+ * First noted, and only deleted when it has been an orphan all along for the time
+ * of quarantine. Where nobody can register as a consumer, the volume of another
+ * host cannot be told from none, and nothing is deleted.
+ */
+async function quarantine(
+  context: VolumeContext,
+  { apply, quarantineMs = 7 * day }: ReconcileOptions,
+  id: ObjectId,
+): Promise<Finding["action"]> {
+  const { ledger, keyManager, caller } = context;
+  if (apply !== true || !tracksConsumers(keyManager)) return "none";
+  const since = await ledger.quarantineKey(id, nowOf(context));
+  if (nowOf(context).getTime() - since.getTime() < quarantineMs) return "quarantined";
+  await keyManager.delete(caller, id);
+  await ledger.releaseKey(id);
+  return "deleted";
+}
+
+/** What was an orphan once and is none now must start anew if it becomes one again. */
+async function endQuarantine(
+  { ledger }: VolumeContext,
+  findings: readonly Finding[],
+): Promise<void> {
+  const orphans = new Set(
+    findings.flatMap(({ type, keyId }) => (type === "orphan_key" ? [keyId] : [])),
+  );
+  for (const id of await ledger.quarantinedKeys()) {
+    if (!orphans.has(id)) await ledger.releaseKey(id);
+  }
+}
+
+function isConsumer(volumeId: string) {
+  const own = consumerOf(volumeId);
+  return (other: ObjectInfo["consumers"][number]) =>
+    other.service === own.service &&
+    other.resourceType === own.resourceType &&
+    other.resourceId === own.resourceId;
+}
