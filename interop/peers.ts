@@ -1,5 +1,6 @@
 import { startBarbicanLab } from "./barbican/lab.ts";
 import { serverPackages } from "./barbican/layout.ts";
+import { postgresPackages, startPostgres } from "./postgres/postgres.ts";
 
 /** A server that several suites share. */
 export interface Peer {
@@ -8,8 +9,9 @@ export interface Peer {
   start(): Promise<{ stop(): Promise<void> }>;
 }
 
-export type PeerName = "barbican";
+export type PeerName = "barbican" | "postgres";
 
 export const peers: Readonly<Record<PeerName, Peer>> = {
   barbican: { packages: serverPackages, start: () => startBarbicanLab() },
+  postgres: { packages: postgresPackages, start: () => startPostgres() },
 };

@@ -67,6 +67,13 @@ export const suites: readonly Suite[] = [
     peers: ["barbican"],
   },
   {
+    name: "postgres",
+    proves:
+      "the key server's own tests pass on PostgreSQL, and a database that goes away comes back",
+    packages: [],
+    peers: ["postgres"],
+  },
+  {
     name: "guest",
     proves:
       "a real kernel with dm-crypt, LVM and loop runs our programs and keeps disks across reboots",

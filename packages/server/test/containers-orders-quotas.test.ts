@@ -285,6 +285,15 @@ describe("an order", () => {
 });
 
 describe("quotas", () => {
+  it("are kept by many who write at once", async (t) => {
+    const { ask } = await startHarness(t, { defaultQuotas: { secrets: 3 } });
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => ask("POST", "/v1/secrets", { body: {} })),
+    );
+    assert.equal(answers.filter(({ status }) => status === 201).length, 3);
+    assert.equal(answers.filter(({ status }) => status === 403).length, 17);
+  });
+
   const admin = { token: "root/p/admin" };
 
   it("hold for each kind, and free a place when something goes", async (t) => {

@@ -1,138 +1,72 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
-import { keepsTheStorePromises } from "../src/conformance/store-promises.ts";
+import { describe, it } from "node:test";
 import { PostgresStore } from "../src/store/postgres/postgres-store.ts";
+import { RecordQueue } from "../src/store/postgres/record-queue.ts";
+import { StatementTexts, toPostgres } from "../src/store/postgres/statement-text.ts";
 import { StoreError } from "../src/store/store.ts";
-import { idOf, startHarness } from "./support/harness.ts";
-import { postgresPrograms, startPostgres, type TestPostgres } from "./support/postgres.ts";
 
 const now = "2026-01-01T00:00:00.000000";
-const skip = postgresPrograms() === undefined && "Debian's postgresql is not installed";
 
-describe("with a PostgreSQL of its own", { skip }, () => {
-  let postgres: TestPostgres;
-  before(async () => {
-    postgres = await startPostgres();
-  });
-  after(() => postgres.stop());
-  const open = async () => PostgresStore.open({ url: await postgres.newDatabase(), now });
-
-  keepsTheStorePromises("PostgreSQL", async (t) => {
-    const store = await open();
-    t.after(() => store.close());
-    return store;
-  });
-
-  it("a key server works as it does on SQLite", async (t) => {
-    const store = await open();
-    const { ask } = await startHarness(t, { store });
-    t.after(() => store.close());
-    const body = {
-      name: "a_b",
-      payload: "grüß",
-      payload_content_type: "text/plain",
-      expiration: "2999-01-01",
-    };
-    const made = await ask("POST", "/v1/secrets", { body });
-    assert.equal(made.status, 201, made.text);
-    const path = `/v1/secrets/${idOf(made.json["secret_ref"])}`;
-    await ask("POST", "/v1/secrets", { body: { name: "axb", algorithm: "aes" } });
-    assert.equal(
-      (await ask("GET", `${path}/payload`, { headers: { accept: "text/plain" } })).text,
-      "grüß",
-    );
-    assert.equal((await ask("GET", "/v1/secrets?name=a_b")).json["total"], 2);
-    const sorted = (await ask("GET", "/v1/secrets?sort=algorithm")).json["secrets"] as {
-      name: string;
-    }[];
-    assert.deepEqual(
-      sorted.map(({ name }) => name),
-      ["a_b", "axb"],
-    );
-    assert.equal(
-      (await ask("PUT", `${path}/acl`, { body: { read: { users: ["u"] } } })).status,
-      200,
-    );
-    assert.equal(
-      (await ask("PUT", `${path}/metadata`, { body: { metadata: { k: "v" } } })).status,
-      201,
-    );
-    const consumer = { service: "s", resource_type: "t", resource_id: "r" };
-    assert.equal((await ask("POST", `${path}/consumers`, { body: consumer })).status, 200);
-    const order = await ask("POST", "/v1/orders", {
-      body: { type: "asymmetric", meta: { algorithm: "ec", bit_length: 256 } },
-    });
-    const orderPath = `/v1/orders/${idOf(order.json["order_ref"])}`;
-    while ((await ask("GET", orderPath)).json["status"] === "PENDING")
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    const { json } = await ask("GET", orderPath);
-    const container = `/v1/containers/${idOf(json["container_ref"])}`;
-    assert.equal(((await ask("GET", container)).json["secret_refs"] as object[]).length, 2);
-    assert.equal((await ask("GET", "/v1/secrets")).json["total"], 4);
-    assert.equal((await ask("DELETE", container)).status, 204);
-    assert.equal((await ask("DELETE", path)).status, 204);
-    assert.equal((await ask("GET", "/v1/secrets")).json["total"], 3);
-  });
-
-  it("keeps a quota with concurrent writers", async (t) => {
-    const store = await open();
-    const { ask } = await startHarness(t, { store, defaultQuotas: { secrets: 3 } });
-    t.after(() => store.close());
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, () => ask("POST", "/v1/secrets", { body: {} })),
-    );
-    assert.equal(answers.filter(({ status }) => status === 201).length, 3);
-    assert.equal(answers.filter(({ status }) => status === 403).length, 17);
-  });
-
-  it("two nodes carry out each order once", async (t) => {
-    const url = await postgres.newDatabase();
-    const nodes = await Promise.all(
-      [1, 2].map(async () => {
-        const store = await PostgresStore.open({ url, now });
-        const node = await startHarness(t, { store });
-        t.after(() => store.close());
-        return node;
-      }),
-    );
-    const body = { type: "asymmetric", meta: { algorithm: "ed25519", bit_length: 256 } };
-    const made = await Promise.all(
-      Array.from({ length: 12 }, async (_, n) => nodes[n % 2]?.ask("POST", "/v1/orders", { body })),
-    );
-    assert.ok(made.every((answer) => answer?.status === 202));
-    const pending = async () => {
-      const listed = await nodes[0]?.ask("GET", "/v1/orders?limit=100");
-      const orders = listed?.json["orders"] as { status: string }[] | undefined;
-      return orders?.filter(({ status }) => status === "PENDING").length ?? 0;
-    };
-    while ((await pending()) > 0) await new Promise((resolve) => setTimeout(resolve, 50));
-    assert.equal((await nodes[1]?.ask("GET", "/v1/containers"))?.json["total"], 12);
-    assert.equal((await nodes[1]?.ask("GET", "/v1/secrets"))?.json["total"], 24);
-  });
-
-  it("answers 503 while the database is away, and works again when it is back", async (t) => {
-    const store = await PostgresStore.open({
-      url: await postgres.newDatabase(),
-      now,
-      timeoutMs: 2_000,
-    });
-    const { ask } = await startHarness(t, { store });
-    t.after(() => store.close());
-    const made = await ask("POST", "/v1/secrets", { body: { name: "kept" } });
-    await postgres.kill();
-    const away = await ask("GET", `/v1/secrets/${idOf(made.json["secret_ref"])}`);
-    assert.deepEqual([away.status, away.headers["retry-after"]], [503, "1"]);
-    assert.equal((await ask("POST", "/v1/secrets", { body: {} })).status, 503);
-    assert.equal((await ask("GET", "/readiness", { token: null })).status, 503);
-    await postgres.start();
-    assert.equal((await ask("POST", "/v1/secrets", { body: {} })).status, 201);
-    assert.equal((await ask("GET", "/v1/secrets")).json["total"], 2);
-  });
-
+// What needs no database. The store's promises, and the server's tests, run on a real one in the interop suite `postgres`.
+describe("the PostgreSQL store", () => {
   it("says that nothing answers at an address", async () => {
     await assert.rejects(
-      PostgresStore.open({ url: "postgres://x@127.0.0.1:1/x", now }),
-      (error) => error instanceof StoreError && error.code === "unavailable",
+      PostgresStore.open({ url: "postgres://x:hidden@127.0.0.1:1/x", now }),
+      (error) =>
+        error instanceof StoreError &&
+        error.code === "unavailable" &&
+        !error.message.includes("hidden"),
     );
+  });
+
+  it("refuses what is no URL of PostgreSQL, without showing it", async () => {
+    for (const url of ["", "mysql://u:hidden@h/d", "postgres//u:hidden@h/d"])
+      await assert.rejects(
+        PostgresStore.open({ url, now }),
+        (error) => error instanceof TypeError && !error.message.includes("hidden"),
+      );
+    await assert.rejects(
+      PostgresStore.open({ url: "postgres://127.0.0.1/x", now, connections: 0 }),
+      /connections must be a whole number/,
+    );
+  });
+
+  it("numbers arguments, and reads what is for PostgreSQL only", () => {
+    assert.equal(
+      toPostgres("SELECT a FROM t WHERE b = ? AND c > ? LIMIT 1 /*pg FOR UPDATE SKIP LOCKED */"),
+      "SELECT a FROM t WHERE b = $1 AND c > $2 LIMIT 1 FOR UPDATE SKIP LOCKED ",
+    );
+  });
+
+  it("waits for every statement but those that can only change one row", () => {
+    const texts = new StatementTexts();
+    for (const [sql, expected] of [
+      ["INSERT INTO t (a, b) VALUES (?, ?)", true],
+      ["INSERT INTO t (a) VALUES (?) ON CONFLICT (a) DO UPDATE SET a = excluded.a", true],
+      ["INSERT INTO t (a) VALUES (?) ON CONFLICT DO NOTHING", false],
+      ["INSERT INTO t (a) VALUES (?) ON CONFLICT (a) DO UPDATE SET a = 1 WHERE t.a > 1", false],
+      ["INSERT INTO t (a) VALUES (?) RETURNING a", false],
+      ["INSERT INTO t (a) VALUES (?), (?)", false],
+      ["INSERT INTO t (a) SELECT a FROM u", false],
+      ["UPDATE t SET a = ?", false],
+      ["DELETE FROM t", false],
+      ["SELECT 1", false],
+    ] as const)
+      assert.equal(texts.of(sql).changesOne, expected, sql);
+  });
+
+  it("writes lines that come meanwhile together, in order, and fails only those of a failed write", async () => {
+    const written: (readonly string[])[] = [];
+    const queue = new RecordQueue(async (lines) => {
+      written.push(lines);
+      if (lines.includes("bad")) throw new Error("refused");
+    });
+    const first = [queue.add("a"), queue.add("bad"), queue.add("b")];
+    assert.equal(queue.size, 3);
+    const outcomes = await Promise.allSettled(first);
+    assert.ok(outcomes.every(({ status }) => status === "rejected"));
+    await queue.add("c");
+    assert.deepEqual(written, [["a", "bad", "b"], ["c"]]);
+    assert.equal(queue.size, 0);
   });
 });

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { base, idOf, startHarness } from "./support/harness.ts";
+import { SqliteStore } from "../src/store/sqlite/sqlite-store.ts";
+import { base, idOf, startHarness, temporaryFolder } from "./support/harness.ts";
 
 const key = Buffer.from(Array.from({ length: 32 }, (_, index) => index));
 const newKey = {
@@ -356,7 +357,10 @@ describe("before anything else", () => {
 
 describe("the database file", () => {
   it("holds no payload in clear, and nothing of a deleted one", async (t) => {
-    const { ask, store, folder } = await startHarness(t);
+    const folder = temporaryFolder(t);
+    const store = await SqliteStore.open({ path: join(folder, "keys.db"), now: "2026-01-01" });
+    const { ask } = await startHarness(t, { store });
+    t.after(() => store.close());
     const payload = "a secret that would be seen";
     const made = await ask("POST", "/v1/secrets", {
       body: { payload, payload_content_type: "text/plain" },

@@ -5,12 +5,12 @@ import { keepsTheStorePromises } from "../src/conformance/store-promises.ts";
 import { SqliteStore } from "../src/store/sqlite/sqlite-store.ts";
 import { StoreError } from "../src/store/store.ts";
 import { temporaryFolder } from "./support/harness.ts";
+import { openTestStore, storeKind } from "./support/test-store.ts";
 
 const now = "2026-01-01T00:00:00.000000";
 
-keepsTheStorePromises("SQLite", async (t) => {
-  const path = join(temporaryFolder(t), "keys.db");
-  const store = await SqliteStore.open({ path, now });
+keepsTheStorePromises(storeKind, async (t) => {
+  const store = await openTestStore(t, temporaryFolder(t));
   t.after(() => store.close());
   return store;
 });

@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { auditEntryOf } from "../../src/identity/builtin/audit-events.ts";
 import { openBuiltinIdentity } from "../../src/identity/builtin/open-builtin-identity.ts";
 import { SqlIdentityStore } from "../../src/identity/builtin/sql/sql-identity-store.ts";
-import { SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import { base, startHarness, temporaryFolder } from "../support/harness.ts";
 import { readAudit } from "../support/store-promises.ts";
+import { openTestStore } from "../support/test-store.ts";
 
 async function start(t: TestContext) {
   const now = "2026-01-01T00:00:00.000000";
-  const store = await SqliteStore.open({ path: join(temporaryFolder(t), "keys.db"), now });
+  const store = await openTestStore(t, temporaryFolder(t));
   t.after(() => store.close());
   const { identity, api, administration } = openBuiltinIdentity({
     store: new SqlIdentityStore(store),

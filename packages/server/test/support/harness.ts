@@ -11,8 +11,8 @@ import type { Policy } from "../../src/policy/policy.ts";
 import { RulePolicy } from "../../src/policy/rule-policy.ts";
 import type { Principal } from "../../src/principal.ts";
 import { createKeyServer, type KeyServer, type KeyServerParts } from "../../src/server.ts";
-import { SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import type { Store } from "../../src/store/store.ts";
+import { openTestStore } from "./test-store.ts";
 
 /**
  * Tokens that say who one is: `user/project/role,role`. A double for identity alone,
@@ -70,9 +70,7 @@ export async function startHarness(
   parts: Partial<KeyServerParts> & { readonly policy?: Policy } = {},
 ): Promise<Harness> {
   const folder = temporaryFolder(t);
-  const store =
-    parts.store ??
-    (await SqliteStore.open({ path: join(folder, "keys.db"), now: "2026-01-01T00:00:00.000000" }));
+  const store = parts.store ?? (await openTestStore(t, folder));
   const server = await createKeyServer({
     store,
     rootKeys: testRootKeys,

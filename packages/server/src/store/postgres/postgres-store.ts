@@ -1,172 +1,236 @@
-import pg from "pg";
-import type { AuditEntry } from "../../audit/audit-entry.ts";
+import { Pool, type PoolClient } from "pg";
+import { type AuditEntry, auditLine } from "../../audit/audit-entry.ts";
 import { driveAsync } from "../drive.ts";
 import { migrate, readMigrations } from "../migrations.ts";
-import type { Operation } from "../operation.ts";
-import { type Store, StoreError } from "../store.ts";
-import { storeError } from "./postgres-error.ts";
-import { execute, PostgresWriter, type Unit } from "./writer.ts";
+import type { Operation, Statement, StatementResult } from "../operation.ts";
+import { isRefused, type Store, StoreError } from "../store.ts";
+import { ConnectionAudit } from "./connection-audit.ts";
+import { type PostgresStoreOptions, poolConfig } from "./postgres-options.ts";
+import { RecordQueue } from "./record-queue.ts";
+import { StatementTexts } from "./statement-text.ts";
+import { isConnectionLost, isWorthAnotherTry, storeError } from "./store-error.ts";
+import { Transaction } from "./transaction.ts";
 
-export interface PostgresStoreOptions {
-  /** `postgres://user:password@host:port/database`, with what else libpq's URLs may say. */
-  readonly url: string;
-  /** UTC now, for the migrations table. */
-  readonly now: string;
-  /** Connections of this process, half of them to write. Default 8, at least 2. */
-  readonly connections?: number;
-  /** How long to wait for a connection or a statement. Default 10,000. */
-  readonly timeoutMs?: number;
-}
+export type { PostgresStoreOptions };
 
-/** Whoever holds this lock changes the schema. */
-const migrationLock = 7_219_531;
-/** More units than this in one transaction hold locks for too long. */
-const maxBatch = 32;
+/** Of a transaction that lost a race, or whose connection had died before it committed. */
+const maxTries = 4;
 
-/** The store on PostgreSQL, for any number of processes. Writers that find several units waiting commit them together. */
+/** Any number: what all nodes lock while they bring the schema up to date. */
+const migrationLock = 7_024_593_811;
+
+/**
+ * The store on PostgreSQL, for any number of processes at once. Each operation
+ * has a connection of the pool to itself; a connection that breaks is replaced,
+ * so that a database which went away is used again as soon as it is back.
+ */
 export class PostgresStore implements Store {
   readonly dialect = "postgres";
-  readonly #pool: pg.Pool;
-  readonly #idle: PostgresWriter[];
-  readonly #writers: readonly PostgresWriter[];
-  #queue: Unit[] = [];
-  #pendingRecords = 0;
+  readonly #pool: Pool;
+  readonly #texts = new StatementTexts();
+  readonly #audits = new WeakMap<PoolClient, ConnectionAudit>();
+  readonly #records = new RecordQueue((lines) => this.#appendRecords(lines));
+  #auditKey: Uint8Array | undefined;
+  #underWay = 0;
+  #idle: (() => void) | undefined;
   #closed = false;
 
-  private constructor(pool: pg.Pool, writers: readonly PostgresWriter[]) {
-    this.#pool = pool;
-    this.#writers = writers;
-    this.#idle = [...writers];
+  private constructor(options: PostgresStoreOptions) {
+    this.#pool = new Pool(poolConfig(options));
+    // A connection that breaks while nobody uses it is dropped by the pool; one in use fails its query.
+    this.#pool.on("error", () => undefined);
+    this.#pool.on("connect", (client) => client.on("error", () => undefined));
   }
 
-  /** @throws StoreError `unavailable` if the database does not answer, `schema` if its migrations do not fit */
+  /**
+   * Connects, and brings the schema up to date while other nodes wait.
+   *
+   * @throws StoreError `unavailable` if the database cannot be reached, `schema` if its migrations do not fit
+   */
   static async open(options: PostgresStoreOptions): Promise<PostgresStore> {
-    const timeout = options.timeoutMs ?? 10_000;
-    const config: pg.ClientConfig = {
-      connectionString: options.url,
-      connectionTimeoutMillis: timeout,
-      query_timeout: timeout,
-      statement_timeout: timeout,
-      application_name: "chatelaine",
-      types: { getTypeParser },
-    };
+    const store = new PostgresStore(options);
     try {
-      await migrateDatabase(config, options.now);
+      await store.#run((client) => store.#migrate(client, options.now));
+      return store;
     } catch (error) {
-      throw storeError(error);
+      await store.#pool.end();
+      throw error;
     }
-    const half = Math.max(1, Math.floor((options.connections ?? 8) / 2));
-    const pool = new pg.Pool({ ...config, max: half });
-    pool.on("error", () => undefined); // an idle connection was lost; the next query makes another
-    return new PostgresStore(
-      pool,
-      Array.from({ length: half }, () => new PostgresWriter(config)),
-    );
   }
 
   get pendingRecords(): number {
-    return this.#pendingRecords;
+    return this.#records.size;
   }
 
-  async read<P, R>(operation: Operation<P, R>, parameters: P): Promise<R> {
-    try {
-      return await driveAsync(operation.steps(parameters), (statement) =>
-        execute(this.#pool, statement),
-      );
-    } catch (error) {
-      throw storeError(error);
-    }
+  read<P, R>(operation: Operation<P, R>, parameters: P): Promise<R> {
+    return this.#run((client) =>
+      driveAsync(operation.steps(parameters), (statement) => this.#query(client, statement)),
+    );
   }
 
   write<P, R>(operation: Operation<P, R>, parameters: P, audit?: AuditEntry): Promise<R> {
-    return this.#enqueue({
-      operation,
-      parameters,
-      ...(audit && { audit }),
-    }) as Promise<R>;
+    return this.#run((client, transaction) =>
+      this.#transact(client, transaction(), operation, parameters, audit),
+    );
   }
 
-  async record(audit: AuditEntry): Promise<void> {
-    this.#pendingRecords++;
-    try {
-      await this.#enqueue({ audit });
-    } finally {
-      this.#pendingRecords--;
-    }
+  record(audit: AuditEntry): Promise<void> {
+    return this.#records.add(auditLine(audit));
   }
 
   async startAudit(key: Uint8Array): Promise<void> {
-    for (const writer of this.#writers) writer.startAudit(key);
+    this.#auditKey = Uint8Array.from(key);
   }
 
   async ping(): Promise<void> {
-    try {
-      await this.#pool.query("SELECT 1");
-    } catch (error) {
-      throw storeError(error);
-    }
+    await this.#run((client) => client.query("SELECT 1"));
   }
 
   async close(): Promise<void> {
+    await this.#records.settled();
     if (this.#closed) return;
     this.#closed = true;
-    while (this.#queue.length > 0 || this.#idle.length < this.#writers.length)
-      await new Promise((resolve) => setImmediate(resolve));
-    await Promise.all(this.#writers.map((writer) => writer.close()));
+    if (this.#underWay > 0)
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
     await this.#pool.end();
   }
 
-  #enqueue(unit: Omit<Unit, "resolve" | "reject">): Promise<unknown> {
-    if (this.#closed) return Promise.reject(new StoreError("unavailable", "store: closed"));
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ ...unit, resolve, reject });
-      this.#dispatch();
-    });
+  async #transact<P, R>(
+    client: PoolClient,
+    transaction: Transaction,
+    operation: Operation<P, R>,
+    parameters: P,
+    audit: AuditEntry | undefined,
+  ): Promise<R> {
+    const value = await driveAsync(operation.steps(parameters), (statement) =>
+      transaction.execute(statement),
+    );
+    if (!isRefused(value)) {
+      if (!audit) await transaction.commit();
+      else await this.#append(client, [auditLine(audit)], transaction);
+      return value;
+    }
+    await transaction.rollback();
+    if (audit)
+      await this.#append(
+        client,
+        [auditLine(audit, value.refused)],
+        new Transaction(client, this.#texts),
+      );
+    return value;
   }
 
-  #dispatch(): void {
-    while (this.#queue.length > 0) {
-      const writer = this.#idle.pop();
-      if (!writer) return;
-      const share = Math.ceil(this.#queue.length / (this.#idle.length + 1));
-      void this.#commit(writer, this.#queue.splice(0, Math.min(share, maxBatch)));
+  #appendRecords(lines: readonly string[]): Promise<void> {
+    return this.#run((client, transaction) => this.#append(client, lines, transaction()));
+  }
+
+  /** Ends a transaction with lines of the audit record. */
+  async #append(
+    client: PoolClient,
+    lines: readonly string[],
+    transaction: Transaction,
+  ): Promise<void> {
+    const audit = this.#auditOf(client);
+    try {
+      transaction.send(audit.add(lines));
+      await transaction.commit();
+      audit.keep();
+    } catch (error) {
+      audit.drop();
+      throw error;
     }
   }
 
-  async #commit(writer: PostgresWriter, batch: readonly Unit[]): Promise<void> {
-    await writer.commit(batch);
-    this.#idle.push(writer);
-    this.#dispatch();
+  #auditOf(client: PoolClient): ConnectionAudit {
+    const known = this.#audits.get(client);
+    if (known) return known;
+    if (!this.#auditKey) throw new Error("store: the audit record has no key yet");
+    const audit = new ConnectionAudit(this.#auditKey);
+    this.#audits.set(client, audit);
+    return audit;
+  }
+
+  /**
+   * Lends a connection to `work`, again if it lost a race or the connection had
+   * died before anything was committed. A transaction that `work` left open is rolled back.
+   */
+  async #run<R>(
+    work: (client: PoolClient, transaction: () => Transaction) => Promise<R>,
+  ): Promise<R> {
+    if (this.#closed) throw new StoreError("unavailable", "store: closed");
+    this.#underWay++;
+    try {
+      for (let tries = 1; ; tries++) {
+        const outcome = await this.#try(work);
+        if (outcome.ok) return outcome.value;
+        if (!outcome.again || tries === maxTries) throw storeError(outcome.error);
+      }
+    } finally {
+      this.#underWay--;
+      if (this.#underWay === 0) this.#idle?.();
+    }
+  }
+
+  async #try<R>(
+    work: (client: PoolClient, transaction: () => Transaction) => Promise<R>,
+  ): Promise<Outcome<R>> {
+    let client: PoolClient;
+    try {
+      client = await this.#pool.connect();
+    } catch (error) {
+      return { ok: false, error, again: false };
+    }
+    let transaction: Transaction | undefined;
+    const begin = () => (transaction = new Transaction(client, this.#texts));
+    try {
+      const value = await work(client, begin);
+      client.release();
+      return { ok: true, value };
+    } catch (error) {
+      const lost = isConnectionLost(error);
+      const committing = transaction?.committing ?? false;
+      client.release(lost || !(await rolledBack(transaction)));
+      return { ok: false, error, again: (lost && !committing) || isWorthAnotherTry(error) };
+    }
+  }
+
+  async #query(client: PoolClient, statement: Statement): Promise<StatementResult> {
+    const { text, name } = this.#texts.of(statement.sql);
+    const values = [...statement.args];
+    const { rows, rowCount } = await client.query({ text, values, ...(name && { name }) });
+    return { rows, changes: rowCount ?? 0 };
+  }
+
+  async #migrate(client: PoolClient, now: string): Promise<void> {
+    await client.query("BEGIN; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0");
+    await client.query(`SELECT pg_advisory_xact_lock(${migrationLock})`);
+    try {
+      await driveAsync(migrate(readMigrations("postgres"), now), async (statement) => {
+        if (statement.args.length > 0 || statement.sql.startsWith("SELECT"))
+          return this.#query(client, statement);
+        await client.query(statement.sql);
+        return { rows: [], changes: 0 };
+      });
+      await client.query("COMMIT");
+    } catch (error) {
+      await client.query("ROLLBACK").catch(() => undefined);
+      throw error;
+    }
   }
 }
 
-async function migrateDatabase(config: pg.ClientConfig, now: string): Promise<void> {
-  const client = new pg.Client(config);
-  client.on("error", () => undefined); // the query under way rejects, and says so
-  await client.connect();
+type Outcome<R> =
+  | { readonly ok: true; readonly value: R }
+  | { readonly ok: false; readonly error: unknown; readonly again: boolean };
+
+async function rolledBack(transaction: Transaction | undefined): Promise<boolean> {
+  if (!transaction) return true;
   try {
-    const { rows } = await client.query<{ fsync: string }>("SHOW fsync");
-    if (rows[0]?.fsync !== "on")
-      throw new StoreError("unavailable", "open database: fsync is off, so nothing would last");
-    await client.query("SET statement_timeout = 0");
-    await client.query("BEGIN");
-    await client.query("SELECT pg_advisory_xact_lock($1)", [migrationLock]);
-    await driveAsync(migrate(readMigrations("postgres"), now), async (statement) => {
-      if (statement.args.length > 0 || statement.sql.startsWith("SELECT"))
-        return execute(client, statement);
-      await client.query(statement.sql);
-      return { rows: [], changes: 0 };
-    });
-    await client.query("COMMIT");
-  } finally {
-    await client.end();
+    await transaction.rollback();
+    return true;
+  } catch {
+    return false;
   }
 }
-
-/** Counts and sequence numbers come as numbers, as they do from SQLite; they stay far below 2^53. */
-const getTypeParser: pg.CustomTypesConfig["getTypeParser"] = (oid, format) => {
-  if (oid === pg.types.builtins.INT8 && format !== "binary") return Number;
-  return format === "binary"
-    ? pg.types.getTypeParser(oid, "binary")
-    : pg.types.getTypeParser(oid, "text");
-};

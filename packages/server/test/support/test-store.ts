@@ -1,0 +1,40 @@
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { Client } from "pg";
+import { PostgresStore } from "../../src/store/postgres/postgres-store.ts";
+import { SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
+import type { Store } from "../../src/store/store.ts";
+
+const now = "2026-01-01T00:00:00.000000";
+
+/** A `postgres://` URL: the same tests then run on PostgreSQL, each in a schema of its own. */
+const database = process.env["CHATELAINE_TEST_DATABASE"];
+
+/** What the tests run on. */
+export const storeKind = database === undefined ? "SQLite" : "PostgreSQL";
+
+/** An empty store. Whoever opens it closes it. @param folder where SQLite's file goes */
+export async function openTestStore(t: TestContext, folder: string): Promise<Store> {
+  if (database === undefined) return SqliteStore.open({ path: join(folder, "keys.db"), now });
+  return PostgresStore.open({ url: await emptySchema(t, database), now, connections: 6 });
+}
+
+async function emptySchema(t: TestContext, url: string): Promise<string> {
+  const schema = `test_${randomBytes(8).toString("hex")}`;
+  await execute(url, `CREATE SCHEMA ${schema}`);
+  t.after(() => execute(url, `DROP SCHEMA ${schema} CASCADE`));
+  const inSchema = new URL(url);
+  inSchema.searchParams.set("options", `-c search_path=${schema}`);
+  return inSchema.href;
+}
+
+async function execute(url: string, sql: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
