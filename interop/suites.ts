@@ -42,6 +42,13 @@ export const suites: readonly Suite[] = [
     peers: ["barbican"],
   },
   {
+    name: "identity-builtin",
+    proves:
+      "openstack, Castellan and our adapter work on our server with its own identity and nothing else",
+    packages: [...openstackPackages, ...castellanPackages],
+    peers: [],
+  },
+  {
     name: "luks",
     proves: "cryptsetup and qemu-img open every LUKS disk that we write, and we open theirs",
     packages: ["cryptsetup-bin", "qemu-utils"],

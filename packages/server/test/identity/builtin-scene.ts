@@ -35,6 +35,11 @@ export class BuiltinScene {
     });
   }
 
+  /** Another node on a store that a scene has been opened on. */
+  static join(options: Partial<BuiltinIdentityOptions>, store: IdentityStore): BuiltinScene {
+    return new BuiltinScene(store, options);
+  }
+
   static async open(
     options: Partial<BuiltinIdentityOptions> = {},
     store: IdentityStore = new MemoryIdentityStore(),

@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { statSync } from "node:fs";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { BarbicanKeyManager, keystoneCaller } from "@chatelaine/keys";
+import { keepsTheKeyManagerPromises } from "@chatelaine/keys/conformance";
+import { openstack, openstackJson, runOpenstack } from "../clients/openstack.ts";
+import { type OwnKeyServer, startOwnKeyServer } from "../servers/key-server.ts";
+
+let server: OwnKeyServer;
+/** As an operator has it after the first start: a clouds.yaml, and nothing else. */
+let admin: Record<string, string>;
+const alice = { username: "alice", password: "correct horse", projectName: "vault" };
+const bob = { username: "bob", password: "battery staple", projectName: "lab" };
+
+/** Makes users with Debian's own command, as an operator would. */
+async function populate(environment: Record<string, string>): Promise<void> {
+  for (const { username, password, projectName } of [alice, bob]) {
+    await openstack(environment, "project", "create", projectName);
+    await openstack(environment, "user", "create", "--password", password, username);
+    const to = ["--user", username, "--project", projectName];
+    await openstack(environment, "role", "add", ...to, "member");
+  }
+}
+
+function cloud({ cloudsFile }: OwnKeyServer): Record<string, string> {
+  return { OS_CLIENT_CONFIG_FILE: cloudsFile, OS_CLOUD: "chatelaine" };
+}
+
+describe("our server with identity of its own", () => {
+  before(async () => {
+    server = await startOwnKeyServer();
+    admin = cloud(server);
+    await populate(admin);
+  });
+  after(() => server.stop());
+
+  it("has a clouds.yaml for its owner's eyes, with which openstack works", async () => {
+    assert.equal(statSync(server.cloudsFile).mode & 0o777, 0o600);
+    const catalog = await openstackJson<{ Type: string }[]>(admin, "catalog", "list");
+    assert.deepEqual(catalog.map(({ Type }) => Type).toSorted(), ["identity", "key-manager"]);
+  });
+
+  it("lets openstack store, list, read and delete a secret, and order a key", async () => {
+    const env = server.environment(alice);
+    const stored = await openstackJson<Record<string, string>>(
+      env,
+      "secret",
+      "store",
+      "--name",
+      "builtin",
+      "--secret-type",
+      "passphrase",
+      "--payload",
+      "a payload",
+    );
+    const ref = stored["Secret href"] ?? "";
+    assert.ok(ref.startsWith(`${server.url}/v1/secrets/`), ref);
+    assert.match(await openstack(env, "secret", "list", "-f", "value", "-c", "Name"), /^builtin$/m);
+    const payload = await openstack(env, "secret", "get", ref, "--payload", "-f", "value");
+    assert.equal(payload.trim(), "a payload");
+    await openstack(env, "secret", "delete", ref);
+    const order = await openstackJson<Record<string, string>>(
+      env,
+      "secret",
+      "order",
+      "create",
+      "--name",
+      "builtin",
+      "--algorithm",
+      "aes",
+      "--bit-length",
+      "256",
+      "key",
+    );
+    await openstack(env, "secret", "order", "delete", order["Order href"] ?? "");
+  });
+
+  it("keeps projects apart", async () => {
+    const stored = await openstackJson<Record<string, string>>(
+      server.environment(alice),
+      "secret",
+      "store",
+      "--payload",
+      "alice's own",
+    );
+    const ref = stored["Secret href"] ?? "";
+    const read = await runOpenstack(server.environment(bob), ["secret", "get", ref, "--payload"]);
+    assert.notEqual(read.status, 0);
+    assert.match(read.stderr, /Forbidden/);
+    assert.ok(!read.stdout.includes("alice's own"));
+    await openstack(server.environment(alice), "secret", "delete", ref);
+  });
+
+  it("refuses a wrong password, an unknown user and a project without a role, in the same words", async () => {
+    const attempts = [
+      { ...alice, password: "wrong" },
+      { ...alice, username: "nobody" },
+      { ...alice, projectName: "lab" },
+      { ...alice, projectName: "nowhere" },
+    ];
+    const said = new Set<string>();
+    for (const login of attempts) {
+      const result = await runOpenstack(server.environment(login), ["token", "issue"]);
+      assert.notEqual(result.status, 0);
+      said.add(result.stderr.replace(/\(Request-ID: [^)]*\)/, "").trim());
+    }
+    assert.equal(said.size, 1, [...said].join("\n"));
+    assert.match([...said][0] ?? "", /HTTP 401/);
+  });
+
+  it("takes an application credential that openstack made, until openstack deletes it", async () => {
+    const env = server.environment(alice);
+    const made = await openstackJson<Record<string, string>>(
+      env,
+      "application",
+      "credential",
+      "create",
+      "--role",
+      "member",
+      "ci",
+    );
+    const credential = {
+      OS_AUTH_TYPE: "v3applicationcredential",
+      OS_AUTH_URL: `${server.url}/v3`,
+      OS_APPLICATION_CREDENTIAL_ID: made["id"] ?? "",
+      OS_APPLICATION_CREDENTIAL_SECRET: made["secret"] ?? "",
+    };
+    await openstack(credential, "secret", "list");
+    await openstack(env, "application", "credential", "delete", "ci");
+    const gone = await runOpenstack(credential, ["secret", "list"]);
+    assert.match(gone.stderr, /HTTP 401/);
+  });
+
+  it("ends a token that openstack revokes", async () => {
+    const env = server.environment(alice);
+    const { id } = await openstackJson<{ id: string }>(env, "token", "issue");
+    const withToken = { headers: { "x-auth-token": id } };
+    assert.equal((await fetch(`${server.url}/v1/secrets`, withToken)).status, 200);
+    await openstack(env, "token", "revoke", id);
+    assert.equal((await fetch(`${server.url}/v1/secrets`, withToken)).status, 401);
+  });
+
+  it("lets a user change the password, and an admin take the role away, with openstack", async () => {
+    await openstack(admin, "user", "create", "--password", "first", "carol");
+    await openstack(admin, "role", "add", "--user", "carol", "--project", "vault", "reader");
+    const [first, second] = ["first", "second"].map((password) =>
+      server.environment({ username: "carol", password, projectName: "vault" }),
+    );
+    assert.ok(first && second);
+    const passwords = ["--original-password", "first", "--password", "second"];
+    await openstack(first, "user", "password", "set", ...passwords);
+    assert.notEqual((await runOpenstack(first, ["token", "issue"])).status, 0);
+    await openstack(second, "token", "issue");
+    const assigned = await openstack(admin, "role", "assignment", "list", "--names", "-f", "csv");
+    assert.match(assigned, /"reader","carol@Default"/);
+    await openstack(admin, "role", "remove", "--user", "carol", "--project", "vault", "reader");
+    assert.notEqual((await runOpenstack(second, ["token", "issue"])).status, 0);
+    await openstack(admin, "user", "delete", "carol");
+  });
+
+  it("serves Castellan, and with it Nova and Cinder", async () => {
+    const program = fileURLToPath(new URL("../clients/castellan-walk.py", import.meta.url));
+    const env = {
+      PATH: "/usr/bin:/bin",
+      ...server.environment({ ...alice }),
+      BARBICAN_ENDPOINT: server.url,
+    };
+    const { stdout } = await promisify(execFile)("/usr/bin/python3", [program], { env });
+    assert.match(stdout, /all done/);
+  });
+});
+
+keepsTheKeyManagerPromises("our server with identity of its own, on SQLite,", async () => {
+  const own = await startOwnKeyServer();
+  await populate(cloud(own));
+  const caller = (login: typeof alice) => keystoneCaller({ authUrl: `${own.url}/v3`, ...login });
+  const user = await openstackJson<{ id: string }>(cloud(own), "user", "show", "bob");
+  return {
+    manager: new BarbicanKeyManager({ region: "RegionOne" }),
+    alice: caller(alice),
+    bob: caller(bob),
+    bobUserId: user.id,
+    close: () => own.stop(),
+  };
+});
