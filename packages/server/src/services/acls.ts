@@ -104,12 +104,13 @@ export class AclService {
       updated: now,
     };
     const text = acl ? JSON.stringify(acl) : null;
-    const key = await keys.byGeneration(row.project_id, row.tag_generation);
+    const key = await keys.active(row.project_id);
     const result = await store.write(
       setAcl,
       {
         kind: this.#kind,
         id: row.id,
+        projectId: row.project_id,
         acl: text,
         users: acl?.users ?? [],
         tag: ownershipTag(key, ownershipOf(this.#kind, { ...row, acl: text })),
@@ -119,6 +120,7 @@ export class AclService {
       },
       audit.entry(principal, rule, row.id),
     );
+    if ("refused" in result && result.refused === "stale_key") keys.forget(row.project_id);
     return !("refused" in result);
   }
 

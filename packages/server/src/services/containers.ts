@@ -20,7 +20,7 @@ import {
   type WholeContainer,
 } from "../store/operations/containers.ts";
 import { issue, quotaReached, WireError } from "../wire-error.ts";
-import { authorise, type ServiceContext } from "./context.ts";
+import { authorise, type ServiceContext, storeSealed } from "./context.ts";
 import { checkId } from "./ids.ts";
 import { ownershipOf, targetOf, verifyOwnership } from "./ownership.ts";
 import { refusal } from "./secret-consumers.ts";
@@ -54,14 +54,16 @@ export class ContainerService {
     await authorise(context, principal, "containers:post", "Container creation");
     const container = input();
     const id = context.newId();
-    const result = await context.store.write(
-      insertContainer,
-      {
-        row: await makeContainer(context, principal, id, container),
-        members: container.members,
-        defaultQuota: context.defaultQuotas.containers,
-      },
-      context.audit.entry(principal, "containers:post", id),
+    const result = await storeSealed(context, principal.projectId, async () =>
+      context.store.write(
+        insertContainer,
+        {
+          row: await makeContainer(context, principal, id, container),
+          members: container.members,
+          defaultQuota: context.defaultQuotas.containers,
+        },
+        context.audit.entry(principal, "containers:post", id),
+      ),
     );
     if (!("refused" in result)) return id;
     throw result.refused === "quota"

@@ -6,7 +6,7 @@ import type { PolicyRule } from "../policy/rule-names.ts";
 import type { Principal } from "../principal.ts";
 import type { QuotaKind } from "../store/operations/quotas.ts";
 import type { Store } from "../store/store.ts";
-import { forbidden } from "../wire-error.ts";
+import { forbidden, unavailable } from "../wire-error.ts";
 
 /** What every service is made with. */
 export interface ServiceContext {
@@ -40,4 +40,25 @@ export async function authorise(
   if (context.policy.allows(rule, principal, target)) return;
   await context.audit.read(context.audit.entry(principal, rule, objectId, "forbidden"));
   throw forbidden(operation);
+}
+
+/** A rotation that runs again and again this fast is no rotation. */
+const maxSealAttempts = 5;
+
+/**
+ * Seals and stores; seals again if the project's key was retired in between, as
+ * when another process rotates it.
+ */
+export async function storeSealed<R extends object>(
+  context: ServiceContext,
+  projectId: string,
+  attempt: () => Promise<R | { readonly refused: "stale_key" }>,
+): Promise<Exclude<R, { readonly refused: "stale_key" }>> {
+  for (let times = 0; times < maxSealAttempts; times++) {
+    const result = await attempt();
+    if (!("refused" in result && result.refused === "stale_key"))
+      return result as Exclude<R, { readonly refused: "stale_key" }>;
+    context.keys.forget(projectId);
+  }
+  throw unavailable("The project's key is being rotated.");
 }

@@ -2,7 +2,7 @@ import { formatTimestamp } from "../clock.ts";
 import { open } from "../crypto/seal.ts";
 import { type KeyPairRecipe, recipeOf } from "../orders/algorithms.ts";
 import type { KeyPairGenerator } from "../orders/key-pair-generator.ts";
-import { payloadOfPair } from "../orders/pair-payloads.ts";
+import { type PairPart, payloadOfPair } from "../orders/pair-payloads.ts";
 import {
   claimOrder,
   finishOrder,
@@ -12,7 +12,7 @@ import {
   renewClaim,
 } from "../store/operations/orders.ts";
 import { makeContainer } from "./containers.ts";
-import type { ServiceContext } from "./context.ts";
+import { type ServiceContext, storeSealed } from "./context.ts";
 import { passphraseContext } from "./orders.ts";
 import { makeSecret, nowOf } from "./secrets.ts";
 
@@ -102,36 +102,45 @@ export class OrderRunner {
         .write(renewClaim, { id: order.id, until: this.#until() })
         .catch(() => undefined);
     }, this.#claimMs / 3);
-    let result: { readonly made: Made } | { readonly error: { status: string; reason: string } };
+    let pair: PairOfOrder | undefined;
     try {
-      result = { made: await this.#make(order) };
+      pair = await this.#generate(order);
     } catch (error) {
       if (this.#stopped) return;
       this.#options.onTrouble?.(error);
-      const reason = "Order processing failed: the key pair could not be made.";
-      result = { error: { status: "500", reason } };
     } finally {
       clearInterval(renewal);
     }
-    const now = context.clock.timestamp();
-    const finished = await context.store.write(finishOrder, { id: order.id, now, ...result });
-    if (!("refused" in finished)) onFinished?.("made" in result ? "ACTIVE" : "ERROR");
+    const finished = await storeSealed(context, order.project_id, async () =>
+      context.store.write(finishOrder, {
+        id: order.id,
+        projectId: order.project_id,
+        now: context.clock.timestamp(),
+        ...(pair ? { made: await this.#make(order, pair) } : { error: notMade }),
+      }),
+    );
+    for (const part of pair?.parts ?? []) part.bytes.fill(0);
+    if (!("refused" in finished)) onFinished?.(pair ? "ACTIVE" : "ERROR");
   }
 
-  async #make(order: OrderRow): Promise<Made> {
-    const { context, generator } = this.#options;
+  async #generate(order: OrderRow): Promise<PairOfOrder> {
     const meta = JSON.parse(order.meta) as OrderMeta;
     const recipe = pairRecipe(meta);
     const passphrase = await this.#passphrase(order);
-    const pair = await generator.generate({
+    const pair = await this.#options.generator.generate({
       recipe,
       ...(passphrase !== undefined && { passphrase }),
     });
+    return { meta, recipe, parts: payloadOfPair(pair, passphrase) };
+  }
+
+  async #make(order: OrderRow, { meta, recipe, parts }: PairOfOrder): Promise<Made> {
+    const { context } = this.#options;
     const owner = { projectId: order.project_id, userId: order.creator_id };
     const name = meta.name ?? null;
     const secrets = [];
     const members = [];
-    for (const part of payloadOfPair(pair, passphrase)) {
+    for (const part of parts) {
       const id = context.newId();
       members.push({ secret_id: id, name: part.member });
       secrets.push(
@@ -145,7 +154,6 @@ export class OrderRunner {
           payload: { bytes: part.bytes, contentType: "application/octet-stream" },
         }),
       );
-      part.bytes.fill(0);
     }
     const container = { type: recipe.containerType, name };
     const row = await makeContainer(context, owner, context.newId(), container);
@@ -162,6 +170,17 @@ export class OrderRunner {
       order.passphrase,
     ).toString();
   }
+}
+
+const notMade = {
+  status: "500",
+  reason: "Order processing failed: the key pair could not be made.",
+};
+
+interface PairOfOrder {
+  readonly meta: OrderMeta;
+  readonly recipe: KeyPairRecipe;
+  readonly parts: readonly PairPart[];
 }
 
 /** What of a stored meta the runner needs; it was checked when the order was accepted. */

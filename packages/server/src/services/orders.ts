@@ -11,7 +11,7 @@ import {
   type OrderRow,
 } from "../store/operations/orders.ts";
 import { quotaReached, WireError } from "../wire-error.ts";
-import { authorise, type ServiceContext } from "./context.ts";
+import { authorise, type ServiceContext, storeSealed } from "./context.ts";
 import { makeSecret, nowOf } from "./secrets.ts";
 
 export type { OrderRow };
@@ -64,16 +64,21 @@ export class OrderService {
       attributes.bitLength,
       attributes.mode,
     );
-    const made =
-      recipe.type === "key" ? await this.#makeKey(principal, attributes, recipe.bytes) : undefined;
-    const row = await this.#row(principal, id, order, recipe, made?.secrets[0]?.row.id ?? null);
-    const result = await context.store.write(
-      insertOrder,
-      { row, ...(made && { made }), defaultQuota: context.defaultQuotas.orders },
-      context.audit.entry(principal, "orders:post", id),
-    );
+    const result = await storeSealed(context, principal.projectId, async () => {
+      const made =
+        recipe.type === "key"
+          ? await this.#makeKey(principal, attributes, recipe.bytes)
+          : undefined;
+      const secretId = made?.secrets[0]?.row.id ?? null;
+      const row = await this.#row(principal, id, order, recipe, secretId);
+      return context.store.write(
+        insertOrder,
+        { row, ...(made && { made }), defaultQuota: context.defaultQuotas.orders },
+        context.audit.entry(principal, "orders:post", id),
+      );
+    });
     if ("refused" in result) throw quotaReached(operation, "orders");
-    if (row.status === "PENDING") this.#wake();
+    if (recipe.type === "pair") this.#wake();
     return id;
   }
 

@@ -16,7 +16,7 @@ import {
   type SecretSort,
 } from "../store/operations/secrets.ts";
 import { issue, quotaReached, WireError } from "../wire-error.ts";
-import { authorise, type ServiceContext } from "./context.ts";
+import { authorise, type ServiceContext, storeSealed } from "./context.ts";
 import { checkId } from "./ids.ts";
 import { ownershipOf, targetOf, verifyOwnership } from "./ownership.ts";
 
@@ -68,11 +68,15 @@ export class SecretService {
     await authorise(context, principal, "secrets:post", "Secret creation");
     const secret = input();
     const id = context.newId();
-    const made = await makeSecret(context, principal, id, secret);
-    const result = await context.store.write(
-      insertSecret,
-      { ...made, defaultQuota: context.defaultQuotas.secrets },
-      context.audit.entry(principal, "secrets:post", id),
+    const result = await storeSealed(context, principal.projectId, async () =>
+      context.store.write(
+        insertSecret,
+        {
+          ...(await makeSecret(context, principal, id, secret)),
+          defaultQuota: context.defaultQuotas.secrets,
+        },
+        context.audit.entry(principal, "secrets:post", id),
+      ),
     );
     if ("refused" in result) throw quotaReached("Secret creation", "secrets");
     return id;
@@ -132,22 +136,22 @@ export class SecretService {
     const first = input();
     if (row.content_type !== null) throw payloadExists();
     const payload = typeof first === "function" ? first() : first;
-    const key = await keys.active(row.project_id);
-    const sealed = seal(
-      key.sealing,
-      payloadContext(row.project_id, id, payload.contentType),
-      payload.bytes,
-    );
-    const result = await store.write(
-      insertPayload,
-      {
-        id,
-        contentType: payload.contentType,
-        payload: { generation: key.generation, sealed },
-        now: clock.timestamp(),
-      },
-      audit.entry(principal, "secret:put", id),
-    );
+    const where = payloadContext(row.project_id, id, payload.contentType);
+    const result = await storeSealed(this.#context, row.project_id, async () => {
+      const key = await keys.active(row.project_id);
+      const sealed = seal(key.sealing, where, payload.bytes);
+      return store.write(
+        insertPayload,
+        {
+          id,
+          projectId: row.project_id,
+          contentType: payload.contentType,
+          payload: { generation: key.generation, sealed },
+          now: clock.timestamp(),
+        },
+        audit.entry(principal, "secret:put", id),
+      );
+    });
     if ("refused" in result) throw payloadExists();
   }
 

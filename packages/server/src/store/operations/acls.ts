@@ -1,4 +1,5 @@
 import { operation, run } from "../operation.ts";
+import { hasProjectKey } from "./keys.ts";
 
 /** Sets or removes the ACL of a secret or container, unless it was changed since `expectedTag` was read. */
 export const setAcl = operation(
@@ -7,6 +8,7 @@ export const setAcl = operation(
   function* (p: {
     readonly kind: "secret" | "container";
     readonly id: string;
+    readonly projectId: string;
     readonly acl: string | null;
     readonly users: readonly string[];
     readonly tag: Uint8Array;
@@ -14,6 +16,8 @@ export const setAcl = operation(
     readonly expectedTag: Uint8Array;
     readonly now: string;
   }) {
+    if (!(yield* hasProjectKey(p.projectId, p.tagGeneration)))
+      return { refused: "stale_key" as const };
     const alive = p.kind === "secret" ? " AND deleted IS NULL" : "";
     const changes = yield* run(
       `UPDATE ${p.kind}s SET acl = ?, tag = ?, tag_generation = ?, updated = ?

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { all, one, operation, run, type SqlValue, type Steps } from "../operation.ts";
+import { hasProjectKey } from "./keys.ts";
 import { addCount, countOf, quotaAllows } from "./quotas.ts";
 
 export interface ContainerRow {
@@ -182,6 +183,8 @@ export const insertContainer = operation(
     for (const member of p.members)
       if (!(yield* hasSecret(projectId, member.secret_id, created)))
         return { refused: "secret_not_found" as const };
+    if (!(yield* hasProjectKey(projectId, p.row.tag_generation)))
+      return { refused: "stale_key" as const };
     yield* addContainer(p.row, p.members);
     return {};
   },

@@ -1,4 +1,4 @@
-import { all, one, operation, run } from "../operation.ts";
+import { all, one, operation, run, type Steps } from "../operation.ts";
 
 export interface ProjectKeyRow {
   readonly project_id: string;
@@ -85,6 +85,92 @@ export const insertSystemKey = operation(
       p.row.name,
       p.row.root_key_id,
       p.row.wrapped,
+    );
+  },
+);
+
+/** False if a key was retired since it was last looked at: what it sealed could never be opened. */
+export function* hasProjectKey(projectId: string, generation: number): Steps<boolean> {
+  const found = yield* one(
+    `SELECT generation FROM project_keys WHERE project_id = ? AND generation = ?
+     /*pg FOR SHARE */`,
+    projectId,
+    generation,
+  );
+  return found !== undefined;
+}
+
+/** Keys that another root key than `rootKeyId` wraps; some of them. */
+export const findForeignProjectKeys = operation(
+  import.meta.url,
+  "findForeignProjectKeys",
+  function* (p: { readonly rootKeyId: number; readonly limit: number }) {
+    return yield* all<ProjectKeyRow>(
+      `SELECT project_id, generation, root_key_id, wrapped FROM project_keys
+       WHERE root_key_id <> ? LIMIT ?`,
+      p.rootKeyId,
+      p.limit,
+    );
+  },
+);
+
+export const findForeignSystemKeys = operation(
+  import.meta.url,
+  "findForeignSystemKeys",
+  function* (p: { readonly rootKeyId: number }) {
+    return yield* all<SystemKeyRow>(
+      "SELECT name, root_key_id, wrapped FROM system_keys WHERE root_key_id <> ?",
+      p.rootKeyId,
+    );
+  },
+);
+
+/** Replaces wrapped keys by the same keys, wrapped anew. */
+export const replaceWrappedKeys = operation(
+  import.meta.url,
+  "replaceWrappedKeys",
+  function* (p: {
+    readonly projectKeys: readonly ProjectKeyRow[];
+    readonly systemKeys: readonly SystemKeyRow[];
+  }) {
+    for (const row of p.projectKeys)
+      yield* run(
+        `UPDATE project_keys SET root_key_id = ?, wrapped = ?
+         WHERE project_id = ? AND generation = ?`,
+        row.root_key_id,
+        row.wrapped,
+        row.project_id,
+        row.generation,
+      );
+    for (const row of p.systemKeys)
+      yield* run(
+        "UPDATE system_keys SET root_key_id = ?, wrapped = ? WHERE name = ?",
+        row.root_key_id,
+        row.wrapped,
+        row.name,
+      );
+  },
+);
+
+/** Forgets root keys that wrap nothing any more. */
+export const deleteOldRootKeys = operation(
+  import.meta.url,
+  "deleteOldRootKeys",
+  function* (p: { readonly current: number }) {
+    yield* run("DELETE FROM root_keys WHERE id < ?", p.current);
+  },
+);
+
+/** Projects that have keys, in order, after one of them. */
+export const listKeyedProjects = operation(
+  import.meta.url,
+  "listKeyedProjects",
+  function* (p: { readonly after: string; readonly limit: number }) {
+    return yield* all<{ readonly project_id: string }>(
+      `SELECT DISTINCT project_id FROM project_keys WHERE project_id > ?
+       ORDER BY project_id LIMIT ?`,
+      p.after,
+      p.limit,
     );
   },
 );

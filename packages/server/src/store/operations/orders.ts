@@ -1,5 +1,6 @@
-import { all, one, operation, run, type SqlValue } from "../operation.ts";
+import { all, one, operation, run, type SqlValue, type Steps } from "../operation.ts";
 import { addContainer, type ContainerMember, type ContainerRow } from "./containers.ts";
+import { hasProjectKey } from "./keys.ts";
 import { addCount, countOf, quotaAllows } from "./quotas.ts";
 import { addSecret, type SealedPayload, type SecretRow } from "./secrets.ts";
 
@@ -47,6 +48,15 @@ export interface Made {
   readonly container?: { readonly row: ContainerRow; readonly members: readonly ContainerMember[] };
 }
 
+/** The generation of the keys that sealed what was made; all of it was made at once, though perhaps across a rotation. */
+function* keysAreCurrent(projectId: string, made: Made | undefined): Steps<boolean> {
+  const generations = new Set(made?.secrets.map(({ row }) => row.tag_generation));
+  if (made?.container) generations.add(made.container.row.tag_generation);
+  for (const generation of generations)
+    if (!(yield* hasProjectKey(projectId, generation))) return false;
+  return true;
+}
+
 /** Adds an order, and with it what it made if it is done already. */
 export const insertOrder = operation(
   import.meta.url,
@@ -55,6 +65,11 @@ export const insertOrder = operation(
     const { row } = p;
     if (!(yield* quotaAllows(row.project_id, "orders", p.defaultQuota, row.created)))
       return { refused: "quota" as const };
+    const { passphrase_generation: sealedBy } = row;
+    const current =
+      (yield* keysAreCurrent(row.project_id, p.made)) &&
+      (sealedBy === null || (yield* hasProjectKey(row.project_id, sealedBy)));
+    if (!current) return { refused: "stale_key" as const };
     yield* run(
       `INSERT INTO orders (${columnList}) VALUES (${columns.map(() => "?").join(", ")})`,
       ...columns.map((column): SqlValue => row[column]),
@@ -165,10 +180,12 @@ export const finishOrder = operation(
   "finishOrder",
   function* (p: {
     readonly id: string;
+    readonly projectId: string;
     readonly made?: Made;
     readonly error?: { readonly status: string; readonly reason: string };
     readonly now: string;
   }) {
+    if (!(yield* keysAreCurrent(p.projectId, p.made))) return { refused: "stale_key" as const };
     const changes = yield* run(
       `UPDATE orders SET status = ?, container_id = ?, error_status = ?, error_reason = ?,
          passphrase = NULL, passphrase_generation = NULL, claimed_until = NULL, updated = ?

@@ -1,4 +1,5 @@
 import { all, one, operation, run, type SqlValue, type Steps } from "../operation.ts";
+import { hasProjectKey } from "./keys.ts";
 import { addCount, countOf, quotaAllows } from "./quotas.ts";
 
 export interface SecretRow {
@@ -100,6 +101,8 @@ export const insertSecret = operation(
     const { row } = p;
     if (!(yield* quotaAllows(row.project_id, "secrets", p.defaultQuota, row.created)))
       return { refused: "quota" as const };
+    if (!(yield* hasProjectKey(row.project_id, row.tag_generation)))
+      return { refused: "stale_key" as const };
     yield* addSecret(row, p.payload);
     return {};
   },
@@ -111,10 +114,13 @@ export const insertPayload = operation(
   "insertPayload",
   function* (p: {
     readonly id: string;
+    readonly projectId: string;
     readonly contentType: string;
     readonly payload: SealedPayload;
     readonly now: string;
   }) {
+    if (!(yield* hasProjectKey(p.projectId, p.payload.generation)))
+      return { refused: "stale_key" as const };
     const changes = yield* run(
       `UPDATE secrets SET content_type = ?, updated = ?
        WHERE id = ? AND deleted IS NULL AND content_type IS NULL`,

@@ -1,0 +1,48 @@
+import { addRootKey, dropOldRootKeys, RootKeyError, readRootKeyFile } from "../crypto/root-key.ts";
+import { admitRootKeys, rewrapSystemKey } from "../crypto/system-keys.ts";
+import type { ServiceContext } from "../services/context.ts";
+import {
+  deleteOldRootKeys,
+  findForeignProjectKeys,
+  findForeignSystemKeys,
+  replaceWrappedKeys,
+} from "../store/operations/keys.ts";
+
+const batchSize = 100;
+
+/**
+ * Makes a new root key current and wraps every project's key by it, while others
+ * read and write. A rotation that was cut short is finished by the next call.
+ *
+ * @param path the root key file; until the end it holds both keys
+ * @returns how many keys were wrapped anew
+ * @throws RootKeyError if the root key does not come from a file
+ */
+export async function rotateRootKey(
+  context: ServiceContext,
+  path: string,
+): Promise<{ readonly rootKeyId: number; readonly rewrapped: number }> {
+  const { store, keys, clock } = context;
+  const before = readRootKeyFile(path);
+  if (!before) throw new RootKeyError(`rotate root-key: there is no root key file ${path}`);
+  const ring = before.all.size > 1 ? before : addRootKey(path);
+  await admitRootKeys(store, ring, clock);
+  keys.useRootKeys(ring);
+  const rootKeyId = ring.current.id;
+  const systemKeys = await store.read(findForeignSystemKeys, { rootKeyId });
+  await store.write(replaceWrappedKeys, {
+    projectKeys: [],
+    systemKeys: systemKeys.map((row) => rewrapSystemKey(row, ring)),
+  });
+  let rewrapped = systemKeys.length;
+  for (;;) {
+    const rows = await store.read(findForeignProjectKeys, { rootKeyId, limit: batchSize });
+    if (rows.length === 0) break;
+    const projectKeys = rows.map((row) => keys.rewrap(row));
+    await store.write(replaceWrappedKeys, { projectKeys, systemKeys: [] });
+    rewrapped += rows.length;
+  }
+  await store.write(deleteOldRootKeys, { current: rootKeyId });
+  keys.useRootKeys(dropOldRootKeys(path));
+  return { rootKeyId, rewrapped };
+}
