@@ -8,6 +8,11 @@ export {
 } from "./config/settings.ts";
 export { ConfigError, type ConfigSources, loadServerConfig, type ServerConfig } from "./config.ts";
 export { RootKeyError } from "./crypto/root-key.ts";
+export { ControlError } from "./maintenance/control.ts";
+export { migrateStore } from "./maintenance/migrate-store.ts";
+export { restoreBackup } from "./maintenance/restore-backup.ts";
+export { runServerCommand } from "./maintenance/run-command.ts";
+export type { AuditReport } from "./maintenance/verify-audit.ts";
 export { PolicyError } from "./policy/policy-error.ts";
 export { createKeyServer, type KeyServer, type KeyServerParts } from "./server.ts";
 export { type RunningServer, type StartOptions, startServer } from "./start-server.ts";

@@ -34,6 +34,7 @@ import { MetadataService } from "./services/metadata.ts";
 import { OrderRunner } from "./services/order-runner.ts";
 import { OrderService } from "./services/orders.ts";
 import { QuotaService } from "./services/quotas.ts";
+import { Retention } from "./services/retention.ts";
 import { SecretConsumerService } from "./services/secret-consumers.ts";
 import { SecretService } from "./services/secrets.ts";
 import type { QuotaKind } from "./store/operations/quotas.ts";
@@ -81,25 +82,18 @@ export interface KeyServer {
 export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer> {
   const { store, rootKeys, log } = parts;
   const clock = parts.clock ?? systemClock();
-  await admitRootKeys(store, rootKeys, clock);
-  await store.startAudit(await systemKey(store, rootKeys, "audit"));
-  const context: ServiceContext = {
+  const context = await createContext({
     store,
+    rootKeys,
     clock,
     policy: parts.policy,
-    keys: new ProjectKeys({ store, rootKeys, clock }),
     audit: new AuditTrail({ store, clock, durableReads: parts.durableReadAudit ?? false }),
-    newId: randomUUID,
-    defaultQuotas: {
-      secrets: -1,
-      orders: -1,
-      containers: -1,
-      consumers: -1,
-      cas: -1,
-      ...parts.defaultQuotas,
-    },
-    deleteRetentionSeconds: parts.deleteRetentionSeconds ?? 0,
-  };
+    ...(parts.defaultQuotas && { defaultQuotas: parts.defaultQuotas }),
+    ...(parts.deleteRetentionSeconds !== undefined && {
+      deleteRetentionSeconds: parts.deleteRetentionSeconds,
+    }),
+  });
+  const retention = new Retention(context);
   const metrics = new Metrics(() => store.pendingRecords);
   const runner = new OrderRunner({
     context,
@@ -121,13 +115,49 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
   });
   if (parts.keystoneApi) keystoneRoutes(app, parts.keystoneApi);
   await runner.start();
+  retention.start();
   return {
     app,
     context,
     async close() {
       await app.close();
       await runner.stop();
+      await retention.stop();
     },
+  };
+}
+
+export interface ContextParts {
+  readonly store: Store;
+  readonly rootKeys: RootKeyRing;
+  readonly clock: Clock;
+  readonly policy: Policy;
+  readonly audit: AuditTrail;
+  readonly defaultQuotas?: Partial<Record<QuotaKind, number>>;
+  readonly deleteRetentionSeconds?: number;
+}
+
+/** Checks the root keys, starts the audit record, and puts together what services need. @throws RootKeyError */
+export async function createContext(parts: ContextParts): Promise<ServiceContext> {
+  const { store, rootKeys, clock } = parts;
+  await admitRootKeys(store, rootKeys, clock);
+  await store.startAudit(await systemKey(store, rootKeys, "audit"));
+  return {
+    store,
+    clock,
+    policy: parts.policy,
+    audit: parts.audit,
+    keys: new ProjectKeys({ store, rootKeys, clock }),
+    newId: randomUUID,
+    defaultQuotas: {
+      secrets: -1,
+      orders: -1,
+      containers: -1,
+      consumers: -1,
+      cas: -1,
+      ...parts.defaultQuotas,
+    },
+    deleteRetentionSeconds: parts.deleteRetentionSeconds ?? 0,
   };
 }
 

@@ -3,9 +3,12 @@ import type { AddressInfo } from "node:net";
 import { type Clock, systemClock } from "./clock.ts";
 import { ConfigError, type ServerConfig } from "./config.ts";
 import { createLogger, type Logger } from "./log.ts";
+import { serverCommands } from "./maintenance/commands.ts";
+import { openControl } from "./maintenance/control.ts";
+import { controlPath } from "./maintenance/run-command.ts";
 import { type OpenedIdentity, openIdentity } from "./open-identity.ts";
 import { openPolicy } from "./open-policy.ts";
-import { openRootKeys } from "./open-root-keys.ts";
+import { openRootKeys, rootKeyPath } from "./open-root-keys.ts";
 import { openStore } from "./open-store.ts";
 import { createKeyServer, type KeyServer } from "./server.ts";
 
@@ -74,14 +77,27 @@ export async function startServer(
     const address = server.app.server.address() as AddressInfo;
     taken.url = config.publicUrl(address.port);
     await identity.ready?.();
+    const control = await openControl(
+      controlPath(config),
+      serverCommands({
+        context: server.context,
+        running: true,
+        ...(config.text("rootKey.value") === undefined && { rootKeyFile: rootKeyPath(config) }),
+        ...(identity.administration && { administration: identity.administration }),
+      }),
+    );
     log.info({ url: taken.url, database: store.dialect }, "listening");
     const parts = { server, identity };
+    let closed = false;
     return {
       url: taken.url,
       port: address.port,
       server,
       async close() {
+        if (closed) return;
+        closed = true;
         log.info({}, "stopping");
+        await control.close();
         await parts.server.close();
         await parts.identity.identity.close();
         await store.close();

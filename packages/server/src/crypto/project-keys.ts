@@ -64,7 +64,8 @@ export class ProjectKeys {
     if (cached) return cached;
     let keys = await this.#load(projectId);
     if (keys.length === 0) {
-      await this.add(projectId, 1);
+      // Not 1: an erased project that comes back must not meet its old number in another process' memory.
+      await this.add(projectId, Math.floor(this.#clock.nowMs() / 2_000));
       keys = await this.#load(projectId);
     }
     const key = keys[0];
@@ -101,6 +102,11 @@ export class ProjectKeys {
     const wrapped = seal(root.wrapping, wrapContext(row.project_id, row.generation), bytes);
     bytes.fill(0);
     return { ...row, root_key_id: root.id, wrapped };
+  }
+
+  /** The root keys in use. */
+  get rootKeys(): RootKeyRing {
+    return this.#rootKeys;
   }
 
   /** Uses other root keys from now on. */

@@ -1,0 +1,110 @@
+import { chmodSync, existsSync } from "node:fs";
+import type { AuditEntry } from "../audit/audit-entry.ts";
+import { systemKey } from "../crypto/system-keys.ts";
+import type { Administration } from "../identity/builtin/administration.ts";
+import type { ServiceContext } from "../services/context.ts";
+import { eraseProject } from "../store/operations/projects.ts";
+import { restoreSecret } from "../store/operations/retention.ts";
+import { type Commands, ControlError } from "./control.ts";
+import { rotateProjectKeys } from "./rotate-project-keys.ts";
+import { rotateRootKey } from "./rotate-root-key.ts";
+import { verifyAudit } from "./verify-audit.ts";
+
+export interface CommandParts {
+  readonly context: ServiceContext;
+  /** Absent if the root key does not come from a file. */
+  readonly rootKeyFile?: string;
+  /** True while requests are served, perhaps by other processes too. */
+  readonly running: boolean;
+  readonly administration?: Administration;
+}
+
+/** What an administrator of the host may have done, beside or inside the running server. Each leaves an audit entry. */
+export function serverCommands(parts: CommandParts): Commands {
+  const { context, administration } = parts;
+  const { store, keys } = context;
+  const entry = (action: string, objectId?: string): AuditEntry => ({
+    at: context.clock.timestamp(),
+    requestId: "command",
+    userId: "administrator",
+    projectId: "-",
+    action: `command:${action}`,
+    ...(objectId !== undefined && { objectId }),
+    outcome: "ok",
+  });
+  return {
+    backup: async (path = "") => {
+      if (!store.backup)
+        throw new ControlError("backup: use PostgreSQL's own tools (pg_dump) for this database");
+      if (path === "" || existsSync(path)) throw new ControlError(`backup ${path}: it exists`);
+      await store.backup(path);
+      chmodSync(path, 0o600);
+      await store.record(entry("backup"));
+      return { path };
+    },
+    "rotate root-key": async () => {
+      if (parts.rootKeyFile === undefined)
+        throw new ControlError("rotate root-key: the root key does not come from a file");
+      if (parts.running && store.dialect === "postgres")
+        throw new ControlError(
+          "rotate root-key: stop every server of this database, run it again, and copy the new root key file to all of them",
+        );
+      const done = await rotateRootKey(context, parts.rootKeyFile);
+      await store.record(entry("rotate root-key"));
+      return done;
+    },
+    "rotate project-keys": async () => {
+      const done = await rotateProjectKeys(context);
+      await store.record(entry("rotate project-keys"));
+      return done;
+    },
+    "restore-secret": async (id = "") => {
+      const result = await store.write(restoreSecret, { id }, entry("restore-secret", id));
+      if ("refused" in result)
+        throw new ControlError(`restore-secret ${id}: there is no deleted secret of that id`);
+      return { id };
+    },
+    "erase-project": async (projectId = "") => {
+      await store.write(eraseProject, { projectId }, entry("erase-project", projectId));
+      keys.forget(projectId);
+      return { projectId };
+    },
+    "audit verify": async () => verifyAudit(store, await systemKey(store, keys.rootKeys, "audit")),
+    ...(administration &&
+      identityCommands(administration, (action) => store.record(entry(action)))),
+  };
+}
+
+function identityCommands(
+  administration: Administration,
+  record: (action: string) => Promise<void>,
+): Commands {
+  const recorded =
+    (action: string, run: (...args: readonly string[]) => Promise<unknown>) =>
+    async (...args: readonly string[]) => {
+      const result = await run(...args);
+      await record(action);
+      return result;
+    };
+  return {
+    "user create": recorded("user create", (name = "", password = "") =>
+      administration.createUser({ name, password }),
+    ),
+    "user list": () => administration.listUsers(),
+    "user set-password": recorded("user set-password", (name = "", password = "") =>
+      administration.setPassword(name, password),
+    ),
+    "user delete": recorded("user delete", (name = "") => administration.deleteUser(name)),
+    "project create": recorded("project create", (name = "") =>
+      administration.createProject({ name }),
+    ),
+    "project list": () => administration.listProjects(),
+    "role grant": recorded("role grant", (user = "", project = "", role = "") =>
+      administration.grantRole(user, project, role),
+    ),
+    "role revoke": recorded("role revoke", (user = "", project = "", role = "") =>
+      administration.revokeRole(user, project, role),
+    ),
+    "role list": () => administration.listRoles({}),
+  };
+}

@@ -1,0 +1,234 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { AuditTrail } from "../src/audit/audit-trail.ts";
+import { systemClock } from "../src/clock.ts";
+import { loadServerConfig, type ServerConfig } from "../src/config.ts";
+import { addRootKey, readRootKeyFile } from "../src/crypto/root-key.ts";
+import { ControlError } from "../src/maintenance/control.ts";
+import { restoreBackup } from "../src/maintenance/restore-backup.ts";
+import { runServerCommand } from "../src/maintenance/run-command.ts";
+import type { AuditReport } from "../src/maintenance/verify-audit.ts";
+import { RulePolicy } from "../src/policy/rule-policy.ts";
+import { createContext } from "../src/server.ts";
+import { Retention } from "../src/services/retention.ts";
+import { startServer } from "../src/start-server.ts";
+import { SqliteStore } from "../src/store/sqlite/sqlite-store.ts";
+import { idOf, startHarness, temporaryFolder, testRootKeys } from "./support/harness.ts";
+import { tamper } from "./support/tamper.ts";
+
+function configOf(folder: string): ServerConfig {
+  const flags = { "--listen-port": "0", "--data-directory": folder, "--log-level": "silent" };
+  return loadServerConfig({ environment: {}, flags });
+}
+
+/** A whole server with built-in identity, and requests to it as its first user. */
+async function start(t: TestContext, folder: string) {
+  const server = await startServer(configOf(folder));
+  t.after(() => server.close());
+  const { parse } = await import("yaml");
+  const clouds = parse(readFileSync(join(folder, "clouds.yaml"), "utf8")) as {
+    clouds: { chatelaine: { auth: { username: string; password: string; project_name: string } } };
+  };
+  const { username, password, project_name: project } = clouds.clouds.chatelaine.auth;
+  const domain = { id: "default" };
+  const login = await fetch(`${server.url}/v3/auth/tokens`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      auth: {
+        identity: {
+          methods: ["password"],
+          password: { user: { name: username, domain, password } },
+        },
+        scope: { project: { name: project, domain } },
+      },
+    }),
+  });
+  assert.equal(login.status, 201);
+  const token = login.headers.get("x-subject-token") ?? "";
+  const ask = (method: string, path: string, body?: object) =>
+    fetch(server.url + path, {
+      method,
+      headers: { "x-auth-token": token, ...(body && { "content-type": "application/json" }) },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+  const store = async (payload: string) => {
+    const answer = await ask("POST", "/v1/secrets", {
+      payload,
+      payload_content_type: "text/plain",
+    });
+    return idOf(((await answer.json()) as { secret_ref: string }).secret_ref);
+  };
+  const payload = async (id: string) => (await ask("GET", `/v1/secrets/${id}/payload`)).text();
+  return { server, ask, store, payload };
+}
+
+describe("a running server's administrator", () => {
+  it("rotates keys under load, and every payload still opens, then and after a restart", async (t) => {
+    const folder = temporaryFolder(t);
+    const first = await start(t, folder);
+    const ids = await Promise.all(
+      Array.from({ length: 120 }, (_, n) => first.store(`payload ${n}`)),
+    );
+    const config = configOf(folder);
+    const rotation = new AbortController();
+    const later: string[] = [];
+    const load = (async () => {
+      while (!rotation.signal.aborted) {
+        later.push(await first.store(`later ${later.length}`));
+        assert.equal(
+          await first.payload(ids[later.length % ids.length] ?? ""),
+          `payload ${later.length % ids.length}`,
+        );
+      }
+    })();
+    const before = readRootKeyFile(join(folder, "root-key"))?.current.checkValue;
+    const rotated = await runServerCommand(config, "rotate project-keys");
+    assert.ok((rotated as { payloads: number }).payloads >= ids.length);
+    assert.equal(
+      ((await runServerCommand(config, "rotate root-key")) as { rootKeyId: number }).rootKeyId,
+      2,
+    );
+    rotation.abort();
+    await load;
+    const ring = readRootKeyFile(join(folder, "root-key"));
+    assert.deepEqual([ring?.all.size, ring?.current.id], [1, 2]);
+    assert.notDeepEqual(ring?.current.checkValue, before);
+    await first.server.close();
+    const second = await start(t, folder);
+    for (const [n, id] of ids.entries()) assert.equal(await second.payload(id), `payload ${n}`);
+    for (const [n, id] of later.entries()) assert.equal(await second.payload(id), `later ${n}`);
+  });
+
+  it("finishes a rotation of the root key that was cut short", async (t) => {
+    const folder = temporaryFolder(t);
+    const first = await start(t, folder);
+    const id = await first.store("kept");
+    await first.server.close();
+    addRootKey(join(folder, "root-key")); // and then the power went
+    const second = await start(t, folder);
+    assert.equal(await second.payload(id), "kept");
+    await runServerCommand(configOf(folder), "rotate root-key");
+    assert.deepEqual([...(readRootKeyFile(join(folder, "root-key"))?.all.keys() ?? [])], [2]);
+    assert.equal(await second.payload(id), "kept");
+  });
+
+  it("backs up while it runs, and restores with the same root key only", async (t) => {
+    const folder = temporaryFolder(t);
+    const config = configOf(folder);
+    const first = await start(t, folder);
+    const id = await first.store("in the backup");
+    const backup = join(folder, "backup.db");
+    await runServerCommand(config, "backup", [backup]);
+    assert.equal(statSync(backup).mode & 0o777, 0o600);
+    await assert.rejects(runServerCommand(config, "backup", [backup]), /it exists/);
+    await first.ask("DELETE", `/v1/secrets/${id}`);
+    await assert.rejects(restoreBackup(config, backup), /another process/);
+    await first.server.close();
+    await restoreBackup(config, backup);
+    assert.ok(existsSync(join(folder, "keys.db.before-restore")));
+    assert.equal(await (await start(t, folder)).payload(id), "in the backup");
+    writeFileSync(join(folder, "rubbish"), "x".repeat(10_000));
+    await assert.rejects(restoreBackup(config, join(folder, "rubbish")), ControlError);
+    await assert.rejects(restoreBackup(config, join(folder, "none")), /no such file/);
+  });
+
+  it("reads the audit record, and sees any entry that was changed or dropped", async (t) => {
+    const folder = temporaryFolder(t);
+    const config = configOf(folder);
+    const { server, store, payload } = await start(t, folder);
+    const id = await store("read me");
+    await payload(id);
+    const report = (await runServerCommand(config, "audit verify")) as AuditReport;
+    assert.deepEqual(report.broken, []);
+    assert.ok(report.entries >= 2);
+    await server.close();
+    const raw = await SqliteStore.open({ path: join(folder, "keys.db"), now: "x" });
+    await raw.write(tamper, {
+      sql: "UPDATE audit SET line = replace(line, 'secrets:post', ?)",
+      args: ["x"],
+    });
+    await raw.close();
+    const after = (await runServerCommand(config, "audit verify")) as AuditReport;
+    assert.equal(after.broken.length, 1);
+  });
+
+  it("makes users, with and without a running server", async (t) => {
+    const folder = temporaryFolder(t);
+    const config = configOf(folder);
+    await runServerCommand(config, "user create", ["bob", "correct horse"]);
+    const { server } = await start(t, folder);
+    const names = ((await runServerCommand(config, "user list")) as { name: string }[]).map(
+      ({ name }) => name,
+    );
+    assert.deepEqual(names, ["admin", "bob"]);
+    await assert.rejects(runServerCommand(config, "user create", ["bob", "x"]));
+    await assert.rejects(runServerCommand(config, "constructor"), /unknown command/);
+    assert.equal(statSync(join(folder, "control.sock")).mode & 0o777, 0o600);
+    await server.close();
+  });
+});
+
+describe("a deleted secret", () => {
+  it("can be restored while its window is open, and is erased when it closes", async (t) => {
+    let now = Date.parse("2030-01-01T00:00:00Z");
+    const clock = systemClock(() => now);
+    const { ask, store, server } = await startHarness(t, {
+      clock,
+      deleteRetentionSeconds: 60,
+      defaultQuotas: { secrets: 1 },
+    });
+    const body = { name: "n", payload: "x", payload_content_type: "text/plain" };
+    const id = idOf((await ask("POST", "/v1/secrets", { body })).json["secret_ref"]);
+    const path = `/v1/secrets/${id}`;
+    await ask("PUT", `${path}/metadata`, { body: { metadata: { k: "v" } } });
+    const consumer = { service: "s", resource_type: "t", resource_id: "r" };
+    await ask("POST", `${path}/consumers`, { body: consumer });
+    assert.equal((await ask("DELETE", path)).status, 204);
+    assert.equal((await ask("GET", path)).status, 404);
+    assert.equal((await ask("GET", "/v1/secrets")).json["total"], 0);
+    const { restoreSecret } = await import("../src/store/operations/retention.ts");
+    await store.write(restoreSecret, { id });
+    assert.deepEqual((await ask("GET", `${path}/metadata`)).json, { metadata: { k: "v" } });
+    assert.equal((await ask("GET", `${path}/payload`)).text, "x");
+    assert.equal((await ask("POST", "/v1/secrets", { body })).status, 403);
+    await ask("DELETE", path);
+    const retention = new Retention(server.context);
+    assert.equal(await retention.sweep(), 0);
+    now += 61_000;
+    assert.equal(await retention.sweep(), 1);
+    assert.deepEqual(await store.write(restoreSecret, { id }), { refused: "not_found" });
+  });
+});
+
+describe("an erased project", () => {
+  it("leaves nothing, and nobody else's counts wrong", async (t) => {
+    const folder = temporaryFolder(t);
+    const clock = systemClock();
+    const store = await SqliteStore.open({ path: join(folder, "keys.db"), now: clock.timestamp() });
+    t.after(() => store.close());
+    const { ask } = await startHarness(t, { store });
+    const body = { payload: "x", payload_content_type: "text/plain" };
+    const id = idOf((await ask("POST", "/v1/secrets", { body })).json["secret_ref"]);
+    await ask("POST", "/v1/containers", { body: { type: "generic" } });
+    await ask("POST", "/v1/secrets", { body, token: "o/other/member" });
+    const { eraseProject } = await import("../src/store/operations/projects.ts");
+    await store.write(eraseProject, { projectId: "p" });
+    assert.equal((await ask("GET", `/v1/secrets/${id}`)).status, 404);
+    assert.equal((await ask("GET", "/v1/secrets")).json["total"], 0);
+    assert.equal((await ask("GET", "/v1/secrets", { token: "o/other/member" })).json["total"], 1);
+    // The project's old key is still in this process' memory, and must not be used again.
+    const again = idOf((await ask("POST", "/v1/secrets", { body })).json["secret_ref"]);
+    const fresh = await createContext({
+      store,
+      rootKeys: testRootKeys,
+      clock,
+      policy: new RulePolicy(),
+      audit: new AuditTrail({ store, clock }),
+    });
+    assert.ok((await fresh.keys.active("p")).generation > 1);
+    assert.equal((await ask("GET", `/v1/secrets/${again}/payload`)).text, "x");
+  });
+});
