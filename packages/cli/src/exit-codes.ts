@@ -74,6 +74,17 @@ const luksExits: Record<LuksErrorCode, ExitName> = {
   io: "io",
 };
 
+/** By name: the server is loaded only by the commands that need it. */
+const serverExits: Readonly<Record<string, ExitName>> = {
+  ConfigError: "invalid",
+  PolicyError: "invalid",
+  LoginError: "invalid",
+  RootKeyError: "integrity",
+  IntegrityError: "integrity",
+  StoreError: "unavailable",
+  ControlError: "conflict",
+};
+
 /** The exit code that an error stands for. */
 export function exitCodeOf(error: unknown): number {
   return exitCodes[exitNameOf(error)][0];
@@ -83,5 +94,6 @@ function exitNameOf(error: unknown): ExitName {
   if (error instanceof KeyManagerError) return keyManagerExits[error.code];
   if (error instanceof VolumeError) return volumeExits[error.code];
   if (error instanceof LuksError) return luksExits[error.code];
+  if (error instanceof Error) return serverExits[error.name] ?? "unexpected";
   return "unexpected";
 }

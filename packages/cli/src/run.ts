@@ -3,6 +3,7 @@ import { contextOf, FullHelp, type GlobalFlags } from "./commands/command.ts";
 import { keyCommand } from "./commands/key.ts";
 import { reconcileCommand } from "./commands/reconcile.ts";
 import { recoverCommand } from "./commands/recover.ts";
+import { serverCommand } from "./commands/server.ts";
 import { startCommand } from "./commands/start.ts";
 import { volumeCommand } from "./commands/volume.ts";
 import type { Opened } from "./config.ts";
@@ -55,7 +56,14 @@ function programFor(terminal: Terminal, open: (() => Opened) | undefined): Comma
     .option("--verbose", "print what caused an error, too");
   const context = (command: Command) =>
     contextOf(terminal, command.optsWithGlobals<GlobalFlags>(), open);
-  const commands = [keyCommand, volumeCommand, recoverCommand, reconcileCommand, startCommand];
+  const commands = [
+    keyCommand,
+    volumeCommand,
+    recoverCommand,
+    reconcileCommand,
+    startCommand,
+    serverCommand,
+  ];
   for (const command of commands) program.addCommand(command(context));
   program.addHelpText("after", `\nExit codes:\n${exitCodeTable()}`);
   prepare(program, terminal);

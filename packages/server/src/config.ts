@@ -135,6 +135,7 @@ function readEnvironment(
 ): void {
   const byVariable = new Map(settingNames.map((name) => [variableOf(name), name]));
   for (const [variable, raw] of Object.entries(environment)) {
+    if (variable === `${variablePrefix}CONFIG`) continue; // which file: the command's own
     if (!variable.startsWith(variablePrefix) || raw === undefined || raw === "") continue;
     const name = byVariable.get(variable);
     if (!name)

@@ -1,0 +1,234 @@
+import { existsSync, readFileSync } from "node:fs";
+import {
+  flagOf,
+  type Setting,
+  type SettingName,
+  settingNames,
+  settings,
+} from "@chatelaine/server/settings";
+import type { Command } from "commander";
+import { type Context, examples, noun } from "./command.ts";
+
+const defaultConfigFile = "/etc/chatelaine/server.yaml";
+
+/** `chatelaine server …`: the key server, and what its administrator does beside it. */
+export function serverCommand(context: (command: Command) => Context): Command {
+  const server = noun("server", "run a key server that speaks Barbican's API, and look after it");
+  examples(
+    configured(server, "start", "start the key server; ends at SIGTERM or SIGINT").action(
+      async (_options: object, command: Command) => {
+        const { terminal } = context(command);
+        const { startServer } = await import("@chatelaine/server");
+        const running = await startServer(await loadConfig(context, command));
+        terminal.error(`the key server listens on ${running.url}\n`);
+        await new Promise<void>((resolve) => {
+          process.once("SIGTERM", () => resolve());
+          process.once("SIGINT", () => resolve());
+        });
+        await running.close();
+      },
+    ),
+    [
+      "chatelaine server start --data-directory ~/.chatelaine",
+      "chatelaine server start --server-config /etc/chatelaine/server.yaml",
+    ],
+  );
+  configured(server, "config", "print the effective configuration, without secrets").action(
+    async (_options: object, command: Command) => {
+      const config = await loadConfig(context, command);
+      context(command).terminal.out(`${config.describe()}\n`);
+    },
+  );
+  addMaintenance(server, context);
+  addIdentity(server, context);
+  return server;
+}
+
+function addMaintenance(server: Command, context: (command: Command) => Context): void {
+  simple(
+    server,
+    context,
+    "backup <file>",
+    "write a consistent copy of a SQLite database, also while it is served",
+    "backup",
+  );
+  const rotate = server
+    .command("rotate")
+    .description("replace keys, also while requests are served");
+  simple(
+    rotate,
+    context,
+    "root-key",
+    "make a new root key and wrap every project's key by it",
+    "rotate root-key",
+  );
+  simple(
+    rotate,
+    context,
+    "project-keys",
+    "give every project a new key and seal all payloads anew",
+    "rotate project-keys",
+  );
+  simple(
+    server,
+    context,
+    "restore-secret <id>",
+    "bring a deleted secret back, while its window is open",
+    "restore-secret",
+  );
+  simple(
+    server,
+    context,
+    "erase-project <id>",
+    "erase everything of a project, its keys included",
+    "erase-project",
+  );
+  const audit = server.command("audit").description("who did what to which object");
+  configured(
+    audit,
+    "verify",
+    "check that no entry was changed or dropped; prints each chain's head",
+  ).action(async (_options: object, command: Command) => {
+    const report = (await runCommand(context, command, "audit verify", [])) as {
+      readonly broken: readonly unknown[];
+    };
+    show(context(command), report);
+    if (report.broken.length > 0)
+      throw new AuditBrokenError("audit verify: the record is not authentic");
+  });
+  configured(
+    server,
+    "restore <file>",
+    "put a backup in the place of the SQLite database; no server may run",
+  ).action(async (file: string, _options: object, command: Command) => {
+    const { restoreBackup } = await import("@chatelaine/server");
+    await restoreBackup(await loadConfig(context, command), file);
+  });
+  configured(
+    server,
+    "migrate-store <sqlite-file>",
+    "copy a SQLite database into the empty PostgreSQL one that is configured",
+  ).action(async (file: string, _options: object, command: Command) => {
+    const { migrateStore } = await import("@chatelaine/server");
+    const config = await loadConfig(context, command);
+    show(context(command), await migrateStore(file, config.requiredText("database")));
+  });
+}
+
+function addIdentity(server: Command, context: (command: Command) => Context): void {
+  const user = server.command("user").description("users of built-in identity");
+  for (const [verb, summary] of [
+    ["create", "make a user"],
+    ["set-password", "give a user another password; ends the user's tokens"],
+  ] as const)
+    configured(user, `${verb} <name>`, summary)
+      .requiredOption("--password-file <file>", "a file with the password; - for standard input")
+      .action(async (name: string, options: { passwordFile: string }, command: Command) => {
+        const password = readFileSync(
+          options.passwordFile === "-" ? 0 : options.passwordFile,
+          "utf8",
+        );
+        const args = [name, password.replace(/\r?\n$/, "")];
+        show(context(command), await runCommand(context, command, `user ${verb}`, args));
+      });
+  simple(user, context, "list", "all users", "user list");
+  simple(
+    user,
+    context,
+    "delete <user>",
+    "delete a user; what the user stored stays",
+    "user delete",
+  );
+  const project = server.command("project").description("projects of built-in identity");
+  simple(project, context, "create <name>", "make a project", "project create");
+  simple(project, context, "list", "all projects", "project list");
+  const role = server
+    .command("role")
+    .description("roles of built-in identity: admin, member, reader, …");
+  simple(
+    role,
+    context,
+    "grant <user> <project> <role>",
+    "give a user a role in a project",
+    "role grant",
+  );
+  simple(role, context, "revoke <user> <project> <role>", "take it away", "role revoke");
+  simple(role, context, "list", "who has which role where", "role list");
+}
+
+/** The audit record is not what was written. */
+class AuditBrokenError extends Error {
+  override readonly name = "IntegrityError";
+}
+
+/** A verb whose arguments go to the running server, or to its database if none runs. */
+function simple(
+  parent: Command,
+  context: (command: Command) => Context,
+  usage: string,
+  summary: string,
+  name: string,
+): void {
+  configured(parent, usage, summary).action(async (...given: unknown[]) => {
+    const command = given.at(-1) as Command;
+    const args = given.filter((value) => typeof value === "string");
+    show(context(command), await runCommand(context, command, name, args));
+  });
+}
+
+async function runCommand(
+  context: (command: Command) => Context,
+  command: Command,
+  name: string,
+  args: readonly string[],
+): Promise<unknown> {
+  const { runServerCommand } = await import("@chatelaine/server");
+  return runServerCommand(await loadConfig(context, command), name, args);
+}
+
+function show(context: Context, result: unknown): void {
+  if (result === null || result === undefined) return;
+  context.print(result, `${JSON.stringify(result, null, 2)}\n`);
+}
+
+/** A verb that has a flag for each setting of the server. */
+function configured(parent: Command, usage: string, summary: string): Command {
+  const command = parent
+    .command(usage)
+    .description(summary)
+    .option(
+      "--server-config <file>",
+      `the server's configuration file (CHATELAINE_SERVER_CONFIG; default ${defaultConfigFile}, if it is there)`,
+    );
+  for (const name of settingNames) {
+    const setting: Setting = settings[name];
+    // A secret in a command line is everybody's to read: file or environment only.
+    if (setting.type === "secret") continue;
+    const shown = setting.default === undefined ? "" : ` (default: ${String(setting.default)})`;
+    command.option(`${flagOf(name)} <value>`, setting.help + shown);
+  }
+  return command;
+}
+
+async function loadConfig(context: (command: Command) => Context, command: Command) {
+  const { loadServerConfig } = await import("@chatelaine/server");
+  const { terminal } = context(command);
+  const options = command.opts<Record<string, string | undefined>>();
+  const flags: Record<string, string | undefined> = {};
+  for (const name of settingNames) flags[flagOf(name)] = options[optionOf(name)];
+  const named =
+    options["serverConfig"] ?? (terminal.environment["CHATELAINE_SERVER_CONFIG"] || undefined);
+  const file = named ?? (existsSync(defaultConfigFile) ? defaultConfigFile : undefined);
+  return loadServerConfig({
+    flags,
+    environment: terminal.environment,
+    ...(file !== undefined && { file }),
+  });
+}
+
+/** As commander names the value of a flag. */
+function optionOf(name: SettingName): string {
+  return flagOf(name)
+    .slice(2)
+    .replaceAll(/-(.)/g, (_match, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { Session } from "./session.ts";
+
+describe("chatelaine server", () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), "chatelaine-server-"));
+  });
+  afterEach(() => rm(directory, { recursive: true }));
+
+  it("prints its configuration without secrets, and refuses a misspelled one", async () => {
+    const environment = { CHATELAINE_SERVER_DATABASE: "postgres://u:hushhush@h/d" };
+    const { code, out } = await new Session({ environment }).run(
+      "server",
+      "config",
+      "--listen-port",
+      "1",
+    );
+    assert.equal(code, 0);
+    assert.match(out, /^listen\.port: 1 {2}# --listen-port$/m);
+    assert.equal(out.includes("hushhush"), false);
+    const wrong = await new Session({ environment: { CHATELAINE_SERVER_LISTEN_PROT: "1" } }).run(
+      "server",
+      "config",
+    );
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.error, /did you mean "CHATELAINE_SERVER_LISTEN_PORT"/);
+  });
+
+  it("makes users and grants roles where no server runs", async () => {
+    const session = new Session();
+    const server = (...words: string[]) =>
+      session.run("server", ...words, "--data-directory", directory);
+    const password = join(directory, "password");
+    await writeFile(password, "correct horse\n");
+    assert.equal((await server("user", "create", "bob", "--password-file", password)).code, 0);
+    assert.equal((await server("project", "create", "vault")).code, 0);
+    assert.equal((await server("role", "grant", "bob", "vault", "member")).code, 0);
+    assert.match((await server("role", "list")).out, /member/);
+    assert.equal((await server("user", "delete", "carol")).code, 2);
+    assert.equal((await server("audit", "verify")).code, 0);
+    assert.equal((await server("restore-secret", "nothing")).code, 6);
+    assert.equal((await server("restore", join(directory, "none"))).code, 6);
+  });
+
+  it("starts, writes clouds.yaml, takes commands, and ends at SIGTERM", async (t) => {
+    const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+    const words = [
+      main,
+      "server",
+      "start",
+      "--listen-port",
+      "0",
+      "--data-directory",
+      directory,
+      "--log-level",
+      "silent",
+    ];
+    const child = spawn(process.execPath, words, { stdio: ["ignore", "ignore", "pipe"] });
+    t.after(() => child.kill("SIGKILL"));
+    const url = await new Promise<string>((resolve, reject) => {
+      let said = "";
+      child.stderr.setEncoding("utf8").on("data", (text: string) => {
+        said += text;
+        const found = /listens on (\S+)/.exec(said)?.[1];
+        if (found) resolve(found);
+      });
+      child.once("exit", () => reject(new Error(said)));
+    });
+    assert.equal((await fetch(`${url}/readiness`)).status, 200);
+    assert.ok((await readFile(join(directory, "clouds.yaml"), "utf8")).includes(`${url}/v3`));
+    const backup = join(directory, "backup.db");
+    assert.equal(
+      (await new Session().run("server", "backup", backup, "--data-directory", directory)).code,
+      0,
+    );
+    assert.ok(existsSync(backup));
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGTERM");
+    assert.equal(await ended, 0);
+  });
+});
