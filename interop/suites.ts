@@ -61,6 +61,13 @@ export const suites: readonly Suite[] = [
     peers: [],
   },
   {
+    name: "volumes",
+    proves:
+      "volumes with keys of the real Barbican open in cryptsetup, and survive a kill at every moment",
+    packages: ["cryptsetup-bin"],
+    peers: ["barbican"],
+  },
+  {
     name: "command",
     proves:
       "the chatelaine command makes disks with keys of the real Barbican, which cryptsetup opens",
