@@ -66,6 +66,24 @@ export function promisesOfStorage(of: () => Scene): void {
     assert.deepEqual(await Array.fromAsync(manager.list(alice, { name })), []);
   });
 
+  it("refuses what it could not keep as it is: a name too long or with blanks around it, text that is none", async () => {
+    const { manager, alice, prefix } = of();
+    const value = new SecretBytes(Uint8Array.of(0xc3, 0x28));
+    const opaque = { type: "opaque", name: `${prefix}unkept`, value } as const;
+    for (const misfit of [
+      { ...opaque, name: "" },
+      { ...opaque, name: "x".repeat(256) },
+      { ...opaque, name: `${prefix}blank ` },
+      { ...opaque, contentType: "text/plain" },
+      { ...opaque, type: "passphrase" },
+    ] as const) {
+      await rejectsWith("invalid_argument", manager.store(alice, misfit));
+    }
+    for await (const info of manager.list(alice))
+      assert.ok(!info.name?.startsWith(`${prefix}blank`));
+    assert.deepEqual(await Array.fromAsync(manager.list(alice, { name: opaque.name })), []);
+  });
+
   it("gives an object without a name one of its own", async () => {
     const { manager, alice } = of();
     const opaque = { type: "opaque", value: SecretBytes.random(8) } as const;
