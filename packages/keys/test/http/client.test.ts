@@ -33,7 +33,12 @@ function scripted(steps: Step[], options: { retries?: number; timeoutMs?: number
       const step = steps.shift() ?? 200;
       if (step === "hang") {
         await new Promise((_, reject) => {
-          request.signal.addEventListener("abort", () => reject(request.signal.reason as Error));
+          // As a socket does, this keeps the process alive; a signal's own timer does not.
+          const socket = setInterval(() => {}, 1_000);
+          request.signal.addEventListener("abort", () => {
+            clearInterval(socket);
+            reject(request.signal.reason as Error);
+          });
         });
       }
       if (step instanceof Error) throw step;
