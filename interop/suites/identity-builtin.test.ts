@@ -1,17 +1,62 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { statSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { BarbicanKeyManager, keystoneCaller } from "@chatelaine/keys";
 import { keepsTheKeyManagerPromises } from "@chatelaine/keys/conformance";
 import { openstack, openstackJson, runOpenstack } from "../clients/openstack.ts";
-import { type OwnKeyServer, startOwnKeyServer } from "../servers/key-server.ts";
+import { KeyServerProcess, ServerFolder } from "../server/key-server.ts";
 
-let server: OwnKeyServer;
 /** As an operator has it after the first start: a clouds.yaml, and nothing else. */
-let admin: Record<string, string>;
+class OwnServer {
+  readonly cloudsFile: string;
+  readonly admin: Record<string, string>;
+  readonly #process: KeyServerProcess;
+  readonly #folder: ServerFolder;
+
+  private constructor(process: KeyServerProcess, folder: ServerFolder) {
+    this.cloudsFile = join(folder.path, "clouds.yaml");
+    this.admin = { OS_CLIENT_CONFIG_FILE: this.cloudsFile, OS_CLOUD: "chatelaine" };
+    this.#process = process;
+    this.#folder = folder;
+  }
+
+  static async start(): Promise<OwnServer> {
+    const folder = new ServerFolder();
+    const server = new OwnServer(await KeyServerProcess.start(folder), folder);
+    await populate(server.admin);
+    return server;
+  }
+
+  get url(): string {
+    return this.#process.url;
+  }
+
+  /** The `OS_*` variables of a user. */
+  environment({ username, password, projectName }: typeof alice): Record<string, string> {
+    return {
+      OS_AUTH_TYPE: "password",
+      OS_AUTH_URL: `${this.url}/v3`,
+      OS_IDENTITY_API_VERSION: "3",
+      OS_USERNAME: username,
+      OS_PASSWORD: password,
+      OS_USER_DOMAIN_NAME: "Default",
+      OS_PROJECT_NAME: projectName,
+      OS_PROJECT_DOMAIN_NAME: "Default",
+      OS_REGION_NAME: "RegionOne",
+    };
+  }
+
+  async stop(): Promise<void> {
+    await this.#process.stop();
+    this.#folder.remove();
+  }
+}
+
+let server: OwnServer;
 const alice = { username: "alice", password: "correct horse", projectName: "vault" };
 const bob = { username: "bob", password: "battery staple", projectName: "lab" };
 
@@ -25,21 +70,15 @@ async function populate(environment: Record<string, string>): Promise<void> {
   }
 }
 
-function cloud({ cloudsFile }: OwnKeyServer): Record<string, string> {
-  return { OS_CLIENT_CONFIG_FILE: cloudsFile, OS_CLOUD: "chatelaine" };
-}
-
 describe("our server with identity of its own", () => {
   before(async () => {
-    server = await startOwnKeyServer();
-    admin = cloud(server);
-    await populate(admin);
+    server = await OwnServer.start();
   });
   after(() => server.stop());
 
   it("has a clouds.yaml for its owner's eyes, with which openstack works", async () => {
     assert.equal(statSync(server.cloudsFile).mode & 0o777, 0o600);
-    const catalog = await openstackJson<{ Type: string }[]>(admin, "catalog", "list");
+    const catalog = await openstackJson<{ Type: string }[]>(server.admin, "catalog", "list");
     assert.deepEqual(catalog.map(({ Type }) => Type).toSorted(), ["identity", "key-manager"]);
   });
 
@@ -144,8 +183,8 @@ describe("our server with identity of its own", () => {
   });
 
   it("lets a user change the password, and an admin take the role away, with openstack", async () => {
-    await openstack(admin, "user", "create", "--password", "first", "carol");
-    await openstack(admin, "role", "add", "--user", "carol", "--project", "vault", "reader");
+    await openstack(server.admin, "user", "create", "--password", "first", "carol");
+    await openstack(server.admin, "role", "add", "--user", "carol", "--project", "vault", "reader");
     const [first, second] = ["first", "second"].map((password) =>
       server.environment({ username: "carol", password, projectName: "vault" }),
     );
@@ -154,11 +193,28 @@ describe("our server with identity of its own", () => {
     await openstack(first, "user", "password", "set", ...passwords);
     assert.notEqual((await runOpenstack(first, ["token", "issue"])).status, 0);
     await openstack(second, "token", "issue");
-    const assigned = await openstack(admin, "role", "assignment", "list", "--names", "-f", "csv");
+    const assigned = await openstack(
+      server.admin,
+      "role",
+      "assignment",
+      "list",
+      "--names",
+      "-f",
+      "csv",
+    );
     assert.match(assigned, /"reader","carol@Default"/);
-    await openstack(admin, "role", "remove", "--user", "carol", "--project", "vault", "reader");
+    await openstack(
+      server.admin,
+      "role",
+      "remove",
+      "--user",
+      "carol",
+      "--project",
+      "vault",
+      "reader",
+    );
     assert.notEqual((await runOpenstack(second, ["token", "issue"])).status, 0);
-    await openstack(admin, "user", "delete", "carol");
+    await openstack(server.admin, "user", "delete", "carol");
   });
 
   it("serves Castellan, and with it Nova and Cinder", async () => {
@@ -174,10 +230,9 @@ describe("our server with identity of its own", () => {
 });
 
 keepsTheKeyManagerPromises("our server with identity of its own, on SQLite,", async () => {
-  const own = await startOwnKeyServer();
-  await populate(cloud(own));
+  const own = await OwnServer.start();
   const caller = (login: typeof alice) => keystoneCaller({ authUrl: `${own.url}/v3`, ...login });
-  const user = await openstackJson<{ id: string }>(cloud(own), "user", "show", "bob");
+  const user = await openstackJson<{ id: string }>(own.admin, "user", "show", "bob");
   return {
     manager: new BarbicanKeyManager({ region: "RegionOne" }),
     alice: caller(alice),
