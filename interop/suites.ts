@@ -49,6 +49,23 @@ export const suites: readonly Suite[] = [
     peers: [],
   },
   {
+    name: "credentials",
+    proves: "passwords, tokens, application credentials, trusts, service tokens, clouds.yaml, OS_*",
+    packages: [],
+    peers: ["barbican"],
+  },
+  {
+    packages: [],
+    peers: ["barbican"],
+  },
+  {
+    name: "barbican-faults",
+    proves:
+      "no lost reply, outage or nonsense between us and the real Barbican leaves a key or order behind",
+    packages: [...openstackPackages],
+    peers: ["barbican"],
+  },
+  {
     name: "luks",
     proves: "cryptsetup and qemu-img open every LUKS disk that we write, and we open theirs",
     packages: ["cryptsetup-bin", "qemu-utils"],
