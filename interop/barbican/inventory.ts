@@ -25,14 +25,3 @@ export async function inventory(lab: BarbicanLab, token: string): Promise<Invent
     containers: await ids("containers"),
   };
 }
-
-/** What `after` has and `before` had not. */
-export function added(before: Inventory, after: Inventory): Inventory {
-  const difference = (kind: keyof Inventory) =>
-    after[kind].filter((id) => !before[kind].includes(id));
-  return {
-    secrets: difference("secrets"),
-    orders: difference("orders"),
-    containers: difference("containers"),
-  };
-}

@@ -19,8 +19,14 @@ export interface Named {
   readonly nameIsUnique: boolean;
 }
 
-/** When to look for what a request whose reply was lost may have made: the server may still be at it. */
-const looksAfterMs = [0, 250, 1_000];
+/** How often to look for what a request whose reply was lost may have made: the server may still be at it. */
+const looks = 3;
+/** How often while an order is there and pending: RSA keys of 4096 bits take seconds. */
+const looksAtPending = 8;
+/** Before the second look; it doubles from then on. */
+const firstPauseMs = 250;
+/** Barbican answers 500 to the deletion of what another request is at. */
+const deletionAttempts = 4;
 
 /**
  * Removes what a failed call left in Barbican.
@@ -94,10 +100,10 @@ export class Residue {
   /** Deletes a secret that must not stay, after `error`. */
   async discardSecret(caller: Caller, id: ObjectId, error: unknown): Promise<unknown> {
     try {
-      await this.#client.secrets.delete(caller, id);
+      await this.#delete((client) => client.secrets.delete(caller, id));
       return error;
     } catch (leftover) {
-      return isGone(leftover) ? error : leavingBehind(error, `secret ${id}`, leftover);
+      return leavingBehind(error, `secret ${id}`, leftover);
     }
   }
 
@@ -117,17 +123,24 @@ export class Residue {
   }
 
   async #deleteNamed(caller: Caller, name: string): Promise<void> {
-    for (const delayMs of looksAfterMs) {
-      if (delayMs > 0) await this.#sleep(delayMs);
+    let pending = false;
+    for (let look = 0; look < (pending ? looksAtPending : looks); look++) {
+      if (look > 0) await this.#sleep(firstPauseMs * 2 ** (look - 1));
       const { orders, containers, secrets } = await this.#named(caller, name);
+      // An order that is deleted while a worker is at it is finished all the same, and then nothing leads to its result.
+      pending = orders.some((order) => order.status === "PENDING");
+      if (pending && look < looksAtPending - 1) continue;
       for (const order of orders) {
         await this.#deleteResult(caller, order);
         await this.#tryToForgetOrder(caller, order.id);
       }
-      for (const { id } of containers) await unlessGone(this.#client.containers.delete(caller, id));
-      for (const { id } of secrets) await unlessGone(this.#client.secrets.delete(caller, id));
-      const found = orders.length + containers.length + secrets.length > 0;
-      if (found && !orders.some((order) => order.status === "PENDING")) return;
+      for (const { id } of containers) {
+        await this.#delete((client) => client.containers.delete(caller, id));
+      }
+      for (const { id } of secrets) {
+        await this.#delete((client) => client.secrets.delete(caller, id));
+      }
+      if (orders.length + containers.length + secrets.length > 0) return;
     }
   }
 
@@ -146,28 +159,40 @@ export class Residue {
   }
 
   async #deleteResult(caller: Caller, order: OrderDocument): Promise<void> {
-    if (order.secretId !== undefined)
-      await unlessGone(this.#client.secrets.delete(caller, order.secretId));
-    if (order.containerId === undefined) return;
+    const { secretId, containerId } = order;
+    if (secretId !== undefined) {
+      await this.#delete((client) => client.secrets.delete(caller, secretId));
+    }
+    if (containerId === undefined) return;
     try {
-      const container = await this.#client.containers.get(caller, order.containerId);
-      for (const { secretId } of container.members)
-        await unlessGone(this.#client.secrets.delete(caller, secretId));
-      await unlessGone(this.#client.containers.delete(caller, order.containerId));
+      const { members } = await this.#client.containers.get(caller, containerId);
+      for (const member of members) {
+        await this.#delete((client) => client.secrets.delete(caller, member.secretId));
+      }
+      await this.#delete((client) => client.containers.delete(caller, containerId));
     } catch (error) {
       if (!isGone(error)) throw error;
+    }
+  }
+
+  /** Deletes something, or finds it gone; tries again while Barbican is busy with it. */
+  async #delete(deletion: (client: BarbicanClient) => Promise<void>): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await deletion(this.#client);
+        return;
+      } catch (error) {
+        if (isGone(error)) return;
+        const busy = error instanceof KeyManagerError && error.code === "unavailable";
+        if (!busy || attempt === deletionAttempts) throw error;
+        await this.#sleep(firstPauseMs * 2 ** (attempt - 1));
+      }
     }
   }
 }
 
 function isGone(error: unknown): boolean {
   return error instanceof KeyManagerError && error.code === "not_found";
-}
-
-async function unlessGone(deletion: Promise<void>): Promise<void> {
-  await deletion.catch((error: unknown) => {
-    if (!isGone(error)) throw error;
-  });
 }
 
 function leavingBehind(error: unknown, what: string, leftover: unknown): KeyManagerError {
