@@ -55,10 +55,6 @@ export const suites: readonly Suite[] = [
     peers: ["barbican"],
   },
   {
-    packages: [],
-    peers: ["barbican"],
-  },
-  {
     name: "barbican-faults",
     proves:
       "no lost reply, outage or nonsense between us and the real Barbican leaves a key or order behind",
