@@ -21,10 +21,11 @@ export interface Named {
 
 /** How often to look for what a request whose reply was lost may have made: the server may still be at it. */
 const looks = 3;
-/** How often while an order is there and pending: RSA keys of 4096 bits take seconds. */
+/** How often to see whether a pending order is done by then: RSA keys of 4096 bits take seconds. */
 const looksAtPending = 8;
 /** Before the second look; it doubles from then on. */
 const firstPauseMs = 250;
+const maxPauseMs = 8_000;
 /** Barbican answers 500 to the deletion of what another request is at. */
 const deletionAttempts = 4;
 
@@ -123,13 +124,14 @@ export class Residue {
   }
 
   async #deleteNamed(caller: Caller, name: string): Promise<void> {
-    let pending = false;
-    for (let look = 0; look < (pending ? looksAtPending : looks); look++) {
-      if (look > 0) await this.#sleep(firstPauseMs * 2 ** (look - 1));
+    for (let look = 0, left = looks; left > 0; look++, left--) {
+      if (look > 0) await this.#sleep(Math.min(maxPauseMs, firstPauseMs * 2 ** (look - 1)));
       const { orders, containers, secrets } = await this.#named(caller, name);
-      // An order that is deleted while a worker is at it is finished all the same, and then nothing leads to its result.
-      pending = orders.some((order) => order.status === "PENDING");
-      if (pending && look < looksAtPending - 1) continue;
+      const pending = orders.some((order) => order.status === "PENDING");
+      // An order that is deleted while a worker is at it may be finished all the same, so it is waited for,
+      // and what it has made is looked for again if that took too long.
+      if (pending) left = looks + 1;
+      if (pending && look < looksAtPending) continue;
       for (const order of orders) {
         await this.#deleteResult(caller, order);
         await this.#tryToForgetOrder(caller, order.id);
@@ -140,7 +142,8 @@ export class Residue {
       for (const { id } of secrets) {
         await this.#delete((client) => client.secrets.delete(caller, id));
       }
-      if (orders.length + containers.length + secrets.length > 0) return;
+      if (!pending && orders.length + containers.length + secrets.length > 0) return;
+      if (look >= looksAtPending + looks) return;
     }
   }
 

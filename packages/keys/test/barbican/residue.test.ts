@@ -316,7 +316,7 @@ describe("what a failed call leaves in Barbican", () => {
 
     it("is told, by id, if it cannot be removed", async () => {
       cloud.fail(/PUT .*\/secrets/, { type: "reply", status: 500 });
-      cloud.fail(/DELETE .*\/secrets/, { type: "reply", status: 500 });
+      cloud.fail(/DELETE .*\/secrets/, { type: "reply", status: 500 }, 9);
       await refuses(
         manager.store(cloud.caller(), text),
         "unavailable",
