@@ -81,6 +81,13 @@ export const suites: readonly Suite[] = [
     peers: ["barbican"],
   },
   {
+    name: "disks",
+    proves:
+      "ephemeral LVM disks with keys of their own on a real kernel, mapped again after a reboot",
+    packages: [...guestPackages, "cryptsetup-bin", "lvm2", "dmsetup"],
+    peers: [],
+  },
+  {
     name: "command",
     proves:
       "the chatelaine command makes disks with keys of the real Barbican, which cryptsetup opens",

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { contextOf, FullHelp, type GlobalFlags } from "./commands/command.ts";
+import { diskCommand } from "./commands/disk.ts";
 import { keyCommand } from "./commands/key.ts";
 import { reconcileCommand } from "./commands/reconcile.ts";
 import { recoverCommand } from "./commands/recover.ts";
@@ -59,6 +60,7 @@ function programFor(terminal: Terminal, open: (() => Opened) | undefined): Comma
   const commands = [
     keyCommand,
     volumeCommand,
+    diskCommand,
     recoverCommand,
     reconcileCommand,
     startCommand,

@@ -1,6 +1,14 @@
 export { type CloneVolumeOptions, cloneVolume } from "./clone-volume.ts";
 export { type CreateVolumeOptions, createVolume } from "./create-volume.ts";
 export { type DeletedVolume, deleteVolume } from "./delete-volume.ts";
+export {
+  type CreateDiskOptions,
+  createDisk,
+  type Disk,
+  destroyDisk,
+  type RestoredDisk,
+  restoreDisks,
+} from "./ephemeral-disk.ts";
 export { VolumeError, type VolumeErrorCode } from "./errors.ts";
 export { inspectVolume } from "./inspect-volume.ts";
 export type {
@@ -15,6 +23,7 @@ export type {
   VolumeRecord,
 } from "./ledger/ledger.ts";
 export { openLedger, type SqliteLedgerOptions } from "./ledger/sqlite-ledger.ts";
+export { closeVolume, type OpenedVolume, openVolume } from "./open-volume.ts";
 export type { Recovered } from "./operations/recover.ts";
 export { recover } from "./operations/registry.ts";
 export { type Finding, type FindingType, type ReconcileOptions, reconcile } from "./reconcile.ts";

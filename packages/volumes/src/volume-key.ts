@@ -17,10 +17,11 @@ export async function createVolumeKey(
   source: KeySource,
   volumeId: string,
   name: string,
+  bitLength: 256 | 512 = keyBitLength,
 ): Promise<ObjectId> {
   const keyId = await source.keyManager.createKey(source.caller, {
     algorithm: "aes",
-    bitLength: keyBitLength,
+    bitLength,
     name,
     nameIsUnique: true,
   });

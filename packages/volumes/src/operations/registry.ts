@@ -2,6 +2,7 @@ import type { VolumeContext } from "../volume-context.ts";
 import { changeKeyOperation } from "./change-key.ts";
 import { createOperation } from "./create.ts";
 import { deleteOperation } from "./delete.ts";
+import { createDiskOperation, destroyDiskOperation } from "./disk.ts";
 import { backupHeaderOperation, restoreHeaderOperation } from "./header.ts";
 import type { AnyOperation } from "./operation.ts";
 import { type Recovered, recoverWith } from "./recover.ts";
@@ -11,8 +12,10 @@ import { forgetSnapshotOperation, snapshotOperation } from "./snapshot.ts";
 const operations: readonly AnyOperation[] = [
   backupHeaderOperation,
   changeKeyOperation,
+  createDiskOperation,
   createOperation,
   deleteOperation,
+  destroyDiskOperation,
   forgetSnapshotOperation,
   restoreHeaderOperation,
   snapshotOperation,

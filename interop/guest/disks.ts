@@ -1,0 +1,149 @@
+// Runs inside the guest kernel, as root: `node disks.ts first|second FOLDER`. The two boots share FOLDER and the disk.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import {
+  type Caller,
+  type KeyManager,
+  MemoryKeyManager,
+  type ObjectId,
+  SecretBytes,
+  type StoredObject,
+} from "@chatelaine/keys";
+import {
+  closeVolume,
+  createDisk,
+  createVolume,
+  destroyDisk,
+  openLedger,
+  openVolume,
+  restoreDisks,
+} from "@chatelaine/volumes";
+
+const [boot, folder = ""] = process.argv.slice(2);
+const caller: Caller = { type: "project", projectId: "a", userId: "alice" };
+const ledger = openLedger({ path: join(folder, "ledger.sqlite") });
+const kept = join(folder, "kept.json");
+const sizeBytes = 16 << 20;
+
+if (boot === "first") await first();
+else await second();
+await ledger.close();
+
+/** Two disks of one instance, one of another that is destroyed again, and a LUKS volume. */
+async function first(): Promise<void> {
+  const keyManager = new MemoryKeyManager({ warn: () => undefined });
+  const volumes = { keyManager, caller, ledger };
+  execFileSync("pvcreate", ["-q", "/dev/ubda"]);
+  execFileSync("vgcreate", ["-q", "vg", "/dev/ubda"]);
+
+  const disks = [];
+  for (const name of ["one", "two", "doomed"]) {
+    const disk = await createDisk(volumes, { group: "vg", name, sizeBytes, instance: "i" });
+    write(disk.device, `plaintext of ${name}`);
+    disks.push(disk);
+  }
+  execFileSync("sync");
+  assert.ok(!readFileSync("/dev/vg/one").includes("plaintext of one"));
+  const keys = await Array.fromAsync(keyManager.list(caller));
+  assert.deepEqual(
+    keys.map(({ bitLength }) => bitLength),
+    [512, 512, 512],
+  );
+  // The raw bytes are the key: the table of the kernel says so, in hexadecimal.
+  const table = execFileSync("dmsetup", ["table", "--showkeys", "one-crypt"], { encoding: "utf8" });
+  const record = await ledger.volumeAt("/dev/vg/one");
+  const { value } = await keyManager.get(caller, record?.keyId as ObjectId);
+  assert.ok(table.includes(value.use((bytes) => Buffer.from(bytes).toString("hex"))));
+
+  await assert.rejects(
+    createDisk(volumes, { group: "vg", name: "one", sizeBytes, instance: "j" }),
+    {
+      code: "exists",
+    },
+  );
+  await assert.rejects(
+    createDisk(volumes, { group: "vg", name: "huge", sizeBytes: 2 ** 40, instance: "j" }),
+    { code: "tool_failed" },
+  );
+  const held = openSync("/dev/mapper/doomed-crypt", "r");
+  await assert.rejects(destroyDisk(volumes, { group: "vg", name: "doomed" }), { code: "busy" });
+  closeSync(held);
+  await destroyDisk(volumes, { group: "vg", name: "doomed" });
+  assert.equal((await Array.fromAsync(keyManager.list(caller))).length, 2);
+  assert.ok(!execFileSync("lvs", { encoding: "utf8" }).includes("doomed"));
+  assert.deepEqual(await ledger.unfinished(), []);
+
+  execFileSync("lvcreate", ["-q", "-y", "-L", "24M", "-n", "luks", "vg"]);
+  await createVolume(volumes, { path: "/dev/vg/luks" });
+  const { device, name } = await openVolume(volumes, "/dev/vg/luks");
+  write(device, "plaintext of luks");
+  assert.deepEqual((await openVolume(volumes, "/dev/vg/luks")).device, device);
+  await closeVolume(name);
+  await closeVolume(name);
+
+  // A key manager is elsewhere and outlives the host; here, a file has to do.
+  const objects: [ObjectId, string][] = [];
+  for await (const { id } of keyManager.list(caller)) {
+    const key = await keyManager.get(caller, id);
+    objects.push([id, key.value.use((bytes) => Buffer.from(bytes).toString("hex"))]);
+  }
+  writeFileSync(kept, JSON.stringify(objects), { mode: 0o600 });
+}
+
+/** After the reboot nothing is mapped; one call maps it all. */
+async function second(): Promise<void> {
+  const objects = new Map(JSON.parse(readFileSync(kept, "utf8")) as [ObjectId, string][]);
+  const keyManager = {
+    get: async (_caller: Caller, id: ObjectId) =>
+      ({
+        type: "symmetric",
+        id,
+        value: new SecretBytes(Buffer.from(objects.get(id) ?? "", "hex")),
+      }) as unknown as StoredObject,
+  } as unknown as KeyManager;
+  const volumes = { keyManager, caller, ledger };
+  const restored = await restoreDisks(volumes);
+  assert.deepEqual(
+    restored.map(({ location, problem }) => [location, problem]),
+    [
+      ["/dev/vg/one", undefined],
+      ["/dev/vg/two", undefined],
+    ],
+  );
+  for (const name of ["one", "two"]) {
+    assert.equal(read(`/dev/mapper/${name}-crypt`, 16), `plaintext of ${name}`);
+  }
+  assert.deepEqual(
+    (await restoreDisks(volumes)).map(({ problem }) => problem),
+    [undefined, undefined],
+  );
+  // Other logical volumes are the host's business.
+  execFileSync("vgchange", ["-q", "-ay", "vg"]);
+  const { device } = await openVolume(volumes, "/dev/vg/luks");
+  assert.equal(read(device, 17), "plaintext of luks");
+}
+
+function write(device: string, text: string): void {
+  const file = openSync(device, "r+");
+  writeSync(file, text);
+  fsyncSync(file);
+  closeSync(file);
+}
+
+function read(device: string, length: number): string {
+  const file = openSync(device, "r");
+  const bytes = Buffer.alloc(length);
+  readSync(file, bytes, 0, length, 0);
+  closeSync(file);
+  return bytes.toString();
+}

@@ -1,0 +1,77 @@
+import { spawn as platformSpawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { VolumeError } from "../errors.ts";
+
+/** What starts a program; `child_process.spawn` by default. */
+export type Spawn = typeof platformSpawn;
+
+export interface ToolOptions {
+  /** To standard input, through a pipe. Where a key goes: never into arguments or environment. */
+  readonly input?: Uint8Array;
+  /** Statuses besides 0 that are no failure. Default none. */
+  readonly accept?: readonly number[];
+  readonly spawn?: Spawn;
+}
+
+export interface ToolResult {
+  readonly status: number;
+  readonly stdout: string;
+}
+
+/** The Debian package that each program is in. */
+const packageOf: Readonly<Record<string, string>> = {
+  cryptsetup: "cryptsetup-bin",
+  lvcreate: "lvm2",
+  lvremove: "lvm2",
+  lvs: "lvm2",
+  lvchange: "lvm2",
+};
+
+/**
+ * Runs a program of the host to its end. It gets PATH and a neutral locale, and
+ * nothing else of our environment.
+ *
+ * @throws `unsupported` if it is not installed, with the package to install;
+ *   `tool_failed` with its status and last words
+ */
+export async function runTool(
+  program: string,
+  args: readonly string[],
+  { input, accept = [], spawn = platformSpawn }: ToolOptions = {},
+): Promise<ToolResult> {
+  const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  // Without udevd, as in a container, device nodes are made by LVM itself.
+  const env = {
+    PATH: path,
+    LC_ALL: "C",
+    DM_DISABLE_UDEV: existsSync("/run/udev/control") ? undefined : "1",
+  };
+  const child = spawn(program, [...args], { stdio: ["pipe", "pipe", "pipe"], env });
+  const [out, error]: [Buffer[], Buffer[]] = [[], []];
+  child.stdout.on("data", (chunk: Buffer) => out.push(chunk));
+  child.stderr.on("data", (chunk: Buffer) => error.push(chunk));
+  // A program that fails early reads no input.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(input);
+  const status = await new Promise<number>((resolve, reject) => {
+    child.once("error", (cause: NodeJS.ErrnoException) => {
+      const debian = packageOf[program];
+      const missing = cause.code === "ENOENT" && debian !== undefined;
+      reject(
+        new VolumeError(
+          missing ? "unsupported" : "tool_failed",
+          missing
+            ? `${program}: not installed: apt-get install ${debian}`
+            : `${program}: ${cause.message}`,
+          { cause },
+        ),
+      );
+    });
+    child.once("close", (code) => resolve(code ?? 255));
+  });
+  if (status !== 0 && !accept.includes(status)) {
+    const words = Buffer.concat(error).toString().trim().split("\n").slice(-3).join("; ");
+    throw new VolumeError("tool_failed", `${program} ${args[0] ?? ""}: status ${status}: ${words}`);
+  }
+  return { status, stdout: Buffer.concat(out).toString() };
+}

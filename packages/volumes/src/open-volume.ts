@@ -1,0 +1,38 @@
+import { map, unmap } from "./host/mapping.ts";
+import { lendPassphrase } from "./passphrase.ts";
+import { verifyVolume } from "./verify-volume.ts";
+import type { VolumeContext } from "./volume-context.ts";
+
+/** A volume whose plaintext the kernel shows as a block device. */
+export interface OpenedVolume {
+  readonly id: string;
+  readonly name: string;
+  /** `/dev/mapper/NAME` */
+  readonly device: string;
+}
+
+/**
+ * Maps a volume's plaintext with the kernel's dm-crypt, by cryptsetup, to which the
+ * key goes through a pipe. Opening what is open is no error.
+ *
+ * Needs root, and the Debian package cryptsetup-bin.
+ *
+ * @param name of the mapping; default `chatelaine-` and the volume's id
+ * @throws `missing_key`, `wrong_key`, `unsupported`, `tool_failed`
+ */
+export async function openVolume(
+  context: VolumeContext,
+  path: string,
+  name?: string,
+): Promise<OpenedVolume> {
+  const { id, keyId } = await verifyVolume(context, path);
+  const mapping = name ?? `chatelaine-${id}`;
+  const key = await context.keyManager.get(context.caller, keyId);
+  const device = await lendPassphrase(key, (passphrase) => map(mapping, path, passphrase));
+  return { id, name: mapping, device };
+}
+
+/** Takes a mapping away. Closing what is closed is no error. @throws `busy` */
+export async function closeVolume(name: string): Promise<void> {
+  await unmap(name);
+}
