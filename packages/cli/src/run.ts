@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { contextOf, FullHelp, type GlobalFlags } from "./commands/command.ts";
 import { diskCommand } from "./commands/disk.ts";
 import { keyCommand } from "./commands/key.ts";
+import { luksCommand } from "./commands/luks.ts";
 import { reconcileCommand } from "./commands/reconcile.ts";
 import { recoverCommand } from "./commands/recover.ts";
 import { serverCommand } from "./commands/server.ts";
@@ -60,6 +61,7 @@ function programFor(terminal: Terminal, open: (() => Opened) | undefined): Comma
   const commands = [
     keyCommand,
     volumeCommand,
+    luksCommand,
     diskCommand,
     recoverCommand,
     reconcileCommand,

@@ -1,0 +1,78 @@
+import { type KdfSpec, type LuksHeader, parseChatelaineToken } from "@chatelaine/luks";
+import { record } from "../output.ts";
+
+/** A header for people, in the order and words of `cryptsetup luksDump`. */
+export function dumpText(header: LuksHeader): string {
+  const { copies } = header;
+  return [
+    "LUKS header information\n",
+    record({
+      Version: header.version,
+      Epoch: header.version === 2 ? header.sequence : undefined,
+      UUID: header.uuid,
+      Label: header.version === 2 ? header.label || "(no label)" : undefined,
+      Subsystem: header.version === 2 ? header.subsystem || "(no subsystem)" : undefined,
+      Flags: header.flags.length > 0 ? header.flags.join(" ") : undefined,
+      Requirements: header.requirements.length > 0 ? header.requirements.join(" ") : undefined,
+      "Header copies":
+        copies.secondary && `primary ${copies.primary}, secondary ${copies.secondary}`,
+    }),
+    "\nData segments:\n",
+    ...header.segments.map((segment, index) =>
+      section(`${index}: ${segment.type}`, {
+        offset: `${segment.offset} [bytes]`,
+        length: segment.size === "dynamic" ? "(whole device)" : `${segment.size} [bytes]`,
+        cipher: segment.cipher,
+        sector: `${segment.sectorSize} [bytes]`,
+      }),
+    ),
+    "\nKeyslots:\n",
+    ...header.keyslots.map((slot) =>
+      section(`${slot.slot}: ${slot.type}`, {
+        Key: `${slot.volumeKeyBitLength} bits`,
+        Priority: slot.priority,
+        Cipher: slot.areaCipher,
+        "Cipher key": `${slot.areaKeyBitLength} bits`,
+        ...kdfLines(slot.kdf),
+        "AF stripes": slot.afStripes,
+        "AF hash": slot.afHash,
+        "Area offset": `${slot.areaOffset} [bytes]`,
+        "Area length": `${slot.areaSize} [bytes]`,
+      }),
+    ),
+    header.version === 2 ? "\nTokens:\n" : "",
+    ...header.tokens.map(({ id, token }) => {
+      const ours = parseChatelaineToken(token);
+      return section(`${id}: ${token.type}`, {
+        Keyslot: token.keyslots.join(" "),
+        Object: ours?.object,
+        Created: ours?.created.toISOString(),
+      });
+    }),
+    "\nDigests:\n",
+    ...header.digests.map((digest) =>
+      section(`${digest.digest}: ${digest.type}`, {
+        Hash: digest.hash,
+        Iterations: digest.iterations,
+        Keyslots: digest.keyslots.join(" "),
+      }),
+    ),
+  ].join("");
+}
+
+function kdfLines(kdf: KdfSpec | undefined): Record<string, string | number | undefined> {
+  if (!kdf) return { PBKDF: "(unknown)" };
+  if (kdf.type === "pbkdf2") {
+    return { PBKDF: kdf.type, Hash: kdf.hash, Iterations: kdf.iterations };
+  }
+  const { type, passes, memoryKiB, lanes } = kdf;
+  return { PBKDF: type, "Time cost": passes, Memory: `${memoryKiB} KiB`, Threads: lanes };
+}
+
+function section(
+  title: string,
+  attributes: Readonly<Record<string, string | number | undefined>>,
+): string {
+  const indented = record(attributes).replace(/^(?=.)/gm, "\t");
+  return record({ [`  ${title}`]: "" }).trimEnd() + `\n${indented}`;
+}

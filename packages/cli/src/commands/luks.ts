@@ -1,0 +1,313 @@
+import { readFile } from "node:fs/promises";
+import {
+  addKeyslot,
+  addToken,
+  backupHeader,
+  changePassphrase,
+  formatLuks1,
+  formatLuks2,
+  killKeyslot,
+  LuksError,
+  type LuksToken,
+  listTokens,
+  readLuks,
+  removeToken,
+  repairHeader,
+  restoreHeader,
+  testPassphrase,
+} from "@chatelaine/luks";
+import { type Command, InvalidArgumentError } from "commander";
+import { record, table } from "../output.ts";
+import { withPassphraseFile } from "../passphrase-file.ts";
+import { parseSize } from "../sizes.ts";
+import { type Context, examples, noun } from "./command.ts";
+import { dumpText } from "./luks-dump.ts";
+import { addImageCommands } from "./luks-image.ts";
+
+const passphraseFlag = [
+  "--passphrase-file <file>",
+  "the file's bytes as they are; - is standard input",
+] as const;
+const newPassphraseFlag = ["--new-passphrase-file <file>", "of the new slot"] as const;
+const entropyFlag = [
+  "--entropy-bits <bits>",
+  "of the new passphrase: from 128 on the slot needs no slow derivation",
+] as const;
+
+/** `chatelaine luks …`: disks and images without a key manager, root, or cryptsetup. */
+export function luksCommand(context: (command: Command) => Context): Command {
+  const luks = noun("luks", "look at, make and change LUKS disks and images");
+
+  examples(
+    luks
+      .command("dump")
+      .description("show a LUKS header")
+      .argument("<path>")
+      .action(async (path: string, _options: object, command: Command) => {
+        const header = await readLuks(path);
+        context(command).print(header, dumpText(header));
+      }),
+    ["chatelaine luks dump disk.img", "chatelaine luks dump disk.img --json"],
+  );
+
+  examples(
+    luks
+      .command("format")
+      .description("write a LUKS header onto a blank device or file")
+      .argument("<path>")
+      .requiredOption(...passphraseFlag)
+      .option(...entropyFlag, parseCount)
+      .option("--luks1", "LUKS1 instead of LUKS2")
+      .option("--sector-size <bytes>", "512, 1024, 2048 or 4096; LUKS2 only", parseCount)
+      .option("--label <text>", "at most 47 bytes; LUKS2 only")
+      .option("--data-offset <size>", "where data begins", parseSize)
+      .option(
+        "--allow-destroying-data <kinds...>",
+        "what the device may hold, in the words of the refusal: ext, luks, unrecognised, …",
+      )
+      .action(async (path: string, options: FormatFlags, command: Command) => {
+        const { print, terminal } = context(command);
+        const made = await withPassphraseFile(terminal, options.passphraseFile, (passphrase) =>
+          format(path, passphrase, options),
+        );
+        print(made, record({ uuid: made.uuid, "key slots": made.slots.join(", ") }));
+      }),
+    [
+      "chatelaine luks format disk.img --passphrase-file key.hex --entropy-bits 256",
+      "chatelaine luks format /dev/vg0/data --passphrase-file - --allow-destroying-data ext",
+    ],
+  );
+
+  addSlotCommands(luks, context);
+  addTokenCommands(luks, context);
+  addHeaderCommands(luks, context);
+  addImageCommands(luks, context);
+  return luks;
+}
+
+interface FormatFlags {
+  readonly passphraseFile: string;
+  readonly entropyBits?: number;
+  readonly luks1?: boolean;
+  readonly sectorSize?: number;
+  readonly label?: string;
+  readonly dataOffset?: number;
+  readonly allowDestroyingData?: readonly string[];
+}
+
+async function format(path: string, passphrase: Uint8Array, flags: FormatFlags) {
+  const { sectorSize, label, dataOffset, entropyBits, allowDestroyingData } = flags;
+  const common = {
+    keyslots: [{ passphrase, ...(entropyBits === undefined ? {} : { entropyBits }) }],
+    ...(dataOffset === undefined ? {} : { dataOffset }),
+    ...(allowDestroyingData === undefined ? {} : { allowDestroyingData }),
+  };
+  if (flags.luks1 === true) {
+    if (sectorSize !== undefined || label !== undefined) {
+      throw new LuksError("invalid_argument", `format ${path}: LUKS1 has no label or sector size`);
+    }
+    return formatLuks1(path, common);
+  }
+  return formatLuks2(path, {
+    ...common,
+    ...(label === undefined ? {} : { label }),
+    ...(sectorSize === undefined ? {} : { sectorSize: sectorSize as 512 }),
+  });
+}
+
+function addSlotCommands(luks: Command, context: (command: Command) => Context): void {
+  const slots = luks.command("slots").description("list, add, change, kill and test key slots");
+
+  slots
+    .command("list")
+    .argument("<path>")
+    .description("list the key slots in use")
+    .action(async (path: string, _options: object, command: Command) => {
+      const { print, terminal } = context(command);
+      const { keyslots } = await readLuks(path);
+      const columns = [
+        { heading: "slot", cell: (row: (typeof keyslots)[number]) => row.slot },
+        { heading: "priority", cell: (row: (typeof keyslots)[number]) => row.priority },
+        { heading: "derivation", cell: (row: (typeof keyslots)[number]) => row.kdf?.type },
+      ];
+      print(keyslots, table(terminal, columns, keyslots));
+    });
+
+  slots
+    .command("add")
+    .argument("<path>")
+    .description("add a passphrase")
+    .requiredOption(...passphraseFlag)
+    .requiredOption(...newPassphraseFlag)
+    .option(...entropyFlag, parseCount)
+    .option("--slot <number>", "default: the lowest that is free", parseCount)
+    .action(async (path: string, flags: NewSlotFlags, command: Command) => {
+      const { print } = context(command);
+      const slot = await withBoth(context(command), flags, (old, by) =>
+        addKeyslot(path, old, {
+          ...by,
+          ...(flags.slot === undefined ? {} : { slot: flags.slot }),
+        }),
+      );
+      print({ slot }, `added key slot ${slot}\n`);
+    });
+
+  slots
+    .command("change")
+    .argument("<path>")
+    .description("put a new passphrase in place of an old one")
+    .requiredOption(...passphraseFlag)
+    .requiredOption(...newPassphraseFlag)
+    .option(...entropyFlag, parseCount)
+    .action(async (path: string, flags: NewSlotFlags, command: Command) => {
+      const { print } = context(command);
+      const slot = await withBoth(context(command), flags, (old, by) =>
+        changePassphrase(path, old, by),
+      );
+      print({ slot }, `changed key slot ${slot}\n`);
+    });
+
+  slots
+    .command("kill")
+    .argument("<path>")
+    .argument("<slot>", "its number", parseCount)
+    .description("erase a key slot; never the last")
+    .action(async (path: string, slot: number, _options: object, command: Command) => {
+      await killKeyslot(path, slot);
+      context(command).print({ killed: slot }, `killed key slot ${slot}\n`);
+    });
+
+  examples(
+    slots
+      .command("test")
+      .argument("<path>")
+      .description("tell which slot a passphrase opens; writes nothing")
+      .requiredOption(...passphraseFlag)
+      .action(async (path: string, flags: NewSlotFlags, command: Command) => {
+        const { print, terminal } = context(command);
+        const slot = await withPassphraseFile(terminal, flags.passphraseFile, (passphrase) =>
+          testPassphrase(path, passphrase),
+        );
+        print({ slot }, `key slot ${slot} opens\n`);
+      }),
+    ["chatelaine luks slots test disk.img --passphrase-file key.hex"],
+  );
+}
+
+interface NewSlotFlags {
+  readonly passphraseFile: string;
+  readonly newPassphraseFile: string;
+  readonly entropyBits?: number;
+  readonly slot?: number;
+}
+
+function withBoth<T>(
+  { terminal }: Context,
+  flags: NewSlotFlags,
+  use: (
+    old: Uint8Array,
+    by: { readonly passphrase: Uint8Array; readonly entropyBits?: number },
+  ) => Promise<T>,
+): Promise<T> {
+  const { entropyBits } = flags;
+  return withPassphraseFile(terminal, flags.passphraseFile, (old) =>
+    withPassphraseFile(terminal, flags.newPassphraseFile, (passphrase) =>
+      use(old, { passphrase, ...(entropyBits === undefined ? {} : { entropyBits }) }),
+    ),
+  );
+}
+
+function addTokenCommands(luks: Command, context: (command: Command) => Context): void {
+  const token = luks.command("token").description("list, add and remove LUKS2 tokens");
+
+  token
+    .command("list")
+    .argument("<path>")
+    .description("list the tokens")
+    .action(async (path: string, _options: object, command: Command) => {
+      const { print, terminal } = context(command);
+      const tokens = await listTokens(path);
+      const columns = [
+        { heading: "token", cell: (row: (typeof tokens)[number]) => row.id },
+        { heading: "type", cell: (row: (typeof tokens)[number]) => row.token.type },
+        { heading: "slots", cell: (row: (typeof tokens)[number]) => row.token.keyslots.join(" ") },
+      ];
+      print(tokens, table(terminal, columns, tokens));
+    });
+
+  token
+    .command("add")
+    .argument("<path>")
+    .argument("<json-file>", "a LUKS2 token; - is standard input")
+    .description("store a token")
+    .action(async (path: string, file: string, _options: object, command: Command) => {
+      const text = await readFile(file === "-" ? "/dev/stdin" : file, "utf8");
+      const id = await addToken(path, parseToken(file, text));
+      context(command).print({ token: id }, `added token ${id}\n`);
+    });
+
+  token
+    .command("remove")
+    .argument("<path>")
+    .argument("<number>", "the token's", parseCount)
+    .description("remove a token")
+    .action(async (path: string, id: number, _options: object, command: Command) => {
+      await removeToken(path, id);
+      context(command).print({ removed: id }, `removed token ${id}\n`);
+    });
+}
+
+function addHeaderCommands(luks: Command, context: (command: Command) => Context): void {
+  examples(
+    luks
+      .command("backup")
+      .argument("<path>")
+      .argument("<file>", "a new file; keep it as safe as the disk")
+      .description("copy the header with its key slots into a file")
+      .action(async (path: string, file: string, _options: object, command: Command) => {
+        await backupHeader(path, file);
+        context(command).print({ backup: file }, `backed up the header of ${path} to ${file}\n`);
+      }),
+    ["chatelaine luks backup disk.img disk.header"],
+  );
+
+  luks
+    .command("restore")
+    .argument("<path>")
+    .argument("<file>", "a header backup of this very disk")
+    .description("put a header backup back onto its disk")
+    .option(
+      "--unproven-uuid <uuid>",
+      "the disk has no readable header: vouch for the backup's UUID",
+    )
+    .action(
+      async (path: string, file: string, flags: { unprovenUuid?: string }, command: Command) => {
+        const { unprovenUuid } = flags;
+        await restoreHeader(path, file, unprovenUuid === undefined ? {} : { unprovenUuid });
+        context(command).print({ restored: path }, `restored the header of ${path}\n`);
+      },
+    );
+
+  luks
+    .command("repair")
+    .argument("<path>")
+    .description("rewrite a damaged copy of a LUKS2 header from the intact one")
+    .action(async (path: string, _options: object, command: Command) => {
+      const repaired = await repairHeader(path);
+      const text = repaired ? "repaired the header" : "there was nothing to repair";
+      context(command).print({ repaired }, `${text}\n`);
+    });
+}
+
+function parseToken(file: string, text: string): LuksToken {
+  try {
+    return JSON.parse(text) as LuksToken;
+  } catch (cause) {
+    throw new LuksError("invalid_argument", `add token ${file}: is no JSON`, { cause });
+  }
+}
+
+function parseCount(text: string): number {
+  if (!/^\d{1,10}$/.test(text)) throw new InvalidArgumentError("give a number");
+  return Number(text);
+}

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { progressLine } from "../src/progress-bar.ts";
+import { Session } from "./session.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "cli-luks-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const file = (name: string) => join(folder, name);
+writeFileSync(file("one"), "00112233445566778899aabbccddeeff");
+writeFileSync(file("two"), "ffeeddccbbaa99887766554433221100");
+const one = ["--passphrase-file", file("one")];
+const full = ["--entropy-bits", "128"];
+const toTwo = ["--new-passphrase-file", file("two"), ...full];
+const two = ["--passphrase-file", file("two")];
+const session = new Session();
+const luks = (...arguments_: string[]) => session.run("luks", ...arguments_);
+
+function blank(name: string): string {
+  writeFileSync(file(name), "");
+  truncateSync(file(name), 17 << 20);
+  return file(name);
+}
+
+async function says(expected: string | RegExp, ...arguments_: string[]): Promise<string> {
+  const { code, out, error } = await luks(...arguments_);
+  assert.equal(error, "");
+  assert.equal(code, 0);
+  if (typeof expected === "string") assert.equal(out, expected);
+  else assert.match(out, expected);
+  return out;
+}
+
+describe("chatelaine luks", () => {
+  it("formats, shows and changes slots and tokens", async () => {
+    const disk = blank("disk");
+    await says(
+      /^uuid {7}[\da-f-]{36}\nkey slots {2}0\n$/,
+      "format",
+      disk,
+      ...one,
+      ...full,
+      "--label",
+      "d1",
+    );
+    const dump = await says(/Version +2\n/, "dump", disk);
+    for (const part of [
+      /Label +d1\n/,
+      /\tcipher +aes-xts-plain64\n/,
+      / {2}0: luks2\n/,
+      /\tPBKDF +pbkdf2\n/,
+    ]) {
+      assert.match(dump, part);
+    }
+    const parsed: unknown = JSON.parse(await says(/./, "dump", disk, "--json"));
+    assert.equal((parsed as { label: string }).label, "d1");
+    await says("added key slot 1\n", "slots", "add", disk, ...one, ...toTwo);
+    await says("key slot 1 opens\n", "slots", "test", disk, ...two);
+    await says("killed key slot 0\n", "slots", "kill", disk, "0");
+    assert.equal((await luks("slots", "kill", disk, "1")).code, 6);
+    assert.equal((await luks("slots", "test", disk, ...one)).code, 12);
+    await says(
+      "changed key slot 1\n",
+      "slots",
+      "change",
+      disk,
+      ...two,
+      "--new-passphrase-file",
+      file("one"),
+      ...full,
+    );
+    await says(/^slot {2}priority {2}derivation\n1 {5}normal {4}pbkdf2\n$/, "slots", "list", disk);
+    writeFileSync(file("token"), JSON.stringify({ type: "x", keyslots: ["1"] }));
+    await says("added token 0\n", "token", "add", disk, file("token"));
+    await says(/0 {6}x {5}1\n/, "token", "list", disk);
+    await says("removed token 0\n", "token", "remove", disk, "0");
+  });
+
+  it("never formats what holds something, unless it may be destroyed", async () => {
+    const disk = blank("full");
+    writeFileSync(disk, Buffer.concat([Buffer.from("data"), readFileSync(disk).subarray(4)]));
+    const refused = await luks("format", disk, ...one, ...full);
+    assert.equal(refused.code, 6);
+    assert.match(refused.error, /holds data \(unrecognised\)/);
+    await says(/uuid/, "format", disk, ...one, ...full, "--allow-destroying-data", "unrecognised");
+  });
+
+  it("backs a header up, restores and repairs it", async () => {
+    const disk = blank("saved");
+    await says(/uuid/, "format", disk, ...one, ...full);
+    await says(/backed up/, "backup", disk, file("header"));
+    assert.equal(statSync(file("header")).mode & 0o777, 0o600);
+    await says(/changed/, "slots", "change", disk, ...one, ...toTwo);
+    await says(/restored/, "restore", disk, file("header"));
+    await says(/slot 0 opens/, "slots", "test", disk, ...one);
+    await says("there was nothing to repair\n", "repair", disk);
+  });
+
+  it("encrypts, re-encrypts and decrypts an image", async () => {
+    const content = Buffer.from("0123456789abcdef".repeat(65_536));
+    writeFileSync(file("raw"), content);
+    await says(/done/, "encrypt", file("raw"), ...one, ...full);
+    await says(/slot 0 opens/, "slots", "test", file("raw"), ...one);
+    await says(/done/, "reencrypt", file("raw"), ...one, ...toTwo);
+    await says(/done/, "decrypt", file("raw"), ...two, "--output", file("back"));
+    assert.ok(readFileSync(file("back")).equals(content));
+    await says(/done/, "decrypt", file("raw"), ...two);
+    assert.ok(readFileSync(file("raw")).equals(content));
+    await says(/done/, "resume", file("raw"), ...two);
+  });
+
+  it("draws progress with speed and time left", () => {
+    assert.equal(
+      progressLine("encrypt", 512 << 20, 1024 ** 3, 256 << 20),
+      "encrypt [############            ]  50 %  512 MiB of 1 GiB  256 MiB/s  2 s left  ",
+    );
+  });
+});
