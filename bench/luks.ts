@@ -151,6 +151,7 @@ async function images(): Promise<void> {
   lines.push({
     what: "memory of this process at its largest",
     figure: `${Math.round(maxRSS / 1024)} MiB`,
+    bar: "< 64 MiB",
   });
 }
 
