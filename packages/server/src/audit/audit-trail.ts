@@ -51,7 +51,7 @@ export class AuditTrail {
       this.#failing = false;
       return;
     }
-    this.#store.record(entry).catch(() => {
+    this.#store.record(entry, "soon").catch(() => {
       this.#failing = true;
     });
   }

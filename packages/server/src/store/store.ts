@@ -22,8 +22,12 @@ export interface Store {
    */
   write<P, R>(operation: Operation<P, R>, parameters: P, audit?: AuditEntry): Promise<R>;
 
-  /** Adds one entry to the audit record; resolves when it is durable. */
-  record(audit: AuditEntry): Promise<void>;
+  /**
+   * Adds one entry to the audit record; resolves when it is durable.
+   *
+   * @param urgency "soon" lets the store wait some milliseconds for others to share the commit. Default "now".
+   */
+  record(audit: AuditEntry, urgency?: "now" | "soon"): Promise<void>;
 
   /** How many audit entries wait to be written: what bounds unawaited {@link record} calls. */
   readonly pendingRecords: number;

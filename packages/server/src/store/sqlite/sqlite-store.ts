@@ -25,9 +25,13 @@ export interface SqliteStoreOptions {
 
 interface Waiting {
   readonly unit: Unit;
+  readonly mayWait: boolean;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
+
+/** How long an entry of the audit record may wait for others. */
+const soonMs = 20;
 
 /** More units than this in one transaction make the first of them wait for nothing gained. */
 const maxBatch = 512;
@@ -48,6 +52,7 @@ export class SqliteStore implements Store {
   #scheduled = false;
   #pendingRecords = 0;
   #closed = false;
+  #later: NodeJS.Timeout | undefined;
   #failure: StoreError | undefined;
 
   private constructor(path: string, lock: DatabaseSync, worker: Worker) {
@@ -109,10 +114,10 @@ export class SqliteStore implements Store {
     return this.#enqueue({ module, name, parameters, ...(audit && { audit }) }) as Promise<R>;
   }
 
-  async record(audit: AuditEntry): Promise<void> {
+  async record(audit: AuditEntry, urgency: "now" | "soon" = "now"): Promise<void> {
     this.#pendingRecords++;
     try {
-      await this.#enqueue({ audit });
+      await this.#enqueue({ audit }, urgency === "soon" ? soonMs : 0);
     } finally {
       this.#pendingRecords--;
     }
@@ -134,6 +139,8 @@ export class SqliteStore implements Store {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#later);
+    if (!this.#busy) this.#send();
     while (this.#busy || this.#queue.length > 0)
       await new Promise((resolve) => setImmediate(resolve));
     this.#reader.close();
@@ -146,10 +153,18 @@ export class SqliteStore implements Store {
     this.#lock.close();
   }
 
-  #enqueue(unit: Unit): Promise<unknown> {
+  /** @param delayMs how long the unit may wait for others; whatever is sent takes it along */
+  #enqueue(unit: Unit, delayMs = 0): Promise<unknown> {
     if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
-      this.#queue.push({ unit, resolve, reject });
+      this.#queue.push({ unit, mayWait: delayMs > 0, resolve, reject });
+      if (delayMs > 0 && !this.#closed) {
+        this.#later ??= setTimeout(() => {
+          this.#later = undefined;
+          if (!this.#busy) this.#send();
+        }, delayMs);
+        return;
+      }
       if (this.#busy || this.#scheduled) return;
       // What else arrives in this turn of the event loop shares the commit.
       this.#scheduled = true;
@@ -176,7 +191,9 @@ export class SqliteStore implements Store {
             fromFailure(result?.failure ?? { code: "unavailable", message: "writer thread ended" }),
           );
       }
-      this.#send();
+      // What may wait goes with the next batch, or by its timer: not alone, right away.
+      const due = this.#later === undefined || this.#closed;
+      if (due || this.#queue.some(({ mayWait }) => !mayWait)) this.#send();
     });
     try {
       this.#worker.postMessage({ type: "batch", units: batch.map(({ unit }) => unit) });
