@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { settingNames } from "../src/config/settings.ts";
+import { parsePolicyFile } from "../src/policy/policy-file.ts";
+import { RulePolicy } from "../src/policy/rule-policy.ts";
 import { temporaryFolder } from "./support/harness.ts";
 
 const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
@@ -20,6 +22,15 @@ describe("the server's README", () => {
     );
     const { versions } = (await import(pathToFileURL(file).href)) as { versions: Response };
     assert.equal(versions.status, 300);
+  });
+
+  it("has a policy file that the server understands", () => {
+    const overrides = parsePolicyFile(/```yaml\n(.*?)```/s.exec(readme)?.[1] ?? "");
+    assert.equal(Object.keys(overrides).length, 6);
+    const policy = new RulePolicy({ overrides });
+    const admin = { userId: "u", projectId: "p", roles: ["admin"], requestId: "r" };
+    assert.equal(policy.allows("secret:get", admin, { projectId: "other" }), false);
+    assert.equal(policy.allows("secret:get", admin, { projectId: "p" }), true);
   });
 
   it("names settings that there are", () => {
