@@ -108,6 +108,13 @@ export const suites: readonly Suite[] = [
     peers: ["postgres"],
   },
   {
+    name: "server-keys",
+    proves:
+      "our adapter keeps a key manager's promises on our server: SQLite, PostgreSQL, own identity, Keystone",
+    packages: [],
+    peers: ["barbican", "postgres"],
+  },
+  {
     name: "guest",
     proves:
       "a real kernel with dm-crypt, LVM and loop runs our programs and keeps disks across reboots",

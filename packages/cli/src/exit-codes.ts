@@ -83,6 +83,7 @@ const serverExits: Readonly<Record<string, ExitName>> = {
   IntegrityError: "integrity",
   StoreError: "unavailable",
   ControlError: "conflict",
+  MigrateStoreError: "conflict",
 };
 
 /** The exit code that an error stands for. */

@@ -9,10 +9,17 @@ export {
 export { ConfigError, type ConfigSources, loadServerConfig, type ServerConfig } from "./config.ts";
 export { RootKeyError } from "./crypto/root-key.ts";
 export { ControlError } from "./maintenance/control.ts";
-export { migrateStore } from "./maintenance/migrate-store.ts";
+export { type MigrationReport, migrateConfiguredStore } from "./maintenance/migrate-store.ts";
 export { restoreBackup } from "./maintenance/restore-backup.ts";
 export { runServerCommand } from "./maintenance/run-command.ts";
 export type { AuditReport } from "./maintenance/verify-audit.ts";
+export type { CopyProgress } from "./migrate-store/copy-tables.ts";
+export {
+  type MigrateStoreOptions,
+  type MigrateStoreResult,
+  migrateStore,
+} from "./migrate-store/migrate-store.ts";
+export { MigrateStoreError } from "./migrate-store/migrate-store-error.ts";
 export { PolicyError } from "./policy/policy-error.ts";
 export { createKeyServer, type KeyServer, type KeyServerParts } from "./server.ts";
 export { type RunningServer, type StartOptions, startServer } from "./start-server.ts";

@@ -109,9 +109,9 @@ function addMaintenance(server: Command, context: (command: Command) => Context)
     "migrate-store <sqlite-file>",
     "copy a SQLite database into the empty PostgreSQL one that is configured",
   ).action(async (file: string, _options: object, command: Command) => {
-    const { migrateStore } = await import("@chatelaine/server");
+    const { migrateConfiguredStore } = await import("@chatelaine/server");
     const config = await loadConfig(context, command);
-    show(context(command), await migrateStore(file, config.requiredText("database")));
+    show(context(command), await migrateConfiguredStore(config, file));
   });
 }
 

@@ -17,10 +17,16 @@ export const storeKind = database === undefined ? "SQLite" : "PostgreSQL";
 /** An empty store. Whoever opens it closes it. @param folder where SQLite's file goes */
 export async function openTestStore(t: TestContext, folder: string): Promise<Store> {
   if (database === undefined) return SqliteStore.open({ path: join(folder, "keys.db"), now });
-  return PostgresStore.open({ url: await emptySchema(t, database), now, connections: 6 });
+  return PostgresStore.open({ url: await emptyDatabase(t), now, connections: 6 });
 }
 
-async function emptySchema(t: TestContext, url: string): Promise<string> {
+/** Why there is no {@link emptyDatabase}; false if there is. */
+export const noPostgres =
+  database === undefined && "runs on PostgreSQL: set CHATELAINE_TEST_DATABASE";
+
+/** The URL of an empty place in PostgreSQL, gone after the test. */
+export async function emptyDatabase(t: TestContext): Promise<string> {
+  const url = database ?? "";
   const schema = `test_${randomBytes(8).toString("hex")}`;
   await execute(url, `CREATE SCHEMA ${schema}`);
   t.after(() => execute(url, `DROP SCHEMA ${schema} CASCADE`));
