@@ -72,6 +72,15 @@ describe("hostile LUKS2 metadata", () => {
     await assert.rejects(testPassphrase(disk, key.passphrase), luksError("unsupported"));
   });
 
+  it("with a digest of an unknown hash is read, and not opened", async () => {
+    const digest = /"hash":"sha256","iterations":1000,"salt":"[^"]*","digest"/;
+    const disk = await diskSaying((json) =>
+      json.replace(digest, (found) => found.replace("sha256", "sha3")),
+    );
+    assert.equal((await readLuks(disk)).digests[0]?.hash, "sha3");
+    await assert.rejects(testPassphrase(disk, key.passphrase), luksError("unsupported"));
+  });
+
   it("with an unknown requirement is read, and not touched", async () => {
     const disk = await diskSaying((json) =>
       json.replace('"config":{', '"config":{"requirements":{"mandatory":["time-travel"]},'),

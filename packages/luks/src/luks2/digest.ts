@@ -1,5 +1,6 @@
 import { randomFillSync, timingSafeEqual } from "node:crypto";
-import { deriveKey, type KdfLimits, minimalKdf } from "../kdf.ts";
+import { LuksError } from "../errors.ts";
+import { deriveKey, isHashName, type KdfLimits, minimalKdf } from "../kdf.ts";
 import type { Luks2Digest, Luks2Metadata } from "./metadata.ts";
 
 /**
@@ -34,6 +35,7 @@ export function digestOfKeyslot(
   );
 }
 
+/** @throws `unsupported` for a hash that we do not know, `too_costly` */
 export async function meetsDigest(
   volumeKey: Uint8Array,
   digest: Luks2Digest,
@@ -41,6 +43,12 @@ export async function meetsDigest(
 ): Promise<boolean> {
   const expected = Buffer.from(digest.digest, "base64");
   const { hash, iterations } = digest;
+  if (!isHashName(hash)) {
+    throw new LuksError(
+      "unsupported",
+      "prove volume key: the digest has a hash that we do not know",
+    );
+  }
   const salt = Buffer.from(digest.salt, "base64");
   const spec = { type: "pbkdf2", hash, iterations } as const;
   const actual = await deriveKey(spec, volumeKey, salt, expected.length, limits);

@@ -3,7 +3,7 @@ import type { BlockDevice } from "../device.ts";
 import type { LuksDisk, NewKeyslot } from "../disk.ts";
 import { LuksError } from "../errors.ts";
 import type { LuksHeader } from "../header.ts";
-import { type KdfLimits, passphraseKdf } from "../kdf.ts";
+import { isHashName, type KdfLimits, passphraseKdf } from "../kdf.ts";
 import type { BinaryHeader } from "./binary-header.ts";
 import { describeLuks2 } from "./describe.ts";
 import { digestOfKeyslot, meetsDigest } from "./digest.ts";
@@ -145,13 +145,14 @@ export class Luks2Disk implements LuksDisk {
     return (
       keyslot.type === "luks2" &&
       parseKdf(keyslot) !== undefined &&
-      digestOfKeyslot(this.header.metadata, id) !== undefined
+      isHashName(digestOfKeyslot(this.header.metadata, id)?.[1].hash)
     );
   }
 
   async #digestFor(key: Uint8Array, limits: KdfLimits): Promise<string | undefined> {
     for (const [id, digest] of Object.entries(this.header.metadata.digests)) {
-      if (digest.type !== "pbkdf2" || digest.segments.length === 0) continue;
+      if (digest.type !== "pbkdf2" || !isHashName(digest.hash)) continue;
+      if (digest.segments.length === 0) continue;
       if (await meetsDigest(key, digest, limits)) return id;
     }
     return undefined;

@@ -1,5 +1,3 @@
-import type { HashName } from "../kdf.ts";
-
 /**
  * The JSON area of a LUKS2 header, as it is on disk: LUKS2 On-Disk Format, section 3.
  * Numbers of 64 bits are decimal strings there. Fields that we do not know are kept when we write.
@@ -65,7 +63,7 @@ export interface Luks2Digest {
   readonly segments: readonly string[];
   readonly salt: string;
   readonly digest: string;
-  readonly hash: HashName;
+  readonly hash: string;
   readonly iterations: number;
 }
 
