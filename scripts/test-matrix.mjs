@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const scratch = join(tmpdir(), "chatelaine-node-matrix");
+/** Before 22.18 type stripping is behind a flag, and warns; also in what the tests spawn. */
+const typeStripping = "--experimental-strip-types --disable-warning=ExperimentalWarning";
 const asked = process.argv.slice(2);
 const versions = asked.length > 0 ? asked : ["22.14.0", "22", "24"];
 
@@ -18,11 +20,9 @@ const rows = versions.map((version) => {
   const report = join(scratch, `${exact}.tap`);
   const start = performance.now();
   const files = globSync("packages/*/test/**/*.test.ts", { cwd: root });
-  // Before 22.18 type stripping is behind a flag, and warns.
-  const flags = ["--experimental-strip-types", "--disable-warning=ExperimentalWarning"];
   const result = spawnSync(
     node,
-    [...flags, "--test", "--test-reporter=dot", "--test-reporter-destination=stdout"].concat(
+    ["--test", "--test-reporter=dot", "--test-reporter-destination=stdout"].concat(
       ["--test-reporter=tap", `--test-reporter-destination=${report}`],
       files,
     ),
@@ -85,6 +85,7 @@ function output(command, args) {
 
 /** Our environment, with that node first in PATH for what tests spawn, and no trace of a test runner around us. */
 function withoutRunner(node) {
-  const { NODE_TEST_CONTEXT: _, NODE_OPTIONS: __, ...environment } = process.env;
-  return { ...environment, PATH: `${dirname(node)}:${process.env.PATH}` };
+  const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
+  const PATH = `${dirname(node)}:${process.env.PATH}`;
+  return { ...environment, PATH, NODE_OPTIONS: typeStripping };
 }

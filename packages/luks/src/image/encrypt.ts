@@ -151,24 +151,28 @@ async function encryptCopy(
       keepHoles: options.keepHoles ?? false,
     };
     await withDevice(operation, file, "exclusive", async (image) => {
-      using volumeKey = await writeHeader(image, plan);
-      await syncFolder(dirname(target));
-      await journal.write(state);
-      const header = (await loadLuks(operation, image)).describe();
-      await volumeKey.use((key) =>
-        copyData(
-          operation,
-          { source, target: image, journal, state, run: options },
-          {
-            source: undefined,
-            target: sideOf(operation, header, key),
-            sourceOffset: 0,
-            targetOffset: header.dataOffset,
-            skipZeroes: state.keepHoles ?? false,
-            zeroCiphertextIsHole: false,
-          },
-        ),
-      );
+      const volumeKey = await writeHeader(image, plan);
+      try {
+        await syncFolder(dirname(target));
+        await journal.write(state);
+        const header = (await loadLuks(operation, image)).describe();
+        await volumeKey.use((key) =>
+          copyData(
+            operation,
+            { source, target: image, journal, state, run: options },
+            {
+              source: undefined,
+              target: sideOf(operation, header, key),
+              sourceOffset: 0,
+              targetOffset: header.dataOffset,
+              skipZeroes: state.keepHoles ?? false,
+              zeroCiphertextIsHole: false,
+            },
+          ),
+        );
+      } finally {
+        volumeKey.destroy();
+      }
     });
   } finally {
     await file.close();

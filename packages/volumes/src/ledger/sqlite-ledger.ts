@@ -67,9 +67,10 @@ class SqliteLedger implements Ledger {
   async volumes(filter: VolumeFilter = {}): Promise<readonly VolumeRecord[]> {
     const { project = null, kind = null, keyId = null, parentId = null } = filter;
     return this.#volumes(
-      `WHERE (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR kind = ?2)
-        AND (?3 IS NULL OR key_id = ?3) AND (?4 IS NULL OR parent_id = ?4) ORDER BY created, id`,
-      [project, kind, keyId, parentId],
+      // Numbered parameters would say each once, but Node.js 22.14 cannot bind them.
+      `WHERE (? IS NULL OR project = ?) AND (? IS NULL OR kind = ?)
+        AND (? IS NULL OR key_id = ?) AND (? IS NULL OR parent_id = ?) ORDER BY created, id`,
+      [project, project, kind, kind, keyId, keyId, parentId, parentId],
     );
   }
 
@@ -79,8 +80,8 @@ class SqliteLedger implements Ledger {
 
   async unfinished(volumeId?: string): Promise<readonly OperationRecord[]> {
     return this.#operations(
-      `WHERE phase NOT IN ('done', 'undone') AND (?1 IS NULL OR volume_id = ?1) ORDER BY created, id`,
-      [volumeId ?? null],
+      `WHERE phase NOT IN ('done', 'undone') AND (? IS NULL OR volume_id = ?) ORDER BY created, id`,
+      [volumeId ?? null, volumeId ?? null],
     );
   }
 
