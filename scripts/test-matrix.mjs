@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const scratch = join(tmpdir(), "chatelaine-node-matrix");
-/** Before 22.18 type stripping is behind a flag, and warns; also in what the tests spawn. */
+/** Before 22.18 type stripping is behind a flag, and warns; also in what the tests spawn, which
+ * some tell from their own arguments and some from the environment. */
 const typeStripping = "--experimental-strip-types --disable-warning=ExperimentalWarning";
 const asked = process.argv.slice(2);
 const versions = asked.length > 0 ? asked : ["22.14.0", "22", "24"];
@@ -22,10 +23,12 @@ const rows = versions.map((version) => {
   const files = globSync("packages/*/test/**/*.test.ts", { cwd: root });
   const result = spawnSync(
     node,
-    ["--test", "--test-reporter=dot", "--test-reporter-destination=stdout"].concat(
-      ["--test-reporter=tap", `--test-reporter-destination=${report}`],
-      files,
-    ),
+    [
+      ...typeStripping.split(" "),
+      "--test",
+      "--test-reporter=dot",
+      "--test-reporter-destination=stdout",
+    ].concat(["--test-reporter=tap", `--test-reporter-destination=${report}`], files),
     { cwd: root, stdio: ["ignore", "inherit", "inherit"], env: withoutRunner(node) },
   );
   const tap = readFileSync(report, "utf8");
