@@ -311,10 +311,10 @@ describe("we open what cryptsetup writes", () => {
     ]);
     assert.match((await readLuks(path)).requirements.join(), /reencrypt/);
     for (const refused of [
-      unlock(path, slot.passphrase),
-      addKeyslot(path, slot.passphrase, otherSlot),
-      killKeyslot(path, 0),
-      addToken(path, { type: "x", keyslots: [] }),
+      () => unlock(path, slot.passphrase),
+      () => addKeyslot(path, slot.passphrase, otherSlot),
+      () => killKeyslot(path, 0),
+      () => addToken(path, { type: "x", keyslots: [] }),
     ]) {
       await assert.rejects(refused, { code: "in_reencryption" });
     }
