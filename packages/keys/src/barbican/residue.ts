@@ -20,7 +20,7 @@ export interface Named {
 }
 
 /** How often to look for what a request whose reply was lost may have made: the server may still be at it. */
-const looks = 3;
+const looks = 4;
 /** How often to see whether a pending order is done by then: RSA keys of 4096 bits take seconds. */
 const looksAtPending = 8;
 /** Before the second look; it doubles from then on. */
@@ -124,8 +124,11 @@ export class Residue {
   }
 
   async #deleteNamed(caller: Caller, name: string): Promise<void> {
+    let found = false;
     for (let look = 0, left = looks; left > 0; look++, left--) {
-      if (look > 0) await this.#sleep(Math.min(maxPauseMs, firstPauseMs * 2 ** (look - 1)));
+      if (look > 0 && !found) {
+        await this.#sleep(Math.min(maxPauseMs, firstPauseMs * 2 ** (look - 1)));
+      }
       const { orders, containers, secrets } = await this.#named(caller, name);
       const pending = orders.some((order) => order.status === "PENDING");
       // An order that is deleted while a worker is at it may be finished all the same, so it is waited for,
@@ -142,7 +145,10 @@ export class Residue {
       for (const { id } of secrets) {
         await this.#delete((client) => client.secrets.delete(caller, id));
       }
-      if (!pending && orders.length + containers.length + secrets.length > 0) return;
+      const empty = orders.length + containers.length + secrets.length === 0;
+      // The three lists are not of one instant: the server may have made the rest between them.
+      if (empty && found) return;
+      found = !empty && !pending;
       if (look >= looksAtPending + looks) return;
     }
   }
