@@ -105,13 +105,6 @@ for (const mode of ["legacy", "secure"] as const) {
       assert.equal(spawn(bystander, "key", "create").status, 5);
       assert.equal(spawn({ ...demo(mode), OS_REGION_NAME: "Nowhere" }, "key", "list").status, 2);
     });
-
-    it("shows its session, and leaves nothing behind", () => {
-      const { stdout } = chatelaine(demo(mode), "start", "--once");
-      assert.match(stdout, /it opens with the key it names/);
-      const keyId = /needs key (\S+)/.exec(stdout)?.[1] ?? "";
-      assert.equal(spawn(demo(mode), "key", "get", keyId).status, 3);
-    });
   });
 }
 

@@ -18,3 +18,19 @@ export function showSize(bytes: number): string {
   const scaled = Math.round((bytes / 1024 ** power) * 100) / 100;
   return `${scaled} ${power === 0 ? "bytes" : `${units[power]}iB`}`;
 }
+
+/** A whole number, at least 1. */
+export function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isSafeInteger(count) || count < 1)
+    throw new InvalidArgumentError("give a whole number, at least 1");
+  return count;
+}
+
+/** A TCP port; 0 for any that is free. */
+export function parsePort(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65_535)
+    throw new InvalidArgumentError("give a port from 1 to 65535, or 0 for any that is free");
+  return port;
+}

@@ -109,12 +109,4 @@ describe("chatelaine volume", () => {
     assert.equal((await session.run("volume", "verify", path)).code, 11);
     assert.equal((await session.run("key", "list", "--json")).out, "[]\n");
   });
-
-  it("shows the whole story with chatelaine start --once, and leaves nothing", async () => {
-    const session = new Session({ temporaryDirectory: directory });
-    const { code, out, error } = await session.run("start", "--once");
-    assert.deepEqual([code, error], [0, ""]);
-    assert.match(out, /it opens with the key it names \(\d+ ms\)/);
-    assert.equal((await session.run("key", "list", "--json")).out, "[]\n");
-  });
 });

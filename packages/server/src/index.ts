@@ -1,3 +1,4 @@
+export type { AuditEntry } from "./audit/audit-entry.ts";
 export {
   flagOf,
   type Setting,
@@ -8,6 +9,7 @@ export {
 } from "./config/settings.ts";
 export { ConfigError, type ConfigSources, loadServerConfig, type ServerConfig } from "./config.ts";
 export { RootKeyError } from "./crypto/root-key.ts";
+export { firstNames } from "./identity/builtin/first-start.ts";
 export { ControlError } from "./maintenance/control.ts";
 export { type MigrationReport, migrateConfiguredStore } from "./maintenance/migrate-store.ts";
 export { restoreBackup } from "./maintenance/restore-backup.ts";

@@ -1,3 +1,5 @@
+import { mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
 import { pino } from "pino";
 
 /** Where JSON lines go: time, level, message and members. */
@@ -15,15 +17,14 @@ export interface LoggerOptions {
   readonly file?: string;
 }
 
-/** Lines are buffered and written together: at 4 KiB, and every half second. */
+/**
+ * Lines are buffered and written together: at 4 KiB, and every half second.
+ *
+ * @throws the system's error if the file cannot be made
+ */
 export function createLogger(options: LoggerOptions): Logger {
-  const destination = pino.destination({
-    dest: options.file ?? 2,
-    sync: false,
-    minLength: 4_096,
-    mkdir: true,
-    mode: 0o600,
-  });
+  const dest = options.file === undefined ? 2 : openPrivate(options.file);
+  const destination = pino.destination({ dest, sync: false, minLength: 4_096 });
   const logger = pino(
     { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
     destination,
@@ -42,6 +43,11 @@ export function createLogger(options: LoggerOptions): Logger {
       }
     },
   };
+}
+
+function openPrivate(path: string): number {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  return openSync(path, "a", 0o600);
 }
 
 /** For those who embed the server and want no lines. */

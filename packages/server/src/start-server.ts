@@ -73,7 +73,7 @@ export async function startServer(
       maxBodyBytes: config.integer("limits.bodyBytes"),
       requestTimeoutMs: config.integer("limits.requestTimeoutMs"),
     });
-    await server.app.listen({ host: config.requiredText("listen.host"), port });
+    await listen(server, config.requiredText("listen.host"), port);
     const address = server.app.server.address() as AddressInfo;
     taken.url = config.publicUrl(address.port);
     await identity.ready?.();
@@ -113,12 +113,30 @@ export async function startServer(
   }
 }
 
+async function listen({ app }: KeyServer, host: string, port: number): Promise<void> {
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const why =
+      code === "EADDRINUSE"
+        ? "something listens there already: stop it, or choose another listen.port"
+        : `the system refuses it (${code ?? String(cause)}): choose another listen.host or listen.port`;
+    throw new ConfigError(`${host}:${port}: ${why}`, { cause });
+  }
+}
+
 function openLog(config: ServerConfig): Logger {
   const file = config.text("log.file");
-  return createLogger({
-    level: (config.text("log.level") ?? "info") as "info",
-    ...(file !== undefined && { file }),
-  });
+  try {
+    return createLogger({
+      level: (config.text("log.level") ?? "info") as "info",
+      ...(file !== undefined && { file }),
+    });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError(`log.file ${file}: ${reason}`, { cause });
+  }
 }
 
 function readTls(

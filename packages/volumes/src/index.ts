@@ -41,3 +41,4 @@ export { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 export type { KeySource, Volume } from "./volume.ts";
 export { projectOf, type StepEvent, type VolumeContext } from "./volume-context.ts";
 export { backupVolumeHeader, restoreVolumeHeader } from "./volume-header.ts";
+export { withVolumeData } from "./with-volume-data.ts";

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import type { AuditEntry } from "@chatelaine/server";
 import {
   flagOf,
   type Setting,
@@ -7,6 +8,9 @@ import {
   settings,
 } from "@chatelaine/server/settings";
 import type { Command } from "commander";
+import { auditTable } from "../audit-table.ts";
+import { parseCount } from "../sizes.ts";
+import { stopRequested } from "../stop-requested.ts";
 import { type Context, examples, noun } from "./command.ts";
 
 const defaultConfigFile = "/etc/chatelaine/server.yaml";
@@ -21,10 +25,7 @@ export function serverCommand(context: (command: Command) => Context): Command {
         const { startServer } = await import("@chatelaine/server");
         const running = await startServer(await loadConfig(context, command));
         terminal.error(`the key server listens on ${running.url}\n`);
-        await new Promise<void>((resolve) => {
-          process.once("SIGTERM", () => resolve());
-          process.once("SIGINT", () => resolve());
-        });
+        await stopRequested();
         await running.close();
       },
     ),
@@ -84,6 +85,21 @@ function addMaintenance(server: Command, context: (command: Command) => Context)
     "erase-project",
   );
   const audit = server.command("audit").description("who did what to which object");
+  configured(audit, "list", "the latest entries, oldest first")
+    .option("--limit <number>", "how many", parseCount, 50)
+    .option("--object <id>", "only of this secret, order or container")
+    .action(async (_options: object, command: Command) => {
+      const options = command.opts<{ limit: number; object?: string }>();
+      const { terminal, print } = context(command);
+      const args = [String(options.limit), options.object ?? ""];
+      const entries = (await runCommand(
+        context,
+        command,
+        "audit list",
+        args,
+      )) as readonly AuditEntry[];
+      print(entries, auditTable(terminal, entries));
+    });
   configured(
     audit,
     "verify",

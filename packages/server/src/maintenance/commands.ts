@@ -6,6 +6,7 @@ import type { ServiceContext } from "../services/context.ts";
 import { eraseProject } from "../store/operations/projects.ts";
 import { restoreSecret } from "../store/operations/retention.ts";
 import { type Commands, ControlError } from "./control.ts";
+import { listAudit } from "./list-audit.ts";
 import { rotateProjectKeys } from "./rotate-project-keys.ts";
 import { rotateRootKey } from "./rotate-root-key.ts";
 import { verifyAudit } from "./verify-audit.ts";
@@ -69,6 +70,8 @@ export function serverCommands(parts: CommandParts): Commands {
       keys.forget(projectId);
       return { projectId };
     },
+    "audit list": (limit = "50", objectId = "") =>
+      listAudit(store, { limit: Number(limit), ...(objectId !== "" && { objectId }) }),
     "audit verify": async () => verifyAudit(store, await systemKey(store, keys.rootKeys, "audit")),
     ...(administration &&
       identityCommands(administration, (action) => store.record(entry(action)))),

@@ -24,3 +24,18 @@ export const readAuditChain = operation(
     );
   },
 );
+
+/** The newest entries of one chain, newest first. */
+export const readAuditTail = operation(
+  import.meta.url,
+  "readAuditTail",
+  function* (p: { readonly chain: string; readonly before: number; readonly limit: number }) {
+    return yield* all<AuditRow>(
+      `SELECT sequence, line, mac FROM audit WHERE chain = ? AND sequence < ?
+       ORDER BY sequence DESC LIMIT ?`,
+      p.chain,
+      p.before,
+      p.limit,
+    );
+  },
+);

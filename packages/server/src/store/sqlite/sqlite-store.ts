@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
@@ -71,7 +71,7 @@ export class SqliteStore implements Store {
    *   its migrations do not fit, `unavailable` if it cannot be opened.
    */
   static async open(options: SqliteStoreOptions): Promise<SqliteStore> {
-    mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
+    makePrivate(options.path);
     const lock = takeLock(`${options.path}.lock`);
     const data: WriterData = { path: options.path, now: options.now };
     const script = import.meta.url.endsWith(".ts") ? "./writer.ts" : "./writer.js";
@@ -241,5 +241,16 @@ function takeLock(path: string): DatabaseSync {
       `open ${path.slice(0, -5)}: another process serves this database; stop it first, or use PostgreSQL for several`,
       { cause: error },
     );
+  }
+}
+
+/** Makes the file, and the folder around it, before SQLite would: others may read neither. Its log takes the file's mode. */
+function makePrivate(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    for (const file of [path, `${path}.lock`]) closeSync(openSync(file, "a", 0o600));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new StoreError("unavailable", `${path}: cannot be made or written: ${reason}`, { cause });
   }
 }
