@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import type { BlockDevice } from "../device.ts";
 import { LuksError } from "../errors.ts";
-import { Transfer, type TransferSpec, transferChunkBytes } from "./transfer.ts";
+import { Transfer, type TransferSpec } from "./transfer.ts";
 import type { WorkerRange, WorkerReport, WorkerStart } from "./transfer-worker.ts";
 
 /** Moves ranges of data, on this thread or on several. */
@@ -36,13 +36,19 @@ export function assembleCrew(
   return new ThreadCrew(start, threads);
 }
 
+/** The threads' shares of a range begin at multiples of so many bytes. */
+const shareBytes = 1024 * 1024;
+/** What a thread has of its own besides its chunk is little: with the defaults it would be let grow to megabytes. */
+const threadLimits = { maxYoungGenerationSizeMb: 1, stackSizeMb: 1 };
+
 class ThreadCrew implements Crew {
   readonly #workers: readonly Worker[];
 
   constructor(start: WorkerStart, threads: number) {
     // In the source tree this file ends in .ts, in the package in .js, and so does the worker's.
     const file = new URL(`./transfer-worker${import.meta.url.slice(-3)}`, import.meta.url);
-    this.#workers = Array.from({ length: threads }, () => new Worker(file, { workerData: start }));
+    const options = { workerData: start, resourceLimits: threadLimits };
+    this.#workers = Array.from({ length: threads }, () => new Worker(file, options));
   }
 
   async move(
@@ -52,8 +58,7 @@ class ThreadCrew implements Crew {
     signal?: AbortSignal,
   ): Promise<void> {
     if (signal?.aborted) throw new LuksError("aborted", "move data: aborted");
-    const share =
-      Math.ceil((end - start) / this.#workers.length / transferChunkBytes) * transferChunkBytes;
+    const share = Math.ceil((end - start) / this.#workers.length / shareBytes) * shareBytes;
     const outcomes = await Promise.allSettled(
       this.#workers.map((worker, index) => {
         const from = Math.min(end, start + index * share);

@@ -1,12 +1,11 @@
-import { fsync, read, write } from "node:fs";
-import { promisify } from "node:util";
+import { fsyncSync, readSync, writeSync } from "node:fs";
 import { type BlockDevice, ioError } from "../device.ts";
 import { LuksError } from "../errors.ts";
 
-const readAt = promisify(read);
-const writeAt = promisify(write);
-
-/** A device that another thread of this process has opened, and keeps open. */
+/**
+ * A device that another thread of this process has opened, and keeps open. Its reads and writes are done when they
+ * return: for worker threads, which have nothing else to do.
+ */
 export class FdDevice implements BlockDevice {
   readonly fd: number;
   readonly name: string;
@@ -20,29 +19,32 @@ export class FdDevice implements BlockDevice {
   async read(offset: number, into: Uint8Array): Promise<void> {
     let done = 0;
     while (done < into.length) {
-      const { bytesRead } = await readAt(this.fd, into, done, into.length - done, offset + done);
-      if (bytesRead === 0) throw new LuksError("too_small", `read ${this.name}: ends too early`);
-      done += bytesRead;
+      const bytes = this.#try("read", () =>
+        readSync(this.fd, into, done, into.length - done, offset + done),
+      );
+      if (bytes === 0) throw new LuksError("too_small", `read ${this.name}: ends too early`);
+      done += bytes;
     }
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     let done = 0;
     while (done < bytes.length) {
-      const { bytesWritten } = await writeAt(
-        this.fd,
-        bytes,
-        done,
-        bytes.length - done,
-        offset + done,
+      done += this.#try("write", () =>
+        writeSync(this.fd, bytes, done, bytes.length - done, offset + done),
       );
-      done += bytesWritten;
     }
   }
 
   async sync(): Promise<void> {
-    await promisify(fsync)(this.fd).catch((cause: unknown) => {
-      throw ioError("sync", this.name, cause);
-    });
+    this.#try("sync", () => fsyncSync(this.fd));
+  }
+
+  #try<T>(operation: string, work: () => T): T {
+    try {
+      return work();
+    } catch (cause) {
+      throw ioError(operation, this.name, cause);
+    }
   }
 }

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { LuksError } from "../errors.ts";
 import { FdDevice } from "./fd-device.ts";
-import { Transfer, type TransferSpec } from "./transfer.ts";
+import { synchronousShape, Transfer, type TransferSpec } from "./transfer.ts";
 
 /** What the thread is started with. */
 export interface WorkerStart {
@@ -24,7 +24,8 @@ export type WorkerReport =
   | { readonly type: "failed"; readonly code: LuksError["code"]; readonly message: string };
 
 const { spec, sourceFd, targetFd } = workerData as WorkerStart;
-const transfer = new Transfer(spec, new FdDevice(sourceFd), new FdDevice(targetFd));
+const [source, target] = [new FdDevice(sourceFd), new FdDevice(targetFd)];
+const transfer = new Transfer(spec, source, target, synchronousShape);
 spec.source?.key.fill(0);
 spec.target?.key.fill(0);
 

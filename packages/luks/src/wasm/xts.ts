@@ -6,59 +6,105 @@ export const xtsChunkBytes = 128 * 1024;
 
 /** The tweaks of a chunk of 512-byte sectors, 16 bytes each. */
 const tweakBytes = (xtsChunkBytes / 512) * 16;
+const pageBytes = 65536;
 
-/** XORs whole sectors with the tweak stream of XTS. */
-export interface XtsXor {
-  /** Room for a chunk of data. */
+/** Memory in which whole sectors are XORed with the tweak stream of XTS. */
+export interface XtsMemory {
+  /** Room for data; ciphers that share the memory change data in it where it lies. */
   readonly data: Uint8Array;
-  /** Room for the first tweak of each sector, encrypted. */
+  /** Room for the first tweak of each sector of a chunk, encrypted. */
   readonly tweaks: Uint8Array;
-  /** @param blocksPerSector of 16 bytes */
-  xor(sectors: number, blocksPerSector: number): void;
+  /**
+   * @param offset of the first sector in `data`
+   * @param blocksPerSector of 16 bytes
+   */
+  xor(offset: number, sectors: number, blocksPerSector: number): void;
 }
 
 /**
  * IEEE 1619-2018, section 5.3.2: block j of a sector is XORed with T·αʲ, where T is the encrypted sector number and
  * multiplication by α is a shift by one bit in GF(2¹²⁸), with 0x87 folded in for the bit that falls off.
  *
+ * @param dataBytes of room for data, a multiple of 64 KiB
  * @returns undefined where the runtime has no WebAssembly SIMD
  */
-export function loadXtsXor(): XtsXor | undefined {
-  compiled ??= compile(xtsModule());
-  if (!compiled) return undefined;
-  const { memory, functions } = instantiate(compiled);
+export function loadXtsMemory(dataBytes: number): XtsMemory | undefined {
+  let module = modules.get(dataBytes);
+  if (!module) {
+    module = compile(xtsModule(dataBytes));
+    if (!module) return undefined;
+    modules.set(dataBytes, module);
+  }
+  const { memory, functions } = instantiate(module);
+  const xor = (name: string, data: number, tweaks: number, sectors: number, bytes: number) => {
+    if (sectors > 0) functions[name]?.(data, tweaks, data + sectors * bytes, bytes);
+  };
   return {
-    data: new Uint8Array(memory, 0, xtsChunkBytes),
-    tweaks: new Uint8Array(memory, xtsChunkBytes, tweakBytes),
-    xor: (sectors, blocksPerSector) => {
+    data: new Uint8Array(memory, 0, dataBytes),
+    tweaks: new Uint8Array(memory, dataBytes, tweakBytes),
+    xor: (offset, sectors, blocksPerSector) => {
       const bytes = blocksPerSector * 16;
-      if (sectors > 0) functions["xor"]?.(0, xtsChunkBytes, sectors * bytes, bytes);
+      const together = sectors - (sectors % interleaved);
+      xor("xorInterleaved", offset, dataBytes, together, bytes);
+      xor("xor", offset + together * bytes, dataBytes + together * 16, sectors - together, bytes);
     },
   };
 }
 
-let compiled: WasmModule | undefined;
+const modules = new Map<number, WasmModule>();
 
-/** The module's bytes. `xor(data, tweaks, end, sectorBytes)` walks from `data` to `end`. */
-export function xtsModule(): Uint8Array {
-  const [data, tweaks, end, sectorBytes, sectorEnd, tweak, sign] = [0, 1, 2, 3, 4, 5, 6];
+/** Each tweak waits for the one before it; those of several sectors do not wait for each other. */
+const interleaved = 4;
+
+/**
+ * The module's bytes. `xor(data, tweaks, end, sectorBytes)` walks from `data` to `end` sector by sector,
+ * `xorInterleaved` four sectors at a time.
+ */
+function xtsModule(dataBytes: number): Uint8Array {
+  const pages = Math.ceil((dataBytes + tweakBytes) / pageBytes);
+  return assemble([xorFunction("xor", 1), xorFunction("xorInterleaved", interleaved)], pages);
+}
+
+/** @param lanes sectors at a time */
+function xorFunction(name: string, lanes: number) {
+  const [data, tweaks, end, sectorBytes, sectorEnd] = [0, 1, 2, 3, 4];
+  /** Of each lane: where it is in its sector, and the tweak there. */
+  const pointer = (lane: number) => (lane === 0 ? data : sectorEnd + lane);
+  const sign = sectorEnd + lanes;
+  const tweak = (lane: number) => sign + 1 + lane;
+  const perLane = (code: (lane: number) => Code) =>
+    Array.from({ length: lanes }, (_, lane) => code(lane)).flat();
   const unrolled = 4; // 512-byte sectors have 32 blocks, larger ones a multiple.
   const body: Code = op.loopWhile(
-    seq(op.get(tweaks), op.v128.load(), op.set(tweak)),
-    seq(op.get(tweaks), op.i32.const(16), op.i32.add, op.set(tweaks)),
+    perLane((lane) =>
+      seq(
+        seq(op.get(tweaks), op.v128.load(16 * lane), op.set(tweak(lane))),
+        lane === 0 ? [] : startLane(pointer(lane - 1), sectorBytes, pointer(lane)),
+      ),
+    ),
+    seq(op.get(tweaks), op.i32.const(16 * lanes), op.i32.add, op.set(tweaks)),
     seq(op.get(data), op.get(sectorBytes), op.i32.add, op.set(sectorEnd)),
     op.loopWhile(
       Array.from({ length: unrolled }, (_, block) =>
-        seq(xorBlock(data, block * 16, tweak), timesAlpha(tweak, sign)),
+        perLane((lane) =>
+          seq(xorBlock(pointer(lane), block * 16, tweak(lane)), timesAlpha(tweak(lane), sign)),
+        ),
       ).flat(),
-      seq(op.get(data), op.i32.const(16 * unrolled), op.i32.add, op.tee(data)),
-      seq(op.get(sectorEnd), op.i32.xor),
+      perLane((lane) =>
+        seq(op.get(pointer(lane)), op.i32.const(16 * unrolled), op.i32.add, op.set(pointer(lane))),
+      ),
+      seq(op.get(data), op.get(sectorEnd), op.i32.xor),
     ),
-    seq(op.get(data), op.get(end), op.i32.xor),
+    // The last lane is now where the next sectors begin.
+    seq(op.get(pointer(lanes - 1)), op.tee(data), op.get(end), op.i32.xor),
   );
-  const locals = { i32: 1, v128: 2 };
-  const pages = Math.ceil((xtsChunkBytes + tweakBytes) / 65536);
-  return assemble([{ name: "xor", parameters: 4, locals, body }], pages);
+  const locals = { i32: lanes, v128: 1 + lanes };
+  return { name, parameters: 4, locals, body };
+}
+
+/** A lane begins one sector behind the lane before it. */
+function startLane(before: number, sectorBytes: number, pointer: number): Code {
+  return seq(op.get(before), op.get(sectorBytes), op.i32.add, op.set(pointer));
 }
 
 function xorBlock(data: number, offset: number, tweak: number): Code {
