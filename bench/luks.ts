@@ -156,19 +156,8 @@ async function images(): Promise<void> {
   memory();
 }
 
-/** Of a process of its own that encrypts and decrypts an image, at its largest; and of one that does nothing. */
+/** Of a process of its own that encrypts and decrypts an image, beside one that does nothing. */
 function memory(): void {
-  const largest = (program: string) => {
-    // Not ru_maxrss, which begins with what this process had when it forked.
-    const report = `
-      const { readFileSync } = await import("node:fs");
-      console.log(/VmHWM:\\s*(\\d+)/.exec(readFileSync("/proc/self/status", "latin1"))[1]);
-    `;
-    const options = ["--input-type=module", "--eval", `${program};${report}`];
-    const cwd = import.meta.dirname;
-    const { stdout } = spawnSync(process.execPath, options, { cwd, encoding: "utf8" });
-    return Math.round(Number(stdout) / 1024);
-  };
   const bare = largest("");
   for (const bytes of [64 * mebibyte, 4096 * mebibyte]) {
     blank(path("sparse"), bytes);
@@ -190,6 +179,19 @@ function memory(): void {
       bar: "< 64 MiB",
     });
   }
+}
+
+/** In MiB: the resident memory of a Node.js process with `program`, at its largest. */
+function largest(program: string): number {
+  // Not ru_maxrss, which begins with what this process had when it forked.
+  const report = `
+    const { readFileSync } = await import("node:fs");
+    console.log(/VmHWM:\\s*(\\d+)/.exec(readFileSync("/proc/self/status", "latin1"))[1]);
+  `;
+  const options = ["--input-type=module", "--eval", `${program};${report}`];
+  const cwd = import.meta.dirname;
+  const { stdout } = spawnSync(process.execPath, options, { cwd, encoding: "utf8" });
+  return Math.round(Number(stdout) / 1024);
 }
 
 /** @param prepare is not timed; what it returns is */

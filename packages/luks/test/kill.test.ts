@@ -43,17 +43,8 @@ describe("a process killed in the middle of changing a header leaves a disk that
         for (const write of someWrites) {
           copyFileSync(original, path);
           const outcome = kill(name, path, write);
-          const opened = await Promise.allSettled(
-            [keys.one, keys.two, keys.three].map(({ passphrase }) =>
-              testPassphrase(path, passphrase),
-            ),
-          );
-          assert.ok(
-            opened.some(({ status }) => status === "fulfilled"),
-            `write ${write}`,
-          );
-          // The slot that the operation does not touch opens whatever happens.
-          assert.equal(opened[0]?.status, "fulfilled");
+          // The slot that the operation does not touch opens whatever happens; a failure says why it does not.
+          assert.equal(await testPassphrase(path, keys.one.passphrase), 0, `write ${write}`);
           if (outcome === "finished") break;
           kills++;
         }

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
-import { loadXtsMemory, type XtsMemory, xtsChunkBytes } from "../wasm/xts.ts";
+import { sharedXtsMemory, type XtsMemory, xtsChunkBytes } from "../wasm/xts.ts";
 import type { CipherSpec } from "./cipher-spec.ts";
 import { ivSectorBytes, requireKeyLength, type SectorCipher } from "./sector-cipher.ts";
 
@@ -8,7 +8,8 @@ import { ivSectorBytes, requireKeyLength, type SectorCipher } from "./sector-cip
  * XORs with the tweak stream (IEEE 1619-2018, section 5.3), instead of one OpenSSL cipher a sector. Gives the very
  * bytes of the reference cipher.
  *
- * @param memory data that lies in it is changed there, other data is copied into it and back. Default: its own
+ * @param memory data that lies in it is changed there, other data is copied into it and back. Default: one
+ *   that all ciphers share
  * @returns undefined for other ciphers, for equal key halves (which the reference refuses), and where the runtime has
  *   no WebAssembly SIMD
  */
@@ -16,7 +17,7 @@ export function fastXtsCipher(
   cipher: CipherSpec,
   key: Uint8Array,
   sectorSize: number,
-  memory: XtsMemory | undefined = loadXtsMemory(xtsChunkBytes),
+  memory: XtsMemory | undefined = sharedXtsMemory(),
 ): SectorCipher | undefined {
   requireKeyLength(cipher, key);
   const dataKey = key.subarray(0, key.length / 2);
@@ -43,6 +44,7 @@ export function fastXtsCipher(
         chunk.set(part);
         transformChunk(memory, chunk, 0, sectors, sectorSize / 16, transform);
         part.set(chunk);
+        chunk.fill(0);
       }
     }
   };

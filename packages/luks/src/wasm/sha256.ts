@@ -1,18 +1,22 @@
 import { assemble, type Code, op, seq } from "./assembler.ts";
-import { compile, instantiate, type WasmInstance, type WasmModule } from "./instantiate.ts";
+import { compile, instantiate, type WasmInstance } from "./instantiate.ts";
 
 /**
  * SHA-256 of messages of one block, for the anti-forensic splitter: it makes 8,000 digests of 36 bytes for each key
- * slot, and a call into OpenSSL costs ten times the digest itself.
+ * slot, and a call into OpenSSL costs ten times the digest itself. There is one instance for all: each takes gigabytes
+ * of address space. Whoever uses it is done, and has erased it, before anybody else can run.
  *
  * @returns undefined where the runtime has no WebAssembly
  */
 export function loadSha256Block(): WasmInstance | undefined {
-  compiled ??= compile(sha256Module());
-  return compiled && instantiate(compiled);
+  if (instance === undefined) {
+    const module = compile(sha256Module());
+    instance = module && instantiate(module);
+  }
+  return instance;
 }
 
-let compiled: WasmModule | undefined;
+let instance: WasmInstance | undefined;
 
 const primes = Array.from({ length: 312 }, (_, n) => n).filter(
   (n) => n > 1 && Array.from({ length: n }, (_, d) => d).every((d) => d < 2 || n % d !== 0),

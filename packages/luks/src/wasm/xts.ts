@@ -53,6 +53,17 @@ export function loadXtsMemory(dataBytes: number): XtsMemory | undefined {
 
 const modules = new Map<number, WasmModule>();
 
+/**
+ * The memory of all ciphers that have none of their own; each instance takes gigabytes of address space. Whoever uses
+ * it is done, and has erased it, before anybody else can run.
+ */
+export function sharedXtsMemory(): XtsMemory | undefined {
+  shared ??= loadXtsMemory(xtsChunkBytes);
+  return shared;
+}
+
+let shared: XtsMemory | undefined;
+
 /** Each tweak waits for the one before it; those of several sectors do not wait for each other. */
 const interleaved = 4;
 
