@@ -1,7 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import {
-  type BarbicanOptions,
   type Caller,
   type CloudSettings,
   type KeyManager,
@@ -29,6 +28,9 @@ export interface Settings {
   readonly ledger?: string | undefined;
 }
 
+/** Settings as flags give them, and which configuration file the others are in. */
+export type Flags = Settings & { readonly config?: string | undefined };
+
 const variables = {
   backend: "CHATELAINE_BACKEND",
   cloud: "OS_CLOUD",
@@ -54,10 +56,7 @@ export interface Opened {
  *
  * @throws `invalid_argument` that says how to name a key manager, if nothing does
  */
-export function openConfigured(
-  terminal: Terminal,
-  flags: Settings & { readonly config?: string | undefined },
-): Opened {
+export function openConfigured(terminal: Terminal, flags: Flags): Opened {
   const settings = mergedSettings(terminal, flags);
   const warn = (message: string) => terminal.error(`warning: ${message}\n`);
   const fixed =
@@ -69,25 +68,20 @@ export function openConfigured(
     const local: Caller = { type: "project", projectId: "local", userId: "local" };
     return { keyManager: openKeyManager({ backend, fixed, memory: { warn } }), caller: local };
   }
-  const cloud = cloudSettings(terminal, settings);
-  const barbican: BarbicanOptions = {
-    endpoint: settings.endpoint ?? cloud.endpoint,
-    region: settings.region ?? cloud.region,
-    interface: (settings.interface as BarbicanOptions["interface"]) ?? cloud.interface,
-    tls: cloud.tls,
-    warn,
-  };
-  return { keyManager: openKeyManager({ barbican, fixed }), caller: cloud.caller };
+  const { caller, ...barbican } = cloudSettings(terminal, settings);
+  return { keyManager: openKeyManager({ barbican: { ...barbican, warn }, fixed }), caller };
+}
+
+/** Who calls which Barbican, by what {@link openConfigured} goes by. @throws `invalid_argument` */
+export function configuredCloud(terminal: Terminal, flags: Flags): CloudSettings {
+  return cloudSettings(terminal, mergedSettings(terminal, flags));
 }
 
 /**
  * The ledger's file: as configured, else /var/lib/chatelaine/ledger.sqlite for
  * root, and below the user's state folder for anybody else.
  */
-export function ledgerPath(
-  terminal: Terminal,
-  flags: Settings & { readonly config?: string | undefined },
-): string {
+export function ledgerPath(terminal: Terminal, flags: Flags): string {
   const { ledger } = mergedSettings(terminal, flags);
   if (ledger !== undefined) return resolve(terminal.workingDirectory, ledger);
   const { environment, homeDirectory } = terminal;
@@ -96,10 +90,7 @@ export function ledgerPath(
   return join(folder, "chatelaine/ledger.sqlite");
 }
 
-function mergedSettings(
-  terminal: Terminal,
-  flags: Settings & { readonly config?: string | undefined },
-): Settings {
+function mergedSettings(terminal: Terminal, flags: Flags): Settings {
   const file = readConfigFile(terminal, flags.config);
   const merged: Record<string, string | undefined> = {};
   for (const name of settingNames) {
@@ -112,7 +103,14 @@ function mergedSettings(
 function cloudSettings(terminal: Terminal, settings: Settings): CloudSettings {
   const { environment, workingDirectory: working, homeDirectory: home } = terminal;
   try {
-    return settingsFromEnvironment({ ...environment, OS_CLOUD: settings.cloud }, { working, home });
+    const environmentNow = { ...environment, OS_CLOUD: settings.cloud };
+    const cloud = settingsFromEnvironment(environmentNow, { working, home });
+    return {
+      ...cloud,
+      endpoint: settings.endpoint ?? cloud.endpoint,
+      region: settings.region ?? cloud.region,
+      interface: (settings.interface as CloudSettings["interface"]) ?? cloud.interface,
+    };
   } catch (cause) {
     const unnamed =
       settings.cloud === undefined && !environment["OS_AUTH_URL"] && !environment["OS_TOKEN"];

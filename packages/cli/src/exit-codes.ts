@@ -83,6 +83,7 @@ const serverExits: Readonly<Record<string, ExitName>> = {
   IntegrityError: "integrity",
   StoreError: "unavailable",
   ControlError: "conflict",
+  DoctorError: "conflict",
   MigrateStoreError: "conflict",
 };
 

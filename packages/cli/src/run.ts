@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { contextOf, FullHelp, type GlobalFlags } from "./commands/command.ts";
 import { diskCommand } from "./commands/disk.ts";
+import { doctorCommand } from "./commands/doctor.ts";
 import { keyCommand } from "./commands/key.ts";
 import { luksCommand } from "./commands/luks.ts";
 import { reconcileCommand } from "./commands/reconcile.ts";
@@ -65,6 +66,7 @@ function programFor(terminal: Terminal, open: (() => Opened) | undefined): Comma
     diskCommand,
     recoverCommand,
     reconcileCommand,
+    doctorCommand,
     startCommand,
     serverCommand,
   ];

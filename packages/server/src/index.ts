@@ -11,6 +11,7 @@ export { ConfigError, type ConfigSources, loadServerConfig, type ServerConfig } 
 export { RootKeyError } from "./crypto/root-key.ts";
 export { firstNames } from "./identity/builtin/first-start.ts";
 export { ControlError } from "./maintenance/control.ts";
+export { diagnoseServer } from "./maintenance/diagnose.ts";
 export { type MigrationReport, migrateConfiguredStore } from "./maintenance/migrate-store.ts";
 export { restoreBackup } from "./maintenance/restore-backup.ts";
 export { runServerCommand } from "./maintenance/run-command.ts";

@@ -1,6 +1,7 @@
+import type { CloudSettings } from "@chatelaine/keys";
 import { openLedger, type VolumeContext } from "@chatelaine/volumes";
 import { Command, Help } from "commander";
-import { ledgerPath, type Opened, openConfigured, type Settings } from "../config.ts";
+import { configuredCloud, type Flags, ledgerPath, type Opened, openConfigured } from "../config.ts";
 import { json } from "../output.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -9,6 +10,10 @@ export interface Context {
   readonly terminal: Terminal;
   /** Opens the configured key manager; commands that need none never call it. */
   readonly open: () => Opened;
+  /** Where keys come from, by flag. */
+  readonly settings: Flags;
+  /** Who calls which Barbican, as configured; nothing is opened. */
+  readonly cloud: () => CloudSettings;
   /** Opens the ledger besides, and closes it when `work` is done. */
   readonly withVolumes: <T>(work: (volumes: VolumeContext) => Promise<T>) => Promise<T>;
   /** Prints a result: for programs with `--json`, else for people. */
@@ -36,11 +41,13 @@ export function contextOf(
   open: (() => Opened) | undefined,
 ): Context {
   const { osCloud: cloud, ...rest } = flags;
-  const settings: Settings & { readonly config?: string | undefined } = { ...rest, cloud };
+  const settings: Flags = { ...rest, cloud };
   const openNow = open ?? (() => openConfigured(terminal, settings));
   return {
     terminal,
     open: openNow,
+    settings,
+    cloud: () => configuredCloud(terminal, settings),
     withVolumes: async (work) => {
       const source = openNow();
       const ledger = openLedger({ path: ledgerPath(terminal, settings) });

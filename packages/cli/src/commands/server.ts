@@ -12,6 +12,7 @@ import { auditTable } from "../audit-table.ts";
 import { parseCount } from "../sizes.ts";
 import { stopRequested } from "../stop-requested.ts";
 import { type Context, examples, noun } from "./command.ts";
+import { printDiagnoses } from "./doctor.ts";
 
 const defaultConfigFile = "/etc/chatelaine/server.yaml";
 
@@ -38,6 +39,12 @@ export function serverCommand(context: (command: Command) => Context): Command {
     async (_options: object, command: Command) => {
       const config = await loadConfig(context, command);
       context(command).terminal.out(`${config.describe()}\n`);
+    },
+  );
+  configured(server, "doctor", "check what a start depends on; a server may run meanwhile").action(
+    async (_options: object, command: Command) => {
+      const { diagnoseServer } = await import("@chatelaine/server");
+      printDiagnoses(context(command), await diagnoseServer(await loadConfig(context, command)));
     },
   );
   addMaintenance(server, context);

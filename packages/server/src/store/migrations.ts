@@ -39,26 +39,12 @@ const table = `CREATE TABLE IF NOT EXISTS migrations (
  * Brings a database to this version's schema. Run it inside a transaction, alone.
  * A statement whose text is a whole script carries no arguments.
  *
- * @throws StoreError `schema` if a migration was edited since it was applied, or
- *   if the database has one that this version does not know (a newer server made it).
+ * @throws StoreError as {@link pendingMigrations}
  */
 export function* migrate(migrations: readonly Migration[], now: string): Steps<readonly string[]> {
   yield wholeScript(table);
-  const applied = new Map(
-    (yield* all<Omit<Migration, "script">>("SELECT number, name, checksum FROM migrations")).map(
-      (row) => [row.number, row],
-    ),
-  );
-  const done: string[] = [];
-  for (const migration of migrations) {
-    const label = `${String(migration.number).padStart(4, "0")}_${migration.name}`;
-    const before = applied.get(migration.number);
-    applied.delete(migration.number);
-    if (before) {
-      if (before.checksum !== migration.checksum)
-        throw new StoreError("schema", `migrate ${label}: the script changed since it was applied`);
-      continue;
-    }
+  const pending = yield* pendingMigrations(migrations);
+  for (const migration of pending) {
     yield wholeScript(migration.script);
     yield* run(
       "INSERT INTO migrations (number, name, checksum, applied) VALUES (?, ?, ?, ?)",
@@ -67,7 +53,32 @@ export function* migrate(migrations: readonly Migration[], now: string): Steps<r
       migration.checksum,
       now,
     );
-    done.push(label);
+  }
+  return pending.map(labelOf);
+}
+
+/**
+ * What a database lacks of this version's schema. Changes nothing.
+ *
+ * @throws StoreError `schema` if a migration was edited since it was applied, or
+ *   if the database has one that this version does not know (a newer server made it).
+ */
+export function* pendingMigrations(migrations: readonly Migration[]): Steps<readonly Migration[]> {
+  const applied = new Map(
+    (yield* all<Omit<Migration, "script">>("SELECT number, name, checksum FROM migrations")).map(
+      (row) => [row.number, row],
+    ),
+  );
+  const pending: Migration[] = [];
+  for (const migration of migrations) {
+    const before = applied.get(migration.number);
+    applied.delete(migration.number);
+    if (!before) pending.push(migration);
+    else if (before.checksum !== migration.checksum)
+      throw new StoreError(
+        "schema",
+        `migrate ${labelOf(migration)}: the script changed since it was applied`,
+      );
   }
   const unknown = [...applied.keys()][0];
   if (unknown !== undefined)
@@ -75,7 +86,11 @@ export function* migrate(migrations: readonly Migration[], now: string): Steps<r
       "schema",
       `migrate: the database has migration ${unknown}, which this version does not know; start the newer server`,
     );
-  return done;
+  return pending;
+}
+
+function labelOf({ number, name }: Migration): string {
+  return `${String(number).padStart(4, "0")}_${name}`;
 }
 
 function wholeScript(sql: string): Statement {

@@ -1,0 +1,55 @@
+import { type Diagnosis, diagnosed, ok } from "@chatelaine/server/diagnosis";
+import { Command } from "commander";
+import { ledgerPath } from "../config.ts";
+import { type Context, examples } from "./command.ts";
+
+/** `chatelaine doctor`: what of the set-up does not work, and how to mend it. */
+export function doctorCommand(context: (command: Command) => Context): Command {
+  const doctor = new Command("doctor")
+    .description(
+      "check this host, the identity service and the key manager, and say how to mend each",
+    )
+    .option("--try-writing", "store a secret, read it back and delete it, too")
+    .action(async (options: { readonly tryWriting?: boolean }, command: Command) => {
+      const { terminal, cloud, settings } = context(command);
+      const { diagnoseClient } = await import("../doctor/client-checks.ts");
+      const { diagnoseHost } = await import("../doctor/host-checks.ts");
+      const found: Diagnosis[] = [];
+      const configured = await diagnosed("configuration", async () => {
+        const chosen = cloud();
+        const tryWriting = options.tryWriting === true;
+        found.push(...(await diagnoseClient(chosen, { tryWriting })));
+        return ok("names a key manager and credentials");
+      });
+      found.unshift(configured);
+      found.push(...(await diagnoseHost(terminal, ledgerPath(terminal, settings))));
+      printDiagnoses(context(command), found);
+    });
+  return examples(doctor, [
+    "chatelaine doctor",
+    "OS_CLOUD=devstack chatelaine doctor --try-writing",
+    "chatelaine server doctor          # beside a key server: its configuration, database and root key",
+  ]);
+}
+
+const signs = { ok: "ok", warning: "warning", bad: "BAD", "not checked": "-" } as const;
+
+/** Prints what was found. @throws DoctorError if something does not work */
+export function printDiagnoses(
+  { print }: Pick<Context, "print">,
+  found: readonly Diagnosis[],
+): void {
+  const width = Math.max(...found.map(({ check }) => check.length));
+  const lines = found.map(({ check, state, found: what, mend }) => {
+    const line = `${signs[state].padEnd(7)}  ${check.padEnd(width)}  ${what}\n`;
+    return mend === undefined ? line : `${line}${" ".repeat(width + 11)}→ ${mend}\n`;
+  });
+  print(found, lines.join(""));
+  const bad = found.filter(({ state }) => state === "bad").map(({ check }) => check);
+  if (bad.length > 0) throw new DoctorError(`doctor: does not work: ${bad.join(", ")}`);
+}
+
+/** Something of the set-up does not work. */
+class DoctorError extends Error {
+  override readonly name = "DoctorError";
+}

@@ -1,0 +1,147 @@
+import { X509Certificate } from "node:crypto";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { Client } from "pg";
+import type { ServerConfig } from "../config.ts";
+import { checkRootKeys, readRootKeyFile, rootKeyFromText } from "../crypto/root-key.ts";
+import { openPolicy } from "../open-policy.ts";
+import { rootKeyPath } from "../open-root-keys.ts";
+import { driveAsync, driveSync } from "../store/drive.ts";
+import { pendingMigrations, readMigrations } from "../store/migrations.ts";
+import type { Statement, StatementResult, Steps } from "../store/operation.ts";
+import { listRootKeys } from "../store/operations/keys.ts";
+import { Connection } from "../store/sqlite/connection.ts";
+import { ControlError, callControl } from "./control.ts";
+import { type Diagnosis, diagnosed, type Outcome, ok } from "./diagnosis.ts";
+import { controlPath } from "./run-command.ts";
+
+const dayMs = 86_400_000;
+
+/** Looks at what a server's start depends on. Changes nothing, and makes nothing; a server may run meanwhile. */
+export async function diagnoseServer(config: ServerConfig): Promise<readonly Diagnosis[]> {
+  return [
+    await diagnosed("server", () => serverOf(config)),
+    await diagnosed("data directory", () => dataDirectoryOf(config)),
+    await diagnosed("policy", () => {
+      openPolicy(config);
+      return ok(`the ${config.text("policy.rules")} rules${replaced(config)}`);
+    }),
+    await diagnosed("server certificate", () => certificateOf(config)),
+    await diagnosed("database", () => databaseOf(config)),
+    await diagnosed("root key", () => rootKeyOf(config)),
+  ];
+}
+
+async function serverOf(config: ServerConfig): Promise<Outcome> {
+  const running = await callControl(controlPath(config), "", []).catch((error: unknown) => {
+    if (error instanceof ControlError) return true;
+    throw error;
+  });
+  const address = config.publicUrl(config.integer("listen.port"));
+  return running
+    ? ok(`runs; its clients are told ${address}`)
+    : { state: "warning", found: "does not run", mend: "chatelaine server start" };
+}
+
+function dataDirectoryOf(config: ServerConfig): Outcome {
+  const path = config.requiredText("dataDirectory");
+  if (!existsSync(path)) return ok(`${path}: not there yet; the first start makes it`);
+  const mode = statSync(path).mode & 0o777;
+  if ((mode & 0o077) === 0) return ok(path);
+  return {
+    state: "warning",
+    found: `${path}: mode ${mode.toString(8)} lets others look into it`,
+    mend: `chmod 700 ${path}`,
+  };
+}
+
+function replaced(config: ServerConfig): string {
+  const file = config.text("policy.file");
+  return file === undefined ? "" : `, single ones replaced by ${file}`;
+}
+
+function certificateOf(config: ServerConfig): Outcome {
+  const file = config.text("tls.certificateFile");
+  if (file === undefined) {
+    const host = config.requiredText("listen.host");
+    if (host === "127.0.0.1" || host === "::1" || host === "localhost")
+      return ok(`none, and none needed: only this host reaches ${host}`);
+    return {
+      state: "warning",
+      found: `none: keys travel in clear text to and from ${host}`,
+      mend: "set tls.certificateFile and tls.keyFile, or put a proxy in front that has TLS",
+    };
+  }
+  const left = new X509Certificate(readFileSync(file)).validToDate.getTime() - Date.now();
+  const mend = "have it renewed, and restart the server";
+  if (left < 0) return { state: "bad", found: `${file}: it has expired`, mend };
+  const found = `${file}: good for ${Math.floor(left / dayMs)} days`;
+  return left < 14 * dayMs ? { state: "warning", found, mend } : ok(found);
+}
+
+async function databaseOf(config: ServerConfig): Promise<Outcome> {
+  const database = config.path("database", "keys.db");
+  const asked = await ask(database, pendingMigrations(readMigrations(dialectOf(database))));
+  if (!asked) return ok(`${database}: not there yet; the first start makes it`);
+  const name = isPostgres(database) ? "PostgreSQL" : database;
+  const pending = asked.answer.length;
+  if (pending === 0) return ok(`${name}: of this version`);
+  return ok(
+    `${name}: the next start brings ${pending} changes of the schema; make a backup before`,
+  );
+}
+
+async function rootKeyOf(config: ServerConfig): Promise<Outcome> {
+  const value = config.secret("rootKey.value");
+  const path = rootKeyPath(config);
+  const ring = value ? rootKeyFromText(value) : readRootKeyFile(path);
+  const recorded = await ask(config.path("database", "keys.db"), listRootKeys.steps(null)).catch(
+    () => undefined,
+  );
+  if (!ring) {
+    if ((recorded?.answer.length ?? 0) === 0)
+      return ok(`${path}: not there yet; the first start makes it`);
+    return {
+      state: "bad",
+      found: `${path}: it is missing, and the database was written with a root key`,
+      mend: "restore the file from its backup: without it no secret can be read",
+    };
+  }
+  if (!recorded) return { state: "warning", found: "readable; the database could not be asked" };
+  checkRootKeys(ring, recorded.answer);
+  return ok(`${value ? "rootKey.value" : path}: the one that the database was written with`);
+}
+
+/** Undefined if there is no such SQLite file. */
+async function ask<T>(
+  database: string,
+  steps: Steps<T>,
+): Promise<{ readonly answer: T } | undefined> {
+  if (isPostgres(database)) return { answer: await askPostgres(database, steps) };
+  if (!existsSync(database) || statSync(database).size === 0) return undefined;
+  const reader = Connection.reader(database);
+  try {
+    return { answer: driveSync(steps, (statement) => reader.execute(statement)) };
+  } finally {
+    reader.close();
+  }
+}
+
+async function askPostgres<T>(url: string, steps: Steps<T>): Promise<T> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    return await driveAsync(steps, async ({ sql }: Statement): Promise<StatementResult> => {
+      const { rows, rowCount } = await client.query(sql);
+      return { rows, changes: rowCount ?? 0 };
+    });
+  } finally {
+    await client.end();
+  }
+}
+
+const isPostgres = (database: string) => /^postgres(ql)?:\/\//.test(database);
+
+function dialectOf(database: string): "postgres" | "sqlite" {
+  return isPostgres(database) ? "postgres" : "sqlite";
+}
