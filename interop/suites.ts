@@ -84,7 +84,7 @@ export const suites: readonly Suite[] = [
     name: "disks",
     proves:
       "ephemeral LVM disks with keys of their own on a real kernel, mapped again after a reboot",
-    packages: [...guestPackages, "cryptsetup-bin", "lvm2", "dmsetup"],
+    packages: [...guestPackages, "cryptsetup-bin", "lvm2", "dmsetup", "systemd"],
     peers: [],
   },
   {

@@ -1,15 +1,7 @@
 // Runs inside the guest kernel, as root: `node disks.ts first|second FOLDER`. The two boots share FOLDER and the disk.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import {
-  closeSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  readSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   type Caller,
@@ -28,6 +20,7 @@ import {
   openVolume,
   restoreDisks,
 } from "@chatelaine/volumes";
+import { read, write } from "./device-text.ts";
 
 const [boot, folder = ""] = process.argv.slice(2);
 const caller: Caller = { type: "project", projectId: "a", userId: "alice" };
@@ -131,19 +124,4 @@ async function second(): Promise<void> {
   execFileSync("vgchange", ["-q", "-ay", "vg"]);
   const { device } = await openVolume(volumes, "/dev/vg/luks");
   assert.equal(read(device, 17), "plaintext of luks");
-}
-
-function write(device: string, text: string): void {
-  const file = openSync(device, "r+");
-  writeSync(file, text);
-  fsyncSync(file);
-  closeSync(file);
-}
-
-function read(device: string, length: number): string {
-  const file = openSync(device, "r");
-  const bytes = Buffer.alloc(length);
-  readSync(file, bytes, 0, length, 0);
-  closeSync(file);
-  return bytes.toString();
 }

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from "commander";
-import { contextOf, FullHelp, type GlobalFlags } from "./commands/command.ts";
+import { contextOf, FullHelp, type GlobalFlags, type Open } from "./commands/command.ts";
 import { diskCommand } from "./commands/disk.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { keyCommand } from "./commands/key.ts";
@@ -9,7 +9,6 @@ import { recoverCommand } from "./commands/recover.ts";
 import { serverCommand } from "./commands/server.ts";
 import { startCommand } from "./commands/start.ts";
 import { volumeCommand } from "./commands/volume.ts";
-import type { Opened } from "./config.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -22,7 +21,7 @@ import type { Terminal } from "./terminal.ts";
 export async function run(
   arguments_: readonly string[],
   terminal: Terminal,
-  open?: () => Opened,
+  open?: Open,
 ): Promise<number> {
   const program = programFor(terminal, open);
   try {
@@ -38,7 +37,7 @@ export async function run(
   }
 }
 
-function programFor(terminal: Terminal, open: (() => Opened) | undefined): Command {
+function programFor(terminal: Terminal, open: Open | undefined): Command {
   const program = new Command("chatelaine")
     .description("gives every disk a key of its own, and neither leaks a key nor loses one")
     .option("--os-cloud <name>", "the cloud of clouds.yaml to use (OS_CLOUD)")

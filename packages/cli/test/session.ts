@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Caller, MemoryKeyManager } from "@chatelaine/keys";
-import type { Opened } from "../src/config.ts";
+import type { Open } from "../src/commands/command.ts";
 import { run } from "../src/run.ts";
 import type { Terminal } from "../src/terminal.ts";
 
@@ -22,6 +22,10 @@ let sessions = 0;
 export class Session {
   readonly keyManager = new MemoryKeyManager({ warn: () => {} });
   readonly caller: Caller = { type: "project", projectId: "a", userId: "alice" };
+  /** By what clouds.yaml would call them. */
+  readonly others: Readonly<Record<string, Caller>> = {
+    bob: { type: "project", projectId: "b", userId: "bob" },
+  };
   readonly #terminal: Partial<Terminal>;
   readonly #ledger = join(ledgers, `${sessions++}.sqlite`);
 
@@ -31,7 +35,11 @@ export class Session {
 
   /** Runs `chatelaine` with these arguments on the session's key manager. */
   run(...arguments_: readonly string[]): Promise<Transcript> {
-    return this.#run(arguments_, () => this);
+    return this.#run(arguments_, (cloud) => {
+      const caller = cloud === undefined ? this.caller : this.others[cloud];
+      if (caller === undefined) throw new Error(`clouds.yaml has no ${cloud}`);
+      return { keyManager: this.keyManager, caller };
+    });
   }
 
   /** Runs it with the key manager that flags, environment and files name. */
@@ -39,7 +47,7 @@ export class Session {
     return this.#run(arguments_, undefined);
   }
 
-  async #run(arguments_: readonly string[], open: (() => Opened) | undefined): Promise<Transcript> {
+  async #run(arguments_: readonly string[], open: Open | undefined): Promise<Transcript> {
     const out: Buffer[] = [];
     let error = "";
     const terminal: Terminal = {

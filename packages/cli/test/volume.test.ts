@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import type { Caller } from "@chatelaine/keys";
 import { formatLuks2 } from "@chatelaine/luks";
 import { Session } from "./session.ts";
 
@@ -94,6 +95,74 @@ describe("chatelaine volume", () => {
     const { code, out } = await session.run("volume", "adopt", path, "--key", key);
     assert.deepEqual([code, /key (\S+) is kept\n$/.exec(out)?.[1]], [0, key]);
     assert.equal((await session.run("volume", "verify", path)).code, 0);
+  });
+
+  it("hands a volume to another project, once it has said what that would do", async () => {
+    const session = new Session();
+    const path = join(directory, "handed.img");
+    const made = await session.run("volume", "create", path, "--size", "64k", "--json");
+    const { keyId } = JSON.parse(made.out) as { keyId: string };
+    const words = ["volume", "transfer", path, "--to-os-cloud", "bob"];
+    const foreseen = await session.run(...words, "--dry-run");
+    assert.equal(foreseen.out, `would hand ${path} to b, and delete key ${keyId}\n`);
+    assert.equal((await session.run("volume", "verify", path)).code, 0);
+    const { code, out } = await session.run(...words);
+    assert.deepEqual([code, /key (\S+) is deleted\n$/.exec(out)?.[1]], [0, keyId]);
+    assert.equal((await session.run("volume", "verify", path)).code, 5);
+    assert.equal((await session.run("key", "list", "--json")).out, "[]\n");
+    const [theirs] = await Array.fromAsync(
+      session.keyManager.list(session.others["bob"] as Caller),
+    );
+    assert.ok(out.includes(`key ${theirs?.id} opens slot`));
+  });
+
+  it("gives a snapshot a key of its own, and forgets it", async () => {
+    const session = new Session();
+    const [path, copy] = [join(directory, "parent.img"), join(directory, "monday.img")];
+    await session.run("volume", "create", path, "--size", "64k");
+    await copyFile(path, copy);
+    const made = await session.run("volume", "snapshot", path, copy, "--json");
+    const { id, keyId } = JSON.parse(made.out) as { id: string; keyId: string };
+    const foreseen = await session.run("volume", "forget", id, "--dry-run");
+    assert.equal(foreseen.out, `would delete key ${keyId}\n`);
+    assert.equal((await session.run("key", "get", keyId)).code, 0);
+    assert.equal((await session.run("volume", "forget", id)).code, 0);
+    assert.equal((await session.run("key", "get", keyId)).code, 3);
+    assert.equal((await session.run("volume", "forget", id)).code, 3);
+    assert.equal((await session.run("volume", "verify", path)).code, 0);
+  });
+
+  it("says what adopting and restoring would do, and does nothing", async () => {
+    const session = new Session();
+    const [path, header] = [join(directory, "foreseen.img"), join(directory, "foreseen.header")];
+    const made = await session.run("volume", "create", path, "--size", "64k", "--json");
+    const { id, keyId } = JSON.parse(made.out) as { id: string; keyId: string };
+    await session.run("volume", "backup", path, header);
+    const untouched = await readFile(path);
+    const restore = await session.run("volume", "restore", path, "--dry-run");
+    assert.equal(
+      restore.out,
+      `would put ${header} over the header of ${path}; key ${keyId} opens slot 0 of the backup\n`,
+    );
+    const adopt = await session.run("volume", "adopt", path, "--key", keyId, "--dry-run");
+    assert.equal(
+      adopt.out,
+      `would give ${path} (luks2, ${id}) a key of its own, and erase key slots 0\n`,
+    );
+    const other = await session.keyManager.createKey(session.caller, {
+      algorithm: "aes",
+      bitLength: 256,
+    });
+    assert.equal(
+      (await session.run("volume", "adopt", path, "--key", other, "--dry-run")).code,
+      12,
+    );
+    assert.ok(untouched.equals(await readFile(path)));
+    assert.equal(
+      (JSON.parse((await session.run("key", "list", "--json")).out) as unknown[]).length,
+      2,
+    );
+    assert.equal((await session.run("disk", "destroy", "vg", "none", "--dry-run")).code, 3);
   });
 
   it("refuses a path that is taken, a size that is none, and a file that is no volume", async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { refuseUnknownOptions } from "@chatelaine/keys";
+import { type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
 import { messageOf, VolumeError } from "./errors.ts";
 import {
   activateLogicalVolume,
@@ -33,6 +33,7 @@ export interface Disk {
   readonly location: string;
   /** `/dev/mapper/…` */
   readonly device: string;
+  readonly keyId: ObjectId;
 }
 
 /**
@@ -68,7 +69,7 @@ export async function createDisk(
   const id = randomUUID();
   const input = { volume, sizeBytes, mapping, instance };
   await perform(createDiskOperation, context, { volumeId: id, input });
-  return { id, instance, location, device: devicePath(mapping) };
+  return findDisk(context, volume);
 }
 
 /** What came of one disk when the mappings were restored. */
@@ -89,12 +90,7 @@ export async function restoreDisks(context: VolumeContext): Promise<readonly Res
     project: projectOf(context),
   })) {
     const { volume, mapping, keyId } = partsOf(record);
-    const disk = {
-      id: record.id,
-      instance: record.attributes["instance"] ?? "",
-      location: record.location,
-      device: devicePath(mapping),
-    };
+    const disk = diskOf(record);
     try {
       await activateLogicalVolume(volume);
       await mapDisk(context, mapping, volume, keyId);
@@ -117,12 +113,36 @@ export async function destroyDisk(
   { group, name }: LogicalVolume,
 ): Promise<void> {
   await recover(context);
-  const location = logicalVolumePath({ group, name });
-  const record = await context.ledger.volumeAt(location);
-  if (record?.kind !== "disk") {
-    throw new VolumeError("not_found", `destroy disk ${location}: the ledger has no such disk`);
-  }
+  const record = await recordOf(context, { group, name });
   await perform(destroyDiskOperation, context, { volumeId: record.id, input: partsOf(record) });
+}
+
+/**
+ * A disk as the ledger has it.
+ *
+ * @throws `not_found`
+ */
+export async function findDisk(context: VolumeContext, volume: LogicalVolume): Promise<Disk> {
+  return diskOf(await recordOf(context, volume));
+}
+
+async function recordOf({ ledger }: VolumeContext, volume: LogicalVolume): Promise<VolumeRecord> {
+  const location = logicalVolumePath(volume);
+  const record = await ledger.volumeAt(location);
+  if (record?.kind === "disk") return record;
+  throw new VolumeError("not_found", `disk ${location}: the ledger has no such disk`);
+}
+
+function diskOf(record: VolumeRecord): Disk {
+  const { id, location, attributes } = record;
+  const { mapping, keyId } = partsOf(record);
+  return {
+    id,
+    instance: attributes["instance"] ?? "",
+    location,
+    device: devicePath(mapping),
+    keyId,
+  };
 }
 
 function partsOf({ attributes, keyId, location }: VolumeRecord) {

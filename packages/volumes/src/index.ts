@@ -6,6 +6,7 @@ export {
   createDisk,
   type Disk,
   destroyDisk,
+  findDisk,
   type RestoredDisk,
   restoreDisks,
 } from "./ephemeral-disk.ts";
@@ -26,6 +27,7 @@ export { openLedger, type SqliteLedgerOptions } from "./ledger/sqlite-ledger.ts"
 export { closeVolume, type OpenedVolume, openVolume } from "./open-volume.ts";
 export type { Recovered } from "./operations/recover.ts";
 export { recover } from "./operations/registry.ts";
+export { type AdoptionPreview, previewAdoption } from "./preview.ts";
 export { type Finding, type FindingType, type ReconcileOptions, reconcile } from "./reconcile.ts";
 export {
   adoptVolume,
@@ -36,9 +38,14 @@ export {
   rekeyVolume,
   transferVolume,
 } from "./rekey-volume.ts";
-export { forgetSnapshot, snapshotVolume } from "./snapshot-volume.ts";
+export { findSnapshot, forgetSnapshot, snapshotVolume } from "./snapshot-volume.ts";
 export { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 export type { KeySource, Volume } from "./volume.ts";
 export { projectOf, type StepEvent, type VolumeContext } from "./volume-context.ts";
-export { backupVolumeHeader, restoreVolumeHeader } from "./volume-header.ts";
+export {
+  backupVolumeHeader,
+  type HeaderRestorePreview,
+  previewHeaderRestore,
+  restoreVolumeHeader,
+} from "./volume-header.ts";
 export { withVolumeData } from "./with-volume-data.ts";

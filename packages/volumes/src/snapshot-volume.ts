@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { ObjectId } from "@chatelaine/keys";
 import { readLuks } from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
@@ -54,12 +55,22 @@ export async function snapshotVolume(
  */
 export async function forgetSnapshot(context: VolumeContext, id: string): Promise<void> {
   await recover(context);
-  const snapshot = await context.ledger.volume(id);
-  if (snapshot?.kind !== "snapshot" || snapshot.keyId === undefined) {
-    throw new VolumeError("not_found", `forget snapshot ${id}: the ledger has none`);
+  const { keyId } = await findSnapshot(context, id);
+  await perform(forgetSnapshotOperation, context, { volumeId: id, input: { keyId } });
+}
+
+/**
+ * A snapshot as the ledger has it.
+ *
+ * @throws `not_found`
+ */
+export async function findSnapshot(
+  { ledger }: VolumeContext,
+  id: string,
+): Promise<VolumeRecord & { readonly keyId: ObjectId }> {
+  const found = await ledger.volume(id);
+  if (found?.kind === "snapshot" && found.keyId !== undefined) {
+    return { ...found, keyId: found.keyId };
   }
-  await perform(forgetSnapshotOperation, context, {
-    volumeId: id,
-    input: { keyId: snapshot.keyId },
-  });
+  throw new VolumeError("not_found", `snapshot ${id}: the ledger has none`);
 }

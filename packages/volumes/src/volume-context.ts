@@ -28,7 +28,7 @@ export interface VolumeContext extends KeySource {
 }
 
 /** The label of a caller's project: an id where the credentials have one. */
-export function projectOf({ project, caller }: VolumeContext): string {
+export function projectOf({ project, caller }: Pick<VolumeContext, "project" | "caller">): string {
   if (project !== undefined) return project;
   switch (caller.type) {
     case "project":

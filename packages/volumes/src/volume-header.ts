@@ -1,9 +1,11 @@
-import { LuksError, readLuks } from "@chatelaine/luks";
+import type { ObjectId } from "@chatelaine/keys";
+import { LuksError, readLuks, testPassphrase } from "@chatelaine/luks";
 import { locationOf, occupantOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import { backupHeaderOperation, restoreHeaderOperation } from "./operations/header.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
+import { lendPassphrase } from "./passphrase.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
@@ -45,6 +47,37 @@ export async function restoreVolumeHeader(
   file?: string,
 ): Promise<VerifiedVolume> {
   await recover(context);
+  const { id, ...input } = await restoreOf(context, path, file);
+  await perform(restoreHeaderOperation, context, { volumeId: id, input });
+  return verifyVolume(context, path);
+}
+
+/** What restoring a header would touch. */
+export interface HeaderRestorePreview {
+  readonly id: string;
+  readonly path: string;
+  /** The backup. */
+  readonly file: string;
+  readonly keyId: ObjectId;
+  /** The slot of the backup that the volume's key opens. */
+  readonly openedSlot: number;
+  /** The disk has no header that could be read. */
+  readonly isLost: boolean;
+}
+
+/** What `restoreVolumeHeader` would do, refused as it would refuse it. Writes nothing. */
+export async function previewHeaderRestore(
+  context: VolumeContext,
+  path: string,
+  from?: string,
+): Promise<HeaderRestorePreview> {
+  const { id, file, keyId, isLost } = await restoreOf(context, path, from);
+  const key = await context.keyManager.get(context.caller, keyId);
+  const openedSlot = await lendPassphrase(key, (passphrase) => testPassphrase(file, passphrase));
+  return { id, path, file, keyId, openedSlot, isLost };
+}
+
+async function restoreOf(context: VolumeContext, path: string, file: string | undefined) {
   const location = await locationOf(path);
   const volume = await context.ledger.volumeAt(location);
   const backup = file ?? volume?.headerBackup;
@@ -69,9 +102,5 @@ export async function restoreVolumeHeader(
       throw error;
     },
   );
-  await perform(restoreHeaderOperation, context, {
-    volumeId: volume.id,
-    input: { location, file: backup, keyId: volume.keyId, isLost },
-  });
-  return verifyVolume(context, path);
+  return { id: volume.id, location, file: backup, keyId: volume.keyId, isLost };
 }

@@ -1,5 +1,6 @@
-import type { CloudSettings } from "@chatelaine/keys";
-import { openLedger, type VolumeContext } from "@chatelaine/volumes";
+import { existsSync } from "node:fs";
+import type { Caller, CloudSettings } from "@chatelaine/keys";
+import { type Ledger, openLedger, projectOf, type VolumeContext } from "@chatelaine/volumes";
 import { Command, Help } from "commander";
 import { configuredCloud, type Flags, ledgerPath, type Opened, openConfigured } from "../config.ts";
 import { json } from "../output.ts";
@@ -15,7 +16,15 @@ export interface Context {
   /** Who calls which Barbican, as configured; nothing is opened. */
   readonly cloud: () => CloudSettings;
   /** Opens the ledger besides, and closes it when `work` is done. */
-  readonly withVolumes: <T>(work: (volumes: VolumeContext) => Promise<T>) => Promise<T>;
+  readonly withVolumes: <T>(
+    work: (volumes: VolumeContext) => Promise<T>,
+    /** Names in clouds.yaml of other projects whose credentials the work needs. */
+    others?: readonly string[],
+  ) => Promise<T>;
+  /** The ledger alone, and only if there is one: for commands that ask no key manager. */
+  readonly withLedger: <T>(work: (ledger: Ledger | undefined) => Promise<T>) => Promise<T>;
+  /** Of another project, by its name in clouds.yaml. */
+  readonly callerOf: (cloud: string) => Caller;
   /** Prints a result: for programs with `--json`, else for people. */
   readonly print: (forPrograms: unknown, forPeople: string) => void;
 }
@@ -34,25 +43,44 @@ export interface GlobalFlags {
   readonly verbose?: boolean;
 }
 
+/** Opens the configured key manager; with the credentials of a cloud of clouds.yaml, if one is named. */
+export type Open = (cloud?: string) => Opened;
+
 /** @param open replaces the configured key manager, for tests. */
-export function contextOf(
-  terminal: Terminal,
-  flags: GlobalFlags,
-  open: (() => Opened) | undefined,
-): Context {
+export function contextOf(terminal: Terminal, flags: GlobalFlags, open: Open | undefined): Context {
   const { osCloud: cloud, ...rest } = flags;
   const settings: Flags = { ...rest, cloud };
-  const openNow = open ?? (() => openConfigured(terminal, settings));
+  const openNow: Open =
+    open ??
+    ((other) =>
+      openConfigured(terminal, other === undefined ? settings : { ...settings, cloud: other }));
+  const callerOf = (other: string) => openNow(other).caller;
   return {
     terminal,
-    open: openNow,
+    open: () => openNow(),
+    callerOf,
     settings,
     cloud: () => configuredCloud(terminal, settings),
-    withVolumes: async (work) => {
+    withLedger: async (work) => {
+      const path = ledgerPath(terminal, settings);
+      if (!existsSync(path)) return work(undefined);
+      const ledger = openLedger({ path });
+      try {
+        return await work(ledger);
+      } finally {
+        await ledger.close();
+      }
+    },
+    withVolumes: async (work, others = []) => {
       const source = openNow();
+      const callers = others.map(callerOf);
       const ledger = openLedger({ path: ledgerPath(terminal, settings) });
       try {
-        return await work({ ...source, ledger });
+        return await work({
+          ...source,
+          ledger,
+          callerOf: (project) => callers.find((caller) => projectOf({ caller }) === project),
+        });
       } finally {
         await ledger.close();
       }

@@ -1,4 +1,11 @@
-import { createDisk, destroyDisk, type RestoredDisk, restoreDisks } from "@chatelaine/volumes";
+import {
+  createDisk,
+  type Disk,
+  destroyDisk,
+  findDisk,
+  type RestoredDisk,
+  restoreDisks,
+} from "@chatelaine/volumes";
 import type { Command } from "commander";
 import { type Column, record, table } from "../output.ts";
 import { parseSize } from "../sizes.ts";
@@ -70,7 +77,8 @@ export function diskCommand(context: (command: Command) => Context): Command {
         ) => {
           const { withVolumes, print } = context(command);
           if (options.dryRun === true) {
-            print({ group, name, dryRun: true }, `would destroy ${group}/${name} and its key\n`);
+            const doomed = await withVolumes((volumes) => findDisk(volumes, { group, name }));
+            print({ ...doomed, dryRun: true }, dryRunOf(doomed));
             return;
           }
           await withVolumes((volumes) => destroyDisk(volumes, { group, name }));
@@ -80,4 +88,8 @@ export function diskCommand(context: (command: Command) => Context): Command {
     ["chatelaine disk destroy vg0 web-1-disk --dry-run", "chatelaine disk destroy vg0 web-1-disk"],
   );
   return disk;
+}
+
+function dryRunOf({ device, location, keyId }: Disk): string {
+  return `would destroy mapping ${device}, logical volume ${location} and key ${keyId}\n`;
 }

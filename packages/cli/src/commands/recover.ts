@@ -7,9 +7,10 @@ import { type Context, examples } from "./command.ts";
 export function recoverCommand(context: (command: Command) => Context): Command {
   const command = new Command("recover")
     .description("finish or take back what a killed process left in the middle")
-    .action(async (_options: object, self: Command) => {
+    .option("--also-os-cloud <name...>", "credentials of other projects, for transfers to them")
+    .action(async (options: { readonly alsoOsCloud?: readonly string[] }, self: Command) => {
       const { terminal, withVolumes, print } = context(self);
-      const recovered = await withVolumes((volumes) => recover(volumes));
+      const recovered = await withVolumes((volumes) => recover(volumes), options.alsoOsCloud);
       const columns: Column<Recovered>[] = [
         { heading: "operation", cell: ({ operation }) => operation },
         { heading: "volume", cell: ({ volumeId }) => volumeId },
@@ -19,5 +20,5 @@ export function recoverCommand(context: (command: Command) => Context): Command 
       const nothing = "nothing to recover\n";
       print(recovered, recovered.length === 0 ? nothing : table(terminal, columns, recovered));
     });
-  return examples(command, ["chatelaine recover"]);
+  return examples(command, ["chatelaine recover", "chatelaine recover --also-os-cloud recipient"]);
 }

@@ -1,0 +1,157 @@
+// Runs inside the guest kernel, as root: `node commands.ts first|second FOLDER`. What an operator types, on a host whose
+// key server survives its reboot: the server's data are in FOLDER, and it is started anew in each boot.
+import assert from "node:assert/strict";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { stringify } from "yaml";
+import { read, write } from "./device-text.ts";
+
+const [boot, folder = ""] = process.argv.slice(2);
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const unit = here("../../packages/cli/systemd/chatelaine-disks.service");
+const fixedKey = "5a".repeat(32);
+
+// As the packages install it; the guest's own files are gone when it ends.
+symlinkSync(process.execPath, "/usr/local/sbin/node");
+writeFileSync(
+  "/usr/local/sbin/chatelaine",
+  `#!/bin/sh\nexec node ${here("../../packages/cli/dist/main.js")} "$@"\n`,
+  { mode: 0o755 },
+);
+const server = await startServer();
+mkdirSync("/etc/chatelaine", { recursive: true });
+cpSync(join(folder, "server/clouds.yaml"), "/etc/chatelaine/clouds.yaml");
+const settings = {
+  OS_CLOUD: "chatelaine",
+  OS_CLIENT_CONFIG_FILE: "/etc/chatelaine/clouds.yaml",
+  CHATELAINE_LEDGER: join(folder, "ledger.sqlite"),
+};
+writeFileSync(
+  "/etc/chatelaine/environment",
+  Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join(""),
+  { mode: 0o600 },
+);
+
+if (boot === "first") first();
+else second();
+server.kill("SIGTERM");
+await once(server, "exit");
+
+function first(): void {
+  execFileSync("pvcreate", ["-q", "/dev/ubda"]);
+  execFileSync("vgcreate", ["-q", "vg", "/dev/ubda"]);
+  const keys = () => (JSON.parse(chatelaine("key", "list", "--json")) as unknown[]).length;
+
+  for (const name of ["root", "swap", "doomed"]) {
+    chatelaine("disk", "create", "vg", name, "--size", "16M", "--instance", "web-1");
+    write(`/dev/mapper/${name}-crypt`, `plaintext of ${name}`);
+  }
+  const foreseen = chatelaine("disk", "destroy", "vg", "doomed", "--dry-run");
+  assert.match(foreseen, /^would destroy mapping \/dev\/mapper\/doomed-crypt, logical volume/);
+  assert.ok(existsSync("/dev/mapper/doomed-crypt"));
+  assert.equal(keys(), 3);
+  assert.equal(chatelaine("disk", "destroy", "vg", "doomed"), "destroyed vg/doomed and its key\n");
+  assert.ok(!existsSync("/dev/mapper/doomed-crypt"));
+  assert.equal(keys(), 2);
+
+  execFileSync("lvcreate", ["-q", "-y", "-L", "24M", "-n", "data", "vg"]);
+  chatelaine("volume", "create", "/dev/vg/data", "--label", "data");
+  assert.equal(
+    chatelaine("volume", "open", "/dev/vg/data", "--name", "data"),
+    "/dev/mapper/data\n",
+  );
+  assert.equal(
+    chatelaine("volume", "open", "/dev/vg/data", "--name", "data"),
+    "/dev/mapper/data\n",
+  );
+  write("/dev/mapper/data", "plaintext of data");
+  // In use: the key may change all the same, the mapping may not go.
+  chatelaine("volume", "rekey", "/dev/vg/data");
+  const held = openSync("/dev/mapper/data", "r");
+  assert.equal(run("volume", "close", "data").status, 6);
+  closeSync(held);
+  assert.equal(chatelaine("volume", "close", "data"), "closed data\n");
+  assert.equal(chatelaine("volume", "close", "data"), "closed data\n");
+
+  // A disk as it was when all disks had one key.
+  execFileSync("lvcreate", ["-q", "-y", "-L", "24M", "-n", "old", "vg"]);
+  const cheap = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"];
+  const format = ["luksFormat", "--batch-mode", "--type", "luks1", "--key-file=-", ...cheap];
+  execFileSync("cryptsetup", [...format, "/dev/vg/old"], { input: fixedKey });
+  writeFileSync("/etc/chatelaine/fixed.hex", fixedKey, { mode: 0o600 });
+  const migrate = [
+    "--fixed-key-file",
+    "/etc/chatelaine/fixed.hex",
+    "volume",
+    "migrate",
+    "/dev/vg/old",
+  ];
+  assert.match(chatelaine(...migrate, "--dry-run"), /and erase key slots 0\n$/);
+  assert.match(chatelaine(...migrate), /opens slot 1/);
+  const test = ["open", "--test-passphrase", "--key-file=-", "/dev/vg/old"];
+  assert.equal(spawnSync("cryptsetup", test, { input: fixedKey }).status, 2);
+  assert.match(chatelaine("volume", "verify", "/dev/vg/old"), /opens slot 1/);
+  assert.equal(keys(), 4);
+}
+
+/** Nothing is mapped; the unit's own line maps it all, with nothing but the unit's environment. */
+function second(): void {
+  execFileSync("systemd-analyze", ["verify", "--man=no", unit], { stdio: "inherit" });
+  const text = readFileSync(unit, "utf8");
+  const line = (name: string) => new RegExp(`^${name}=(.*)$`, "m").exec(text)?.[1] ?? "";
+  assert.equal(line("EnvironmentFile"), "/etc/chatelaine/environment");
+  assert.ok(!existsSync("/dev/mapper/root-crypt"));
+  const [program = "", ...words] = line("ExecStart").split(" ");
+  const restored = execFileSync(program, words, {
+    encoding: "utf8",
+    env: { PATH: process.env["PATH"], ...settings },
+  });
+  assert.match(restored, /\/dev\/mapper\/root-crypt/);
+  for (const name of ["root", "swap"]) {
+    assert.equal(read(`/dev/mapper/${name}-crypt`, 17), `plaintext of ${name}`);
+  }
+  execFileSync("vgchange", ["-q", "-ay", "vg"]);
+  chatelaine("volume", "open", "/dev/vg/data", "--name", "data");
+  assert.equal(read("/dev/mapper/data", 17), "plaintext of data");
+  const findings = JSON.parse(chatelaine("reconcile", "--json")) as readonly { type: string }[];
+  assert.deepEqual(new Set(findings.map(({ type }) => type)), new Set(["ok"]));
+}
+
+async function startServer(): Promise<ChildProcess> {
+  const config = join(folder, "server.yaml");
+  mkdirSync(join(folder, "server"), { recursive: true });
+  const listen = { host: "127.0.0.1", port: 19399 };
+  writeFileSync(config, stringify({ dataDirectory: join(folder, "server"), listen }));
+  const program = here("../server/process.ts");
+  const child = spawn(process.execPath, [program, config], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [url] = (await once(child.stdout, "data")) as [Buffer];
+  assert.match(url.toString(), /^http/);
+  return child;
+}
+
+function run(...words: readonly string[]) {
+  const env = { PATH: process.env["PATH"], HOME: "/root", ...settings };
+  return spawnSync("chatelaine", words, { encoding: "utf8", env });
+}
+
+function chatelaine(...words: readonly string[]): string {
+  const { status, stdout, stderr } = run(...words);
+  assert.equal(status, 0, `chatelaine ${words.join(" ")}: status ${status}: ${stderr}`);
+  return stdout;
+}

@@ -1,0 +1,147 @@
+import { fixedKeyId, type ObjectId, objectId } from "@chatelaine/keys";
+import {
+  type AdoptionPreview,
+  adoptVolume,
+  migrateOffFixedKey,
+  previewAdoption,
+  projectOf,
+  type RekeyedVolume,
+  rekeyVolume,
+  transferVolume,
+  verifyVolume,
+} from "@chatelaine/volumes";
+import type { Command } from "commander";
+import { type Context, examples } from "./command.ts";
+
+/** `chatelaine volume rekey`, `transfer`, `adopt`, `migrate`: another key for a disk. */
+export function addKeyVerbs(volume: Command, context: (command: Command) => Context): void {
+  examples(
+    volume
+      .command("rekey")
+      .description("give a volume a new key; the old one opens it no more, and is deleted")
+      .argument("<path>")
+      .option("--key <id>", "a key of your own instead of a new one", objectId)
+      .option("--dry-run", "only say what would be changed")
+      .action(
+        async (
+          path: string,
+          options: { readonly key?: ObjectId; readonly dryRun?: boolean },
+          command: Command,
+        ) => {
+          const { withVolumes, print } = context(command);
+          await withVolumes(async (volumes) => {
+            if (options.dryRun === true) {
+              const found = await verifyVolume(volumes, path);
+              print({ ...found, dryRun: true }, `would replace key ${found.keyId} of ${path}\n`);
+              return;
+            }
+            const rekeyed = await rekeyVolume(volumes, path, { keyId: options.key });
+            print(rekeyed, sentenceOf(rekeyed));
+          });
+        },
+      ),
+    ["chatelaine volume rekey disk.img --dry-run", "chatelaine volume rekey disk.img"],
+  );
+
+  examples(
+    volume
+      .command("transfer")
+      .description("hand a volume to another project: it gets a new key there, the old one goes")
+      .argument("<path>")
+      .requiredOption("--to-os-cloud <name>", "clouds.yaml's name of the recipient's credentials")
+      .option("--dry-run", "only say what would be changed")
+      .action(
+        async (
+          path: string,
+          options: { readonly toOsCloud: string; readonly dryRun?: boolean },
+          command: Command,
+        ) => {
+          const { withVolumes, callerOf, print } = context(command);
+          const project = projectOf({ caller: callerOf(options.toOsCloud) });
+          await withVolumes(
+            async (volumes) => {
+              if (options.dryRun === true) {
+                const found = await verifyVolume(volumes, path);
+                const sentence = `would hand ${path} to ${project}, and delete key ${found.keyId}\n`;
+                print({ ...found, toProject: project, dryRun: true }, sentence);
+                return;
+              }
+              const handed = await transferVolume(volumes, path, project);
+              print({ ...handed, project }, sentenceOf(handed));
+            },
+            [options.toOsCloud],
+          );
+        },
+      ),
+    [
+      "chatelaine volume transfer disk.img --to-os-cloud recipient --dry-run",
+      "chatelaine volume transfer disk.img --to-os-cloud recipient",
+    ],
+  );
+
+  examples(
+    volume
+      .command("adopt")
+      .description("give a LUKS disk that others made a key of its own; its data stays")
+      .argument("<path>")
+      .requiredOption("--key <id>", "whose hexadecimal text opens it until now", objectId)
+      .option("--keep", "leave the slots that this key opens as they are")
+      .option("--dry-run", "only say what would be changed")
+      .action(
+        async (
+          path: string,
+          options: { readonly key: ObjectId; readonly keep?: boolean; readonly dryRun?: boolean },
+          command: Command,
+        ) => {
+          const { withVolumes, print } = context(command);
+          if (options.dryRun === true) {
+            const seen = await withVolumes((volumes) =>
+              previewAdoption(volumes, path, { keyId: options.key }),
+            );
+            print({ ...seen, dryRun: true }, foreseen(seen, options.keep === true));
+            return;
+          }
+          const adopted = await withVolumes((volumes) =>
+            adoptVolume(volumes, path, { keyId: options.key }, { retire: options.keep !== true }),
+          );
+          print(adopted, sentenceOf(adopted));
+        },
+      ),
+    [
+      "chatelaine volume adopt /dev/vg0/old --key 6b3c… --dry-run",
+      "chatelaine volume adopt /dev/vg0/old --key 6b3c…",
+    ],
+  );
+
+  examples(
+    volume
+      .command("migrate")
+      .description("move a disk off the one fixed key of all disks (--fixed-key-file) to its own")
+      .argument("<path>")
+      .option("--dry-run", "only say what would be changed")
+      .action(async (path: string, options: { readonly dryRun?: boolean }, command: Command) => {
+        const { withVolumes, print } = context(command);
+        await withVolumes(async (volumes) => {
+          if (options.dryRun === true) {
+            const seen = await previewAdoption(volumes, path, { keyId: fixedKeyId });
+            print({ ...seen, dryRun: true }, foreseen(seen, false));
+            return;
+          }
+          const moved = await migrateOffFixedKey(volumes, path);
+          print(moved, sentenceOf(moved));
+        });
+      }),
+    ["chatelaine --fixed-key-file /etc/chatelaine/fixed.hex volume migrate /dev/vg0/old --dry-run"],
+  );
+}
+
+function foreseen({ path, id, format, openedSlots }: AdoptionPreview, keep: boolean): string {
+  const slots = `key slots ${openedSlots.join(", ")}`;
+  const then = keep ? `keep ${slots}` : `erase ${slots}`;
+  return `would give ${path} (${format}, ${id}) a key of its own, and ${then}\n`;
+}
+
+function sentenceOf({ path, keyId, oldKeyId, oldKeyDeleted, openedSlot }: RekeyedVolume): string {
+  const old = oldKeyDeleted ? `key ${oldKeyId} is deleted` : `key ${oldKeyId} is kept`;
+  return `${path}: key ${keyId} opens slot ${openedSlot}; ${old}\n`;
+}
