@@ -1,6 +1,7 @@
 import { castellanPackages, openstackPackages } from "./clients/packages.ts";
 import { guestPackages } from "./guest/guest.ts";
 import type { PeerName } from "./peers.ts";
+import { tempestPackages } from "./tempest/tempest.ts";
 
 /** One file of tests against real peers: `interop/suites/NAME.test.ts`. */
 export interface Suite {
@@ -108,11 +109,25 @@ export const suites: readonly Suite[] = [
     peers: ["postgres"],
   },
   {
+    name: "nodes",
+    proves:
+      "a killed node of three on one PostgreSQL loses no acknowledged secret or order, and no request that is retried",
+    packages: [],
+    peers: ["postgres"],
+  },
+  {
     name: "server-keys",
     proves:
       "our adapter keeps a key manager's promises on our server: SQLite, PostgreSQL, own identity, Keystone",
     packages: [],
     peers: ["barbican", "postgres"],
+  },
+  {
+    name: "tempest",
+    proves:
+      "the whole barbican-tempest-plugin passes on our server with the real Keystone, as on Barbican",
+    packages: [...tempestPackages],
+    peers: ["barbican"],
   },
   {
     name: "guest",

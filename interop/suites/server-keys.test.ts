@@ -4,6 +4,7 @@ import { labCaller } from "../barbican/callers.ts";
 import { startBarbicanLab } from "../barbican/lab.ts";
 import { startPostgres } from "../postgres/postgres.ts";
 import { KeyServerProcess, ServerFolder, type ServerSettings } from "../server/key-server.ts";
+import { keystoneMode } from "../server/keystone-mode.ts";
 import { makeTenants } from "../server/tenants.ts";
 
 /** A database for the server, and how to get rid of it. */
@@ -46,16 +47,9 @@ for (const [name, open] of Object.entries(databases)) {
     const database = await open();
     const folder = new ServerFolder();
     const lab = await startBarbicanLab();
-    const { barbican } = lab.users;
     const server = await KeyServerProcess.start(folder, {
       ...database.settings,
-      identity: { mode: "keystone" },
-      keystone: {
-        authUrl: lab.keystoneUrl,
-        username: barbican.username,
-        password: barbican.password,
-        projectName: barbican.projectName,
-      },
+      ...keystoneMode(lab),
     });
     return {
       manager: new BarbicanKeyManager({ endpoint: server.url }),
