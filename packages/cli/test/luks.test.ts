@@ -60,6 +60,10 @@ describe("chatelaine luks", () => {
     await says("key slot 1 opens\n", "slots", "test", disk, ...two);
     await says("killed key slot 0\n", "slots", "kill", disk, "0");
     assert.equal((await luks("slots", "kill", disk, "1")).code, 6);
+    await says("key slot 1: prefer\n", "slots", "priority", disk, "1", "prefer");
+    await says(/^1 {5}prefer /m, "slots", "list", disk);
+    assert.equal((await luks("slots", "priority", disk, "1", "first")).code, 2);
+    await says("key slot 1: normal\n", "slots", "priority", disk, "1", "normal");
     assert.equal((await luks("slots", "test", disk, ...one)).code, 12);
     await says(
       "changed key slot 1\n",
@@ -109,6 +113,22 @@ describe("chatelaine luks", () => {
     await says(/done/, "decrypt", file("raw"), ...two);
     assert.ok(readFileSync(file("raw")).equals(content));
     await says(/done/, "resume", file("raw"), ...two);
+  });
+
+  it("converts an image, in place and into a new file", async () => {
+    const content = Buffer.from("fedcba9876543210".repeat(65_536));
+    writeFileSync(file("kind"), content);
+    await says(/done/, "encrypt", file("kind"), ...one, ...full, "--sector-size", "4096");
+    const cipher = ["--luks1", "--cipher", "aes-cbc-essiv:sha256"];
+    const journal = ["--journal", file("journal")];
+    await says(/done/, "convert", file("kind"), ...one, ...toTwo, ...cipher, ...journal);
+    await says(/Version +1\n[^]*cipher +aes-cbc-essiv:sha256\n/, "dump", file("kind"));
+    await says(/done/, "convert", file("kind"), ...two, ...full, "--output", file("kind2"));
+    await says(/Version +2\n/, "dump", file("kind2"));
+    await says(/done/, "decrypt", file("kind2"), ...two, ...journal);
+    assert.ok(readFileSync(file("kind2")).equals(content));
+    const refused = await luks("convert", file("kind"), ...two, "--luks1", "--sector-size", "512");
+    assert.match(refused.error, /LUKS1 has sectors of 512 bytes/);
   });
 
   it("draws progress with speed and time left", () => {

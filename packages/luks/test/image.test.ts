@@ -53,7 +53,7 @@ for (const [name, format] of formats) {
 
     it("encrypt and decrypt into new files, on several threads", async () => {
       const { path, hash } = rawImage();
-      const [luks, raw] = [scratchPath("luks"), scratchPath("raw")];
+      const luks = scratchPath("luks");
       let last = { doneBytes: 0, totalBytes: 0 };
       await encryptImage(path, {
         format,
@@ -63,8 +63,11 @@ for (const [name, format] of formats) {
       });
       assert.deepEqual(last, { doneBytes: statSync(path).size, totalBytes: statSync(path).size });
       assert.equal(statSync(luks).mode & 0o777, 0o600);
-      await decryptImage(luks, { passphrase: one.passphrase, target: raw, threads: 2 });
-      assert.equal(hashOf(raw), hash);
+      for (const threads of [1, 2]) {
+        const target = scratchPath("raw");
+        await decryptImage(luks, { passphrase: one.passphrase, target, threads });
+        assert.equal(hashOf(target), hash);
+      }
       assert.equal(hashOf(path), hash);
     });
 
@@ -91,6 +94,49 @@ for (const [name, format] of formats) {
         const [target, raw] = [scratchPath("luks"), scratchPath("raw")];
         await convertImage(path, { passphrase: one.passphrase, target, format: other });
         await decryptImage(target, { passphrase: one.passphrase, target: raw });
+        assert.equal(hashOf(raw), hash);
+      }
+    });
+
+    it("convert to other formats in place", async () => {
+      const { path, hash } = rawImage();
+      await encryptImage(path, { format });
+      const { uuid, dataOffset } = await readLuks(path);
+      const bytes = statSync(path).size;
+      let by = one;
+      for (const [, other] of formats) {
+        const next = by === one ? two : one;
+        const changed = { ...other, keyslots: [next] };
+        await convertImage(path, { passphrase: by.passphrase, format: changed });
+        by = next;
+        const now = await readLuks(path);
+        assert.deepEqual([now.uuid, now.dataOffset], [uuid, dataOffset]);
+        assert.equal(now.version, other.version);
+        assert.equal(statSync(path).size, bytes);
+        assert.ok(!existsSync(`${path}.chatelaine`));
+      }
+      await decryptImage(path, { passphrase: by.passphrase });
+      assert.equal(hashOf(path), hash);
+    });
+
+    it("are aborted and resumed in the middle of a conversion, in place and not", async () => {
+      const { path, hash } = rawImage(17 * mebibyte);
+      await encryptImage(path, { format });
+      for (const target of [scratchPath("luks"), undefined]) {
+        const abort = new AbortController();
+        const convert = () =>
+          convertImage(path, {
+            passphrase: one.passphrase,
+            format: { version: 2, keyslots: [two], sectorSize: 1024 },
+            signal: abort.signal,
+            onProgress: () => abort.abort(),
+            ...(target === undefined ? {} : { target }),
+          });
+        await assert.rejects(convert, luksError("aborted"));
+        const passphrases = { passphrase: one.passphrase, newPassphrase: two.passphrase };
+        assert.equal(await resumeImage(target ?? path, passphrases), true);
+        const raw = scratchPath("raw");
+        await decryptImage(target ?? path, { passphrase: two.passphrase, target: raw });
         assert.equal(hashOf(raw), hash);
       }
     });
@@ -160,6 +206,21 @@ describe("encryptImage", () => {
     writeFileSync(odd, "x".repeat(513));
     await assert.rejects(encryptImage(odd, { format }), luksError("invalid_argument"));
     assert.equal(readFileSync(odd, "utf8"), "x".repeat(513));
+  });
+
+  it("keeps its journal where it is told to", async () => {
+    const { path, hash } = rawImage();
+    const journal = scratchPath("journal");
+    const abort = new AbortController();
+    const run = { journal, signal: abort.signal, onProgress: () => abort.abort() };
+    const format = { version: 2, keyslots: [one], dataOffset: 2 * mebibyte } as const;
+    await assert.rejects(() => encryptImage(path, { format, ...run }), luksError("aborted"));
+    assert.ok(!existsSync(`${path}.chatelaine`));
+    assert.equal((await interruptedOperation(path, { journal }))?.operation, "encrypt");
+    assert.equal(await resumeImage(path, { passphrase: one.passphrase, journal }), true);
+    await decryptImage(path, { passphrase: one.passphrase, journal });
+    assert.ok(!existsSync(journal));
+    assert.equal(hashOf(path), hash);
   });
 
   it("keeps holes where asked to", async () => {

@@ -53,6 +53,19 @@ describe("AES-XTS", () => {
     );
   });
 
+  it("goes on when the key that it was made of is erased", () => {
+    for (const name of ["aes-xts-plain64", "aes-xts-plain", "aes-cbc-essiv:sha256"]) {
+      const key = randomBytes(32);
+      const [one, other] = [Buffer.alloc(4096), Buffer.alloc(4096)];
+      sectorCipher(parseCipher("test", name), key, 512).encrypt(one, 7);
+      const erased = Uint8Array.from(key);
+      const cipher = sectorCipher(parseCipher("test", name), erased, 512);
+      erased.fill(0);
+      cipher.encrypt(other, 7);
+      assert.ok(one.equals(other), name);
+    }
+  });
+
   it("refuses keys of other lengths, and leaves equal halves to OpenSSL, which refuses them", () => {
     for (const length of [0, 16, 31, 48, 65]) {
       assert.throws(

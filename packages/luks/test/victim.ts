@@ -4,7 +4,7 @@
  */
 import { open } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { decryptImage } from "../src/image/decrypt.ts";
+import { convertImage, decryptImage } from "../src/image/decrypt.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
 import { reencryptImage } from "../src/image/reencrypt.ts";
 import { addKeyslot, changePassphrase, killKeyslot } from "../src/keyslots.ts";
@@ -34,6 +34,11 @@ export const imageOperations: Readonly<Record<string, Operation>> = {
   decrypt: (path) => decryptImage(path, { passphrase: keys.one.passphrase }),
   reencrypt: (path) =>
     reencryptImage(path, { passphrase: keys.one.passphrase, keyslots: [keys.one] }),
+  convert: (path) =>
+    convertImage(path, {
+      passphrase: keys.one.passphrase,
+      format: { version: 1, keyslots: [keys.one], cipher: "aes-cbc-essiv:sha256" },
+    }),
 };
 
 /** Every file handle's write, of every file. */

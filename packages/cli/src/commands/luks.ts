@@ -6,6 +6,7 @@ import {
   changePassphrase,
   formatLuks1,
   formatLuks2,
+  type KeyslotPriority,
   killKeyslot,
   LuksError,
   type LuksToken,
@@ -14,9 +15,10 @@ import {
   removeToken,
   repairHeader,
   restoreHeader,
+  setKeyslotPriority,
   testPassphrase,
 } from "@chatelaine/luks";
-import { type Command, InvalidArgumentError } from "commander";
+import { Argument, type Command, InvalidArgumentError } from "commander";
 import { record, table } from "../output.ts";
 import { withPassphraseFile } from "../passphrase-file.ts";
 import { parseSize } from "../sizes.ts";
@@ -116,7 +118,9 @@ async function format(path: string, passphrase: Uint8Array, flags: FormatFlags) 
 }
 
 function addSlotCommands(luks: Command, context: (command: Command) => Context): void {
-  const slots = luks.command("slots").description("list, add, change, kill and test key slots");
+  const slots = luks
+    .command("slots")
+    .description("list, add, change, kill, test and rank key slots");
 
   slots
     .command("list")
@@ -176,6 +180,25 @@ function addSlotCommands(luks: Command, context: (command: Command) => Context):
       await killKeyslot(path, slot);
       context(command).print({ killed: slot }, `killed key slot ${slot}\n`);
     });
+
+  slots
+    .command("priority")
+    .argument("<path>")
+    .argument("<slot>", "its number", parseCount)
+    .addArgument(new Argument("<priority>").choices(["ignore", "normal", "prefer"]))
+    .description("say how early a slot is tried; LUKS2 only")
+    .action(
+      async (
+        path: string,
+        slot: number,
+        priority: KeyslotPriority,
+        _options: object,
+        command: Command,
+      ) => {
+        await setKeyslotPriority(path, slot, priority);
+        context(command).print({ slot, priority }, `key slot ${slot}: ${priority}\n`);
+      },
+    );
 
   examples(
     slots

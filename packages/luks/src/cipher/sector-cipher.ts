@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, createSecretKey } from "node:crypto";
 import { LuksError } from "../errors.ts";
 import { type CipherSpec, keyBitLengths } from "./cipher-spec.ts";
 
@@ -21,6 +21,7 @@ export interface SectorCipher {
  * The reference: one OpenSSL cipher a sector, as dm-crypt defines it (kernel documentation,
  * admin-guide/device-mapper/dm-crypt). For sectors above 512 bytes the IV still counts 512-byte units.
  *
+ * @param key is copied
  * @throws `invalid_argument` for a key of the wrong length
  */
 export function referenceCipher(
@@ -32,13 +33,15 @@ export function referenceCipher(
   const bits = cipher.mode === "xts" ? key.length * 4 : key.length * 8;
   const algorithm = `aes-${bits}-${cipher.mode}`;
   const ivOf = ivGenerator(cipher, key);
+  // The caller may erase its bytes as soon as it has the cipher.
+  const secret = createSecretKey(key);
   const step = sectorSize / ivSectorBytes;
   const run = (data: Uint8Array, firstIvSector: number, encrypting: boolean) => {
     for (let offset = 0, sector = firstIvSector; offset < data.length; offset += sectorSize) {
       const part = data.subarray(offset, offset + sectorSize);
       const transform = encrypting
-        ? createCipheriv(algorithm, key, ivOf(sector))
-        : createDecipheriv(algorithm, key, ivOf(sector));
+        ? createCipheriv(algorithm, secret, ivOf(sector))
+        : createDecipheriv(algorithm, secret, ivOf(sector));
       transform.setAutoPadding(false);
       part.set(transform.update(part));
       transform.final();

@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { backupHeader } from "../backup.ts";
 import { type BlockDevice, type DeviceReference, withDevice } from "../device.ts";
@@ -7,11 +7,12 @@ import { requirePassphrase } from "../keyslot-spec.ts";
 import { loadLuks } from "../load.ts";
 import { refuseUnknownOptions } from "../options.ts";
 import { copyData } from "./copy.ts";
-import { requireFile } from "./encrypt.ts";
+import { resizeFile } from "./encrypt.ts";
 import { shiftInPlace } from "./in-place.ts";
 import { ImageJournal, type ImageState, syncFolder } from "./journal.ts";
 import { type ImageFormat, planHeader, writeHeader } from "./new-header.ts";
 import { type ImageRunOptions, requireRunOptions, runOptionNames } from "./progress.ts";
+import { convertInPlace } from "./reencrypt.ts";
 import { dataBytes, sideOf } from "./side.ts";
 
 const operation = "decrypt image";
@@ -20,7 +21,7 @@ export interface DecryptImageOptions extends ImageRunOptions {
   readonly passphrase: Uint8Array;
   /**
    * A new file for the plaintext, in which zeroes are holes. Default: the image is decrypted in place, and shrinks by
-   * the header.
+   * the header. A block device cannot shrink: its last bytes are zeroed instead.
    */
   readonly target?: string;
   /** With `target`: takes holes in the image for zeroes, as `encryptImage` with `keepHoles` wrote them. Default false. */
@@ -52,36 +53,39 @@ export async function decryptImage(image: string, options: DecryptImageOptions):
 
 export interface ConvertImageOptions extends ImageRunOptions {
   readonly passphrase: Uint8Array;
-  /** A new file. */
-  readonly target: string;
-  /** Its LUKS header, with a volume key of its own. */
+  /** A new file. Default: the image is converted in place. */
+  readonly target?: string;
+  /** The new LUKS header, with a volume key of its own. In place, UUID and data offset stay. */
   readonly format: ImageFormat;
   /** Where the header of the source is, if it is detached. */
   readonly header?: DeviceReference;
 }
 
 /**
- * Copies a LUKS image into a new LUKS image: of another version, cipher, sector size, with other passphrases. If it
- * is cut or aborted, begin again.
+ * Makes another LUKS image of a LUKS image: of another version, cipher, sector size, with other passphrases. If it is
+ * cut or aborted, `resumeImage` goes on, with a passphrase that opens both headers, or with both.
  *
- * @throws as {@link decryptImage}
+ * @throws as {@link decryptImage}; `invalid_argument` if, in place, the data or its offset does not fit the new header
  */
 export async function convertImage(image: string, options: ConvertImageOptions): Promise<void> {
+  const name = "convert image";
   const known = ["passphrase", "target", "format", "header", ...runOptionNames];
-  refuseUnknownOptions("convert image", options, known);
-  requireRunOptions("convert image", options);
-  requirePassphrase("convert image", options.passphrase);
-  await copyLuks("convert image", image, options.target, options.format, options);
+  refuseUnknownOptions(name, options, known);
+  requireRunOptions(name, options);
+  requirePassphrase(name, options.passphrase);
+  const { target, format } = options;
+  if (target !== undefined) await copyLuks(name, image, target, format, options);
+  else if (options.header === undefined) await convertInPlace(image, options);
+  else throw new LuksError("invalid_argument", `${name} ${image}: needs a target`);
 }
 
 async function decryptInPlace(path: string, options: DecryptImageOptions): Promise<void> {
-  const journal = new ImageJournal(path);
+  const journal = new ImageJournal(path, options.journal);
   const state = await withDevice(
     operation,
     path,
     "exclusive",
     async (image): Promise<ImageState> => {
-      await requireFile(path, image);
       const disk = await loadLuks(operation, image);
       disk.requireUsable(operation);
       const header = disk.describe();
@@ -121,31 +125,30 @@ export async function continueDecryption(
     const disk = await loadLuks(operation, headerFile);
     const header = disk.describe();
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
-    const file = await open(path, "r+");
     try {
-      await withDevice(operation, file, "exclusive", async (image) => {
-        if (begun.phase !== "data") return;
-        const sides = { source: sideOf(operation, header, key), target: undefined };
-        const { dataOffset } = header;
-        const done = await shiftInPlace(
-          operation,
-          image,
-          journal,
-          begun,
-          sides,
-          -dataOffset,
-          options,
-        );
-        await journal.write({ ...done, phase: "header" });
+      await withDevice(operation, path, "exclusive", async (image) => {
+        if (begun.phase === "data") {
+          const sides = { source: sideOf(operation, header, key), target: undefined };
+          const shift = -header.dataOffset;
+          const done = await shiftInPlace(operation, image, journal, begun, sides, shift, options);
+          await journal.write({ ...done, phase: "header" });
+        }
+        if (!(await stat(path)).isFile()) await zero(image, begun.totalBytes);
       });
-      await file.truncate(begun.totalBytes);
-      await file.sync();
+      if ((await stat(path)).isFile()) await resizeFile(path, begun.totalBytes);
     } finally {
       key.fill(0);
-      await file.close();
     }
   });
   await journal.end();
+}
+
+async function zero(image: BlockDevice, from: number): Promise<void> {
+  const zeroes = new Uint8Array(1024 * 1024);
+  for (let offset = from; offset < image.size; offset += zeroes.length) {
+    await image.write(offset, zeroes.subarray(0, image.size - offset));
+  }
+  await image.sync();
 }
 
 async function copyLuks(
@@ -170,7 +173,7 @@ async function copyLuks(
           `${name} ${path}: its data is no multiple of ${plan.sectorSize} bytes`,
         );
       }
-      const journal = new ImageJournal(target);
+      const journal = new ImageJournal(target, options.journal);
       const file = await open(target, "wx+", 0o600).catch((cause: unknown) => {
         throw new LuksError("invalid_argument", `${name} ${target}: cannot be created`, { cause });
       });
@@ -214,45 +217,43 @@ async function copyLuks(
   });
 }
 
-/** Goes on with a copy from raw to LUKS, or from LUKS (with its header on it) to raw. */
+/** Goes on with a copy: from raw to LUKS, or from LUKS (with its header on it) to raw or other LUKS. */
 export async function continueCopy(
   target: string,
   journal: ImageJournal,
   state: ImageState,
-  passphrase: Uint8Array,
+  passphrases: { readonly old: Uint8Array; readonly new: Uint8Array },
   options: ImageRunOptions,
 ): Promise<void> {
   const { source: path = "", from, to } = state;
-  if (from === to) {
-    throw new LuksError(
-      "unsupported",
-      `resume image ${target}: a conversion begins again: remove it and ${journal.folder}`,
-    );
-  }
+  const keepHoles = state.keepHoles ?? false;
   await withDevice(operation, path, "read", async (source) => {
     if (source.size !== state.imageBytes) {
       throw new LuksError("changed", `resume image ${path}: its size has changed`);
     }
     await withDevice(operation, target, "exclusive", async (image: BlockDevice) => {
-      const disk = await loadLuks(operation, from === "luks" ? source : image);
-      const header = disk.describe();
-      const { key } = await disk.unlock(operation, passphrase, undefined, {});
-      try {
-        const side = sideOf(operation, header, key);
-        const isDecryption = from === "luks";
-        const spec = {
-          source: isDecryption ? side : undefined,
-          target: isDecryption ? undefined : side,
-          sourceOffset: isDecryption ? header.dataOffset : 0,
-          targetOffset: isDecryption ? 0 : header.dataOffset,
-          skipZeroes: isDecryption || (state.keepHoles ?? false),
-          zeroCiphertextIsHole: isDecryption && (state.keepHoles ?? false),
-        };
-        await copyData(operation, { source, target: image, journal, state, run: options }, spec);
-      } finally {
-        key.fill(0);
-      }
+      const before = from === "luks" ? await openSide(source, passphrases.old) : undefined;
+      const passphrase = from === "luks" ? passphrases.new : passphrases.old;
+      const after = to === "luks" ? await openSide(image, passphrase) : undefined;
+      const spec = {
+        source: before?.side,
+        target: after?.side,
+        sourceOffset: before?.dataOffset ?? 0,
+        targetOffset: after?.dataOffset ?? 0,
+        skipZeroes: to === "raw" || keepHoles,
+        zeroCiphertextIsHole: to === "raw" && keepHoles,
+      };
+      await copyData(operation, { source, target: image, journal, state, run: options }, spec);
     });
   });
   await journal.end();
+}
+
+async function openSide(device: BlockDevice, passphrase: Uint8Array) {
+  const disk = await loadLuks(operation, device);
+  const header = disk.describe();
+  const { key } = await disk.unlock(operation, passphrase, undefined, {});
+  const side = sideOf(operation, header, key);
+  key.fill(0);
+  return { side, dataOffset: header.dataOffset };
 }

@@ -1,3 +1,4 @@
+import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type BlockDevice, withDevice } from "../device.ts";
@@ -24,9 +25,14 @@ export interface EncryptImageOptions extends ImageRunOptions {
   readonly format: ImageFormat;
   /**
    * A new file for the encrypted image. Default: the image is encrypted in place, and grows by the header. Not while
-   * anything else has it open.
+   * anything else has it open. A block device cannot grow: its last bytes, as many as the header takes, must be free.
    */
   readonly target?: string;
+  /**
+   * For a block device in place whose last bytes are not zero, although nothing there is needed (its file system has
+   * been shrunk): `["unrecognised"]`. Default: nothing may be destroyed.
+   */
+  readonly allowDestroyingData?: readonly string[];
   /**
    * With `target`: zeroes of the image become holes in the file, which is smaller then and tells where data is. Our
    * `decryptImage` with `keepHoles` gives zeroes back; whoever else reads the holes sees noise. Default false.
@@ -39,10 +45,11 @@ export interface EncryptImageOptions extends ImageRunOptions {
  *
  * If it is cut or aborted, the image is neither raw nor LUKS, but nothing is lost: `resumeImage` goes on.
  *
- * @throws `holds_data` if the image is LUKS already; `busy` if an operation on it waits to be resumed; `aborted`
+ * @throws `holds_data` if the image is LUKS already, or a block device's end is not free; `busy` if an operation on it waits to be resumed; `aborted`
  */
 export async function encryptImage(image: string, options: EncryptImageOptions): Promise<void> {
-  refuseUnknownOptions(operation, options, ["format", "target", "keepHoles", ...runOptionNames]);
+  const known = ["format", "target", "keepHoles", "allowDestroyingData", ...runOptionNames];
+  refuseUnknownOptions(operation, options, known);
   requireRunOptions(operation, options);
   const plan = planHeader(operation, options.format);
   if (options.target === undefined && options.keepHoles) {
@@ -72,15 +79,17 @@ async function encryptInPlace(
   plan: ReturnType<typeof planHeader>,
   options: EncryptImageOptions,
 ): Promise<void> {
-  await requireFile(path, image);
-  const journal = new ImageJournal(path);
+  const grows = (await stat(path)).isFile();
+  const totalBytes = grows ? image.size : image.size - plan.dataOffset;
+  if (!grows) await requireFreeEnd(image, totalBytes, options.allowDestroyingData ?? []);
+  const journal = new ImageJournal(path, options.journal);
   await journal.begin(operation);
   const header = journal.path("new-header");
   (await writeHeaderFile(operation, header, plan)).destroy();
   const state: ImageState = {
     operation: "encrypt",
     phase: "data",
-    totalBytes: image.size,
+    totalBytes,
     doneBytes: 0,
     imageBytes: image.size,
   };
@@ -103,10 +112,9 @@ export async function continueEncryption(
     const header = disk.describe();
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
     const shift = header.dataOffset;
-    const file = await open(path, "r+");
     try {
-      await file.truncate(begun.imageBytes + shift);
-      await withDevice(operation, file, "exclusive", async (image) => {
+      if (begun.totalBytes === begun.imageBytes) await resizeFile(path, begun.imageBytes + shift);
+      await withDevice(operation, path, "exclusive", async (image) => {
         let state = begun;
         if (state.phase === "data") {
           const target = sideOf(operation, header, key);
@@ -119,7 +127,6 @@ export async function continueEncryption(
       });
     } finally {
       key.fill(0);
-      await file.close();
     }
   });
   await journal.end();
@@ -132,7 +139,7 @@ async function encryptCopy(
   plan: ReturnType<typeof planHeader>,
   options: EncryptImageOptions,
 ): Promise<void> {
-  const journal = new ImageJournal(target);
+  const journal = new ImageJournal(target, options.journal);
   const file = await open(target, "wx+", 0o600).catch((cause: unknown) => {
     throw new LuksError("invalid_argument", `${operation} ${target}: cannot be created`, { cause });
   });
@@ -191,8 +198,33 @@ async function requireNoLuks(image: BlockDevice): Promise<void> {
   });
 }
 
-/** Growing and shrinking needs a file. */
-export async function requireFile(path: string, image: BlockDevice): Promise<void> {
-  if ((await stat(path)).isFile()) return;
-  throw new LuksError("unsupported", `${operation} ${image.name}: only a file can change its size`);
+/** @throws `too_small`, `holds_data` */
+async function requireFreeEnd(
+  image: BlockDevice,
+  start: number,
+  allowed: readonly string[],
+): Promise<void> {
+  if (start <= 0) {
+    throw new LuksError("too_small", `${operation} ${image.name}: has no room for the header`);
+  }
+  if (allowed.includes("unrecognised")) return;
+  const end = new Uint8Array(image.size - start);
+  await image.read(start, end);
+  if (end.every((byte) => byte === 0)) return;
+  throw new LuksError(
+    "holds_data",
+    `${operation} ${image.name}: its last ${end.length} bytes are not free (unrecognised)`,
+    { holds: ["unrecognised"] },
+  );
+}
+
+/** Durable when it resolves. */
+export async function resizeFile(path: string, bytes: number): Promise<void> {
+  const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
+  try {
+    await file.truncate(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }

@@ -1,22 +1,26 @@
 import { createHash } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ioError } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import { isJsonObject } from "../luks2/bounded-json.ts";
 
 /**
- * What is known of an interrupted operation on an image. It lives in the folder `IMAGE.chatelaine` beside the image:
+ * What is known of an interrupted operation on an image. It lives in a folder, `IMAGE.chatelaine` beside the image
+ * unless another was asked for:
  *
  * - `state`: this record, replaced atomically;
  * - `old-header`, `new-header`: header areas, in the form of a header backup. They hold key slots, no bare key;
  * - `batch`: the ciphertext that is being written over its own source.
  */
 export interface ImageState {
-  readonly operation: "encrypt" | "decrypt" | "reencrypt" | "copy";
+  readonly operation: "encrypt" | "decrypt" | "reencrypt" | "convert" | "copy";
   /** `data` is being moved; then the `header` is put in its place. */
   readonly phase: "data" | "header";
-  /** Bytes of data in all, and done; encryption in place counts from the end. */
+  /**
+   * Bytes of data in all, and done; encryption in place counts from the end. An image that is encrypted grows by the
+   * header; one of fewer data than it has bytes, a block device, does not.
+   */
   readonly totalBytes: number;
   readonly doneBytes: number;
   /** Of the image when the operation began, in bytes. */
@@ -36,13 +40,27 @@ const stateName = "state";
 /** The folder of one image's interrupted operation. */
 export class ImageJournal {
   readonly folder: string;
+  readonly #image: string;
+  readonly #isBeside: boolean;
 
-  constructor(image: string) {
-    this.folder = `${image}.chatelaine`;
+  /** @param folder default: beside the image */
+  constructor(image: string, folder?: string) {
+    this.folder = folder ?? `${image}.chatelaine`;
+    this.#image = image;
+    this.#isBeside = folder === undefined;
   }
 
-  /** @throws `busy` if another operation has left its folder: it must be resumed first */
+  /**
+   * @throws `busy` if another operation has left its folder: it must be resumed first; `invalid_argument` if it would
+   *   lie beside a block device, in a folder that a restart empties
+   */
   async begin(operation: string): Promise<void> {
+    if (this.#isBeside && (await stat(this.#image)).isBlockDevice()) {
+      throw new LuksError(
+        "invalid_argument",
+        `${operation} ${this.#image}: a block device needs a journal in a folder that outlives a restart`,
+      );
+    }
     await mkdir(this.folder, { mode: 0o700 }).catch((cause: unknown) => {
       if ((cause as { code?: unknown }).code === "EEXIST") {
         throw new LuksError(

@@ -16,9 +16,14 @@ export interface ImageRunOptions {
   readonly signal?: AbortSignal;
   /** Worker threads; default 1, which is the calling thread. */
   readonly threads?: number;
+  /**
+   * The folder that keeps what a resumption needs, made by the operation and removed when it is done. Default: the
+   * image's path (for a copy, the target's) with `.chatelaine` behind it. To be given for block devices.
+   */
+  readonly journal?: string;
 }
 
-export const runOptionNames = ["onProgress", "signal", "threads"];
+export const runOptionNames = ["onProgress", "signal", "threads", "journal"];
 
 /** @throws `invalid_argument` */
 export function requireRunOptions(operation: string, options: ImageRunOptions): void {

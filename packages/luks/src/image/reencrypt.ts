@@ -3,6 +3,7 @@ import { backupHeader } from "../backup.ts";
 import { type BlockDevice, withDevice } from "../device.ts";
 import type { LuksDisk } from "../disk.ts";
 import { LuksError } from "../errors.ts";
+import type { LuksHeader } from "../header.ts";
 import type { KeyslotSpec } from "../keyslot-spec.ts";
 import { requirePassphrase } from "../keyslot-spec.ts";
 import { loadLuks } from "../load.ts";
@@ -10,7 +11,13 @@ import { Luks2Disk } from "../luks2/disk.ts";
 import { refuseUnknownOptions } from "../options.ts";
 import { rewriteInPlace } from "./in-place.ts";
 import { ImageJournal, type ImageState } from "./journal.ts";
-import { type ImageFormat, installHeader, planHeader, writeHeaderFile } from "./new-header.ts";
+import {
+  type HeaderPlan,
+  type ImageFormat,
+  installHeader,
+  planHeader,
+  writeHeaderFile,
+} from "./new-header.ts";
 import { type ImageRunOptions, requireRunOptions, runOptionNames } from "./progress.ts";
 import { dataBytes, sideOf } from "./side.ts";
 
@@ -39,7 +46,37 @@ export async function reencryptImage(path: string, options: ReencryptImageOption
   refuseUnknownOptions(operation, options, ["passphrase", "keyslots", ...runOptionNames]);
   requireRunOptions(operation, options);
   requirePassphrase(operation, options.passphrase);
-  const journal = new ImageJournal(path);
+  const planOf = (disk: LuksDisk) => planHeader(operation, formatLike(disk, options.keyslots));
+  await rewrite("reencrypt", path, planOf, options.keyslots[0]?.passphrase, options);
+}
+
+/** The part of `convertImage` that needs no second file. Everything is as in {@link reencryptImage} but the header. */
+export async function convertInPlace(
+  path: string,
+  options: ImageRunOptions & { readonly passphrase: Uint8Array; readonly format: ImageFormat },
+): Promise<void> {
+  const planOf = (disk: LuksDisk) => {
+    const { uuid, dataOffset } = disk.describe();
+    const plan = planHeader(operation, { uuid, dataOffset, ...options.format });
+    if (plan.dataOffset !== dataOffset) {
+      throw new LuksError(
+        "invalid_argument",
+        `${operation} dataOffset: stays where it is in place`,
+      );
+    }
+    return plan;
+  };
+  await rewrite("convert", path, planOf, options.format.keyslots[0]?.passphrase, options);
+}
+
+async function rewrite(
+  kind: "reencrypt" | "convert",
+  path: string,
+  planOf: (disk: LuksDisk) => HeaderPlan,
+  newPassphrase: Uint8Array | undefined,
+  options: ImageRunOptions & { readonly passphrase: Uint8Array },
+): Promise<void> {
+  const journal = new ImageJournal(path, options.journal);
   const state = await withDevice(operation, path, "exclusive", async (image) => {
     const disk = await loadLuks(operation, image);
     disk.requireUsable(operation);
@@ -47,12 +84,13 @@ export async function reencryptImage(path: string, options: ReencryptImageOption
     key.fill(0);
     const header = disk.describe();
     const totalBytes = dataBytes(operation, path, header, image.size);
-    const plan = planHeader(operation, formatLike(disk, options.keyslots));
+    const plan = planOf(disk);
+    if (kind === "convert") requireFitting(path, header, plan, image.size - header.dataOffset);
     await journal.begin(operation);
     await backupHeader(image, journal.path("old-header"));
     (await writeHeaderFile(operation, journal.path("new-header"), plan)).destroy();
     const begun: ImageState = {
-      operation: "reencrypt",
+      operation: kind,
       phase: "data",
       totalBytes,
       doneBytes: 0,
@@ -61,9 +99,25 @@ export async function reencryptImage(path: string, options: ReencryptImageOption
     await journal.write(begun);
     return begun;
   });
-  const [first] = options.keyslots;
-  const passphrases = { old: options.passphrase, new: first?.passphrase ?? options.passphrase };
+  const passphrases = { old: options.passphrase, new: newPassphrase ?? options.passphrase };
   await continueReencryption(path, journal, state, passphrases, options);
+}
+
+/** The new header speaks of the same data: all of it, and nothing behind it. */
+function requireFitting(path: string, header: LuksHeader, plan: HeaderPlan, room: number): void {
+  if (header.dataOffset < 4096) {
+    throw new LuksError("unsupported", `${operation} ${path}: a detached header needs a target`);
+  }
+  if (header.segments[0]?.size !== "dynamic") {
+    throw new LuksError("unsupported", `${operation} ${path}: its data does not end with it`);
+  }
+  const sectors = Math.max(header.sectorSize, plan.sectorSize);
+  if (room % sectors !== 0) {
+    throw new LuksError(
+      "invalid_argument",
+      `${operation} ${path}: its data is no multiple of ${sectors} bytes`,
+    );
+  }
 }
 
 /** From wherever it stopped. */
@@ -102,7 +156,8 @@ export async function continueReencryption(
         await batch.close();
       }
     }
-    await installHeader(operation, journal.path("new-header"), image, before.headerAreaBytes);
+    const upTo = Math.max(before.headerAreaBytes, after.headerAreaBytes);
+    await installHeader(operation, journal.path("new-header"), image, upTo);
   }).finally(() => {
     before.side.key.fill(0);
     after.side.key.fill(0);

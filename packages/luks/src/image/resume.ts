@@ -12,17 +12,19 @@ export type InterruptedOperation = Pick<ImageState, "operation" | "doneBytes" | 
 /** What waits to be resumed on an image (or on the target of a copy), if anything. */
 export async function interruptedOperation(
   image: string,
+  options: Pick<ImageRunOptions, "journal"> = {},
 ): Promise<InterruptedOperation | undefined> {
-  const state = await new ImageJournal(image).read();
+  refuseUnknownOptions("interrupted operation", options, ["journal"]);
+  const state = await new ImageJournal(image, options.journal).read();
   if (!state) return undefined;
   const { operation, doneBytes, totalBytes, batch } = state;
   return { operation, doneBytes: doneBytes + (batch?.bytes ?? 0), totalBytes };
 }
 
 export interface ResumeImageOptions extends ImageRunOptions {
-  /** Opens the image: for a re-encryption the old header. */
+  /** Opens the image: for a re-encryption or conversion the old header. */
   readonly passphrase: Uint8Array;
-  /** Of a re-encryption, the first of the new slots. Default: the same. */
+  /** Of a re-encryption or conversion, the first of the new slots. Default: the same. */
   readonly newPassphrase?: Uint8Array;
 }
 
@@ -37,13 +39,14 @@ export async function resumeImage(image: string, options: ResumeImageOptions): P
   refuseUnknownOptions(operation, options, ["passphrase", "newPassphrase", ...runOptionNames]);
   requireRunOptions(operation, options);
   requirePassphrase(operation, options.passphrase);
-  const journal = new ImageJournal(image);
+  const journal = new ImageJournal(image, options.journal);
   const state = await journal.read();
   if (!state) {
     await journal.end();
     return false;
   }
   const { passphrase, newPassphrase = passphrase } = options;
+  const passphrases = { old: passphrase, new: newPassphrase };
   switch (state.operation) {
     case "encrypt":
       await continueEncryption(image, journal, state, passphrase, options);
@@ -51,13 +54,12 @@ export async function resumeImage(image: string, options: ResumeImageOptions): P
     case "decrypt":
       await continueDecryption(image, journal, state, passphrase, options);
       break;
-    case "reencrypt": {
-      const passphrases = { old: passphrase, new: newPassphrase };
+    case "reencrypt":
+    case "convert":
       await continueReencryption(image, journal, state, passphrases, options);
       break;
-    }
     case "copy":
-      await continueCopy(image, journal, state, passphrase, options);
+      await continueCopy(image, journal, state, passphrases, options);
       break;
   }
   return true;
