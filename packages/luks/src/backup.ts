@@ -57,8 +57,9 @@ export interface RestoreHeaderOptions {
  * Puts a header backup back onto its disk. The backup must have the disk's UUID, layout and volume key digest:
  * one of another disk, or from before a re-encryption, is refused.
  *
- * In LUKS2, key material is written where the present slots have none, and the header after it, so that a cut leaves
- * either header whole. LUKS1 has no room for that: after a cut, restore again.
+ * A cut loses nothing, and the restoration can be repeated. In LUKS2 it leaves either header whole: key material is
+ * written where the present slots have none, and the header after it. LUKS1 is restored slot by slot, and opens with a
+ * passphrase of the backup or a present one meanwhile.
  *
  * @throws `wrong_disk`; `holds_data` if the device has no readable LUKS header but something else
  */
@@ -85,7 +86,8 @@ export async function restoreHeader(
           present as Luks2Disk | undefined,
         );
       } else {
-        await restoreLuks1(saved as Luks1Disk, target);
+        const now = present as Luks1Disk | undefined;
+        await restoreLuks1(operation, saved as Luks1Disk, target, now);
       }
     });
   });

@@ -38,6 +38,29 @@ await backupHeader(luks2, backup);
 const afterChange = new MemoryDevice(Uint8Array.from(luks2.bytes));
 await changePassphrase(afterChange, first.passphrase, third);
 
+const luks1Backup = scratchPath("backup");
+await backupHeader(luks1, luks1Backup);
+const luks1Changed = new MemoryDevice(Uint8Array.from(luks1.bytes));
+await changePassphrase(luks1Changed, first.passphrase, third);
+await killKeyslot(luks1Changed, 1);
+/** The one slot of both headers lies in the same place. */
+const luks1Single = new MemoryDevice(new Uint8Array(2 * size));
+await formatLuks1(luks1Single, { keyslots: [first], dataOffset: 3 * mebibyte });
+const luks1SingleBackup = scratchPath("backup");
+await backupHeader(luks1Single, luks1SingleBackup);
+await changePassphrase(luks1Single, first.passphrase, second);
+await changePassphrase(luks1Single, second.passphrase, third);
+/** No slot is free in either, and each is another. */
+const luks1Full = new MemoryDevice(Uint8Array.from(luks1.bytes));
+for (let slot = 2; slot < 8; slot++) await addKeyslot(luks1Full, first.passphrase, second);
+const luks1FullBackup = scratchPath("backup");
+await backupHeader(luks1Full, luks1FullBackup);
+for (let slot = 0; slot < 8; slot++) {
+  await killKeyslot(luks1Full, slot);
+  const authority = slot === 0 ? second : third;
+  await addKeyslot(luks1Full, authority.passphrase, { ...third, slot });
+}
+
 type Change = (device: BlockDevice) => Promise<unknown>;
 /** What is changed, from which disk, and the passphrases of which one must open it at each moment. */
 const changes: [string, MemoryDevice, Change, readonly Slot[]][] = [
@@ -52,6 +75,24 @@ const changes: [string, MemoryDevice, Change, readonly Slot[]][] = [
   ["adding a slot while the second copy is damaged", damaged, addThird, [first]],
   ["repairing", damaged, (d) => repairHeader(d), [first]],
   ["restoring a header", afterChange, (d) => restoreHeader(d, backup), [first, third]],
+  [
+    "restoring a LUKS1 header",
+    luks1Changed,
+    (d) => restoreHeader(d, luks1Backup),
+    [first, second, third],
+  ],
+  [
+    "restoring the only slot of LUKS1",
+    luks1Single,
+    (d) => restoreHeader(d, luks1SingleBackup),
+    [first, third],
+  ],
+  [
+    "restoring all slots of LUKS1",
+    luks1Full,
+    (d) => restoreHeader(d, luks1FullBackup),
+    [second, third],
+  ],
   ["adding a slot to LUKS1", luks1, addThird, [first]],
   ["changing a slot of LUKS1", luks1, changeFirst, [first, third]],
   ["killing a slot of LUKS1", luks1, (d) => killKeyslot(d, 1), [first]],

@@ -3,14 +3,16 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { backupHeader } from "../src/backup.ts";
 import { decryptImage } from "../src/image/decrypt.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
 import { resumeImage } from "../src/image/resume.ts";
+import { changePassphrase } from "../src/keyslots.ts";
 import { formatLuks1 } from "../src/luks1/format.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
 import { testPassphrase } from "../src/unlock.ts";
 import { blankFile, mebibyte, scratchPath } from "./scratch.ts";
-import { headerOperations, imageOperations, keys } from "./victim.ts";
+import { backupOf, headerOperations, imageOperations, keys } from "./victim.ts";
 
 const victim = fileURLToPath(new URL("victim.ts", import.meta.url));
 /** `npm run prove -- luks` kills at each write; the ordinary tests at one of each operation. */
@@ -39,6 +41,8 @@ describe("a process killed in the middle of changing a header leaves a disk that
         const format = version === 1 ? formatLuks1 : formatLuks2;
         await format(original, { keyslots: [keys.one, keys.two], dataOffset: 3 * mebibyte });
         const path = scratchPath();
+        await backupHeader(original, backupOf(path));
+        if (/restore/.test(name)) await changePassphrase(original, keys.two.passphrase, keys.three);
         let kills = 0;
         for (const write of someWrites) {
           copyFileSync(original, path);

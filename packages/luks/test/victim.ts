@@ -4,6 +4,7 @@
  */
 import { open } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { restoreHeader } from "../src/backup.ts";
 import { convertImage, decryptImage } from "../src/image/decrypt.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
 import { reencryptImage } from "../src/image/reencrypt.ts";
@@ -17,6 +18,11 @@ const slot = (text: string) => ({
 });
 export const keys = { one: slot("1"), two: slot("2"), three: slot("3") };
 
+/** Where the header that is to be restored lies. */
+export function backupOf(path: string): string {
+  return `${path}.backup`;
+}
+
 type Operation = (path: string) => Promise<unknown>;
 
 export const headerOperations: Readonly<Record<string, Operation>> = {
@@ -24,6 +30,7 @@ export const headerOperations: Readonly<Record<string, Operation>> = {
   "change a slot": (path) => changePassphrase(path, keys.two.passphrase, keys.three),
   "kill a slot": (path) => killKeyslot(path, 1),
   "add a token": (path) => addToken(path, { type: "x", keyslots: ["0"] }),
+  "restore a header": (path) => restoreHeader(path, backupOf(path)),
   "change the label": (path) => relabel(path, { label: "x" }),
 };
 
