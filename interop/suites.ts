@@ -65,7 +65,7 @@ export const suites: readonly Suite[] = [
   {
     name: "luks",
     proves: "cryptsetup and qemu-img open every LUKS disk that we write, and we open theirs",
-    packages: ["cryptsetup-bin", "qemu-utils"],
+    packages: ["cryptsetup-bin", "mount", "qemu-utils"],
     peers: [],
   },
   {

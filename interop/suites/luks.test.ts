@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -10,6 +20,7 @@ import {
   backupHeader,
   changePassphrase,
   chatelaineToken,
+  convertImage,
   decryptImage,
   encryptImage,
   formatLuks1,
@@ -20,6 +31,8 @@ import {
   readLuks,
   repairHeader,
   restoreHeader,
+  resumeImage,
+  setKeyslotPriority,
   testPassphrase,
   unlock,
 } from "@chatelaine/luks";
@@ -71,6 +84,15 @@ async function agreeOnVolumeKey(path: string): Promise<void> {
 
 function hashOf(path: string): string {
   return createHash("sha256").update(readFileSync(path)).digest("hex");
+}
+
+function writeDevice(device: string, bytes: Uint8Array, position = 0): void {
+  const fd = openSync(device, "r+");
+  try {
+    writeSync(fd, bytes, 0, bytes.length, position);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function kdfName(kdf: KdfSpec): string {
@@ -207,6 +229,66 @@ describe("cryptsetup opens what we write", () => {
       await changePassphrase(path, slot.passphrase, otherSlot);
       await restoreHeader(path, theirs);
       assert.equal(slotOpenedByCryptsetup(path), 0);
+    }
+  });
+
+  it("a slot that it is told to ignore, and one to prefer", async () => {
+    const path = blankFile(17 * mebibyte);
+    await formatLuks2(path, { keyslots: [slot, slot, slot] });
+    await setKeyslotPriority(path, 0, "ignore");
+    await setKeyslotPriority(path, 2, "prefer");
+    assert.equal(slotOpenedByCryptsetup(path), 2);
+    const dump = cryptsetup(["luksDump", path]);
+    assert.deepEqual(
+      dump.match(/Priority: +\w+/g)?.map((line) => line.split(/ +/)[1]),
+      ["ignored", "normal", "preferred"],
+    );
+  });
+
+  it("each kind that we make of a LUKS image where it lies", async () => {
+    const raw = blankFile(mebibyte);
+    writeFileSync(raw, randomBytes(mebibyte));
+    const image = join(folder, `${files++}.img`);
+    copyFileSync(raw, image);
+    await encryptImage(image, { format: { version: 2, keyslots: [slot] } });
+    const formats: readonly ImageFormat[] = [
+      { version: 2, keyslots: [slot], sectorSize: 4096 },
+      { version: 1, keyslots: [slot], cipher: "aes-cbc-essiv:sha256" },
+      { version: 1, keyslots: [slot] },
+      { version: 2, keyslots: [slot], volumeKeyBitLength: 256 },
+    ];
+    for (const format of formats) {
+      await convertImage(image, { passphrase: slot.passphrase, format });
+      assert.match(cryptsetup(["luksDump", image]), new RegExp(`Version: +\\t*${format.version}`));
+      assert.equal(slotOpenedByCryptsetup(image), 0);
+      assert.match(cryptsetup(["repair", "-v", image]), /No known problems/);
+      await agreeOnVolumeKey(image);
+    }
+    await decryptImage(image, { passphrase: slot.passphrase });
+    assert.equal(hashOf(image), hashOf(raw));
+  });
+
+  it("a block device that we encrypt in place, cut and resumed", async () => {
+    const path = blankFile(24 * mebibyte);
+    const content = randomBytes(8 * mebibyte);
+    const device = runTool("losetup", ["--find", "--show", path]).trim();
+    try {
+      writeDevice(device, content);
+      const journal = join(folder, `${files++}.journal`);
+      const passphrase = { passphrase: slot.passphrase, journal };
+      const abort = new AbortController();
+      const cut = { journal, signal: abort.signal, onProgress: () => abort.abort() };
+      const format = { version: 2, keyslots: [slot], dataOffset: 2 * mebibyte } as const;
+      await assert.rejects(() => encryptImage(device, { format, ...cut }), { code: "aborted" });
+      assert.equal(await resumeImage(device, passphrase), true);
+      assert.equal(slotOpenedByCryptsetup(device), 0);
+      assert.match(cryptsetup(["repair", "-v", device]), /No known problems/);
+      await decryptImage(device, passphrase);
+      assert.ok(readFileSync(device).subarray(0, content.length).equals(content));
+      writeDevice(device, Buffer.from("behind the data"), 24 * mebibyte - 100);
+      await assert.rejects(() => encryptImage(device, { format, journal }), { code: "holds_data" });
+    } finally {
+      runTool("losetup", ["--detach", device]);
     }
   });
 
@@ -354,6 +436,41 @@ describe("qemu-img", () => {
       assert.equal(hashOf(back), hashOf(raw));
       matrix.push(["chatelaine", "qemu-img", "1", cipher, `${bits}`, "512", "pbkdf2-sha256"]);
     });
+  }
+
+  it("serves our LUKS1 image with qemu-nbd, and writes to it", async () => {
+    const [luks, back] = [join(folder, `${files++}.luks`), join(folder, `${files++}.raw`)];
+    await encryptImage(raw, { format: { version: 1, keyslots: [slot] }, target: luks });
+    serve(luks, (url) => runTool("qemu-img", ["convert", "-f", "raw", url, "-O", "raw", back]));
+    assert.equal(hashOf(back), hashOf(raw));
+    const other = blankFile(3 * mebibyte);
+    writeFileSync(other, randomBytes(3 * mebibyte));
+    serve(luks, (url) =>
+      runTool("qemu-img", ["convert", "-n", "-f", "raw", other, "-O", "raw", url]),
+    );
+    rmSync(back);
+    await decryptImage(luks, { passphrase: slot.passphrase, target: back });
+    assert.equal(hashOf(back), hashOf(other));
+    matrix.push(["chatelaine", "qemu-nbd", "1", "aes-xts-plain64", "512", "512", "pbkdf2-sha256"]);
+    matrix.push(["qemu-nbd", "chatelaine", "1", "aes-xts-plain64", "512", "512", "pbkdf2-sha256"]);
+  });
+
+  /** Lends the plaintext of an image as an NBD export to one client, with whom the server ends. */
+  function serve(luks: string, use: (url: string) => void): void {
+    const [socket, pidFile] = [join(folder, `${files++}.socket`), join(folder, `${files++}.pid`)];
+    const image = `driver=luks,key-secret=key,file.driver=file,file.filename=${luks}`;
+    const serving = ["--fork", "--pid-file", pidFile, "--socket", socket];
+    runTool("qemu-nbd", [...serving, ...secret, "--image-opts", image]);
+    const pid = Number(readFileSync(pidFile, "ascii"));
+    try {
+      use(`nbd+unix:///?socket=${socket}`);
+    } finally {
+      try {
+        process.kill(pid);
+      } catch {
+        // It has ended by itself, as it should.
+      }
+    }
   }
 
   it("writes a LUKS1 image that we decrypt, and whose slots we change", async () => {

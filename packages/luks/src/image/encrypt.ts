@@ -45,7 +45,8 @@ export interface EncryptImageOptions extends ImageRunOptions {
  *
  * If it is cut or aborted, the image is neither raw nor LUKS, but nothing is lost: `resumeImage` goes on.
  *
- * @throws `holds_data` if the image is LUKS already, or a block device's end is not free; `busy` if an operation on it waits to be resumed; `aborted`
+ * @throws `holds_data` if the image is LUKS already, or a block device's end is not free; `busy` if an operation on it
+ *   waits to be resumed; `aborted`
  */
 export async function encryptImage(image: string, options: EncryptImageOptions): Promise<void> {
   const known = ["format", "target", "keepHoles", "allowDestroyingData", ...runOptionNames];
@@ -55,30 +56,32 @@ export async function encryptImage(image: string, options: EncryptImageOptions):
   if (options.target === undefined && options.keepHoles) {
     throw new LuksError("invalid_argument", `${operation} keepHoles: needs a target`);
   }
-  await withDevice(
-    operation,
-    image,
-    options.target === undefined ? "exclusive" : "read",
-    async (source) => {
-      await requireNoLuks(source);
-      if (source.size % plan.sectorSize !== 0) {
-        throw new LuksError(
-          "invalid_argument",
-          `${operation} ${image}: its size is no multiple of ${plan.sectorSize}`,
-        );
-      }
-      if (options.target === undefined) await encryptInPlace(image, source, plan, options);
-      else await encryptCopy(image, source, options.target, plan, options);
-    },
-  );
+  const { target } = options;
+  const access = target === undefined ? "exclusive" : "read";
+  const begun = await withDevice(operation, image, access, async (source) => {
+    await requireNoLuks(source);
+    if (source.size % plan.sectorSize !== 0) {
+      throw new LuksError(
+        "invalid_argument",
+        `${operation} ${image}: its size is no multiple of ${plan.sectorSize}`,
+      );
+    }
+    if (target === undefined) return beginInPlace(image, source, plan, options);
+    await encryptCopy(image, source, target, plan, options);
+    return undefined;
+  });
+  if (!begun) return;
+  const [first] = options.format.keyslots;
+  const passphrase = first?.passphrase ?? new Uint8Array();
+  await continueEncryption(image, begun.journal, begun.state, passphrase, options);
 }
 
-async function encryptInPlace(
+async function beginInPlace(
   path: string,
   image: BlockDevice,
   plan: ReturnType<typeof planHeader>,
   options: EncryptImageOptions,
-): Promise<void> {
+): Promise<{ readonly journal: ImageJournal; readonly state: ImageState }> {
   const grows = (await stat(path)).isFile();
   const totalBytes = grows ? image.size : image.size - plan.dataOffset;
   if (!grows) await requireFreeEnd(image, totalBytes, options.allowDestroyingData ?? []);
@@ -94,8 +97,7 @@ async function encryptInPlace(
     imageBytes: image.size,
   };
   await journal.write(state);
-  const [first] = options.format.keyslots;
-  await continueEncryption(path, journal, state, first?.passphrase ?? new Uint8Array(), options);
+  return { journal, state };
 }
 
 /** From wherever it stopped. */
