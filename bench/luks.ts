@@ -1,12 +1,6 @@
-/**
- * `npm run bench -- luks`: LUKS in TypeScript against openssl, qemu-img and cryptsetup, in one run on the same files in
- * memory. Needs Debian's cryptsetup-bin, qemu-utils and openssl; a peer that is absent is left out of the table.
- *
- * Absolute figures are the machine's; the ratios are what counts. Each figure is the median of several runs.
- */
 import { spawnSync } from "node:child_process";
 import { randomFillSync } from "node:crypto";
-import { existsSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,39 +11,41 @@ import {
   formatLuks2,
   testPassphrase,
 } from "@chatelaine/luks";
+import { atLeast, type Benchmark, below, type Row, type Verdict } from "./benchmark.ts";
+import { median } from "./statistics.ts";
 
 const mebibyte = 1024 * 1024;
 const imageBytes = 512 * mebibyte;
-const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "bench-luks-"));
+const folder = join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), `bench-luks-${process.pid}`);
 const passphrase = Buffer.from("00112233445566778899aabbccddeeff");
 const slot = { passphrase, entropyBits: 128 };
 const path = (name: string) => join(folder, name);
 
-interface Line {
-  readonly what: string;
-  readonly figure: string;
-  readonly peer?: string;
-  readonly ratio?: string;
-  readonly bar?: string;
-}
+/**
+ * LUKS in TypeScript against openssl, qemu-img and cryptsetup, in one run on the same files in memory. Needs Debian's
+ * cryptsetup-bin, qemu-utils and openssl; a peer that is absent is left out of the table. Each figure is the median of
+ * several runs.
+ */
+export const luks: Benchmark = {
+  name: "luks",
+  shows: "LUKS in TypeScript against openssl, qemu-img and cryptsetup",
+  async run({ log }) {
+    try {
+      mkdirSync(folder, { mode: 0o700 });
+      writeFileSync(path("key"), passphrase);
+      log("headers");
+      const rows = await headers();
+      log(`images of ${imageBytes / mebibyte} MiB`);
+      const measured = [...rows, ...(await images())];
+      log("memory");
+      return { rows: [...measured, ...memory()], notes: ["all files in memory"] };
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+};
 
-const lines: Line[] = [];
-
-async function main(): Promise<void> {
-  writeFileSync(path("key"), passphrase);
-  await headers();
-  await images();
-  const widths = (["what", "figure", "peer", "ratio", "bar"] as const).map((name) => ({
-    name,
-    width: Math.max(name.length, ...lines.map((line) => line[name]?.length ?? 0)),
-  }));
-  const shown = (line: Partial<Record<string, string>>) =>
-    widths.map(({ name, width }) => (line[name] ?? "").padEnd(width)).join("  ");
-  console.log(shown({ what: "what", figure: "figure", peer: "peer", ratio: "ratio", bar: "bar" }));
-  for (const line of lines) console.log(shown({ ...line }));
-}
-
-async function headers(): Promise<void> {
+async function headers(): Promise<readonly Row[]> {
   const disk = path("disk");
   const format = await medianMs(40, async () => {
     blank(disk, 32 * mebibyte);
@@ -81,19 +77,20 @@ async function headers(): Promise<void> {
     path("key"),
     disk,
   ]);
-  lines.push(
-    against(
-      "format, one slot, one token",
-      format,
-      "cryptsetup, minimal slot",
-      peerFormat,
-      "< 20 ms",
-    ),
-    against("test a minimal slot", test, "cryptsetup", peerTest, "< 5 ms"),
-  );
+  return [
+    row("format, one slot, one token", inMs(format), {
+      peer: peerFigure("cryptsetup, minimal slot", peerFormat, inMs),
+      verdict: below(format, "ms", 20),
+    }),
+    row("test a minimal slot", inMs(test), {
+      peer: peerFigure("cryptsetup", peerTest, inMs),
+      verdict: below(test, "ms", 5),
+    }),
+  ];
 }
 
-async function images(): Promise<void> {
+async function images(): Promise<readonly Row[]> {
+  const lines: Row[] = [];
   const raw = path("raw");
   await writeRandom(raw);
   const openssl = opensslBytesPerSecond();
@@ -128,8 +125,8 @@ async function images(): Promise<void> {
     });
     const on = threads === 1 ? "one thread" : `${threads} threads`;
     lines.push(
-      speed(`encrypt an image, ${on}`, encrypt, "qemu-img convert", qemuEncrypt, ">= 4"),
-      speed(`decrypt an image, ${on}`, decrypt, "qemu-img convert", qemuDecrypt, ">= 4"),
+      besideQemu(`encrypt an image, ${on}`, encrypt, qemuEncrypt),
+      besideQemu(`decrypt an image, ${on}`, decrypt, qemuDecrypt),
     );
     if (threads === 1 && openssl !== undefined) {
       for (const [what, ms] of [
@@ -137,13 +134,12 @@ async function images(): Promise<void> {
         ["decrypt", decrypt],
       ] as const) {
         const rate = imageBytes / (ms / 1000);
-        lines.push({
-          what: `${what} an image, one thread`,
-          figure: mib(rate),
-          peer: `openssl speed, 4 KiB blocks: ${mib(openssl)}`,
-          ratio: (rate / openssl).toFixed(2),
-          bar: ">= 0.33",
-        });
+        lines.push(
+          row(`${what} an image, one thread`, mib(rate), {
+            peer: `openssl speed, 4 KiB blocks: ${mib(openssl)}`,
+            verdict: atLeast(rate / openssl, 0.33),
+          }),
+        );
       }
     }
   }
@@ -151,13 +147,13 @@ async function images(): Promise<void> {
     rmSync(path("back"), { force: true });
     return ["status=none", "bs=128k", `if=${raw}`, `of=${path("back")}`];
   });
-  if (copyMs !== undefined)
-    lines.push({ what: "copy the file with dd", figure: imageRate(copyMs) });
-  memory();
+  if (copyMs !== undefined) lines.push(row("copy the file with dd", imageRate(copyMs)));
+  return lines;
 }
 
 /** Of a process of its own that encrypts and decrypts an image, beside one that does nothing. */
-function memory(): void {
+function memory(): readonly Row[] {
+  const lines: Row[] = [];
   const bare = largest("");
   for (const bytes of [64 * mebibyte, 4096 * mebibyte]) {
     blank(path("sparse"), bytes);
@@ -171,14 +167,14 @@ function memory(): void {
       await decryptImage(target, { passphrase, target: ${JSON.stringify(path("sparse-back"))} });
     `);
     for (const name of ["sparse", "sparse-back", "luks"]) rmSync(path(name), { force: true });
-    lines.push({
-      what: `memory, an image of ${bytes / mebibyte} MiB`,
-      figure: `${whole} MiB`,
-      peer: `Node.js alone: ${bare} MiB`,
-      ratio: `+${whole - bare} MiB`,
-      bar: "< 64 MiB",
-    });
+    lines.push(
+      row(`memory, an image of ${bytes / mebibyte} MiB`, `${whole} MiB`, {
+        peer: `Node.js alone: ${bare} MiB`,
+        verdict: below(whole - bare, "MiB", 64),
+      }),
+    );
   }
+  return lines;
 }
 
 /** In MiB: the resident memory of a Node.js process with `program`, at its largest. */
@@ -233,36 +229,28 @@ function opensslBytesPerSecond(): number | undefined {
   return Number.isFinite(rate) ? rate : undefined;
 }
 
-function against(
-  what: string,
-  ms: number,
-  peer: string,
-  peerTime: number | undefined,
-  bar: string,
-): Line {
-  return {
-    what,
-    figure: `${ms.toFixed(1)} ms`,
-    peer: peerTime === undefined ? `${peer}: absent` : `${peer}: ${peerTime.toFixed(1)} ms`,
-    ratio: peerTime === undefined ? "" : (peerTime / ms).toFixed(1),
-    bar,
-  };
+function row(
+  name: string,
+  figure: string,
+  beside: { readonly peer?: string; readonly verdict?: Verdict } = {},
+): Row {
+  const { peer = "", verdict } = beside;
+  return { name, columns: { figure, peer }, ...(verdict && { verdict }) };
 }
 
-function speed(
-  what: string,
-  ms: number,
-  peer: string,
-  peerTime: number | undefined,
-  bar: string,
-): Line {
-  return {
-    what,
-    figure: imageRate(ms),
-    peer: peerTime === undefined ? `${peer}: absent` : `${peer}: ${imageRate(peerTime)}`,
-    ratio: peerTime === undefined ? "" : (peerTime / ms).toFixed(1),
-    bar,
-  };
+function besideQemu(name: string, ms: number, peerMsOrAbsent: number | undefined): Row {
+  return row(name, imageRate(ms), {
+    peer: peerFigure("qemu-img convert", peerMsOrAbsent, imageRate),
+    ...(peerMsOrAbsent !== undefined && { verdict: atLeast(peerMsOrAbsent / ms, 4) }),
+  });
+}
+
+function peerFigure(peer: string, ms: number | undefined, show: (ms: number) => string): string {
+  return `${peer}: ${ms === undefined ? "absent" : show(ms)}`;
+}
+
+function inMs(ms: number): string {
+  return `${ms.toFixed(1)} ms`;
 }
 
 function imageRate(ms: number): string {
@@ -271,10 +259,6 @@ function imageRate(ms: number): string {
 
 function mib(bytesPerSecond: number): string {
   return `${Math.round(bytesPerSecond / mebibyte)} MiB/s`;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 function blank(file: string, bytes: number): void {
@@ -287,10 +271,4 @@ async function writeRandom(file: string): Promise<void> {
   await using handle = await open(file, "w");
   const chunk = Buffer.alloc(mebibyte);
   while (statSync(file).size < imageBytes) await handle.write(randomFillSync(chunk));
-}
-
-try {
-  await main();
-} finally {
-  rmSync(folder, { recursive: true, force: true });
 }

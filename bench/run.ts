@@ -3,31 +3,26 @@
  *
  * Ends with status 1 if a bar is missed.
  */
-import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { formatTable } from "../interop/report.ts";
 import { adapter } from "./adapter.ts";
-import type { Benchmark, Result } from "./benchmark.ts";
+import { type Benchmark, isMet, type Result, type Row, type Verdict } from "./benchmark.ts";
+import { luks } from "./luks.ts";
 import { type Machine, thisMachine } from "./machine.ts";
+import { server } from "./server/server.ts";
 
 /** To add a benchmark: its line here. */
-const benchmarks: readonly Benchmark[] = [adapter];
-
-/** Benchmarks whose bars are no ratios: programs of this folder that print a table of their own. */
-const programs = [
-  { name: "luks", shows: "LUKS in TypeScript against openssl, qemu-img and cryptsetup" },
-] as const;
+const benchmarks: readonly Benchmark[] = [adapter, luks, server];
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { rounds: { type: "string", default: "40" }, json: { type: "boolean" } },
+    options: { rounds: { type: "string" }, json: { type: "boolean" } },
   });
   const chosen = benchmarks.filter((one) => positionals.includes(one.name));
-  const run = programs.filter((one) => positionals.includes(one.name));
-  if (positionals.length === 0 || chosen.length + run.length < positionals.length) {
-    const known = [...benchmarks, ...programs].map(({ name, shows }) => [name, shows]);
+  if (positionals.length === 0 || chosen.length < positionals.length) {
+    const known = benchmarks.map(({ name, shows }) => [name, shows]);
     console.error(`usage: npm run bench -- NAME… [--rounds N] [--json]\n${formatTable(known)}`);
     return 2;
   }
@@ -35,44 +30,55 @@ async function main(): Promise<number> {
   let missed = 0;
   for (const benchmark of chosen) {
     const log = (line: string) => console.error(`${benchmark.name}: ${line}`);
-    const result = await benchmark.run({ rounds: Number(values.rounds), log });
-    missed += result.rows.filter((row) => row.ratio < row.bar).length;
+    const result = await benchmark.run({
+      ...(values.rounds !== undefined && { rounds: Number(values.rounds) }),
+      log,
+    });
+    missed += result.rows.filter(({ verdict }) => verdict && !isMet(verdict)).length;
     if (values.json === true) {
       console.log(JSON.stringify({ benchmark: benchmark.name, machine, ...result }));
     } else print(benchmark, machine, result);
   }
-  for (const { name } of run) missed += runProgram(name) === 0 ? 0 : 1;
   return missed === 0 ? 0 : 1;
 }
 
-function runProgram(name: string): number | null {
-  const file = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
-  return spawnSync(process.execPath, [file], { stdio: "inherit" }).status;
-}
-
 function print(benchmark: Benchmark, machine: Machine, { rows, notes }: Result): void {
-  const headings = Object.keys(rows[0]?.columns ?? {});
   console.log(`\n${benchmark.shows}`);
   console.log(
-    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node.js ${machine.node}`,
+    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node.js ${machine.node}; load average at the end ${loadavg()
+      .map((load) => load.toFixed(1))
+      .join(" ")}`,
   );
   for (const note of notes) console.log(note);
-  console.log(
-    `\n${formatTable([
-      ["", ...headings, "ratio", "bar", ""],
-      ...rows.map((row) => [
-        row.name,
-        ...headings.map((heading) => rounded(row.columns[heading] ?? 0)),
-        `${row.ratio.toFixed(1)} ×`,
-        `≥ ${row.bar} ×`,
-        row.ratio >= row.bar ? "met" : "MISSED",
-      ]),
-    ])}`,
-  );
+  const tables = Map.groupBy(rows, ({ columns }) => Object.keys(columns).join("\n"));
+  for (const table of tables.values()) console.log(`\n${formatTable(linesOf(table))}`);
 }
 
-function rounded(value: number): string {
-  return Number.isInteger(value) ? String(value) : value.toFixed(1);
+function linesOf(rows: readonly Row[]): readonly (readonly string[])[] {
+  const headings = Object.keys(rows[0]?.columns ?? {});
+  const judged = rows.some(({ verdict }) => verdict);
+  return [
+    ["", ...headings, ...(judged ? ["result", "bar", ""] : [])],
+    ...rows.map(({ name, columns, verdict }) => [
+      name,
+      ...headings.map((heading) => shown(columns[heading] ?? "")),
+      ...(verdict ? verdictCells(verdict) : []),
+    ]),
+  ];
+}
+
+function verdictCells(verdict: Verdict): readonly string[] {
+  const { value, unit, bar, sense } = verdict;
+  return [
+    `${shown(value)} ${unit}`,
+    `${sense === "below" ? "<" : "≥"} ${bar} ${unit}`,
+    isMet(verdict) ? "met" : "MISSED",
+  ];
+}
+
+function shown(value: number | string): string {
+  if (typeof value === "string" || Number.isInteger(value)) return String(value);
+  return value.toFixed(value < 10 ? 2 : 1);
 }
 
 process.exitCode = await main();

@@ -1,5 +1,6 @@
 import { homedir, tmpdir } from "node:os";
 import { environment } from "./config.ts";
+import { restartWith } from "./restart.ts";
 import { run } from "./run.ts";
 
 // Whoever reads our output may stop early, as head does.
@@ -15,4 +16,5 @@ process.exitCode = await run(process.argv.slice(2), {
   workingDirectory: process.cwd(),
   homeDirectory: homedir(),
   temporaryDirectory: tmpdir(),
+  restart: restartWith,
 });

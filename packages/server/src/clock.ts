@@ -25,5 +25,10 @@ export function systemClock(nowMs: () => number = Date.now): Clock {
 export function formatTimestamp(micros: number): string {
   const milliseconds = Math.floor(micros / 1000);
   const rest = String(micros - milliseconds * 1000).padStart(3, "0");
-  return new Date(milliseconds).toISOString().slice(0, -1) + rest;
+  if (milliseconds !== lastFormatted.milliseconds)
+    lastFormatted = { milliseconds, text: new Date(milliseconds).toISOString().slice(0, -1) };
+  return lastFormatted.text + rest;
 }
+
+/** A busy server asks many times in a millisecond. */
+let lastFormatted = { milliseconds: -1, text: "1969-12-31T23:59:59.999" };

@@ -17,11 +17,6 @@ export { restoreBackup } from "./maintenance/restore-backup.ts";
 export { runServerCommand } from "./maintenance/run-command.ts";
 export type { AuditReport } from "./maintenance/verify-audit.ts";
 export type { CopyProgress } from "./migrate-store/copy-tables.ts";
-export {
-  type MigrateStoreOptions,
-  type MigrateStoreResult,
-  migrateStore,
-} from "./migrate-store/migrate-store.ts";
 export { MigrateStoreError } from "./migrate-store/migrate-store-error.ts";
 export { PolicyError } from "./policy/policy-error.ts";
 export { createKeyServer, type KeyServer, type KeyServerParts } from "./server.ts";

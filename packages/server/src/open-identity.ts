@@ -9,7 +9,6 @@ import type { KeystoneApi } from "./identity/builtin/keystone-api/keystone-api.t
 import { openBuiltinIdentity } from "./identity/builtin/open-builtin-identity.ts";
 import { SqlIdentityStore } from "./identity/builtin/sql/sql-identity-store.ts";
 import type { Identity } from "./identity/identity.ts";
-import { KeystoneIdentity } from "./identity/keystone/keystone-identity.ts";
 import type { ServiceCredentials } from "./identity/keystone/keystone-options.ts";
 import { eraseProject } from "./store/operations/projects.ts";
 import type { Store } from "./store/store.ts";
@@ -24,13 +23,14 @@ export interface OpenedIdentity {
 }
 
 /** The identity that the configuration names. @throws ConfigError */
-export function openIdentity(
+export async function openIdentity(
   config: ServerConfig,
   store: Store,
   clock: Clock,
   publicUrl: () => string,
-): OpenedIdentity {
-  if (config.text("identity.mode") === "keystone") return { identity: keystone(config, clock) };
+): Promise<OpenedIdentity> {
+  if (config.text("identity.mode") === "keystone")
+    return { identity: await keystone(config, clock) };
   const region = config.requiredText("identity.region");
   const { identity, api, administration } = openBuiltinIdentity({
     store: new SqlIdentityStore(store),
@@ -51,7 +51,9 @@ export function openIdentity(
   return { identity, keystoneApi: api, administration, ready };
 }
 
-function keystone(config: ServerConfig, clock: Clock): Identity {
+async function keystone(config: ServerConfig, clock: Clock): Promise<Identity> {
+  // Its HTTP client is loaded only where there is a Keystone: it would cost the others start-up and memory.
+  const { KeystoneIdentity } = await import("./identity/keystone/keystone-identity.ts");
   const caFile = config.text("keystone.caFile");
   const publicUrl = config.text("keystone.publicUrl");
   return new KeystoneIdentity({

@@ -1,6 +1,5 @@
 import type { Clock } from "./clock.ts";
 import type { ServerConfig } from "./config.ts";
-import { PostgresStore } from "./store/postgres/postgres-store.ts";
 import { SqliteStore } from "./store/sqlite/sqlite-store.ts";
 import type { Store } from "./store/store.ts";
 
@@ -9,6 +8,8 @@ export async function openStore(config: ServerConfig, clock: Clock): Promise<Sto
   const database = config.path("database", "keys.db");
   const now = clock.timestamp();
   if (!/^postgres(ql)?:\/\//.test(database)) return SqliteStore.open({ path: database, now });
+  // What only some servers need is loaded only there: it would cost the others start-up and memory.
+  const { PostgresStore } = await import("./store/postgres/postgres-store.ts");
   return PostgresStore.open({
     url: database,
     now,

@@ -50,7 +50,7 @@ export async function startServer(
     const port = config.integer("listen.port");
     // With port 0 the refs are known only once a port is taken, and no request comes before.
     const taken = { url: config.publicUrl(port) };
-    identity = openIdentity(config, store, clock, () => taken.url);
+    identity = await openIdentity(config, store, clock, () => taken.url);
     server = await createKeyServer({
       store,
       rootKeys,

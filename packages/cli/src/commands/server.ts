@@ -14,6 +14,15 @@ import { stopRequested } from "../stop-requested.ts";
 import { type Context, examples, noun } from "./command.ts";
 import { printDiagnoses } from "./doctor.ts";
 
+/**
+ * A server's heap is small and its garbage is young: left alone, V8 and the C library would take twice the memory and
+ * answer no faster.
+ */
+const smallHeap = {
+  flags: ["--max-semi-space-size=4", "--optimize-for-size"],
+  variables: { MALLOC_ARENA_MAX: "1" },
+} as const;
+
 const defaultConfigFile = "/etc/chatelaine/server.yaml";
 
 /** `chatelaine server …`: the key server, and what its administrator does beside it. */
@@ -23,6 +32,7 @@ export function serverCommand(context: (command: Command) => Context): Command {
     configured(server, "start", "start the key server; ends at SIGTERM or SIGINT").action(
       async (_options: object, command: Command) => {
         const { terminal } = context(command);
+        terminal.restart?.(smallHeap.flags, smallHeap.variables);
         const { startServer } = await import("@chatelaine/server");
         const running = await startServer(await loadConfig(context, command));
         terminal.error(`the key server listens on ${running.url}\n`);

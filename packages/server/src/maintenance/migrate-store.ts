@@ -1,6 +1,5 @@
 import type { ServerConfig } from "../config.ts";
 import { RootKeyError, readRootKeyFile, rootKeyFromText } from "../crypto/root-key.ts";
-import { migrateStore } from "../migrate-store/migrate-store.ts";
 import { rootKeyPath } from "../open-root-keys.ts";
 
 /** What the copy was, for the command to show. */
@@ -15,7 +14,7 @@ export interface MigrationReport {
 
 /**
  * Copies a SQLite database into the empty PostgreSQL one of the configuration,
- * see {@link migrateStore}. The configuration must name the SQLite server's root key.
+ * see `migrateStore`. The configuration must name the SQLite server's root key.
  */
 export async function migrateConfiguredStore(
   config: ServerConfig,
@@ -27,6 +26,8 @@ export async function migrateConfiguredStore(
     throw new RootKeyError(
       `root key file ${rootKeyPath(config)}: it is missing; put the one there that belongs to ${sqliteFile}`,
     );
+  // With PostgreSQL's client, which a server on SQLite does not need in its memory.
+  const { migrateStore } = await import("../migrate-store/migrate-store.ts");
   const { tables, objects, damaged } = await migrateStore({
     from: sqliteFile,
     to: config.requiredText("database"),

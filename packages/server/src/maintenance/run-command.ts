@@ -39,7 +39,7 @@ export async function runServerCommand(
       policy: openPolicy(config),
       audit: new AuditTrail({ store, clock }),
     });
-    const { identity, administration } = openIdentity(config, store, clock, () =>
+    const { identity, administration } = await openIdentity(config, store, clock, () =>
       config.publicUrl(0),
     );
     const commands = serverCommands({

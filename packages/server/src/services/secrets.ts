@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { formatTimestamp } from "../clock.ts";
 import { ownershipTag, payloadContext } from "../crypto/project-keys.ts";
 import { open, seal } from "../crypto/seal.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
@@ -273,5 +274,5 @@ function payloadExists(): WireError {
 
 /** For comparisons with stored times, without moving the clock on. */
 export function nowOf(nowMs: number): string {
-  return `${new Date(nowMs).toISOString().slice(0, -1)}000`;
+  return formatTimestamp(nowMs * 1000);
 }

@@ -8,16 +8,17 @@ export interface WriterData {
   readonly now: string;
 }
 
-/** What one caller wants done: an operation, an audit entry, or both in one transaction. */
+/** What one caller wants done: an operation, with an audit entry in the same transaction. */
 export interface Unit {
-  readonly module?: string;
-  readonly name?: string;
-  readonly parameters?: unknown;
+  readonly module: string;
+  readonly name: string;
+  readonly parameters: unknown;
   readonly audit?: AuditEntry;
 }
 
+/** A string is the line of an audit entry alone: most of a busy server's units, so they cross as cheaply as can be. */
 export type ToWriter =
-  | { readonly type: "batch"; readonly units: readonly Unit[] }
+  | { readonly type: "batch"; readonly units: readonly (Unit | string)[] }
   | { readonly type: "audit-key"; readonly key: Uint8Array }
   | { readonly type: "backup"; readonly path: string }
   | { readonly type: "close" };
@@ -28,7 +29,9 @@ export interface Failure {
   readonly message: string;
 }
 
+/** `true`: done, and there is nothing to say. */
 export type UnitResult =
+  | true
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly failure: Failure };
 

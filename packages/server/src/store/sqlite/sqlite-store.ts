@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
-import type { AuditEntry } from "../../audit/audit-entry.ts";
+import { type AuditEntry, auditLine } from "../../audit/audit-entry.ts";
 import { driveSync } from "../drive.ts";
 import type { Operation } from "../operation.ts";
 import { type Store, StoreError } from "../store.ts";
@@ -24,7 +24,7 @@ export interface SqliteStoreOptions {
 }
 
 interface Waiting {
-  readonly unit: Unit;
+  readonly unit: Unit | string;
   readonly mayWait: boolean;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
@@ -78,6 +78,8 @@ export class SqliteStore implements Store {
     const worker = new Worker(new URL(script, import.meta.url), {
       workerData: data,
       name: "writer",
+      // It keeps next to nothing from one batch to the next.
+      resourceLimits: { maxYoungGenerationSizeMb: 6, maxOldGenerationSizeMb: 256 },
     });
     try {
       const first = await new Promise<FromWriter>((resolve, reject) => {
@@ -117,7 +119,7 @@ export class SqliteStore implements Store {
   async record(audit: AuditEntry, urgency: "now" | "soon" = "now"): Promise<void> {
     this.#pendingRecords++;
     try {
-      await this.#enqueue({ audit }, urgency === "soon" ? soonMs : 0);
+      await this.#enqueue(auditLine(audit), urgency === "soon" ? soonMs : 0);
     } finally {
       this.#pendingRecords--;
     }
@@ -154,7 +156,7 @@ export class SqliteStore implements Store {
   }
 
   /** @param delayMs how long the unit may wait for others; whatever is sent takes it along */
-  #enqueue(unit: Unit, delayMs = 0): Promise<unknown> {
+  #enqueue(unit: Unit | string, delayMs = 0): Promise<unknown> {
     if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#queue.push({ unit, mayWait: delayMs > 0, resolve, reject });
@@ -185,7 +187,8 @@ export class SqliteStore implements Store {
       this.#busy = false;
       for (const [index, waiting] of batch.entries()) {
         const result = results[index];
-        if (result?.ok) waiting.resolve(result.value);
+        if (result === true) waiting.resolve(undefined);
+        else if (result?.ok) waiting.resolve(result.value);
         else
           waiting.reject(
             fromFailure(result?.failure ?? { code: "unavailable", message: "writer thread ended" }),
@@ -224,6 +227,7 @@ export class SqliteStore implements Store {
 
 function only(results: readonly UnitResult[]): unknown {
   const result = results[0];
+  if (result === true) return undefined;
   if (result?.ok) return result.value;
   throw fromFailure(result?.failure ?? { code: "unavailable", message: "writer thread ended" });
 }

@@ -46,9 +46,9 @@ class Writer {
   async handle(message: ToWriter): Promise<readonly UnitResult[]> {
     switch (message.type) {
       case "batch":
-        for (const { module } of message.units)
-          if (module !== undefined && !this.#operations.knows(module))
-            await this.#operations.load(module);
+        for (const unit of message.units)
+          if (typeof unit !== "string" && !this.#operations.knows(unit.module))
+            await this.#operations.load(unit.module);
         return this.#commit(message.units);
       case "audit-key":
         return [attempt(() => this.#startAudit(message.key))];
@@ -69,12 +69,14 @@ class Writer {
     }
   }
 
-  #commit(units: readonly Unit[]): readonly UnitResult[] {
+  #commit(units: readonly (Unit | string)[]): readonly UnitResult[] {
     const head = this.#audit?.head;
     const sequence = this.#auditSequence;
     try {
       this.#connection.script("BEGIN IMMEDIATE");
-      const results = units.map((unit) => this.#unit(unit));
+      const results = units.map((unit) =>
+        typeof unit === "string" ? this.#record(unit) : this.#unit(unit),
+      );
       this.#connection.script("COMMIT");
       this.#scheduleCheckpoint();
       return results;
@@ -101,19 +103,23 @@ class Writer {
       return { ok: false, failure: toFailure(error) };
     }
     if (unit.audit) {
-      if (!this.#audit) return { ok: false, failure: { message: "audit record has no key yet" } };
       const outcome = isRefused(value) ? value.refused : unit.audit.outcome;
-      const line = auditLine(unit.audit, outcome);
-      this.#connection.execute({
-        sql: "INSERT INTO audit (chain, sequence, line, mac) VALUES ('main', ?, ?, ?)",
-        args: [++this.#auditSequence, line, this.#audit.add(line)],
-      });
+      const recorded = this.#record(auditLine(unit.audit, outcome));
+      if (recorded !== true) return recorded;
     }
     return { ok: true, value };
   }
 
+  #record(line: string): UnitResult {
+    if (!this.#audit) return { ok: false, failure: { message: "audit record has no key yet" } };
+    this.#connection.execute({
+      sql: "INSERT INTO audit (chain, sequence, line, mac) VALUES ('main', ?, ?, ?)",
+      args: [++this.#auditSequence, line, this.#audit.add(line)],
+    });
+    return true;
+  }
+
   #run(unit: Unit): unknown {
-    if (unit.module === undefined || unit.name === undefined) return undefined;
     const operation = this.#operations.find(unit.module, unit.name);
     this.#connection.script("SAVEPOINT unit");
     try {
