@@ -18,13 +18,13 @@ export interface LoggerOptions {
 }
 
 /**
- * Lines are buffered and written together: at 64 KiB, and every half second.
+ * Lines are buffered and written together: at 12 KiB, and every half second.
  *
  * @throws the system's error if the file cannot be made
  */
 export function createLogger(options: LoggerOptions): Logger {
   const dest = options.file === undefined ? 2 : openPrivate(options.file);
-  const destination = pino.destination({ dest, sync: false, minLength: 65_536 });
+  const destination = pino.destination({ dest, sync: false, minLength: 12_288 });
   const logger = pino(
     { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
     destination,
