@@ -1,0 +1,35 @@
+import type { TestContext } from "node:test";
+import { auditEntryOf } from "../../src/identity/builtin/audit-events.ts";
+import { openBuiltinIdentity } from "../../src/identity/builtin/open-builtin-identity.ts";
+import { SqlIdentityStore } from "../../src/identity/builtin/sql/sql-identity-store.ts";
+import { base, startHarness, temporaryFolder } from "./harness.ts";
+import { openTestStore } from "./test-store.ts";
+
+/** A whole key server with identity of its own, and a user alice who is a member of project vault. */
+export async function startBuiltinHarness(t: TestContext) {
+  const now = "2026-01-01T00:00:00.000000";
+  const store = await openTestStore(t, temporaryFolder(t));
+  t.after(() => store.close());
+  const { identity, api, administration } = openBuiltinIdentity({
+    store: new SqlIdentityStore(store),
+    publicUrl: base,
+    passwords: { insecureCostLog2: 4 },
+    audit: (event) => store.record(auditEntryOf(event, now)),
+  });
+  await administration.createProject({ name: "vault" });
+  await administration.createUser({ name: "alice", password: "secret" });
+  await administration.grantRole("alice", "vault", "member");
+  const harness = await startHarness(t, { store, identity, keystoneApi: api });
+  return { ...harness, store, administration };
+}
+
+/** What alice sends to log in. */
+export const login = (password: string) => ({
+  auth: {
+    identity: {
+      methods: ["password"],
+      password: { user: { name: "alice", domain: { id: "default" }, password } },
+    },
+    scope: { project: { name: "vault", domain: { id: "default" } } },
+  },
+});
