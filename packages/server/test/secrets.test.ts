@@ -303,7 +303,9 @@ describe("before anything else", () => {
       assert.equal(answer.headers["www-authenticate"], 'Keystone uri="http://identity.test/v3"');
       assert.equal((answer.json["error"] as { code: number }).code, 401);
     }
-    assert.equal((await ask("GET", "/v1/secrets", { token: "unscoped" })).status, 401);
+    const unscoped = await ask("GET", "/v1/secrets", { token: "unscoped" });
+    assert.equal(unscoped.status, 401);
+    assert.equal(unscoped.headers["www-authenticate"], 'Keystone uri="http://identity.test/v3"');
     const away = await ask("GET", "/v1/secrets", { token: "away" });
     assert.equal(away.status, 503);
     assert.equal(away.headers["retry-after"], "1");

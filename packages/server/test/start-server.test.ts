@@ -144,4 +144,26 @@ describe("a server that listens", () => {
     });
     assert.match(raw, /^HTTP\/1\.1 400/);
   });
+
+  it("hangs up on who sends too slowly, headers or body, and serves others meanwhile", async (t) => {
+    const { port, url } = await start(t, temporaryFolder(t), {
+      "--limits-request-timeout-ms": "200",
+    });
+    const starts = [
+      "POST /v1/secrets HTTP/1.1\r\nhost: x\r\n",
+      "POST / HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\nhalf",
+    ];
+    const answers = starts.map(
+      (text) =>
+        new Promise<string>((resolve) => {
+          let answer = "";
+          const socket = connect(port, "127.0.0.1", () => socket.write(text));
+          socket.setEncoding("utf8").on("data", (more: string) => (answer += more));
+          socket.on("error", () => undefined);
+          socket.on("close", () => resolve(answer));
+        }),
+    );
+    assert.equal((await fetch(`${url}/healthcheck`)).status, 200);
+    for (const answer of await Promise.all(answers)) assert.match(answer, /^HTTP\/1\.1 408 /);
+  });
 });

@@ -3,6 +3,7 @@ import type { ServerOptions as HttpsOptions } from "node:https";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Identity } from "../identity/identity.ts";
 import { IdentityError } from "../identity/identity-error.ts";
+import { refusal } from "../identity/refusal.ts";
 import type { Principal } from "../principal.ts";
 import { parseMicroversion } from "../routes/microversion.ts";
 import { Query } from "../routes/query.ts";
@@ -39,9 +40,16 @@ declare module "fastify" {
  * refusals is the same everywhere: 401, version, 404, 405, 403, 415, body.
  */
 export function createApp(options: AppOptions): FastifyInstance {
+  const requestTimeoutMs = options.requestTimeoutMs ?? 30_000;
+  const limits = {
+    maxHeaderSize: 32_768,
+    headersTimeout: requestTimeoutMs,
+    // Node.js looks for who is late only every 30 s by default.
+    connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
+  };
   const app = fastify({
     bodyLimit: options.maxBodyBytes ?? 1_048_576,
-    requestTimeout: options.requestTimeoutMs ?? 30_000,
+    requestTimeout: requestTimeoutMs,
     exposeHeadRoutes: false,
     genReqId: () => `req-${randomUUID()}`,
     routerOptions: {
@@ -56,9 +64,9 @@ export function createApp(options: AppOptions): FastifyInstance {
       sendError(reply, new WireError(error.statusCode ?? 400, "The request is malformed."));
     },
     ...(options.tls && {
-      https: { ...options.tls, minVersion: "TLSv1.2" as const, maxHeaderSize: 32_768 },
+      https: { ...options.tls, minVersion: "TLSv1.2" as const, ...limits },
     }),
-    ...(!options.tls && { http: { maxHeaderSize: 32_768 } }),
+    ...(!options.tls && { http: limits }),
   }) as unknown as FastifyInstance;
   app.decorateRequest("principal", null);
   app.decorateRequest("minorVersion", -1);
@@ -142,23 +150,9 @@ function sendVersionError(reply: FastifyReply, type: "malformed" | "unsupported"
     );
 }
 
-function sendIdentityError(identity: Identity, reply: FastifyReply, error: IdentityError) {
-  if (error.code === "unavailable") {
-    void reply.header("retry-after", String(error.retryAfterSeconds));
-    sendError(reply, new WireError(503, "Identity is not available. Please try again."));
-  } else if (error.code === "no_project") {
-    void reply
-      .code(401)
-      .type("text/plain; charset=UTF-8")
-      .send("The identity token is not scoped to a project.\n");
-  } else {
-    void reply
-      .code(401)
-      .header("www-authenticate", `Keystone uri="${identity.wwwAuthenticateUri}"`)
-      .send({
-        error: { code: 401, title: "Unauthorized", message: "A valid identity token is required." },
-      });
-  }
+function sendIdentityError(identity: Identity, reply: FastifyReply, error: IdentityError): void {
+  const { status, headers, body } = refusal(error, identity.wwwAuthenticateUri);
+  void reply.code(status).headers(headers).send(body);
 }
 
 const noBody = Buffer.alloc(0);
