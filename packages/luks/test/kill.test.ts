@@ -6,13 +6,13 @@ import { fileURLToPath } from "node:url";
 import { backupHeader } from "../src/backup.ts";
 import { decryptImage } from "../src/image/decrypt.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
-import { resumeImage } from "../src/image/resume.ts";
+import { interruptedOperation, resumeImage } from "../src/image/resume.ts";
 import { changePassphrase } from "../src/keyslots.ts";
 import { formatLuks1 } from "../src/luks1/format.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
 import { testPassphrase } from "../src/unlock.ts";
 import { blankFile, mebibyte, scratchPath } from "./scratch.ts";
-import { backupOf, headerOperations, imageOperations, keys } from "./victim.ts";
+import { backupOf, headerOperations, imageOperations, keys, resumption } from "./victim.ts";
 
 const victim = fileURLToPath(new URL("victim.ts", import.meta.url));
 /** `npm run prove -- luks` kills at each write; the ordinary tests at one of each operation. */
@@ -75,10 +75,15 @@ describe("a process killed in the middle of changing an image loses nothing", ()
         const outcome = kill(name, path, write);
         if (outcome === "killed") {
           kills++;
-          const resumed = await resumeImage(path, { passphrase: keys.one.passphrase });
+          const waiting = await interruptedOperation(path);
+          // What resumes it is killed as well, at other places each time.
+          for (const again of [write % 3, 1]) {
+            if (kill(resumption, path, again) === "killed") kills++;
+          }
+          await resumeImage(path, { passphrase: keys.one.passphrase });
           assert.ok(!existsSync(`${path}.chatelaine`));
           // Killed before anything had been done: the image is as it was.
-          if (!resumed) {
+          if (!waiting) {
             assert.ok(readFileSync(path).equals(readFileSync(original)));
             continue;
           }

@@ -8,6 +8,7 @@ import { restoreHeader } from "../src/backup.ts";
 import { convertImage, decryptImage } from "../src/image/decrypt.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
 import { reencryptImage } from "../src/image/reencrypt.ts";
+import { resumeImage } from "../src/image/resume.ts";
 import { addKeyslot, changePassphrase, killKeyslot } from "../src/keyslots.ts";
 import { relabel } from "../src/maintain.ts";
 import { addToken } from "../src/tokens.ts";
@@ -48,6 +49,11 @@ export const imageOperations: Readonly<Record<string, Operation>> = {
     }),
 };
 
+/** Of any of them, which can be killed as well. */
+export const resumption = "resume";
+
+const resume: Operation = (path) => resumeImage(path, { passphrase: keys.one.passphrase });
+
 /** Every file handle's write, of every file. */
 async function killAtWrite(victimWrite: number): Promise<void> {
   const probe = await open(fileURLToPath(import.meta.url), "r");
@@ -73,5 +79,10 @@ async function killAtWrite(victimWrite: number): Promise<void> {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [, , name = "", path = "", victimWrite = ""] = process.argv;
   await killAtWrite(Number(victimWrite));
-  await { ...headerOperations, ...imageOperations }[name]?.(path);
+  const operations: Readonly<Record<string, Operation>> = {
+    ...headerOperations,
+    ...imageOperations,
+    [resumption]: resume,
+  };
+  await operations[name]?.(path);
 }
