@@ -122,9 +122,9 @@ async function images(rounds: number): Promise<readonly Row[]> {
     });
     if (create !== undefined && whole !== undefined) sample("qemu encrypt", whole - create);
     for (const threads of [1, 2]) {
-      const luks = path("luks");
-      await ours(`encrypt ${threads}`, luks, () =>
-        encryptImage(raw, { format, target: luks, threads }),
+      const target = path("luks");
+      await ours(`encrypt ${threads}`, target, () =>
+        encryptImage(raw, { format, target, threads }),
       );
     }
     const peerDecrypt = await peerMs(1, "qemu-img", () => {

@@ -12,7 +12,13 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { decryptImage, encryptImage, type ImageFormat, reencryptImage } from "@chatelaine/luks";
+import {
+  convertImage,
+  decryptImage,
+  encryptImage,
+  type ImageFormat,
+  reencryptImage,
+} from "@chatelaine/luks";
 import { type GuestResult, runInGuest } from "../guest/guest.ts";
 import { runTool } from "../host/run-tool.ts";
 
@@ -23,7 +29,14 @@ const slot = { passphrase, entropyBits: 128 };
 const mebibyte = 1024 * 1024;
 
 /** What we write, and the kernel reads and changes. */
-const ours: { name: string; format: ImageFormat; inPlace: boolean; reencrypt?: boolean }[] = [];
+const ours: {
+  name: string;
+  format: ImageFormat;
+  inPlace: boolean;
+  reencrypt?: boolean;
+  /** What the image is then made, where it lies. */
+  convert?: ImageFormat;
+}[] = [];
 for (const inPlace of [true, false]) {
   for (const bits of [256, 512] as const) {
     for (const sectorSize of [512, 1024, 2048, 4096] as const) {
@@ -62,6 +75,18 @@ ours.push({
   inPlace: true,
   reencrypt: true,
 });
+ours.push({
+  name: "luks1-from-luks2",
+  format: { version: 2, keyslots: [slot], sectorSize: 4096 },
+  inPlace: true,
+  convert: { version: 1, keyslots: [slot], cipher: "aes-cbc-essiv:sha256" },
+});
+ours.push({
+  name: "luks2-from-luks1",
+  format: { version: 1, keyslots: [slot] },
+  inPlace: true,
+  convert: { version: 2, keyslots: [slot], sectorSize: 2048 },
+});
 
 /** What cryptsetup formats and the kernel writes, and we read. */
 const theirs: { name: string; options: string }[] = [
@@ -94,7 +119,7 @@ before(async () => {
   truncateSync(raw, 12 * mebibyte);
   runTool("mke2fs", ["-q", "-F", "-t", "ext4", "-b", "4096", "-d", files, raw]);
   writeFileSync(join(folder, "key"), passphrase);
-  for (const { name, format, inPlace, reencrypt } of ours) {
+  for (const { name, format, inPlace, reencrypt, convert } of ours) {
     const image = join(folder, name);
     if (inPlace) {
       copyFileSync(raw, image);
@@ -103,6 +128,7 @@ before(async () => {
       await encryptImage(raw, { format, target: image });
     }
     if (reencrypt) await reencryptImage(image, { passphrase, keyslots: [slot] });
+    if (convert) await convertImage(image, { passphrase, format: convert });
   }
   for (const { name } of theirs) {
     writeFileSync(join(folder, name), "");
