@@ -96,6 +96,13 @@ export const suites: readonly Suite[] = [
     peers: ["barbican"],
   },
   {
+    name: "migrate",
+    proves:
+      "1,000 objects of all types go from the real Barbican to our server and back, past four kills",
+    packages: [],
+    peers: ["barbican"],
+  },
+  {
     name: "readme",
     proves: "the README's program and session go as it says, on the real Barbican",
     packages: [],

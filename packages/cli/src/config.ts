@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import {
@@ -57,7 +58,40 @@ export interface Opened {
  * @throws `invalid_argument` that says how to name a key manager, if nothing does
  */
 export function openConfigured(terminal: Terminal, flags: Flags): Opened {
-  const settings = mergedSettings(terminal, flags);
+  return openSettings(terminal, mergedSettings(terminal, flags));
+}
+
+/** One of two key managers that a command works with. */
+export interface Side {
+  /** `barbican` or `fixed`. */
+  readonly backend: string;
+  readonly cloud?: string | undefined;
+  readonly endpoint?: string | undefined;
+  readonly region?: string | undefined;
+  readonly interface?: string | undefined;
+}
+
+/**
+ * Opens one of two key managers. What is not said of it is as configured for a
+ * single one; but to name its cloud is to say all of it.
+ *
+ * @throws `invalid_argument`
+ */
+export function openSide(terminal: Terminal, flags: Flags, { backend, ...side }: Side): Opened {
+  const { fixedKeyFile, ...configured } = mergedSettings(terminal, flags);
+  if (backend === "fixed") {
+    if (fixedKeyFile !== undefined) return openSettings(terminal, { backend, fixedKeyFile });
+    throw new KeyManagerError(
+      "invalid_argument",
+      "the fixed key is not named: give --fixed-key-file FILE, or CHATELAINE_FIXED_KEY_FILE",
+    );
+  }
+  const known = side.cloud === undefined ? configured : {};
+  const given = Object.entries(side).filter(([, value]) => value !== undefined);
+  return openSettings(terminal, { ...known, ...Object.fromEntries(given), backend });
+}
+
+function openSettings(terminal: Terminal, settings: Settings): Opened {
   const warn = (message: string) => terminal.error(`warning: ${message}\n`);
   const fixed =
     settings.fixedKeyFile === undefined
@@ -84,10 +118,18 @@ export function configuredCloud(terminal: Terminal, flags: Flags): CloudSettings
 export function ledgerPath(terminal: Terminal, flags: Flags): string {
   const { ledger } = mergedSettings(terminal, flags);
   if (ledger !== undefined) return resolve(terminal.workingDirectory, ledger);
-  const { environment, homeDirectory } = terminal;
+  return join(stateFolder(terminal), "ledger.sqlite");
+}
+
+/** The record of a migration, beside the ledger: another one for each pair of source and target. */
+export function migrationJournalPath(terminal: Terminal, source: string, target: string): string {
+  const pair = createHash("sha256").update(`${source}\n${target}`).digest("hex").slice(0, 12);
+  return join(stateFolder(terminal), `migration-${pair}.sqlite`);
+}
+
+function stateFolder({ environment, homeDirectory }: Terminal): string {
   const state = environment["XDG_STATE_HOME"] || join(homeDirectory, ".local/state");
-  const folder = process.getuid?.() === 0 ? "/var/lib" : state;
-  return join(folder, "chatelaine/ledger.sqlite");
+  return join(process.getuid?.() === 0 ? "/var/lib" : state, "chatelaine");
 }
 
 function mergedSettings(terminal: Terminal, flags: Flags): Settings {

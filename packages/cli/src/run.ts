@@ -4,6 +4,7 @@ import { diskCommand } from "./commands/disk.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { keyCommand } from "./commands/key.ts";
 import { luksCommand } from "./commands/luks.ts";
+import { migrateCommand } from "./commands/migrate.ts";
 import { reconcileCommand } from "./commands/reconcile.ts";
 import { recoverCommand } from "./commands/recover.ts";
 import { serverCommand } from "./commands/server.ts";
@@ -66,6 +67,7 @@ function programFor(terminal: Terminal, open: Open | undefined): Command {
     recoverCommand,
     reconcileCommand,
     doctorCommand,
+    migrateCommand,
     startCommand,
     serverCommand,
   ];

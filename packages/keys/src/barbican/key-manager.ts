@@ -33,15 +33,13 @@ import type { BarbicanOptions } from "./options.ts";
 import { type Named, Residue } from "./residue.ts";
 import {
   likeSecret,
+  maxOneStepBytes,
   objectBytes,
   objectInfo,
   octetStream,
   type WireObject,
   wireObject,
 } from "./translation.ts";
-
-/** The base64 of a payload that Barbican takes in one step, at its default limit of 20,000 characters. */
-const maxOneStepBytes = 15_000;
 
 /**
  * Keeps objects in Barbican, or in whatever speaks its API.

@@ -8,6 +8,9 @@ import type { NewSecret, SecretDocument } from "./client/secrets.ts";
 
 export const octetStream = "application/octet-stream";
 
+/** The base64 of a payload that Barbican takes in one step, at its default limit of 20,000 characters. */
+export const maxOneStepBytes = 15_000;
+
 /** What an object crosses the wire as: how it is registered, and its payload. */
 export interface WireObject {
   readonly secret: NewSecret;
@@ -24,7 +27,8 @@ export function wireObject(what: string, object: ManagedObject, name: string): W
   };
 }
 
-function wireBytes({ type, value }: ManagedObject): SecretBytes {
+/** The object's bytes as they cross the wire. */
+export function wireBytes({ type, value }: ManagedObject): SecretBytes {
   return isPemType(type) ? value.use((der) => new SecretBytes(pemOf(type, der))) : value;
 }
 
@@ -55,6 +59,6 @@ export function objectInfo(what: string, document: SecretDocument): ObjectInfo {
   };
 }
 
-function expirationOf(what: string, { expiration }: SecretDocument): Date | undefined {
+export function expirationOf(what: string, { expiration }: SecretDocument): Date | undefined {
   return expiration === undefined ? undefined : timeOf(what, "expiration", expiration);
 }

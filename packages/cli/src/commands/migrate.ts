@@ -1,0 +1,183 @@
+import { resolve } from "node:path";
+import { KeyManagerError, suggestion } from "@chatelaine/keys";
+import { type MigratedItem, type MigrationReport, migrateKeys } from "@chatelaine/keys/migration";
+import type { Command } from "commander";
+import { migrationJournalPath, openSide } from "../config.ts";
+import { countBar } from "../count-bar.ts";
+import { record, table } from "../output.ts";
+import { stopRequested } from "../stop-requested.ts";
+import type { Terminal } from "../terminal.ts";
+import { type Context, examples, noun } from "./command.ts";
+
+const backends = ["barbican", "fixed"];
+
+/** `chatelaine migrate …` */
+export function migrateCommand(context: (command: Command) => Context): Command {
+  const migrate = noun("migrate", "move from one key manager to another");
+  examples(
+    migrate
+      .command("keys")
+      .description(
+        "copy all objects of a project to another key manager; may be interrupted and repeated",
+      )
+      .requiredOption("--from <backend>", "barbican or fixed (with --fixed-key-file)", parseBackend)
+      .option("--from-os-cloud <name>", "the source's cloud of clouds.yaml (default: --os-cloud)")
+      .option("--from-endpoint <url>", "of the source (default: from its catalog)")
+      .option("--from-region <name>", "of the source's endpoint in its catalog")
+      .option(
+        "--to <backend>",
+        "barbican, or our server, which is the same",
+        parseTarget,
+        "barbican",
+      )
+      .option("--to-os-cloud <name>", "the target's cloud of clouds.yaml (default: --os-cloud)")
+      .option("--to-endpoint <url>", "of the target (default: from its catalog)")
+      .option("--to-region <name>", "of the target's endpoint in its catalog")
+      .option("--journal <file>", "what has become what (default: beside the ledger)")
+      .option("--dry-run", "say what would be copied, and change nothing")
+      .option("--verify", "compare the bytes of earlier copies, too")
+      .option("--concurrency <n>", "objects under way at once, 1 to 64", parseCount, 8)
+      .option(
+        "--map-user <old=new>",
+        "a user's id in read grants, where the target has another Keystone; repeatable",
+        parseUser,
+        new Map<string, string>(),
+      )
+      .action(async (options: MigrateFlags, command: Command) => {
+        const { terminal, settings, print } = context(command);
+        const { journal, mapUser: users, dryRun, verify, concurrency } = options;
+        const source = openSide(terminal, settings, {
+          backend: options.from,
+          cloud: options.fromOsCloud,
+          endpoint: options.fromEndpoint,
+          region: options.fromRegion,
+        });
+        const target = openSide(terminal, settings, {
+          backend: options.to,
+          cloud: options.toOsCloud,
+          endpoint: options.toEndpoint,
+          region: options.toRegion,
+        });
+        const bar = countBar(terminal, "migrate");
+        const stop = new AbortController();
+        const ended = new AbortController();
+        void stopRequested(ended.signal).then(() => stop.abort());
+        try {
+          const report = await migrateKeys({
+            source,
+            target,
+            journal:
+              journal === undefined
+                ? (from, to) => migrationJournalPath(terminal, from, to)
+                : resolve(terminal.workingDirectory, journal),
+            dryRun,
+            verify,
+            concurrency,
+            users,
+            progress: ({ done, total }) => bar.update(done, total),
+            signal: stop.signal,
+          });
+          bar.end();
+          print(forPrograms(report), forPeople(terminal, report));
+          refuseFailures(report, dryRun === true);
+        } finally {
+          ended.abort();
+        }
+      }),
+    [
+      "chatelaine migrate keys --from barbican --from-os-cloud old --to-os-cloud new --dry-run",
+      "chatelaine migrate keys --from barbican --from-os-cloud old --to-os-cloud new --json > ids.json",
+      "chatelaine migrate keys --from fixed --fixed-key-file fixed.key --to-os-cloud new",
+    ],
+  );
+  return migrate;
+}
+
+interface MigrateFlags {
+  readonly from: string;
+  readonly fromOsCloud?: string;
+  readonly fromEndpoint?: string;
+  readonly fromRegion?: string;
+  readonly to: string;
+  readonly toOsCloud?: string;
+  readonly toEndpoint?: string;
+  readonly toRegion?: string;
+  readonly journal?: string;
+  readonly dryRun?: boolean;
+  readonly verify?: boolean;
+  readonly concurrency: number;
+  readonly mapUser: ReadonlyMap<string, string>;
+}
+
+function forPrograms(report: MigrationReport): object {
+  const items = report.items.map(({ error, ...item }) => ({ ...item, code: error?.code }));
+  return { ...report, counts: counts(report), items };
+}
+
+function forPeople(terminal: Terminal, report: MigrationReport): string {
+  const { source, target, journal, items } = report;
+  const shown = items.length === 0 ? "" : `${table(terminal, columns, items)}\n`;
+  return `${shown}${record({ source, target, journal, ...counts(report) })}`;
+}
+
+const columns = [
+  { heading: "OLD ID", cell: ({ sourceId }: MigratedItem) => sourceId },
+  { heading: "NEW ID", cell: ({ targetId }: MigratedItem) => targetId },
+  {
+    heading: "TYPE",
+    cell: ({ kind, type }: MigratedItem) => (kind === "container" ? `${type} container` : type),
+  },
+  { heading: "NAME", cell: ({ name }: MigratedItem) => name },
+  { heading: "OUTCOME", cell: ({ outcome }: MigratedItem) => outcome },
+  { heading: "REASON", cell: ({ reason }: MigratedItem) => reason ?? "" },
+];
+
+function counts({ items }: MigrationReport) {
+  const outcomes = ["copied", "already there", "to do", "skipped", "failed"] as const;
+  return Object.fromEntries(
+    outcomes.map((outcome) => [outcome, items.filter((item) => item.outcome === outcome).length]),
+  );
+}
+
+/** @throws `KeyManagerError` with the code of the first failure */
+function refuseFailures({ items }: MigrationReport, dryRun: boolean): void {
+  const errors = items.flatMap(({ error }) => error ?? []);
+  const [first] = errors;
+  if (first !== undefined) {
+    throw new KeyManagerError(
+      first.code,
+      `migrate: ${errors.length} of ${items.length} failed, the first with: ${first.message}; what succeeded stays, so mend the cause and repeat the command`,
+      { cause: first },
+    );
+  }
+  if (dryRun || !items.some(({ outcome }) => outcome === "to do")) return;
+  throw new KeyManagerError(
+    "unavailable",
+    "migrate: interrupted: repeat the command to go on from here",
+  );
+}
+
+function parseBackend(text: string): string {
+  if (backends.includes(text)) return text;
+  throw invalid(`--from ${text}: there is no such source${suggestion(text, backends)}`);
+}
+
+function parseTarget(text: string): string {
+  if (text === "barbican") return text;
+  throw invalid(`--to ${text}: objects can be copied to barbican, or to what speaks its API`);
+}
+
+function parseCount(text: string): number {
+  if (/^\d{1,3}$/.test(text)) return Number(text);
+  throw invalid(`--concurrency ${text}: give a number from 1 to 64`);
+}
+
+function parseUser(text: string, users: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const [old = "", renewed = "", ...rest] = text.split("=");
+  if (old !== "" && renewed !== "" && rest.length === 0) return new Map([...users, [old, renewed]]);
+  throw invalid(`--map-user ${text}: give two ids, as OLD=NEW`);
+}
+
+function invalid(message: string): KeyManagerError {
+  return new KeyManagerError("invalid_argument", message);
+}

@@ -1,0 +1,229 @@
+import { KeyManagerError } from "../errors.ts";
+import { mayHaveTakenEffect } from "../http/effect.ts";
+import type { ObjectId } from "../managed-object.ts";
+import { type Candidate, type Errand, type Load, Skipped } from "./errand.ts";
+import type { MigrationJournal } from "./journal.ts";
+import type { MigratedItem } from "./report.ts";
+
+export interface CarrierOptions {
+  readonly journal: MigrationJournal;
+  readonly concurrency: number;
+  readonly dryRun: boolean;
+  readonly verify: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly sleep: (ms: number) => Promise<void>;
+}
+
+/** How often to look for what a request whose reply was lost may have made: the server may still be at it. */
+const looks = 4;
+/** Before the second look; it doubles from then on. */
+const firstPauseMs = 250;
+/** What failed for want of an answer is tried once more, when everything else is done. */
+const rounds = 2;
+
+/**
+ * Runs errands so that each has one copy in the end, however often it is begun.
+ *
+ * Before a copy is made, the journal knows of the intention; afterwards, of the
+ * copy. If the process dies, or the reply is lost, between the two, the copy is
+ * among the target's things that are new and that nobody claims, and is found
+ * there by its form and bytes before another one is made.
+ */
+export class Carrier {
+  readonly #options: CarrierOptions;
+  readonly #journal: MigrationJournal;
+
+  constructor(options: CarrierOptions) {
+    this.#options = options;
+    this.#journal = options.journal;
+  }
+
+  /**
+   * @param list of all the target's things of this kind
+   * @param count called once for each errand
+   * @returns what became of each, in their order
+   */
+  async carry(
+    errands: readonly Errand[],
+    list: () => Promise<readonly Candidate[]>,
+    count: () => void,
+  ): Promise<readonly MigratedItem[]> {
+    const settled = new Map<ObjectId, MigratedItem>();
+    let open = errands;
+    for (let round = 1; round <= rounds && open.length > 0; round++) {
+      const present = await this.#reconcile(open, list);
+      await pooled(open, this.#options.concurrency, async (errand) => {
+        const result = await this.#settle(errand, present);
+        const isFirst = !settled.has(errand.sourceId);
+        settled.set(errand.sourceId, result);
+        if (isFirst) count();
+      });
+      open = open.filter(({ sourceId }) => settled.get(sourceId)?.error?.retryable === true);
+    }
+    return errands.flatMap(({ sourceId }) => settled.get(sourceId) ?? []);
+  }
+
+  /** Finds the copies of which the journal was not told. @returns the ids of everything in the target */
+  async #reconcile(
+    errands: readonly Errand[],
+    list: () => Promise<readonly Candidate[]>,
+  ): Promise<ReadonlySet<ObjectId>> {
+    const { dryRun, sleep } = this.#options;
+    for (let look = 1; ; look++) {
+      const candidates = await list();
+      const ids = candidates.map(({ id }) => id);
+      const present = new Set(ids);
+      if (dryRun) return present;
+      const missing: Errand[] = [];
+      let blind = false;
+      for (const errand of errands) {
+        if (this.#stateOf(errand) !== "intended") continue;
+        const found = await this.#claim(errand, candidates);
+        if (found !== true) missing.push(errand);
+        if (found === undefined) blind = true;
+      }
+      if (missing.length === 0 || look === looks) {
+        // As long as one cannot be looked for, its copy may be among those that nobody claims.
+        if (!blind) {
+          const unfulfilled = missing.map(({ sourceId }) => sourceId);
+          this.#journal.settle(ids, unfulfilled);
+        }
+        return present;
+      }
+      await sleep(firstPauseMs * 2 ** (look - 1));
+    }
+  }
+
+  /** @returns whether a copy was found; undefined if what to look for could not be read */
+  async #claim(errand: Errand, candidates: readonly Candidate[]): Promise<boolean | undefined> {
+    const unclaimed = candidates.filter(({ id }) => this.#journal.isUnclaimed(id));
+    if (unclaimed.length === 0) return false;
+    try {
+      const load = await errand.load();
+      for (const candidate of unclaimed) {
+        if (!(await load.isCopy(candidate))) continue;
+        this.#journal.made(errand.sourceId, candidate.id);
+        return true;
+      }
+      return false;
+    } catch (error) {
+      if (!(error instanceof KeyManagerError || error instanceof Skipped)) throw error;
+      return error instanceof KeyManagerError && error.retryable ? undefined : false;
+    }
+  }
+
+  async #settle(errand: Errand, present: ReadonlySet<ObjectId>): Promise<MigratedItem> {
+    const { kind, sourceId, name, type, refusal } = errand;
+    const item = { kind, sourceId, name, type, targetId: undefined };
+    const reason = undefined;
+    try {
+      if (refusal !== undefined) throw new Skipped(refusal);
+      const before = this.#copyOf(errand, present);
+      if (before?.state === "done") {
+        const { targetId } = before;
+        if (this.#options.verify) await this.#verify(errand, targetId);
+        return { ...item, targetId, outcome: "already there", reason, error: undefined };
+      }
+      if (this.#options.dryRun || this.#options.signal?.aborted === true) {
+        return { ...item, outcome: "to do", reason, error: undefined };
+      }
+      const targetId = await this.#run(errand, before?.targetId);
+      return { ...item, targetId, outcome: "copied", reason, error: undefined };
+    } catch (error) {
+      if (error instanceof Skipped) {
+        return { ...item, outcome: "skipped", reason: error.message, error: undefined };
+      }
+      if (!(error instanceof KeyManagerError)) throw error;
+      return { ...item, outcome: "failed", reason: error.message, error };
+    }
+  }
+
+  /** The copy that the journal knows, unless it has been deleted since. */
+  #copyOf({ sourceId }: Errand, present: ReadonlySet<ObjectId>) {
+    const progress = this.#journal.progress(sourceId);
+    if (progress === undefined || progress.state === "intended") return undefined;
+    if (present.has(progress.targetId)) return progress;
+    if (!this.#options.dryRun) this.#journal.forget(sourceId);
+    return undefined;
+  }
+
+  async #run(errand: Errand, madeBefore: ObjectId | undefined): Promise<ObjectId> {
+    const { sourceId } = errand;
+    const load = await loaded(errand);
+    const targetId = madeBefore ?? (await this.#create(sourceId, load));
+    try {
+      await load.complete(targetId, madeBefore === undefined);
+    } catch (error) {
+      // What may succeed next time is left for it; the journal knows it.
+      if (error instanceof KeyManagerError && !error.retryable) {
+        await this.#discard(sourceId, targetId, load);
+      }
+      throw error;
+    }
+    this.#journal.done(sourceId, targetId);
+    return targetId;
+  }
+
+  async #create(sourceId: ObjectId, load: Load): Promise<ObjectId> {
+    if (this.#journal.progress(sourceId) !== undefined) {
+      throw new KeyManagerError(
+        "unavailable",
+        `${sourceId}: whether an earlier run has copied it could not be found out`,
+      );
+    }
+    this.#journal.intend(sourceId);
+    let targetId: ObjectId;
+    try {
+      targetId = await load.create();
+    } catch (error) {
+      if (error instanceof KeyManagerError && !mayHaveTakenEffect(error)) {
+        this.#journal.forget(sourceId);
+      }
+      throw error;
+    }
+    this.#journal.made(sourceId, targetId);
+    return targetId;
+  }
+
+  /** If it cannot be deleted, the journal goes on to know it, and the next run has another try. */
+  async #discard(sourceId: ObjectId, targetId: ObjectId, load: Load): Promise<void> {
+    try {
+      await load.discard(targetId);
+    } catch (error) {
+      if (!(error instanceof KeyManagerError)) throw error;
+      if (error.code !== "not_found") return;
+    }
+    this.#journal.forget(sourceId);
+  }
+
+  async #verify(errand: Errand, targetId: ObjectId): Promise<void> {
+    await (await loaded(errand)).verify(targetId);
+  }
+
+  #stateOf({ sourceId }: Errand) {
+    return this.#journal.progress(sourceId)?.state;
+  }
+}
+
+async function loaded(errand: Errand): Promise<Load> {
+  try {
+    return await errand.load();
+  } catch (error) {
+    const isGone = error instanceof KeyManagerError && error.code === "not_found";
+    throw isGone ? new Skipped("the source no longer has it") : error;
+  }
+}
+
+async function pooled<T>(
+  items: readonly T[],
+  concurrency: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const queue = items.values();
+  const worker = async () => {
+    for (const item of queue) await work(item);
+  };
+  // Nobody is left at work when this ends, whatever happens.
+  const ends = await Promise.allSettled(Array.from({ length: concurrency }, worker));
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+}
