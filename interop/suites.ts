@@ -137,6 +137,13 @@ export const suites: readonly Suite[] = [
     peers: ["barbican"],
   },
   {
+    name: "packages",
+    proves:
+      "the packages install from their tarballs and work; Dockerfile, systemd units and manifest hold",
+    packages: ["systemd"],
+    peers: [],
+  },
+  {
     name: "guest",
     proves:
       "a real kernel with dm-crypt, LVM and loop runs our programs and keeps disks across reboots",

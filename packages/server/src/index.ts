@@ -16,7 +16,7 @@ export { type MigrationReport, migrateConfiguredStore } from "./maintenance/migr
 export { restoreBackup } from "./maintenance/restore-backup.ts";
 export { runServerCommand } from "./maintenance/run-command.ts";
 export type { AuditReport } from "./maintenance/verify-audit.ts";
-export type { CopyProgress } from "./migrate-store/copy-tables.ts";
+export type { CopyProgress } from "./migrate-store/copy-progress.ts";
 export { MigrateStoreError } from "./migrate-store/migrate-store-error.ts";
 export { PolicyError } from "./policy/policy-error.ts";
 export { createKeyServer, type KeyServer, type KeyServerParts } from "./server.ts";

@@ -7,8 +7,8 @@ export interface Logger {
   info(members: object, message: string): void;
   warn(members: object, message: string): void;
   error(members: object, message: string): void;
-  /** Writes what is buffered. */
-  flush(): void;
+  /** Writes what is buffered, if anybody is there to read it, and buffers no more. */
+  flush(): Promise<void>;
 }
 
 export interface LoggerOptions {
@@ -36,11 +36,8 @@ export function createLogger(options: LoggerOptions): Logger {
     error: (members, message) => logger.error(members, message),
     flush() {
       clearInterval(timer);
-      try {
-        destination.flushSync();
-      } catch {
-        // The destination was not open yet: there is nothing in it.
-      }
+      // Not flushSync: it waits for ever if whoever read our standard error has gone.
+      return new Promise((resolve) => destination.flush(() => resolve()));
     },
   };
 }
@@ -55,5 +52,5 @@ export const silentLogger: Logger = {
   info: () => undefined,
   warn: () => undefined,
   error: () => undefined,
-  flush: () => undefined,
+  flush: () => Promise.resolve(),
 };

@@ -101,14 +101,14 @@ export async function startServer(
         await parts.server.close();
         await parts.identity.identity.close();
         await store.close();
-        log.flush();
+        await log.flush();
       },
     };
   } catch (error) {
     await server?.close();
     await identity?.identity.close();
     await store.close();
-    log.flush();
+    await log.flush();
     throw error;
   }
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { rootKey, rootKeyRing } from "../src/crypto/root-key.ts";
 import { SqlIdentityStore } from "../src/identity/builtin/sql/sql-identity-store.ts";
-import type { CopyProgress } from "../src/migrate-store/copy-tables.ts";
+import type { CopyProgress } from "../src/migrate-store/copy-progress.ts";
 import { migrateStore } from "../src/migrate-store/migrate-store.ts";
 import { MigrateStoreError } from "../src/migrate-store/migrate-store-error.ts";
 import { one, operation } from "../src/store/operation.ts";

@@ -2,17 +2,11 @@ import { createHash, type Hash } from "node:crypto";
 import type { PoolClient } from "pg";
 import { toPostgres } from "../store/postgres/statement-text.ts";
 import type { Store } from "../store/store.ts";
+import type { CopyProgress } from "./copy-progress.ts";
 import { MigrateStoreError } from "./migrate-store-error.ts";
 import { pageOf, type Row, readSourceRows, type SourceTable } from "./source-tables.ts";
 
 const rowsAtOnce = 500;
-
-/** How far the copy is. */
-export interface CopyProgress {
-  readonly table: string;
-  /** Rows of this table that were copied so far. */
-  readonly rows: number;
-}
 
 /**
  * Copies tables inside the client's transaction, reads each back, and compares.

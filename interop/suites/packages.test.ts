@@ -1,0 +1,269 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { loadServerConfig } from "@chatelaine/server";
+import { parseAllDocuments } from "yaml";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const bin = join(root, "node_modules/.bin");
+const names = ["keys", "luks", "volumes", "server", "cli"];
+
+let directory: string;
+/** With the packages installed from their tarballs, as anybody would. */
+let project: string;
+let tarballs: readonly string[];
+
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), "chatelaine-packages-"));
+  const packed = join(directory, "packed");
+  project = join(directory, "project");
+  await mkdir(packed);
+  await mkdir(project);
+  npm(root, "pack", "--workspaces", "--pack-destination", packed);
+  tarballs = (await readdir(packed)).map((name) => join(packed, name));
+  await writeFile(join(project, "package.json"), '{ "private": true, "type": "module" }');
+  npm(project, "install", "--no-audit", "--no-fund", ...tarballs);
+});
+after(() => rm(directory, { recursive: true, force: true }));
+
+function npm(cwd: string, ...words: readonly string[]): string {
+  return execFileSync("npm", words, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+}
+
+function run(file: string, ...words: readonly string[]) {
+  return spawnSync(file, words, { cwd: project, encoding: "utf8" });
+}
+
+describe("the packages' tarballs", () => {
+  for (const name of names) {
+    it(`are as npm and bundlers want them: ${name}`, () => {
+      const { status, stdout, stderr } = run(
+        join(bin, "publint"),
+        "--strict",
+        join(root, "packages", name),
+      );
+      assert.equal(status, 0, stdout + stderr);
+    });
+  }
+
+  it("hold what is needed and nothing else", () => {
+    assert.equal(tarballs.length, names.length);
+    for (const tarball of tarballs) {
+      const files = execFileSync("tar", ["-tzf", tarball], { encoding: "utf8" }).split("\n");
+      for (const needed of ["package/LICENSE", "package/README.md", "package/package.json"])
+        assert.ok(files.includes(needed), `${tarball}: ${needed}`);
+      assert.deepEqual(
+        files.filter((file) => /tsbuildinfo|\/test\/|node_modules/.test(file)),
+        [],
+      );
+    }
+  });
+
+  it("bring only what each needs", async () => {
+    const alone = join(directory, "alone");
+    await mkdir(alone);
+    await writeFile(join(alone, "package.json"), '{ "private": true }');
+    const luks = tarballs.filter((path) => /chatelaine-luks-/.test(path));
+    npm(alone, "install", "--no-audit", "--no-fund", ...luks);
+    const [installed, scoped] = [
+      await readdir(join(alone, "node_modules")),
+      await readdir(join(alone, "node_modules/@chatelaine")),
+    ];
+    const visible = installed.filter((name) => !name.startsWith("."));
+    assert.deepEqual(visible.toSorted(), ["@chatelaine", "hash-wasm"]);
+    assert.deepEqual(scoped, ["luks"]);
+  });
+
+  it("work from JavaScript", () => {
+    const program = `
+      import { MemoryKeyManager } from "@chatelaine/keys";
+      import { createVolume, openLedger, verifyVolume } from "@chatelaine/volumes";
+      import { readLuks } from "@chatelaine/luks";
+      const ledger = openLedger({ path: "ledger.sqlite" });
+      const caller = { type: "project", projectId: "p", userId: "u" };
+      const context = { keyManager: new MemoryKeyManager({ warn() {} }), caller, ledger };
+      await createVolume(context, { path: "disk.img", sizeBytes: 1 << 20 });
+      const { openedSlot } = await verifyVolume(context, "disk.img");
+      await ledger.close();
+      console.log(openedSlot, (await readLuks("disk.img")).version);`;
+    const { status, stdout, stderr } = run(join(bin, "node"), "--input-type=module", "-e", program);
+    assert.deepEqual([status, stdout], [0, "0 2\n"], stderr);
+  });
+
+  it("have types that hold, and refuse what is wrong", async () => {
+    await writeFile(
+      join(project, "types.ts"),
+      `import { type KeyManager, type ObjectId, openKeyManager, SecretBytes } from "@chatelaine/keys";
+import { keepsTheKeyManagerPromises } from "@chatelaine/keys/conformance";
+import { readLuks } from "@chatelaine/luks";
+import { loadServerConfig, startServer } from "@chatelaine/server";
+import { createVolume, openLedger, type VolumeContext } from "@chatelaine/volumes";
+const keyManager: KeyManager = openKeyManager({ backend: "memory" });
+const context: VolumeContext = {
+  keyManager,
+  caller: { type: "project", projectId: "p", userId: "u" },
+  ledger: openLedger({ path: "x" }),
+};
+export const id: Promise<ObjectId> = createVolume(context, { path: "x" }).then((v) => v.keyId);
+export const version: Promise<1 | 2> = readLuks("x").then((header) => header.version);
+export const all = [keepsTheKeyManagerPromises, loadServerConfig, startServer];
+// @ts-expect-error a secret is no text
+keyManager.store(context.caller, { type: "passphrase", value: "text" });
+// @ts-expect-error a call names its caller
+keyManager.get("id");
+// @ts-expect-error an id is not any text
+keyManager.get(context.caller, "id");
+// @ts-expect-error misspelled
+createVolume(context, { path: "x", sizeByte: 1 });
+SecretBytes.random(1);
+`,
+    );
+    for (const types of ["@types/node", "undici-types"])
+      await cp(join(root, "node_modules", types), join(project, "node_modules", types), {
+        recursive: true,
+      });
+    const options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "esnext"];
+    const { status, stdout } = run(join(bin, "tsc"), ...options, "--types", "node", "types.ts");
+    assert.equal(status, 0, stdout);
+  });
+
+  it("bring a command that works", () => {
+    const data = join(directory, "start");
+    const command = "node_modules/chatelaine/bin/chatelaine.js";
+    const words = ["start", "--once", "--data-directory", data, "--port", "0"];
+    const { status, stdout, stderr } = run(join(bin, "node"), command, ...words);
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /6\. The audit record/);
+  });
+});
+
+describe("the Dockerfile", () => {
+  it("is not root's, and says how it is healthy", async () => {
+    const steps = await dockerfile();
+    const last = (word: string) => steps.findLast(([name]) => name === word)?.[1];
+    assert.match(last("USER") ?? "", /^[1-9]\d*$/);
+    assert.equal(last("VOLUME"), "/var/lib/chatelaine");
+    for (const [name, rest] of steps)
+      if (name === "FROM") assert.match(rest, /bookworm/, "Debian-based");
+  });
+
+  it("installs, starts and is healthy by its own commands, for want of an engine", async (t) => {
+    const steps = await dockerfile();
+    const json = (word: string) =>
+      JSON.parse(
+        steps.findLast(([name]) => name === word)?.[1].replace(/^.*CMD /, "") ?? "[]",
+      ) as string[];
+    const install =
+      steps.find(([name, rest]) => name === "RUN" && rest.includes("--global"))?.[1] ?? "";
+    const prefix = join(directory, "container");
+    const command = install
+      .replace(/^--mount=\S+ +/, "")
+      .replace("--global", `--global --prefix ${prefix}`)
+      .replace("/packages/*.tgz", tarballs.join(" "));
+    execFileSync("sh", ["-ec", command], { stdio: ["ignore", "pipe", "pipe"] });
+    const [entry = "", ...words] = [...json("ENTRYPOINT"), ...json("CMD")];
+    assert.ok(existsSync(join(prefix, "bin", entry)));
+    const port = "19411";
+    const flags = ["--data-directory", join(directory, "container-data"), "--listen-port", port];
+    const environment = Object.fromEntries(
+      steps
+        .filter(([name]) => name === "ENV")
+        .map(([, rest]) => rest.split("=") as [string, string]),
+    );
+    const PATH = `${bin}:${process.env["PATH"] ?? ""}`;
+    const server = spawn(join(prefix, "bin", entry), [...words, ...flags], {
+      env: { ...environment, PATH },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    t.after(() => server.kill("SIGKILL"));
+    await listening(server);
+    const [health = "", ...check] = json("HEALTHCHECK").map((word) =>
+      word.replace(":9311/", `:${port}/`),
+    );
+    assert.equal(spawnSync(health, check, { env: { PATH } }).status, 0);
+    server.kill("SIGTERM");
+    await new Promise((resolve) => server.once("exit", resolve));
+    assert.equal(spawnSync(health, check, { env: { PATH } }).status, 1);
+  });
+});
+
+describe("what else runs the server", () => {
+  it("the systemd units are valid, and the server's is hardened", () => {
+    const folder = join(root, "packages/cli/systemd");
+    const units = ["chatelaine-server.service", "chatelaine-disks.service"];
+    const verified = run("systemd-analyze", "verify", ...units.map((unit) => join(folder, unit)));
+    assert.deepEqual([verified.status, verified.stderr], [0, ""]);
+    const server = join(folder, units[0] ?? "");
+    const { status, stdout } = run(
+      "systemd-analyze",
+      "security",
+      "--offline=true",
+      "--threshold=20",
+      server,
+    );
+    assert.equal(status, 0, stdout);
+  });
+
+  it("the Kubernetes manifest sets what the server knows, and probes what it serves", async () => {
+    const text = await readFile(join(root, "deploy/kubernetes.yaml"), "utf8");
+    const [deployment, service] = parseAllDocuments(text).map((each) => each.toJS() as Manifest);
+    assert.equal(deployment?.kind, "Deployment");
+    assert.equal(service?.kind, "Service");
+    const [container] = deployment?.spec.template?.spec.containers ?? [];
+    assert.ok(container);
+    const base64 = Buffer.alloc(32).toString("base64");
+    const environment = Object.fromEntries(
+      container.env.map(({ name, value }) => [
+        name,
+        value ?? (/ROOT_KEY/.test(name) ? base64 : "postgres://x/y"),
+      ]),
+    );
+    // Throws if it does not know one of them, or if they do not go together.
+    assert.equal(
+      loadServerConfig({ environment }).integer("listen.port"),
+      container.ports[0]?.containerPort,
+    );
+    assert.equal(container.readinessProbe.httpGet.path, "/readiness");
+    assert.equal(container.livenessProbe.httpGet.path, "/healthcheck");
+  });
+});
+
+/** Its instructions, each with what follows the word. */
+async function dockerfile(): Promise<readonly (readonly [string, string])[]> {
+  const text = (await readFile(join(root, "deploy/Dockerfile"), "utf8")).replaceAll("\\\n", " ");
+  const lines = text.split("\n").filter((line) => /^[A-Z]+ /.test(line));
+  return lines.map((line) => line.split(/ (.*)/s) as [string, string]);
+}
+
+interface Manifest {
+  readonly kind: string;
+  readonly spec: {
+    readonly template?: { readonly spec: { readonly containers: readonly Container[] } };
+  };
+}
+
+interface Container {
+  readonly env: readonly { readonly name: string; readonly value?: string }[];
+  readonly ports: readonly { readonly containerPort: number }[];
+  readonly readinessProbe: Probe;
+  readonly livenessProbe: Probe;
+}
+
+interface Probe {
+  readonly httpGet: { readonly path: string };
+}
+
+/** Resolves when it says that it listens. */
+async function listening(server: ChildProcess): Promise<void> {
+  let said = "";
+  for await (const chunk of server.stderr ?? []) {
+    said += String(chunk);
+    if (/listens on/.test(said)) return;
+  }
+  assert.fail(said);
+}
