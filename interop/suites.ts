@@ -82,6 +82,13 @@ export const suites: readonly Suite[] = [
     peers: ["barbican"],
   },
   {
+    name: "volume-faults",
+    proves:
+      "no failing key server, full disk or competing process leaks a volume's key or loses a volume",
+    packages: [],
+    peers: [],
+  },
+  {
     name: "disks",
     proves:
       "ephemeral LVM disks with keys of their own on a real kernel, mapped again after a reboot",

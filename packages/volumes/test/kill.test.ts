@@ -1,22 +1,18 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { access, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
-import { type Caller, MemoryKeyManager, type ObjectId } from "@chatelaine/keys";
+import { MemoryKeyManager, type ObjectId } from "@chatelaine/keys";
 import { openLedger, recover } from "../src/index.ts";
 import { checkInvariants, fingerprint } from "./kill/invariants.ts";
-import { serveKeys } from "./kill/remote-key-manager.ts";
-import { alice, bob, type Scenario, scenarios } from "./kill/scenarios.ts";
+import { type Death, type Life, runChild } from "./kill/run-child.ts";
+import { alice, callerOf, type Scenario, scenarios } from "./kill/scenarios.ts";
 
 /** At how many moments of each scenario to kill, evenly taken; `all` of them, or a few by default. */
 const asked = process.env["CHATELAINE_KILLS"] ?? "3";
 const sample = asked === "all" ? Number.POSITIVE_INFINITY : Number(asked);
-const victim = fileURLToPath(new URL("kill/victim.ts", import.meta.url));
 /** In memory where possible: SIGKILL loses no write that the kernel has, and syncs to a busy disk are slow. */
 const scratch = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 let kills = 0;
@@ -25,21 +21,29 @@ after(() => console.log(`kills: ${kills}`));
 describe("killed at any moment and recovered", { concurrency: 2 }, () => {
   for (const scenario of scenarios) {
     it(`${scenario.name} leaves no key without volume and no volume without key`, async () => {
-      const whole = await run(scenario, 0);
+      const { moments: whole } = await runWhole(scenario);
       assert.ok(whole > 10, `only ${whole} moments`);
       const stride = Math.max(1, Math.floor(whole / sample));
       // The first moments differ least; start in the middle of the first stride.
       for (let at = Math.ceil(stride / 2); at <= whole; at += stride) await run(scenario, at);
     });
+
+    it(`${scenario.name}, killed at random instants, leaves neither`, async () => {
+      const { milliseconds } = await runWhole(scenario);
+      const rounds = Math.ceil(Math.min(sample, 300) / 3);
+      for (let round = 0; round < rounds; round++) {
+        await run(scenario, { afterMs: Math.random() * milliseconds });
+      }
+    });
   }
 });
 
-/**
- * Runs a scenario in a process that dies at a moment, recovers, and checks.
- *
- * @returns how many moments there were
- */
-async function run(scenario: Scenario, dieAt: number): Promise<number> {
+function runWhole(scenario: Scenario): Promise<Life> {
+  return run(scenario, 0);
+}
+
+/** Runs a scenario in a process that dies, recovers, and checks. */
+async function run(scenario: Scenario, death: Death): Promise<Life> {
   const directory = await mkdtemp(join(scratch, "chatelaine-kill-"));
   const disk = join(directory, "disk.img");
   const keyManager = new MemoryKeyManager({ warn: () => {} });
@@ -51,10 +55,12 @@ async function run(scenario: Scenario, dieAt: number): Promise<number> {
     const listedBefore = (await ledger.volumes()).length;
     const before = existed ? await fingerprint(disk) : undefined;
 
-    const moments = await runVictim(scenario.name, directory, dieAt, userKeys, keyManager);
-    if (dieAt > 0) {
+    const life = await runVictim(scenario.name, directory, death, userKeys, keyManager);
+    if (death !== 0) {
       // Recovering may be killed as well; the third part of its moments is as good as any.
-      if (dieAt % 3 === 0) await runVictim("recover", directory, dieAt, [], keyManager, true);
+      if (typeof death === "number" && death % 3 === 0) {
+        await runVictim("recover", directory, death, [], keyManager, true);
+      }
       for (const { outcome, problem } of await recover(context)) {
         assert.ok(outcome === "finished" || outcome === "undone", `${outcome}: ${problem}`);
       }
@@ -75,11 +81,10 @@ async function run(scenario: Scenario, dieAt: number): Promise<number> {
       foreignSlots: scenario.foreignSlots ?? 0,
       mayStay: scenario.mayStay ?? [],
     });
-    return moments;
+    return life;
   } catch (cause) {
-    throw new Error(`${scenario.name}, killed at moment ${dieAt}: ${(cause as Error).message}`, {
-      cause,
-    });
+    const when = typeof death === "number" ? `at moment ${death}` : `after ${death.afterMs} ms`;
+    throw new Error(`${scenario.name}, killed ${when}: ${(cause as Error).message}`, { cause });
   } finally {
     await ledger.close();
     await rm(directory, { recursive: true });
@@ -89,29 +94,18 @@ async function run(scenario: Scenario, dieAt: number): Promise<number> {
 async function runVictim(
   name: string,
   directory: string,
-  dieAt: number,
+  death: Death,
   keys: readonly ObjectId[],
   keyManager: MemoryKeyManager,
   mayLive = false,
-): Promise<number> {
-  const child = spawn(process.execPath, [victim, name, directory, String(dieAt), ...keys], {
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
-    serialization: "advanced",
-  });
-  let moments = 0;
-  child.on("message", (message) => {
-    if (typeof message === "object" && "moments" in message) moments = Number(message.moments);
-  });
-  serveKeys(child, keyManager);
-  const [status, signal] = (await once(child, "exit")) as [number | null, string | null];
-  if (signal === "SIGKILL") kills++;
-  else assert.equal(status, 0);
-  if (dieAt > 0 && !mayLive) assert.equal(signal, "SIGKILL", "it was to be killed and lived");
-  return moments;
-}
-
-function callerOf(project: string): Caller | undefined {
-  return project === "b" ? bob : undefined;
+): Promise<Life> {
+  const life = await runChild({ name, directory, death, keys, keyManager });
+  if (life.signal === "SIGKILL") kills++;
+  else assert.equal(life.status, 0);
+  if (typeof death === "number" && death > 0 && !mayLive) {
+    assert.equal(life.signal, "SIGKILL", "it was to be killed and lived");
+  }
+  return life;
 }
 
 function exists(path: string): Promise<boolean> {

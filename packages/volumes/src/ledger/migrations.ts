@@ -50,8 +50,17 @@ export function migrate(database: DatabaseSync, migrations: readonly Migration[]
     }
     database.exec("COMMIT");
   } catch (error) {
-    database.exec("ROLLBACK");
+    rollBack(database);
     throw error;
+  }
+}
+
+/** Never throws: what went wrong before is what its caller must hear. */
+export function rollBack(database: DatabaseSync): void {
+  try {
+    database.exec("ROLLBACK");
+  } catch {
+    // SQLite has done so itself, as it does when the disk is full.
   }
 }
 

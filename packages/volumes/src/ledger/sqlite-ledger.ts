@@ -12,7 +12,7 @@ import type {
   VolumeFilter,
   VolumeRecord,
 } from "./ledger.ts";
-import { migrate, readMigrations } from "./migrations.ts";
+import { migrate, readMigrations, rollBack } from "./migrations.ts";
 import { isDead, type ProcessIdentity, thisProcess } from "./process-identity.ts";
 
 export interface SqliteLedgerOptions {
@@ -35,6 +35,12 @@ export function openLedger(options: SqliteLedgerOptions): Ledger {
   refuseUnknownOptions("openLedger", options, ["path", "now", "busyTimeoutMs"]);
   return guarded(`open ledger ${options.path}`, () => new SqliteLedger(options));
 }
+
+/**
+ * Locks of this process whose release could not be written, as on a full disk. By
+ * the ledger alone they would be held for as long as the process lives.
+ */
+const givenUp = new Set<string>();
 
 class SqliteLedger implements Ledger {
   readonly #database: DatabaseSync;
@@ -113,7 +119,8 @@ class SqliteLedger implements Ledger {
     const token = randomUUID();
     this.#transaction(`lock ${subject}`, () => {
       const [held] = this.#all("SELECT * FROM locks WHERE subject = ?", [subject]);
-      if (held !== undefined && !isDead(holderOf(held), this.#self)) {
+      const isHeld = held !== undefined && !givenUp.has(String(held["token"]));
+      if (isHeld && !isDead(holderOf(held), this.#self)) {
         throw new VolumeError(
           "busy",
           `lock ${subject}: process ${String(held["pid"])} is working on it`,
@@ -133,9 +140,15 @@ class SqliteLedger implements Ledger {
     });
     return {
       release: async () => {
-        this.#transaction(`unlock ${subject}`, () =>
-          this.#run("DELETE FROM locks WHERE subject = ? AND token = ?", [subject, token]),
-        );
+        givenUp.add(token);
+        try {
+          this.#transaction(`unlock ${subject}`, () =>
+            this.#run("DELETE FROM locks WHERE subject = ? AND token = ?", [subject, token]),
+          );
+          givenUp.delete(token);
+        } catch {
+          // The holder must hear what became of its work; the next one in this process takes the lock all the same.
+        }
       },
     };
   }
@@ -227,14 +240,6 @@ class SqliteLedger implements Ledger {
     this.#database.prepare(`PRAGMA ${name} = ${value}`).all();
     const found = this.#database.prepare(`PRAGMA ${name}`).get()?.[name];
     if (found !== expected) throw new Error(`PRAGMA ${name} = ${value} has no effect`);
-  }
-}
-
-function rollBack(database: DatabaseSync): void {
-  try {
-    database.exec("ROLLBACK");
-  } catch {
-    // SQLite has done so itself, as it does when the disk is full.
   }
 }
 

@@ -11,7 +11,7 @@ import {
 /** A call that crosses from the process that will be killed to the one that keeps the keys. */
 interface Request {
   readonly id: number;
-  readonly method: string;
+  readonly method: string | undefined;
   readonly args: readonly unknown[];
 }
 
@@ -28,6 +28,8 @@ type AnyMethod = (...args: unknown[]) => unknown;
 export function serveKeys(child: ChildProcess, manager: MemoryKeyManager): void {
   child.on("message", (message) => {
     const { id, method, args } = message as Request;
+    // Others tell how far the child has come.
+    if (method === undefined) return;
     void answer(manager, method, args)
       .then((value): Reply => ({ id, value }))
       .catch((error: KeyManagerError): Reply => ({ id, code: error.code, message: error.message }))

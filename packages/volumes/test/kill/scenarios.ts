@@ -18,6 +18,11 @@ import {
 export const alice: Caller = { type: "project", projectId: "a", userId: "alice" };
 export const bob: Caller = { type: "project", projectId: "b", userId: "bob" };
 
+/** Whose credentials there are besides alice's. */
+export function callerOf(project: string): Caller | undefined {
+  return project === "b" ? bob : undefined;
+}
+
 /** What can be killed. `prepare` runs in the parent, `act` in the process that dies. */
 export interface Scenario {
   readonly name: string;

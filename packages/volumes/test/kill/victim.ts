@@ -3,9 +3,9 @@ import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ObjectId } from "@chatelaine/keys";
-import { type Ledger, openLedger, recover } from "../../src/index.ts";
+import { type Ledger, openLedger, recover, VolumeError } from "../../src/index.ts";
 import { remoteKeyManager } from "./remote-key-manager.ts";
-import { alice, bob, scenarios } from "./scenarios.ts";
+import { alice, callerOf, scenarios } from "./scenarios.ts";
 
 const [name, directory = "", dieAt, ...keys] = process.argv.slice(2);
 let moments = 0;
@@ -22,15 +22,20 @@ const context = {
   keyManager: remoteKeyManager(moment),
   caller: alice,
   ledger,
-  callerOf: (project: string) => (project === "b" ? bob : undefined),
+  callerOf,
   onStep: moment,
 };
+process.send?.({ began: true });
 try {
   if (name === "recover") await recover(context);
   else {
     const scenario = scenarios.find((candidate) => candidate.name === name);
     await scenario?.act(context, directory, keys as ObjectId[]);
   }
+} catch (error) {
+  // What one process of several that work on a volume may be told.
+  if (!(error instanceof VolumeError && ["busy", "unfinished"].includes(error.code))) throw error;
+  process.exitCode = 3;
 } finally {
   process.send?.({ moments });
   process.disconnect?.();
