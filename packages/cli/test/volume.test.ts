@@ -97,6 +97,37 @@ describe("chatelaine volume", () => {
     assert.equal((await session.run("volume", "verify", path)).code, 0);
   });
 
+  it("gives all volumes new keys, with a report, and fails if one keeps its old one", async () => {
+    const session = new Session();
+    const paths = ["all-1.img", "all-2.img"].map((name) => join(directory, name));
+    for (const path of paths) await session.run("volume", "create", path, "--size", "64k");
+    const all = ["volume", "rekey", "--all", "--concurrency", "2"];
+    const foreseen = await session.run(...all, "--filter", `location=${paths[0]}`, "--dry-run");
+    assert.match(foreseen.out, /all-1\.img +selected/);
+    assert.ok(!foreseen.out.includes("all-2.img"));
+    const { code, out } = await session.run(...all, "--json");
+    assert.equal(code, 0);
+    const results = JSON.parse(out) as readonly { outcome: string; oldKeyDeleted: boolean }[];
+    assert.deepEqual(
+      results.map(({ outcome, oldKeyDeleted }) => [outcome, oldKeyDeleted]),
+      [
+        ["rekeyed", true],
+        ["rekeyed", true],
+      ],
+    );
+    await rm(paths[0] ?? "");
+    const partly = await session.run(...all, "--max-errors", "1");
+    assert.deepEqual([partly.code, /all-2\.img +rekeyed/.test(partly.out)], [9, true]);
+    assert.match(partly.error, /rekey: 1 of 2 have their old keys/);
+    for (const wrong of [
+      [...all, paths[1] ?? ""],
+      ["volume", "rekey"],
+      [...all, "--filter", "x"],
+    ]) {
+      assert.equal((await session.run(...wrong)).code, 2);
+    }
+  });
+
   it("hands a volume to another project, once it has said what that would do", async () => {
     const session = new Session();
     const path = join(directory, "handed.img");

@@ -38,10 +38,12 @@ export {
   rekeyVolume,
   transferVolume,
 } from "./rekey-volume.ts";
+export { type RekeyResult, type RekeyVolumesOptions, rekeyVolumes } from "./rekey-volumes.ts";
 export { findSnapshot, forgetSnapshot, snapshotVolume } from "./snapshot-volume.ts";
 export { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 export type { KeySource, Volume } from "./volume.ts";
 export { projectOf, type StepEvent, type VolumeContext } from "./volume-context.ts";
+export { volumeFilter } from "./volume-filter.ts";
 export {
   backupVolumeHeader,
   type HeaderRestorePreview,

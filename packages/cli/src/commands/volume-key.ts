@@ -5,43 +5,16 @@ import {
   migrateOffFixedKey,
   previewAdoption,
   projectOf,
-  type RekeyedVolume,
-  rekeyVolume,
   transferVolume,
   verifyVolume,
 } from "@chatelaine/volumes";
 import type { Command } from "commander";
 import { type Context, examples } from "./command.ts";
+import { addRekeyVerb, sentenceOf } from "./volume-rekey.ts";
 
 /** `chatelaine volume rekey`, `transfer`, `adopt`, `migrate`: another key for a disk. */
 export function addKeyVerbs(volume: Command, context: (command: Command) => Context): void {
-  examples(
-    volume
-      .command("rekey")
-      .description("give a volume a new key; the old one opens it no more, and is deleted")
-      .argument("<path>")
-      .option("--key <id>", "a key of your own instead of a new one", objectId)
-      .option("--dry-run", "only say what would be changed")
-      .action(
-        async (
-          path: string,
-          options: { readonly key?: ObjectId; readonly dryRun?: boolean },
-          command: Command,
-        ) => {
-          const { withVolumes, print } = context(command);
-          await withVolumes(async (volumes) => {
-            if (options.dryRun === true) {
-              const found = await verifyVolume(volumes, path);
-              print({ ...found, dryRun: true }, `would replace key ${found.keyId} of ${path}\n`);
-              return;
-            }
-            const rekeyed = await rekeyVolume(volumes, path, { keyId: options.key });
-            print(rekeyed, sentenceOf(rekeyed));
-          });
-        },
-      ),
-    ["chatelaine volume rekey disk.img --dry-run", "chatelaine volume rekey disk.img"],
-  );
+  addRekeyVerb(volume, context);
 
   examples(
     volume
@@ -139,9 +112,4 @@ function foreseen({ path, id, format, openedSlots }: AdoptionPreview, keep: bool
   const slots = `key slots ${openedSlots.join(", ")}`;
   const then = keep ? `keep ${slots}` : `erase ${slots}`;
   return `would give ${path} (${format}, ${id}) a key of its own, and ${then}\n`;
-}
-
-function sentenceOf({ path, keyId, oldKeyId, oldKeyDeleted, openedSlot }: RekeyedVolume): string {
-  const old = oldKeyDeleted ? `key ${oldKeyId} is deleted` : `key ${oldKeyId} is kept`;
-  return `${path}: key ${keyId} opens slot ${openedSlot}; ${old}\n`;
 }
