@@ -19,7 +19,7 @@ import {
 import { runTool } from "../host/run-tool.ts";
 import { type Fault, FaultProxy } from "../proxy/fault-proxy.ts";
 import { KeyServerProcess, ServerFolder } from "../server/key-server.ts";
-import { makeTenants } from "../server/tenants.ts";
+import { makeTenants, type Tenant } from "../server/tenants.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 
@@ -39,12 +39,15 @@ describe("volumes with keys of our server, behind a line that fails", () => {
   let server: KeyServerProcess;
   let proxy: FaultProxy;
   let caller: Caller;
+  let nova: Tenant;
   let met = 0;
 
   before(async () => {
     server = await KeyServerProcess.start(folder);
     proxy = await FaultProxy.start(server.url);
-    caller = (await makeTenants(server.url, folder.adminPassword(), ["alice"])).alice.caller;
+    const tenants = await makeTenants(server.url, folder.adminPassword(), ["alice", "nova"]);
+    ({ nova } = tenants);
+    caller = tenants.alice.caller;
   });
   after(async () => {
     console.log(`faults: ${met}`);
@@ -108,6 +111,20 @@ describe("volumes with keys of our server, behind a line that fails", () => {
       await begin(good, create);
     });
   }
+
+  it("6.3 open for a service of another project that was granted it, and for no other", async () => {
+    const volumes = open(server.url, 0);
+    const asNova = { ...volumes, caller: nova.caller };
+    await createVolume(volumes, { path, sizeBytes: 4096 });
+    await assert.rejects(() => verifyVolume(asNova, path), { code: "forbidden" });
+    const granting = { ...volumes, readers: [nova.userId] };
+    const { keyId } = await rekeyVolume(granting, path);
+    assert.equal((await verifyVolume(asNova, path)).keyId, keyId);
+    await assert.rejects(() => deleteVolume(asNova, path), { code: "forbidden" });
+    await check(volumes);
+    await deleteVolume(granting, path);
+    await check(volumes);
+  });
 
   /** No volume before one is made, and one before anything else. */
   async function begin(volumes: VolumeContext, act: unknown): Promise<void> {

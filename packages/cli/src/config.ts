@@ -25,6 +25,8 @@ export interface Settings {
   readonly interface?: string | undefined;
   /** A file of mode 0600 with the legacy fixed key in hexadecimal, for volumes that still have it. */
   readonly fixedKeyFile?: string | undefined;
+  /** Ids of users, with commas between, who may read each key that a volume or disk is given. */
+  readonly readers?: string | undefined;
   /** The file that records volumes and what is being done to them. */
   readonly ledger?: string | undefined;
 }
@@ -39,6 +41,7 @@ const variables = {
   region: "OS_REGION_NAME",
   interface: "OS_INTERFACE",
   fixedKeyFile: "CHATELAINE_FIXED_KEY_FILE",
+  readers: "CHATELAINE_READERS",
   ledger: "CHATELAINE_LEDGER",
 } as const satisfies Record<keyof Settings, string>;
 
@@ -130,6 +133,15 @@ export function migrationJournalPath(terminal: Terminal, source: string, target:
 function stateFolder({ environment, homeDirectory }: Terminal): string {
   const state = environment["XDG_STATE_HOME"] || join(homeDirectory, ".local/state");
   return join(process.getuid?.() === 0 ? "/var/lib" : state, "chatelaine");
+}
+
+/** Who may read each key that a volume or disk is given, besides its owner. */
+export function readersOf(terminal: Terminal, flags: Flags): readonly string[] {
+  const { readers = "" } = mergedSettings(terminal, flags);
+  return readers
+    .split(",")
+    .map((id) => id.trim())
+    .filter((id) => id !== "");
 }
 
 function mergedSettings(terminal: Terminal, flags: Flags): Settings {

@@ -53,6 +53,7 @@ function programFor(terminal: Terminal, open: Open | undefined): Command {
       "--fixed-key-file <file>",
       "the legacy fixed key in hexadecimal (CHATELAINE_FIXED_KEY_FILE)",
     )
+    .option("--readers <ids>", "users who may read the keys that disks get (CHATELAINE_READERS)")
     .option("--ledger <file>", "the record of volumes (CHATELAINE_LEDGER)")
     .option("--config <file>", "configuration file (CHATELAINE_CONFIG)")
     .option("--json", "print results as JSON")

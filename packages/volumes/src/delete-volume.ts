@@ -1,3 +1,4 @@
+import { KeyManagerError, type ObjectId } from "@chatelaine/keys";
 import { readLuks } from "@chatelaine/luks";
 import { locationOf, occupantOf } from "./disk/location.ts";
 import { inspectVolume } from "./inspect-volume.ts";
@@ -7,7 +8,7 @@ import { recover } from "./operations/registry.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
 import type { Volume } from "./volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
-import { isCode } from "./volume-key.ts";
+import { isCode, keysNamed, volumeOfKeyName } from "./volume-key.ts";
 
 export interface DeletedVolume extends Volume {
   /** False if the key stays in the key manager, because others need it too or the user brought it. */
@@ -31,11 +32,9 @@ export async function deleteVolume(context: VolumeContext, path: string): Promis
   await refuseMismatch(context, volume.id, location);
   const known = await context.ledger.volume(volume.id);
   const keyIds = [...new Set([volume.keyId, known?.keyId ?? volume.keyId])];
-  // Refuses now, not after the disk is gone, if the caller may not see the key or nobody answers.
+  // Refuses now, not after the disk is gone, if nobody answers or the caller may read the key but not delete it.
   for (const keyId of keyIds) {
-    await context.keyManager.describe(context.caller, keyId).catch((error: unknown) => {
-      if (!isCode(error, "not_found")) throw error;
-    });
+    await assertDeletable(context, volume.id, keyId);
   }
   const { keyDeleted } = await perform(deleteOperation, context, {
     volumeId: volume.id,
@@ -47,4 +46,24 @@ export async function deleteVolume(context: VolumeContext, path: string): Promis
     },
   });
   return { ...volume, keyDeleted };
+}
+
+/** A key that was made for the volume must be in the caller's own project: only there can he delete it. */
+async function assertDeletable(
+  context: VolumeContext,
+  volumeId: string,
+  keyId: ObjectId,
+): Promise<void> {
+  try {
+    const { name } = await context.keyManager.describe(context.caller, keyId);
+    if (name === undefined || volumeOfKeyName(name) !== volumeId) return;
+    if ((await keysNamed(context, name)).some(({ id }) => id === keyId)) return;
+  } catch (error) {
+    if (isCode(error, "not_found")) return;
+    throw error;
+  }
+  throw new KeyManagerError(
+    "forbidden",
+    `delete volume ${volumeId}: the caller may read key ${keyId}, but it is another project's`,
+  );
 }

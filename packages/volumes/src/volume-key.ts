@@ -1,5 +1,6 @@
 import {
   type Consumer,
+  grantsAccess,
   KeyManagerError,
   type ObjectId,
   type ObjectInfo,
@@ -25,8 +26,30 @@ export async function createVolumeKey(
     name,
     nameIsUnique: true,
   });
+  await grantRead(source, keyId);
   await registerConsumer(source, volumeId, keyId);
   return keyId;
+}
+
+/**
+ * Lets the source's readers read a key, besides whoever may already.
+ *
+ * @throws `KeyManagerError` `unsupported` if the backend grants nothing
+ */
+export async function grantRead(
+  { keyManager, caller, readers = [] }: KeySource,
+  keyId: ObjectId,
+): Promise<void> {
+  if (readers.length === 0) return;
+  if (!grantsAccess(keyManager)) {
+    throw new KeyManagerError(
+      "unsupported",
+      `grant key ${keyId}: this key manager cannot let others read a key`,
+    );
+  }
+  const access = await keyManager.readAccess(caller, keyId);
+  const userIds = [...new Set([...access.userIds, ...readers])];
+  await keyManager.setReadAccess(caller, keyId, { ...access, userIds });
 }
 
 /** Deletes whatever was made under a name, heard of or not. */

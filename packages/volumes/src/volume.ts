@@ -4,6 +4,12 @@ import type { Caller, KeyManager, ObjectId } from "@chatelaine/keys";
 export interface KeySource {
   readonly keyManager: KeyManager;
   readonly caller: Caller;
+  /**
+   * Ids of users, of any project, who may read each key that is made: services that
+   * must open a disk without its owner's token, such as after a reboot or on another
+   * host. Default none. A key that the user brought is the user's to grant.
+   */
+  readonly readers?: readonly string[] | undefined;
 }
 
 /** A disk and the key that opens it, as the disk itself says. */

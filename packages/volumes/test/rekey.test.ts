@@ -137,6 +137,39 @@ describe("another key for a volume", () => {
     assert.equal((await ledger.volume(id))?.project, "b");
   });
 
+  it("6.3 may be read by the services that were named, whatever key the volume has by now", async () => {
+    const nova: ProjectCaller = { type: "project", projectId: "service", userId: "nova" };
+    const granted = { ...volumes, readers: ["nova"] };
+    const made = await createVolume(granted, { path, sizeBytes: 4096 });
+    const asNova = { keyManager, caller: nova, ledger };
+    assert.equal((await verifyVolume(asNova, path)).keyId, made.keyId);
+    const { keyId } = await rekeyVolume(granted, path);
+    assert.equal((await verifyVolume(asNova, path)).keyId, keyId);
+    assert.deepEqual(await keyManager.readAccess(alice, keyId), {
+      projectAccess: true,
+      userIds: ["nova"],
+    });
+    await assert.rejects(
+      verifyVolume({ keyManager, caller: { ...nova, userId: "cinder" }, ledger }, path),
+      { code: "forbidden" },
+    );
+    // Who may only read the key does not get as far as the disk.
+    await assert.rejects(() => deleteVolume(asNova, path), { code: "forbidden" });
+    assert.equal((await verifyVolume(granted, path)).keyId, keyId);
+    await deleteVolume(granted, path);
+  });
+
+  it("6.3 may be a service's: its credentials make the key, the ledger has the tenant's label", async () => {
+    const cinder: ProjectCaller = { type: "project", projectId: "service", userId: "cinder" };
+    const service = { keyManager, caller: cinder, ledger, project: "tenant" };
+    const { id, keyId } = await createVolume(service, { path, sizeBytes: 4096 });
+    assert.equal((await ledger.volume(id))?.project, "tenant");
+    await assert.rejects(keyManager.get(alice, keyId), { code: "forbidden" });
+    await rekeyVolume(service, path);
+    await deleteVolume(service, path);
+    assert.deepEqual(await Array.fromAsync(keyManager.list(cinder)), []);
+  });
+
   it("is not made for a project that there are no credentials for", async () => {
     const { keyId } = await create();
     await assert.rejects(transferVolume(volumes, path, "b"), { code: "forbidden" });

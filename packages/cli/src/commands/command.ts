@@ -2,7 +2,14 @@ import { existsSync } from "node:fs";
 import type { Caller, CloudSettings } from "@chatelaine/keys";
 import { type Ledger, openLedger, projectOf, type VolumeContext } from "@chatelaine/volumes";
 import { Command, Help } from "commander";
-import { configuredCloud, type Flags, ledgerPath, type Opened, openConfigured } from "../config.ts";
+import {
+  configuredCloud,
+  type Flags,
+  ledgerPath,
+  type Opened,
+  openConfigured,
+  readersOf,
+} from "../config.ts";
 import { json } from "../output.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -37,6 +44,7 @@ export interface GlobalFlags {
   readonly region?: string;
   readonly interface?: string;
   readonly fixedKeyFile?: string;
+  readonly readers?: string;
   readonly ledger?: string;
   readonly config?: string;
   readonly json?: boolean;
@@ -79,6 +87,7 @@ export function contextOf(terminal: Terminal, flags: GlobalFlags, open: Open | u
         return await work({
           ...source,
           ledger,
+          readers: readersOf(terminal, settings),
           callerOf: (project) => callers.find((caller) => projectOf({ caller }) === project),
         });
       } finally {

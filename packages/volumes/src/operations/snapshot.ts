@@ -1,7 +1,13 @@
 import type { ObjectId } from "@chatelaine/keys";
 import { testPassphrase } from "@chatelaine/luks";
 import { lendPassphrase } from "../passphrase.ts";
-import { discardKey, discardKeysNamed, keyName, registerConsumer } from "../volume-key.ts";
+import {
+  discardKey,
+  discardKeysNamed,
+  grantRead,
+  keyName,
+  registerConsumer,
+} from "../volume-key.ts";
 import { beginningOf } from "./create.ts";
 import type { Operation, Work } from "./operation.ts";
 
@@ -70,6 +76,7 @@ async function copyKey({ context, operation, input }: SnapshotWork): Promise<Sna
     input.parentKeyId,
   );
   const keyId = await keyManager.store(caller, { type, value, algorithm, bitLength, mode, name });
+  await grantRead(context, keyId);
   await registerConsumer(context, volumeId, keyId);
   return { keyId };
 }
