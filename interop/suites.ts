@@ -89,6 +89,13 @@ export const suites: readonly Suite[] = [
     peers: [],
   },
   {
+    name: "qemu",
+    proves:
+      "a real QEMU reads a volume with the arguments we print, and an NBD socket shows it without root",
+    packages: ["qemu-system-common", "qemu-system-x86", "qemu-utils"],
+    peers: [],
+  },
+  {
     name: "disks",
     proves:
       "ephemeral LVM disks with keys of their own on a real kernel, mapped again after a reboot",

@@ -18,6 +18,11 @@ export interface CreateVolumeOptions {
   /** In the LUKS header; at most 47 bytes. Default none. */
   readonly label?: string | undefined;
   /**
+   * Default `luks2`. LUKS1 is for readers that know nothing else, such as QEMU: it
+   * has 512-byte sectors and no label, and the ledger alone says which key it needs.
+   */
+  readonly format?: "luks1" | "luks2" | undefined;
+  /**
    * A key of the user's own, which must be in the key manager already. It outlives
    * the volume. Default: one is made for this volume alone, and deleted with it.
    */
@@ -42,24 +47,29 @@ export async function createVolume(
     "sizeBytes",
     "sectorSize",
     "label",
+    "format",
     "keyId",
   ]);
   await recover(context);
   const input = await checkedInput(options);
   const volumeId = randomUUID();
+  const { format = "luks2" } = input;
   await perform(createOperation, context, {
     volumeId,
     input,
-    changes: [{ type: "put", volume: beginningOf(context, volumeId, input.location) }],
+    changes: [{ type: "put", volume: beginningOf(context, volumeId, input.location, { format }) }],
   });
   return verifyVolume(context, options.path);
 }
 
 async function checkedInput(options: CreateVolumeOptions): Promise<CreateInput> {
-  const { path, sizeBytes, sectorSize = 512, label = "", keyId } = options;
+  const { path, sizeBytes, sectorSize = 512, label = "", format = "luks2", keyId } = options;
+  if (format === "luks1" && (sectorSize !== 512 || label !== "")) {
+    throw refusal(path, "LUKS1 has 512-byte sectors and no label");
+  }
   const location = await locationOf(path);
   const occupant = await occupantOf(location);
-  const common = { location, sectorSize, label, ...(keyId !== undefined && { keyId }) };
+  const common = { location, sectorSize, label, format, ...(keyId !== undefined && { keyId }) };
   if (occupant === "file") {
     throw new VolumeError(
       "exists",

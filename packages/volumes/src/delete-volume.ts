@@ -38,6 +38,7 @@ export async function deleteVolume(context: VolumeContext, path: string): Promis
   }
   const { keyDeleted } = await perform(deleteOperation, context, {
     volumeId: volume.id,
+    keyId: known?.keyId,
     input: {
       location,
       occupant: occupant === "device" ? "device" : "file",

@@ -28,6 +28,7 @@ export { closeVolume, type OpenedVolume, openVolume } from "./open-volume.ts";
 export type { Recovered } from "./operations/recover.ts";
 export { recover } from "./operations/registry.ts";
 export { type AdoptionPreview, previewAdoption } from "./preview.ts";
+export { type QemuDisk, type QemuDiskOptions, qemuDisk } from "./qemu.ts";
 export { type Finding, type FindingType, type ReconcileOptions, reconcile } from "./reconcile.ts";
 export {
   adoptVolume,
@@ -39,6 +40,7 @@ export {
   transferVolume,
 } from "./rekey-volume.ts";
 export { type RekeyResult, type RekeyVolumesOptions, rekeyVolumes } from "./rekey-volumes.ts";
+export { type ServedVolume, type ServeVolumeOptions, serveVolume } from "./serve-volume.ts";
 export { findSnapshot, forgetSnapshot, snapshotVolume } from "./snapshot-volume.ts";
 export { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 export type { KeySource, Volume } from "./volume.ts";

@@ -117,6 +117,7 @@ async function changeKey(
   const header = await readLuks(path);
   const location = await locationOf(path);
   await refuseMismatch(context, header.uuid, location);
+  const known = await context.ledger.volume(header.uuid);
   const oldKeyId =
     change.oldKeyId ?? (passphrase ? undefined : (await inspectVolume(path, context.ledger)).keyId);
   const input: ChangeKeyInput = {
@@ -130,6 +131,7 @@ async function changeKey(
   };
   const { oldKeyDeleted }: ChangeKeyFacts = await perform(changeKeyOperation, context, {
     volumeId: header.uuid,
+    keyId: known?.keyId,
     input,
     passphrase,
   });

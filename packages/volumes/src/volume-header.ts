@@ -30,7 +30,7 @@ export async function backupVolumeHeader(
     throw new VolumeError("exists", `back up header to ${file}: something is there already`);
   }
   const input = { location, file: target, keyId, isLost: false };
-  await perform(backupHeaderOperation, context, { volumeId: id, input });
+  await perform(backupHeaderOperation, context, { volumeId: id, keyId, input });
 }
 
 /**
@@ -48,7 +48,7 @@ export async function restoreVolumeHeader(
 ): Promise<VerifiedVolume> {
   await recover(context);
   const { id, ...input } = await restoreOf(context, path, file);
-  await perform(restoreHeaderOperation, context, { volumeId: id, input });
+  await perform(restoreHeaderOperation, context, { volumeId: id, keyId: input.keyId, input });
   return verifyVolume(context, path);
 }
 

@@ -241,6 +241,33 @@ describe("another key for a volume", () => {
     assert.ok(!one.equals(new SecretBytes(Buffer.from(fixedHex, "hex"))));
   });
 
+  it("takes no key for the volume's that another process has replaced meanwhile", async () => {
+    await create();
+    // Between the look at the disk and the lock: the other process is quicker.
+    const overtaken = (): VolumeContext => ({
+      ...volumes,
+      ledger: new Proxy(ledger, {
+        get(target, name) {
+          const method = Reflect.get(target, name) as (...args: unknown[]) => unknown;
+          if (name !== "lock") return method.bind(target);
+          return async (...args: unknown[]) => {
+            await rekeyVolume(volumes, path);
+            return method.apply(target, args);
+          };
+        },
+      }),
+    });
+    for (const act of [deleteVolume, rekeyVolume]) {
+      await assert.rejects(() => act(overtaken(), path), { code: "busy" });
+    }
+    const { keyId } = await verifyVolume(volumes, path);
+    const keys = await Array.fromAsync(keyManager.list(alice));
+    assert.deepEqual(
+      keys.map(({ id }) => id),
+      [keyId],
+    );
+  });
+
   it("waits for nobody: a volume that is being worked on is busy", async () => {
     const { id, keyId } = await create();
     const lock = await ledger.lock(id);

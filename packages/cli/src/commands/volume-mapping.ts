@@ -1,8 +1,9 @@
-import { closeVolume, openVolume } from "@chatelaine/volumes";
+import { closeVolume, openVolume, serveVolume } from "@chatelaine/volumes";
 import type { Command } from "commander";
+import { stopRequested } from "../stop-requested.ts";
 import { type Context, examples } from "./command.ts";
 
-/** `chatelaine volume open` and `close`: the plaintext as a block device of the kernel's. */
+/** `chatelaine volume open`, `close` and `serve`: the plaintext as a block device, or on a socket. */
 export function addMappingVerbs(volume: Command, context: (command: Command) => Context): void {
   examples(
     volume
@@ -28,5 +29,35 @@ export function addMappingVerbs(volume: Command, context: (command: Command) => 
         context(command).print({ name }, `closed ${name}\n`);
       }),
     ["chatelaine volume close data"],
+  );
+
+  examples(
+    volume
+      .command("serve")
+      .description("show a LUKS1 volume's plaintext on an NBD socket until Ctrl-C; needs no root")
+      .argument("<path>")
+      .argument("<socket>", "a Unix socket to make")
+      .option("--read-only", "refuse writes")
+      .action(
+        async (
+          path: string,
+          socket: string,
+          options: { readonly readOnly?: boolean },
+          command: Command,
+        ) => {
+          const { withVolumes, print } = context(command);
+          const { readOnly } = options;
+          const served = await withVolumes((volumes) =>
+            serveVolume(volumes, path, { socket, readOnly }),
+          );
+          print({ uri: served.uri, pid: served.pid }, `${served.uri}\n`);
+          await stopRequested();
+          await served.close();
+        },
+      ),
+    [
+      "chatelaine volume serve disk.img /run/user/1000/disk.sock",
+      "qemu-img info 'nbd+unix:///?socket=/run/user/1000/disk.sock'",
+    ],
   );
 }

@@ -6,7 +6,7 @@ import {
   type Volume,
   verifyVolume,
 } from "@chatelaine/volumes";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { record } from "../output.ts";
 import { parseSize, showSize } from "../sizes.ts";
 import { type Context, examples, noun } from "./command.ts";
@@ -29,16 +29,25 @@ export function volumeCommand(context: (command: Command) => Context): Command {
       .argument("<path>", "a file to make, or a blank block device")
       .option("--size <size>", "for the data, such as 10G; only for files", parseSize)
       .option("--label <text>", "in the LUKS header, at most 47 bytes")
+      .addOption(
+        new Option("--format <name>", "luks1 for QEMU, which reads nothing else")
+          .choices(["luks1", "luks2"])
+          .default("luks2"),
+      )
       .action(
         async (
           path: string,
-          options: { readonly size?: number; readonly label?: string },
+          options: {
+            readonly size?: number;
+            readonly label?: string;
+            readonly format: "luks1" | "luks2";
+          },
           command: Command,
         ) => {
           const { withVolumes, print } = context(command);
-          const { size: sizeBytes, label } = options;
+          const { size: sizeBytes, label, format } = options;
           const made = await withVolumes((volumes) =>
-            createVolume(volumes, { path, sizeBytes, label }),
+            createVolume(volumes, { path, sizeBytes, label, format }),
           );
           print(made, record(attributesOf(made)));
         },

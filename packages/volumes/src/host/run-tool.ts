@@ -25,6 +25,7 @@ const packageOf: Readonly<Record<string, string>> = {
   lvremove: "lvm2",
   lvs: "lvm2",
   lvchange: "lvm2",
+  "qemu-storage-daemon": "qemu-system-common",
 };
 
 /**
@@ -39,13 +40,7 @@ export async function runTool(
   args: readonly string[],
   { input, accept = [], spawn = platformSpawn }: ToolOptions = {},
 ): Promise<ToolResult> {
-  const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  // Without udevd, as in a container, device nodes are made by LVM itself.
-  const env = {
-    PATH: path,
-    LC_ALL: "C",
-    DM_DISABLE_UDEV: existsSync("/run/udev/control") ? undefined : "1",
-  };
+  const env = toolEnvironment();
   const child = spawn(program, [...args], { stdio: ["pipe", "pipe", "pipe"], env });
   const [out, error]: [Buffer[], Buffer[]] = [[], []];
   child.stdout.on("data", (chunk: Buffer) => out.push(chunk));
@@ -54,19 +49,7 @@ export async function runTool(
   child.stdin.on("error", () => undefined);
   child.stdin.end(input);
   const status = await new Promise<number>((resolve, reject) => {
-    child.once("error", (cause: NodeJS.ErrnoException) => {
-      const debian = packageOf[program];
-      const missing = cause.code === "ENOENT" && debian !== undefined;
-      reject(
-        new VolumeError(
-          missing ? "unsupported" : "tool_failed",
-          missing
-            ? `${program}: not installed: apt-get install ${debian}`
-            : `${program}: ${cause.message}`,
-          { cause },
-        ),
-      );
-    });
+    child.once("error", (cause: NodeJS.ErrnoException) => reject(startError(program, cause)));
     child.once("close", (code) => resolve(code ?? 255));
   });
   if (status !== 0 && !accept.includes(status)) {
@@ -74,4 +57,24 @@ export async function runTool(
     throw new VolumeError("tool_failed", `${program} ${args[0] ?? ""}: status ${status}: ${words}`);
   }
   return { status, stdout: Buffer.concat(out).toString() };
+}
+
+/** What a program of the host gets of an environment. */
+export function toolEnvironment(): NodeJS.ProcessEnv {
+  return {
+    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    LC_ALL: "C",
+    // Without udevd, as in a container, device nodes are made by LVM itself.
+    DM_DISABLE_UDEV: existsSync("/run/udev/control") ? undefined : "1",
+  };
+}
+
+/** Why a program did not start; with the package to install, if it is not there. */
+export function startError(program: string, cause: NodeJS.ErrnoException): VolumeError {
+  const debian = packageOf[program];
+  return cause.code === "ENOENT" && debian !== undefined
+    ? new VolumeError("unsupported", `${program}: not installed: apt-get install ${debian}`, {
+        cause,
+      })
+    : new VolumeError("tool_failed", `${program}: ${cause.message}`, { cause });
 }

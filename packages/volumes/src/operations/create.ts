@@ -1,5 +1,11 @@
 import type { ObjectId } from "@chatelaine/keys";
-import { chatelaineToken, formatLuks2, withOpenDisk } from "@chatelaine/luks";
+import {
+  chatelaineToken,
+  formatLuks1,
+  formatLuks2,
+  testPassphrase,
+  withOpenDisk,
+} from "@chatelaine/luks";
 import type { Occupant } from "../disk/location.ts";
 import { makeSparseFile, publish, stagingPath, withdraw } from "../disk/staging.ts";
 import { requireZeroes, wipeHeader } from "../disk/wipe.ts";
@@ -23,6 +29,8 @@ export interface CreateInput {
   readonly sizeBytes?: number;
   readonly sectorSize: 512 | 1024 | 2048 | 4096;
   readonly label: string;
+  /** Default LUKS2. */
+  readonly format?: "luks1" | "luks2";
   /** A key that the user brought; else one is made. */
   readonly keyId?: ObjectId;
   /** The volume whose data it is to hold, as it opens now. */
@@ -121,16 +129,23 @@ async function format(work: CreateWork): Promise<undefined> {
   const { keyManager, caller } = context;
   const path = workPath(work);
   const keyId = facts.keyId as ObjectId;
-  await lendPassphrase(await keyManager.get(caller, keyId), (passphrase) =>
-    formatLuks2(path, {
-      uuid: operation.volumeId,
-      keyslots: [{ passphrase, entropyBits: keyBitLength }],
+  await lendPassphrase(await keyManager.get(caller, keyId), async (passphrase) => {
+    const uuid = operation.volumeId;
+    const keyslots = [{ passphrase, entropyBits: keyBitLength }];
+    if (input.format === "luks1") {
+      await formatLuks1(path, { uuid, keyslots, dataOffset: headerBytes });
+      await testPassphrase(path, passphrase);
+      return;
+    }
+    await formatLuks2(path, {
+      uuid,
+      keyslots,
       tokens: [chatelaineToken({ keyslots: [0], object: keyId, created: nowOf(context) })],
       sectorSize: input.sectorSize,
       label: input.label,
-    }),
-  );
-  await verifyVolume(context, path);
+    });
+    await verifyVolume(context, path);
+  });
 }
 
 async function unformat({ input, operation }: CreateWork): Promise<void> {

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { ObjectId } from "@chatelaine/keys";
 import { messageOf, VolumeError } from "../errors.ts";
 import type { OperationRecord, VolumeChange } from "../ledger/ledger.ts";
 import { nowOf, projectOf, type StepEvent, type VolumeContext } from "../volume-context.ts";
@@ -12,6 +13,8 @@ export interface NewOperation<Input extends object> {
   readonly id?: string | undefined;
   /** What changes of volumes as it begins. */
   readonly changes?: readonly VolumeChange[] | undefined;
+  /** Of the volume when the input was made. If it has another by now, the input is not for it: `busy`. */
+  readonly keyId?: ObjectId | undefined;
   /** For the steps before the commit; it is not written anywhere. */
   readonly passphrase?: Uint8Array | undefined;
 }
@@ -28,11 +31,12 @@ export interface NewOperation<Input extends object> {
 export async function perform<Input extends object, Facts extends object>(
   operation: Operation<Input, Facts>,
   context: VolumeContext,
-  { volumeId, input, id = randomUUID(), changes, passphrase }: NewOperation<Input>,
+  { volumeId, input, id = randomUUID(), changes, keyId, passphrase }: NewOperation<Input>,
 ): Promise<Facts> {
   const lock = await context.ledger.lock(volumeId);
   try {
     await refuseUnfinished(context, volumeId);
+    await refuseChanged(context, volumeId, keyId);
     const now = nowOf(context);
     const record: OperationRecord = {
       id,
@@ -78,6 +82,20 @@ async function refuseUnfinished({ ledger }: VolumeContext, volumeId: string): Pr
   throw new VolumeError(
     "unfinished",
     `volume ${volumeId}: an earlier ${earlier.kind} is not finished (${earlier.problem ?? earlier.phase}): recover it first`,
+  );
+}
+
+/** What was read before the lock was held may be old. */
+async function refuseChanged(
+  { ledger }: VolumeContext,
+  volumeId: string,
+  keyId: ObjectId | undefined,
+): Promise<void> {
+  const volume = await ledger.volume(volumeId);
+  if (keyId === undefined || volume?.keyId === undefined || volume.keyId === keyId) return;
+  throw new VolumeError(
+    "busy",
+    `volume ${volumeId}: another process has given it another key meanwhile: try again`,
   );
 }
 

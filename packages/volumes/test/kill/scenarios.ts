@@ -63,6 +63,13 @@ export const scenarios: readonly Scenario[] = [
     mayBeAbsent: true,
   },
   {
+    name: "create in LUKS1",
+    prepare: async () => [],
+    act: (context, directory) =>
+      createVolume(context, { path: diskOf(directory), sizeBytes, format: "luks1" }),
+    mayBeAbsent: true,
+  },
+  {
     name: "delete",
     prepare: makeDisk,
     act: (context, directory) => deleteVolume(context, diskOf(directory)),
