@@ -46,6 +46,8 @@ writeFileSync(
   { mode: 0o600 },
 );
 
+const commandEnvironment = { PATH: process.env["PATH"], HOME: "/root", ...settings };
+
 if (boot === "first") first();
 else second();
 server.kill("SIGTERM");
@@ -86,6 +88,19 @@ function first(): void {
   closeSync(held);
   assert.equal(chatelaine("volume", "close", "data"), "closed data\n");
   assert.equal(chatelaine("volume", "close", "data"), "closed data\n");
+
+  // As os-brick opens a volume: the hexadecimal text of the key's bytes on standard input.
+  const { keyId } = JSON.parse(chatelaine("volume", "inspect", "/dev/vg/data", "--json")) as {
+    keyId: string;
+  };
+  const passphrase = spawnSync("chatelaine", ["key", "get", keyId, "--output", "-"], {
+    env: commandEnvironment,
+  }).stdout.toString("hex");
+  execFileSync("cryptsetup", ["isLuks", "--verbose", "/dev/vg/data"]);
+  const open = ["luksOpen", "--key-file=-", "/dev/vg/data", "crypt-data"];
+  execFileSync("cryptsetup", open, { input: passphrase });
+  assert.equal(read("/dev/mapper/crypt-data", 17), "plaintext of data");
+  execFileSync("cryptsetup", ["luksClose", "crypt-data"]);
 
   // A disk as it was when all disks had one key.
   execFileSync("lvcreate", ["-q", "-y", "-L", "24M", "-n", "old", "vg"]);
@@ -146,8 +161,7 @@ async function startServer(): Promise<ChildProcess> {
 }
 
 function run(...words: readonly string[]) {
-  const env = { PATH: process.env["PATH"], HOME: "/root", ...settings };
-  return spawnSync("chatelaine", words, { encoding: "utf8", env });
+  return spawnSync("chatelaine", words, { encoding: "utf8", env: commandEnvironment });
 }
 
 function chatelaine(...words: readonly string[]): string {

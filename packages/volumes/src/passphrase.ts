@@ -23,6 +23,28 @@ export function lendPassphrase<T>(
   });
 }
 
+/**
+ * Lends the passphrase that OpenStack's encryptors made of a key until 2016, when a
+ * byte below 16 became one digit instead of two (launchpad bug 1633518).
+ */
+export function lendMangledPassphrase<T>(
+  key: StoredObject,
+  use: (passphrase: Uint8Array) => Promise<T>,
+): Promise<T> {
+  return key.value.use(async (bytes) => {
+    const padded = hexOf(bytes);
+    const passphrase = padded.filter((digit, index) => index % 2 === 1 || digit !== zero);
+    padded.fill(0);
+    try {
+      return await use(passphrase);
+    } finally {
+      passphrase.fill(0);
+    }
+  });
+}
+
+const zero = "0".charCodeAt(0);
+
 /** Digit by digit, because a string with the passphrase in it could not be zeroed. */
 function hexOf(bytes: Uint8Array): Uint8Array {
   const digits = new TextEncoder().encode("0123456789abcdef");

@@ -1,9 +1,9 @@
-import { KeyManagerError, type ObjectId } from "@chatelaine/keys";
 import { readLuks } from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
+import { lendOpener } from "./disk/opener.ts";
 import { slotsOpenedBy } from "./disk/slots.ts";
 import { VolumeError } from "./errors.ts";
-import { lendPassphrase } from "./passphrase.ts";
+import { keyOf } from "./operations/change-key.ts";
 import { type Opener, refuseMismatch } from "./rekey-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
@@ -32,23 +32,9 @@ export async function previewAdoption(
   const openedSlots =
     "passphrase" in opener
       ? await slotsOpenedBy(path, opener.passphrase)
-      : await slotsOfKey(context, path, opener.keyId);
+      : await lendOpener(path, await keyOf(context, opener.keyId), async (_, slots) => slots);
   if (openedSlots.length === 0) {
     throw new VolumeError("wrong_key", `adopt ${path}: what was given opens none of its key slots`);
   }
   return { id, path, format: version === 1 ? "luks1" : "luks2", openedSlots };
-}
-
-async function slotsOfKey(
-  { keyManager, caller }: VolumeContext,
-  path: string,
-  keyId: ObjectId,
-): Promise<readonly number[]> {
-  const key = await keyManager.get(caller, keyId).catch((cause: unknown) => {
-    if (!(cause instanceof KeyManagerError) || cause.code !== "not_found") throw cause;
-    throw new VolumeError("missing_key", `adopt ${path}: the key manager has no key ${keyId}`, {
-      cause,
-    });
-  });
-  return lendPassphrase(key, (passphrase) => slotsOpenedBy(path, passphrase));
 }

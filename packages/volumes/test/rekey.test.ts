@@ -21,6 +21,7 @@ import {
   type Ledger,
   migrateOffFixedKey,
   openLedger,
+  previewAdoption,
   rekeyVolume,
   transferVolume,
   type VolumeContext,
@@ -196,6 +197,29 @@ describe("another key for a volume", () => {
         (await Array.fromAsync(keyManager.list(alice))).map(({ id }) => id),
         [foreign],
       );
+    });
+  }
+
+  for (const [format, make] of [
+    ["LUKS1", formatLuks1],
+    ["LUKS2", formatLuks2],
+  ] as const) {
+    it(`6.2 adopts a ${format} disk under a passphrase as OpenStack mangled it until 2016`, async () => {
+      // 0x00 became "0", 0x0a "a": what should have 64 digits has fewer.
+      const bytes = Uint8Array.from({ length: 32 }, (_, index) => index * 7);
+      const value = new SecretBytes(bytes);
+      const keyId = await keyManager.store(alice, { type: "symmetric", algorithm: "aes", value });
+      const mangled = Array.from(bytes, (byte) => byte.toString(16)).join("");
+      assert.equal(mangled.length, 61);
+      await blank();
+      await make(path, { keyslots: [{ passphrase: Buffer.from(mangled), entropyBits: 256 }] });
+      const { openedSlots } = await previewAdoption(volumes, path, { keyId });
+      assert.deepEqual(openedSlots, [0]);
+      const adopted = await adoptVolume(volumes, path, { keyId });
+      assert.equal((await verifyVolume(volumes, path)).keyId, adopted.keyId);
+      await assert.rejects(testPassphrase(path, Buffer.from(mangled)), {
+        code: "wrong_passphrase",
+      });
     });
   }
 

@@ -1,5 +1,6 @@
-import { KeyManagerError, type ObjectId } from "@chatelaine/keys";
+import { KeyManagerError, type ObjectId, type StoredObject } from "@chatelaine/keys";
 import { addKeyslot, addToken, chatelaineToken, readLuks } from "@chatelaine/luks";
+import { lendOpener } from "../disk/opener.ts";
 import { killSlots, removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
 import { VolumeError } from "../errors.ts";
 import { tokensOf } from "../inspect-volume.ts";
@@ -113,9 +114,8 @@ async function unmakeKey(work: ChangeKeyWork): Promise<void> {
 async function addSlot(work: ChangeKeyWork): Promise<Partial<ChangeKeyFacts>> {
   const { input } = work;
   const { location } = input;
-  return lendOld(work, (old) =>
+  return lendOld(work, (old, oldSlots) =>
     lendNew(work, async (passphrase) => {
-      const oldSlots = await slotsOpenedBy(location, old);
       const slot = await addKeyslot(location, old, { passphrase, entropyBits: keyBitLength });
       return { slot, oldSlots };
     }),
@@ -195,10 +195,15 @@ function recipientOf({ context, input }: ChangeKeyWork): VolumeContext {
   );
 }
 
-function lendOld<T>(work: ChangeKeyWork, use: (passphrase: Uint8Array) => Promise<T>): Promise<T> {
+/** Lends what opens the disk until now, and says which slots it opens. */
+async function lendOld<T>(
+  work: ChangeKeyWork,
+  use: (passphrase: Uint8Array, slots: readonly number[]) => Promise<T>,
+): Promise<T> {
   const { context, input, passphrase } = work;
-  if (input.oldKeyId !== undefined) return lendKey(context, input.oldKeyId, use);
-  if (passphrase !== undefined) return use(passphrase);
+  const { location, oldKeyId } = input;
+  if (oldKeyId !== undefined) return lendOpener(location, await keyOf(context, oldKeyId), use);
+  if (passphrase !== undefined) return use(passphrase, await slotsOpenedBy(location, passphrase));
   throw new VolumeError(
     "invalid_argument",
     `adopt ${input.location}: it needs a key or a passphrase`,
@@ -210,13 +215,20 @@ function lendNew<T>(work: ChangeKeyWork, use: (passphrase: Uint8Array) => Promis
 }
 
 async function lendKey<T>(
-  { keyManager, caller }: VolumeContext,
+  context: VolumeContext,
   keyId: ObjectId,
   use: (passphrase: Uint8Array) => Promise<T>,
 ): Promise<T> {
-  const key = await keyManager.get(caller, keyId).catch((cause: unknown) => {
+  return lendPassphrase(await keyOf(context, keyId), use);
+}
+
+/** @throws `missing_key` */
+export async function keyOf(
+  { keyManager, caller }: VolumeContext,
+  keyId: ObjectId,
+): Promise<StoredObject> {
+  return keyManager.get(caller, keyId).catch((cause: unknown) => {
     if (!(cause instanceof KeyManagerError) || cause.code !== "not_found") throw cause;
     throw new VolumeError("missing_key", `the key manager has no key ${keyId}`, { cause });
   });
-  return lendPassphrase(key, use);
 }
