@@ -19,7 +19,7 @@ import { printDiagnoses } from "./doctor.ts";
  * answer no faster.
  */
 const smallHeap = {
-  flags: ["--max-semi-space-size=4", "--optimize-for-size"],
+  flags: ["--max-semi-space-size=8", "--optimize-for-size"],
   variables: { MALLOC_ARENA_MAX: "1" },
 } as const;
 
