@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -64,6 +64,7 @@ let back: Place;
 const seeded = new Map<ObjectId, Seeded>();
 const boxes = new Map<ObjectId, { type: ContainerType; members: readonly ObjectId[] }>();
 
+// What is in the real Barbican stays there when its projects go: to delete it one by one would take a minute.
 before(async () => {
   lab = await startBarbicanLab();
   tenants = [await makeTenant(lab), await makeTenant(lab)];
@@ -82,7 +83,6 @@ before(async () => {
   back = place(second, "second", lab.secureUrl);
 });
 after(async () => {
-  await Promise.all([empty(old), empty(back)]);
   await server.stop();
   folder.remove();
   for (const tenant of tenants) await tenant.remove();
@@ -126,7 +126,7 @@ describe("moving 1,000 objects of all types, with the command killed on the way"
     const report = await chatelaine(words);
     assert.equal((report.counts["copied"] ?? 0) + (report.counts["already there"] ?? 0), total);
     await assertMoved(report, ours, new Map());
-    assert.deepEqual(journalModes(), [0o600]);
+    assertJournalTellsNothing();
     const again = await chatelaine(words);
     assert.equal(again.counts["already there"], total);
     assert.deepEqual(idsOf(again), idsOf(report));
@@ -355,17 +355,6 @@ async function countOf({ manager, tenant }: Place): Promise<number> {
   return (await manager.client.secrets.list(tenant.caller, {}, { limit: 1 })).total;
 }
 
-/** Everything that a place has, gone. */
-async function empty({ manager: { client }, tenant: { caller } }: Place): Promise<void> {
-  const { items } = await client.containers.list(caller);
-  await each(items, ({ id }) => client.containers.delete(caller, id));
-  for (;;) {
-    const page = await client.secrets.list(caller);
-    if (page.items.length === 0) return;
-    await each(page.items, ({ id }) => client.secrets.delete(caller, id, { force: true }));
-  }
-}
-
 function cloudOf(tenant: Tenant): object {
   const environment = tenant.environment("secure");
   return {
@@ -393,9 +382,16 @@ function journalOf(words: readonly string[]): string {
   return join(directory, `journal-${words.indexOf("second") > 0 ? "back" : "out"}.sqlite`);
 }
 
-function journalModes(): readonly number[] {
+function assertJournalTellsNothing(): void {
   const files = readdirSync(directory).filter((name) => name.startsWith("journal-"));
-  return files.map((name) => statSync(join(directory, name)).mode & 0o777);
+  assert.ok(files.length > 0);
+  for (const file of files.map((name) => join(directory, name))) {
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    const content = readFileSync(file);
+    for (const { bytes } of seeded.values()) {
+      assert.ok(bytes.length < 8 || !content.includes(bytes));
+    }
+  }
 }
 
 /** Runs the command, which must succeed. */
@@ -416,7 +412,7 @@ async function chatelaine(words: readonly string[]): Promise<Report> {
 async function killedAt(words: readonly string[], target: Place, count: number): Promise<void> {
   const child = start(words);
   const gone = once(child, "exit");
-  while (child.exitCode === null && (await countOf(target)) < count) await sleep(20);
+  while (child.exitCode === null && (await countOf(target)) < count) await sleep(200);
   assert.equal(child.exitCode, null, "it was done before it could be killed");
   child.kill("SIGKILL");
   await gone;

@@ -146,6 +146,8 @@ describe("a migration", () => {
 
   it("leaves alone what others keep in the target, be it the same", async () => {
     const others = await target.store(anna, twins);
+    const failed = await migrate(faulty({ store: loseReply }));
+    assert.ok(failed.items.every(({ error }) => error?.retryable));
     const report = await migrate();
     assert.ok(!report.items.some(({ targetId }) => targetId === others));
     await target.delete(anna, others);
