@@ -37,3 +37,21 @@ for (const [program, how] of [
     });
   });
 }
+
+it("are killed before and after steps on a real kernel's LVM, and leave nothing", async () => {
+  const folder = join(directory, "kills");
+  const disk = join(folder, "physical.img");
+  mkdirSync(folder);
+  writeFileSync(disk, "");
+  truncateSync(disk, 64 << 20);
+  const path = fileURLToPath(new URL("../../packages/volumes/test/kill/disks.ts", import.meta.url));
+  const result = await runInGuest([process.execPath, path, "kill", folder], {
+    shares: [folder],
+    disks: [disk],
+    environment: { NODE_NO_WARNINGS: "1" },
+  });
+  assert.equal(result.status, 0, result.stdout + result.stderr);
+  const kills = Number(/kills: (\d+)/.exec(result.stdout)?.[1]);
+  console.log(`kills: ${kills}`);
+  assert.ok(kills >= 12, `only ${kills} kills`);
+});
