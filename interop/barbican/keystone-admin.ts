@@ -7,6 +7,12 @@ export interface Login {
   readonly projectName: string;
 }
 
+export interface Endpoint {
+  readonly id: string;
+  readonly interface: string;
+  readonly region_id: string;
+}
+
 type Json = Readonly<Record<string, unknown>>;
 
 /** Logs in with a password, scoped to a project of the default domain. */
@@ -82,19 +88,29 @@ export class KeystoneAdmin {
     return (made[kind] as { id: string }).id;
   }
 
-  /** Makes `url` the public, internal and admin endpoint of the service in the region. */
+  /** Makes `url` the public, internal and admin endpoint of the service in the region, and has the catalog show it. */
   async ensureEndpoint(serviceId: string, region: string, url: string): Promise<void> {
     await this.ensureRegion(region);
-    const query = `endpoints?service_id=${serviceId}&region_id=${region}`;
-    const found = (await this.call("GET", query, [200]))["endpoints"] as {
-      interface: string;
-    }[];
+    const found = (await this.endpoints(serviceId)).filter((one) => one.region_id === region);
     for (const name of ["public", "internal", "admin"]) {
-      if (found.some((endpoint) => endpoint.interface === name)) continue;
-      await this.call("POST", "endpoints", [201], {
-        endpoint: { service_id: serviceId, interface: name, url, region_id: region },
-      });
+      const existing = found.find((endpoint) => endpoint.interface === name);
+      if (existing) await this.showEndpoint(existing.id, true);
+      else {
+        await this.call("POST", "endpoints", [201], {
+          endpoint: { service_id: serviceId, interface: name, url, region_id: region },
+        });
+      }
     }
+  }
+
+  async endpoints(serviceId: string): Promise<readonly Endpoint[]> {
+    const found = await this.call("GET", `endpoints?service_id=${serviceId}`, [200]);
+    return found["endpoints"] as readonly Endpoint[];
+  }
+
+  /** Says whether the catalog shows an endpoint. */
+  async showEndpoint(id: string, enabled: boolean): Promise<void> {
+    await this.call("PATCH", `endpoints/${id}`, [200], { endpoint: { enabled } });
   }
 
   /** Deletes a region with all its endpoints; does nothing when there is none. */

@@ -45,11 +45,21 @@ async function tempest(
     ...(Object.keys(policy).length > 0 && { policy }),
   });
   try {
-    return await runTempest({ lab, url: server.url, rules });
+    const results = await runTempest({ lab, url: server.url, rules });
+    // That it was this server whom the plugin asked: each of its tests asks something.
+    assert.ok((await requestsTo(server.url)) >= results.passed.size, "asked another key manager");
+    return results;
   } finally {
     await server.stop();
     folder.remove();
   }
+}
+
+/** How many requests of the API a server of ours has answered. */
+async function requestsTo(url: string): Promise<number> {
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  const counts = [...metrics.matchAll(/^chatelaine_http_request_seconds_count\{.*\} (\d+)$/gm)];
+  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
 /** That so many passed and just those failed; the error says what failed and how. */

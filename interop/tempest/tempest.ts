@@ -32,25 +32,27 @@ export interface TempestResults {
 /**
  * Runs the plugin's tests, in two processes, with users that tempest makes in the lab's Keystone and removes again.
  *
+ * The plugin looks at no region: it takes any endpoint of the key manager in the catalog. So the catalog shows none but
+ * the one to test while it runs; the lab's own are shown again at its end, or when the lab next starts.
+ *
  * @throws Error with the end of stestr's output when it ran no test
  */
 export async function runTempest(run: TempestRun): Promise<TempestResults> {
   const region = `tempest-${randomUUID()}`;
   const directory = mkdtempSync(join(tmpdir(), "chatelaine-tempest-"));
   const admin = await run.lab.admin();
+  const identity = await admin.ensure("service", "keystone", { type: "identity" });
+  const keyManager = await admin.ensure("service", "barbican", { type: "key-manager" });
+  const others = await admin.endpoints(keyManager);
   try {
-    for (const [type, url] of [
-      ["identity", run.lab.keystoneUrl],
-      ["key-manager", run.url],
-    ] as const) {
-      const found = await admin.call("GET", `services?type=${type}`, [200]);
-      const [service] = found["services"] as { readonly id: string }[];
-      await admin.ensureEndpoint(service?.id ?? "", region, url);
-    }
+    for (const { id } of others) await admin.showEndpoint(id, false);
+    await admin.ensureEndpoint(identity, region, run.lab.keystoneUrl);
+    await admin.ensureEndpoint(keyManager, region, run.url);
     configure(directory, run, region);
     return read(await stestr(directory, run.only ?? "."));
   } finally {
     await admin.removeRegion(region);
+    for (const { id } of others) await admin.showEndpoint(id, true);
     rmSync(directory, { recursive: true, force: true });
   }
 }

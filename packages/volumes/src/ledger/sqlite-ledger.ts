@@ -50,9 +50,11 @@ class SqliteLedger implements Ledger {
   constructor({ path, now = () => new Date(), busyTimeoutMs = 10_000 }: SqliteLedgerOptions) {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     this.#now = now;
-    this.#database = new DatabaseSync(path, { timeout: busyTimeoutMs });
+    this.#database = new DatabaseSync(path);
     try {
       chmodSync(path, 0o600);
+      // Not as an option of DatabaseSync, which Node.js 22.14 ignores.
+      this.#database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
       this.#set("journal_mode", "WAL", "wal");
       this.#set("synchronous", "FULL", 2);
       migrate(this.#database, readMigrations(), now());

@@ -9,6 +9,9 @@ const maxStatements = 500;
 const writerCacheKiB = 4_096;
 const readerCacheKiB = 8_192;
 
+/** In milliseconds, for what another process does in the file. Node.js 22.14 ignores DatabaseSync's option for it. */
+const waitForOthers = "PRAGMA busy_timeout = 5000";
+
 /** A connection with its prepared statements. */
 export class Connection {
   readonly database: DatabaseSync;
@@ -23,7 +26,8 @@ export class Connection {
    * deleted rows overwritten with zeroes. Each is asserted, because SQLite ignores what it cannot set.
    */
   static writer(path: string): Connection {
-    const database = new DatabaseSync(path, { timeout: 5_000 });
+    const database = new DatabaseSync(path);
+    database.exec(waitForOthers);
     assertPragma(database, "journal_mode = WAL", "journal_mode", "wal");
     assertPragma(database, "synchronous = FULL", "synchronous", 2);
     assertPragma(database, "secure_delete = ON", "secure_delete", 1);
@@ -35,7 +39,8 @@ export class Connection {
 
   /** Opens a connection that only reads. The writer must have made the file. */
   static reader(path: string): Connection {
-    const database = new DatabaseSync(path, { readOnly: true, timeout: 5_000 });
+    const database = new DatabaseSync(path, { readOnly: true });
+    database.exec(waitForOthers);
     assertPragma(database, "query_only = ON", "query_only", 1);
     assertPragma(database, "case_sensitive_like = ON");
     database.exec(`PRAGMA cache_size = -${readerCacheKiB}`);
