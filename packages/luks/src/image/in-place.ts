@@ -1,7 +1,8 @@
+import { createHash } from "node:crypto";
 import type { BlockDevice } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import { assembleCrew } from "./crew.ts";
-import { type ImageJournal, type ImageState, sha256 } from "./journal.ts";
+import type { ImageJournal, ImageState } from "./journal.ts";
 import { type ImageRunOptions, progressCounter, requireNotAborted } from "./progress.ts";
 import type { SideCipher, TransferSpec } from "./transfer.ts";
 
@@ -75,34 +76,36 @@ export async function rewriteInPlace(
     await putBatch(operation, image, batchFile, state, dataOffset);
     state = without(state, state.batch.bytes);
   }
-  while (state.doneBytes < totalBytes) {
-    requireNotAborted(operation, image.name, options.signal);
-    const start = state.doneBytes;
-    const bytes = Math.min(batchBytes, totalBytes - start);
-    const spec: TransferSpec = {
-      source: { ...sides.source, key: Uint8Array.from(sides.source.key) },
-      target: { ...sides.target, key: Uint8Array.from(sides.target.key) },
-      sourceOffset: dataOffset,
-      targetOffset: -start,
-      skipZeroes: false,
-      zeroCiphertextIsHole: false,
-    };
-    // The batch file begins where the batch does, hence the negative offset.
-    const crew = assembleCrew(spec, image, batchFile, 1);
-    try {
+  // The batch file begins where the batch does.
+  const fromBatch: BlockDevice = {
+    name: batchFile.name,
+    size: batchFile.size,
+    read: (offset, into) => batchFile.read(offset - state.doneBytes, into),
+    write: (offset, bytes) => batchFile.write(offset - state.doneBytes, bytes),
+    sync: () => batchFile.sync(),
+  };
+  const spec: TransferSpec = {
+    ...sides,
+    sourceOffset: dataOffset,
+    targetOffset: 0,
+    skipZeroes: false,
+    zeroCiphertextIsHole: false,
+  };
+  const crew = assembleCrew(spec, image, fromBatch, 1);
+  try {
+    while (state.doneBytes < totalBytes) {
+      requireNotAborted(operation, image.name, options.signal);
+      const start = state.doneBytes;
+      const bytes = Math.min(batchBytes, totalBytes - start);
       await crew.move(start, start + bytes, onBytes);
-    } finally {
-      await crew.close();
-      spec.source?.key.fill(0);
-      spec.target?.key.fill(0);
+      await batchFile.sync();
+      state = { ...state, batch: { bytes, sha256: await digestOf(batchFile, bytes) } };
+      await journal.write(state);
+      await putBatch(operation, image, batchFile, state, dataOffset);
+      state = without(state, bytes);
     }
-    await batchFile.sync();
-    const content = new Uint8Array(bytes);
-    await batchFile.read(0, content);
-    state = { ...state, batch: { bytes, sha256: sha256(content) } };
-    await journal.write(state);
-    await putBatch(operation, image, batchFile, state, dataOffset);
-    state = without(state, bytes);
+  } finally {
+    await crew.close();
   }
   await journal.write(state);
   return state;
@@ -116,16 +119,36 @@ async function putBatch(
   dataOffset: number,
 ): Promise<void> {
   if (!batch) return;
-  const content = new Uint8Array(batch.bytes);
-  await batchFile.read(0, content);
-  if (sha256(content) !== batch.sha256) {
+  if ((await digestOf(batchFile, batch.bytes)) !== batch.sha256) {
     throw new LuksError(
       "corrupt_header",
       `${operation} ${image.name}: the journal's batch is damaged`,
     );
   }
-  await image.write(dataOffset + doneBytes, content);
+  await eachPart(batchFile, batch.bytes, (offset, part) =>
+    image.write(dataOffset + doneBytes + offset, part),
+  );
   await image.sync();
+}
+
+async function digestOf(batchFile: BlockDevice, bytes: number): Promise<string> {
+  const hash = createHash("sha256");
+  await eachPart(batchFile, bytes, async (_offset, part) => void hash.update(part));
+  return hash.digest("hex");
+}
+
+/** Reads the first `bytes` of a device part by part, into the same memory each time. */
+async function eachPart(
+  device: BlockDevice,
+  bytes: number,
+  use: (offset: number, part: Uint8Array) => Promise<void>,
+): Promise<void> {
+  const memory = new Uint8Array(Math.min(bytes, 1024 * 1024));
+  for (let offset = 0; offset < bytes; offset += memory.length) {
+    const part = memory.subarray(0, bytes - offset);
+    await device.read(offset, part);
+    await use(offset, part);
+  }
 }
 
 function without({ batch: _batch, ...state }: ImageState, bytes: number): ImageState {
