@@ -43,10 +43,17 @@ export const suites: readonly Suite[] = [
     peers: ["barbican"],
   },
   {
+    name: "clients",
+    proves:
+      "every command of openstack and every call of Castellan works on our server, own identity and Keystone's",
+    packages: [...openstackPackages, ...castellanPackages],
+    peers: ["barbican"],
+  },
+  {
     name: "identity-builtin",
     proves:
-      "openstack, Castellan and our adapter work on our server with its own identity and nothing else",
-    packages: [...openstackPackages, ...castellanPackages],
+      "openstack and our adapter log in, and keep users, on our server with its own identity and nothing else",
+    packages: [...openstackPackages],
     peers: [],
   },
   {
@@ -128,6 +135,13 @@ export const suites: readonly Suite[] = [
       "the key server's own tests pass on PostgreSQL, and a database that goes away comes back",
     packages: [],
     peers: ["postgres"],
+  },
+  {
+    name: "server-faults",
+    proves:
+      "a key server whose disk is full says 503, loses nothing, and goes on when there is room",
+    packages: ["mount"],
+    peers: [],
   },
   {
     name: "nodes",

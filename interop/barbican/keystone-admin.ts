@@ -88,6 +88,14 @@ export class KeystoneAdmin {
     return (made[kind] as { id: string }).id;
   }
 
+  /** Id of the service of that type. @throws Error if the catalog has none */
+  async serviceId(type: string): Promise<string> {
+    const found = await this.call("GET", `services?type=${type}`, [200]);
+    const [service] = found["services"] as { readonly id: string }[];
+    if (service === undefined) throw new Error(`Keystone: no service of type ${type}`);
+    return service.id;
+  }
+
   /** Makes `url` the public, internal and admin endpoint of the service in the region, and has the catalog show it. */
   async ensureEndpoint(serviceId: string, region: string, url: string): Promise<void> {
     await this.ensureRegion(region);

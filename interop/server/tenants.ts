@@ -6,6 +6,8 @@ export interface Tenant {
   readonly userId: string;
   readonly projectId: string;
   readonly caller: Caller;
+  /** The `OS_*` variables. */
+  readonly environment: Readonly<Record<string, string>>;
   /** A fresh identity token. */
   token(): Promise<string>;
 }
@@ -33,6 +35,17 @@ export async function makeTenants<Name extends string>(
       userId,
       projectId,
       caller: keystoneCaller({ authUrl, ...credentials }),
+      environment: {
+        OS_AUTH_TYPE: "password",
+        OS_AUTH_URL: authUrl,
+        OS_IDENTITY_API_VERSION: "3",
+        OS_USERNAME: name,
+        OS_PASSWORD: password,
+        OS_USER_DOMAIN_NAME: "Default",
+        OS_PROJECT_NAME: credentials.projectName,
+        OS_PROJECT_DOMAIN_NAME: "Default",
+        OS_REGION_NAME: "RegionOne",
+      },
       token: () => passwordToken(authUrl, credentials),
     };
   }

@@ -41,8 +41,8 @@ export async function runTempest(run: TempestRun): Promise<TempestResults> {
   const region = `tempest-${randomUUID()}`;
   const directory = mkdtempSync(join(tmpdir(), "chatelaine-tempest-"));
   const admin = await run.lab.admin();
-  const identity = await admin.ensure("service", "keystone", { type: "identity" });
-  const keyManager = await admin.ensure("service", "barbican", { type: "key-manager" });
+  const identity = await admin.serviceId("identity");
+  const keyManager = await admin.serviceId("key-manager");
   const others = await admin.endpoints(keyManager);
   try {
     for (const { id } of others) await admin.showEndpoint(id, false);
