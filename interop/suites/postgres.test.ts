@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { stringify } from "yaml";
+import { passwordToken } from "../barbican/keystone-admin.ts";
+import { runTool } from "../host/run-tool.ts";
 import { type Postgres, startPostgres } from "../postgres/postgres.ts";
 import { KeyServerProcess, ServerFolder } from "../server/key-server.ts";
 import { makeTenants } from "../server/tenants.ts";
 
+const command = fileURLToPath(new URL("../../packages/cli/dist/main.js", import.meta.url));
 const tests = fileURLToPath(new URL("../../packages/server/test/", import.meta.url));
 
 describe("PostgreSQL under the key server", () => {
@@ -47,6 +51,47 @@ describe("PostgreSQL under the key server", () => {
     assert.notEqual(rows, "0");
     for (const node of nodes) await node.stop();
     for (const used of [url, fresh]) await postgres.dropDatabase(used);
+    folder.remove();
+  });
+
+  it("takes over a SQLite server with chatelaine server migrate-store: users, secrets and keys", async () => {
+    const folder = new ServerFolder();
+    const small = await KeyServerProcess.start(folder);
+    const { alice } = await makeTenants(small.url, folder.adminPassword(), ["alice"]);
+    const payload = "grown out of one file";
+    const made = await fetch(`${small.url}/v1/secrets`, {
+      method: "POST",
+      headers: { "x-auth-token": await alice.token(), "content-type": "application/json" },
+      body: JSON.stringify({ payload, payload_content_type: "text/plain" }),
+    });
+    const { secret_ref } = (await made.json()) as { readonly secret_ref: string };
+    await small.stop();
+
+    const url = await postgres.createDatabase();
+    const config = join(folder.path, "large.yaml");
+    writeFileSync(config, stringify({ dataDirectory: folder.path, database: url }), {
+      mode: 0o600,
+    });
+    const migrate = () => {
+      const args = ["server", "migrate-store", join(folder.path, "keys.db")];
+      return runTool(process.execPath, [command, ...args, "--server-config", config]);
+    };
+    const report = JSON.parse(migrate()) as { readonly copied: Record<string, number> };
+    assert.equal(report.copied["secrets"], 1);
+    assert.throws(migrate, /not empty|already|filled/);
+
+    const large = await KeyServerProcess.start(folder, { database: url });
+    const login = { username: "alice", password: alice.environment["OS_PASSWORD"] ?? "" };
+    const token = await passwordToken(`${large.url}/v3`, {
+      ...login,
+      projectName: "alice-project",
+    });
+    const read = await fetch(`${large.url}${new URL(secret_ref).pathname}/payload`, {
+      headers: { "x-auth-token": token },
+    });
+    assert.equal(await read.text(), payload);
+    await large.stop();
+    await postgres.dropDatabase(url);
     folder.remove();
   });
 
