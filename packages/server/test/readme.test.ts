@@ -24,9 +24,9 @@ describe("the server's README", () => {
     assert.equal(versions.status, 300);
   });
 
-  it("has a policy file that the server understands", () => {
-    const overrides = parsePolicyFile(/```yaml\n(.*?)```/s.exec(readme)?.[1] ?? "");
-    assert.equal(Object.keys(overrides).length, 6);
+  it("names a policy file that the server understands", () => {
+    const path = /\]\((examples\/policy-2022\.yaml)\)/.exec(readme)?.[1] ?? "none";
+    const overrides = parsePolicyFile(readFileSync(new URL(`../${path}`, import.meta.url), "utf8"));
     const policy = new RulePolicy({ overrides });
     const admin = { userId: "u", projectId: "p", roles: ["admin"], requestId: "r" };
     assert.equal(policy.allows("secret:get", admin, { projectId: "other" }), false);

@@ -4,6 +4,7 @@ import type { IdentityHeaders } from "../../src/identity/identity.ts";
 import { IdentityError, type IdentityErrorCode } from "../../src/identity/identity-error.ts";
 import { KeystoneIdentity } from "../../src/identity/keystone/keystone-identity.ts";
 import type { KeystoneIdentityOptions } from "../../src/identity/keystone/keystone-options.ts";
+import { startHarness } from "../support/harness.ts";
 import { FakeKeystone } from "./fake-keystone.ts";
 
 const start = Date.parse("2026-11-23T12:00:00Z");
@@ -257,6 +258,30 @@ describe("a Keystone in trouble", () => {
     await refuses(open({ timeoutMs: 30 }), { token: "t1" }, "unavailable");
     assert.equal(delays.length, 0);
     silent.resolve();
+  });
+
+  it("is 503 with Retry-After to clients, away or slow, until it is well, without a restart", async (t) => {
+    keystone.tokens.set("t1", {});
+    const { ask } = await startHarness(t, { identity: open({ timeoutMs: 30 }) });
+    const list = () => ask("GET", "/v1/secrets", { token: "t1" });
+    const silent = Promise.withResolvers<void>();
+    const away = () => {
+      keystone.fault = (request) => {
+        request.socket.destroy();
+        return true;
+      };
+    };
+    const slow = () => {
+      keystone.fault = () => false;
+      keystone.gate = silent.promise;
+    };
+    for (const trouble of [away, slow]) {
+      trouble();
+      const refused = await list();
+      assert.deepEqual([refused.status, refused.headers["retry-after"]], [503, "1"]);
+    }
+    silent.resolve();
+    assert.equal((await list()).status, 200);
   });
 
   it("turns new tokens away while too many wait", async () => {
