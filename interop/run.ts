@@ -1,9 +1,10 @@
 /**
  * Runs the suites against real peers: `npm run test:interop -- [NAME…] [--list] [--keep]`.
  *
- * Installs the Debian packages that the chosen suites need, starts their peers once, runs one suite after the other,
- * prints a table, and stops what it started. A suite whose packages or peers cannot be had is skipped with the reason;
- * with `CI=true` any skip is a failure.
+ * Installs the Debian packages that the chosen suites need, starts their peers once, runs the suites in two lanes,
+ * prints a table, and stops what it started. In one lane are, one after the other, the suites that share peers; in the
+ * other those that need none. A suite whose packages or peers cannot be had is skipped with the reason; with `CI=true`
+ * any skip is a failure.
  */
 import { dirname, join } from "node:path";
 import { run } from "node:test";
@@ -50,16 +51,25 @@ async function main(): Promise<number> {
 
   const start = performance.now();
   const host = new Host();
-  const outcomes: Outcome[] = [];
-  try {
-    for (const suite of chosen) {
+  const outcomes = new Map<Suite, Outcome>();
+  const lanes = [
+    chosen.filter((suite) => suite.peers.length > 0),
+    chosen.filter((suite) => suite.peers.length === 0),
+  ].filter((lane) => lane.length > 0);
+  const print = lanes.length === 1 ? printAsItComes : printWhole;
+  const runLane = async (lane: readonly Suite[]) => {
+    for (const suite of lane) {
       if (abort.signal.aborted) break;
-      outcomes.push(await runSuite(suite, host, abort.signal));
+      outcomes.set(suite, await runSuite(suite, host, print, abort.signal));
     }
+  };
+  try {
+    await Promise.all(lanes.map(runLane));
   } finally {
     if (values.keep !== true) await host.stop();
   }
-  return report(outcomes, chosen.length, performance.now() - start);
+  const inOrder = chosen.flatMap((suite) => outcomes.get(suite) ?? []);
+  return report(inOrder, chosen.length, performance.now() - start);
 }
 
 /** What has been installed and started for the suites so far. */
@@ -97,7 +107,24 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-async function runSuite(suite: Suite, host: Host, signal: AbortSignal): Promise<Outcome> {
+type Print = (report: AsyncIterable<string | Uint8Array>) => Promise<void>;
+
+const printAsItComes: Print = async (report) => {
+  for await (const chunk of report) process.stdout.write(chunk);
+};
+
+/** At its end, so that two suites do not talk at once. */
+const printWhole: Print = async (report) => {
+  const chunks = await Array.fromAsync(report);
+  for (const chunk of chunks) process.stdout.write(chunk);
+};
+
+async function runSuite(
+  suite: Suite,
+  host: Host,
+  print: Print,
+  signal: AbortSignal,
+): Promise<Outcome> {
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1000;
   const none = { suite, tests: 0, passed: 0, failed: 0, skipped: 0 };
@@ -108,7 +135,7 @@ async function runSuite(suite: Suite, host: Host, signal: AbortSignal): Promise<
     log(`${suite.name}: skipped: ${absent}`);
     return { ...none, seconds: seconds(), absent };
   }
-  console.log(`\n── ${suite.name}: ${suite.proves}`);
+  log(suite.name);
   const stream = run({ files: [join(here, "suites", `${suite.name}.test.ts`)], signal });
   let counts = { ...none, failed: 1 };
   stream.on("test:summary", (summary) => {
@@ -119,9 +146,16 @@ async function runSuite(suite: Suite, host: Host, signal: AbortSignal): Promise<
     const failed = Math.max(missing, cancelled, summary.success && tests > 0 ? 0 : 1);
     counts = { suite, tests, passed, failed, skipped };
   });
-  const reported = stream.compose(new spec());
-  for await (const chunk of reported) process.stdout.write(chunk as Uint8Array);
+  await print(titled(suite, stream.compose(new spec())));
   return { ...counts, seconds: seconds() };
+}
+
+async function* titled(
+  suite: Suite,
+  report: AsyncIterable<string | Uint8Array>,
+): AsyncGenerator<string | Uint8Array> {
+  yield `\n── ${suite.name}: ${suite.proves}\n`;
+  yield* report;
 }
 
 function report(outcomes: readonly Outcome[], chosen: number, durationMs: number): number {

@@ -21,6 +21,7 @@ import {
 } from "@chatelaine/luks";
 import { type GuestResult, runInGuest } from "../guest/guest.ts";
 import { runTool } from "../host/run-tool.ts";
+import { LuksMatrix } from "../luks-matrix.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kernel-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -107,6 +108,9 @@ const theirs: { name: string; options: string }[] = [
   { name: "kernel-luks1-plain", options: "--type luks1 --cipher aes-cbc-plain --key-size 128" },
 ];
 
+const matrix = new LuksMatrix();
+after(() => matrix.print());
+
 let guest: GuestResult;
 const content = randomBytes(3_000_001);
 
@@ -168,10 +172,18 @@ ${theirs.map(({ name, options }) => `format ${name} ${options} && use ${name} wr
 
 describe("the kernel's dm-crypt", () => {
   for (const { name } of ours) {
-    it(`mounts and changes ${name}, and we read its changes`, () => readBack(name));
+    it(`mounts and changes ${name}, and we read its changes`, async () => {
+      await readBack(name);
+      const image = join(folder, name);
+      await matrix.addDisk("chatelaine", "Linux", image, name.split("-").at(-1));
+      await matrix.addDisk("Linux", "chatelaine", image);
+    });
   }
   for (const { name } of theirs) {
-    it(`writes ${name}, and we read it`, () => readBack(name));
+    it(`writes ${name}, and we read it`, async () => {
+      await readBack(name);
+      await matrix.addDisk("cryptsetup, Linux", "chatelaine", join(folder, name));
+    });
   }
 });
 

@@ -37,7 +37,7 @@ import {
   unlock,
 } from "@chatelaine/luks";
 import { runTool } from "../host/run-tool.ts";
-import { formatTable } from "../report.ts";
+import { LuksMatrix } from "../luks-matrix.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "luks-interop-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -52,9 +52,8 @@ writeFileSync(keyFiles.two, two);
 const minimal = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"];
 let files = 0;
 
-/** What has been shown: a line for each pair of writer and reader. Printed at the end. */
-const matrix: string[][] = [["writer", "reader", "version", "cipher", "key", "sector", "kdf"]];
-after(() => console.log(`\n${formatTable(matrix)}\n`));
+const matrix = new LuksMatrix();
+after(() => matrix.print());
 
 function blankFile(bytes: number): string {
   const path = join(folder, `${files++}.img`);
@@ -125,7 +124,7 @@ describe("cryptsetup opens what we write", () => {
           assert.equal(slotOpenedByCryptsetup(path), 0);
           assert.match(cryptsetup(["repair", "-v", path]), /No known problems/);
           await agreeOnVolumeKey(path);
-          matrix.push(["chatelaine", "cryptsetup", ...names]);
+          matrix.add("chatelaine", "cryptsetup", ...names);
         });
       }
     }
@@ -139,7 +138,7 @@ describe("cryptsetup opens what we write", () => {
         assert.equal(slotOpenedByCryptsetup(path), 0);
         assert.match(cryptsetup(["repair", "-v", path]), /No known problems/);
       }
-      matrix.push(["chatelaine", "cryptsetup", "2", "aes-xts-plain64", "512", "512", kdfName(kdf)]);
+      matrix.add("chatelaine", "cryptsetup", "2", "aes-xts-plain64", "512", "512", kdfName(kdf));
     });
   }
 
@@ -159,7 +158,7 @@ describe("cryptsetup opens what we write", () => {
         assert.equal(slotOpenedByCryptsetup(path), 0);
         assert.match(cryptsetup(["repair", "-v", path]), /No known problems/);
         await agreeOnVolumeKey(path);
-        matrix.push(["chatelaine", "cryptsetup", ...names]);
+        matrix.add("chatelaine", "cryptsetup", ...names);
       });
     }
   }
@@ -361,7 +360,7 @@ describe("we open what cryptsetup writes", () => {
         code: "wrong_passphrase",
       });
       await agreeOnVolumeKey(path);
-      matrix.push(["cryptsetup", "chatelaine", version, ...names]);
+      matrix.add("cryptsetup", "chatelaine", version, ...names);
     });
   }
 
@@ -434,7 +433,7 @@ describe("qemu-img", () => {
         back,
       ]);
       assert.equal(hashOf(back), hashOf(raw));
-      matrix.push(["chatelaine", "qemu-img", "1", cipher, `${bits}`, "512", "pbkdf2-sha256"]);
+      matrix.add("chatelaine", "qemu-img", "1", cipher, `${bits}`, "512", "pbkdf2-sha256");
     });
   }
 
@@ -451,8 +450,8 @@ describe("qemu-img", () => {
     rmSync(back);
     await decryptImage(luks, { passphrase: slot.passphrase, target: back });
     assert.equal(hashOf(back), hashOf(other));
-    matrix.push(["chatelaine", "qemu-nbd", "1", "aes-xts-plain64", "512", "512", "pbkdf2-sha256"]);
-    matrix.push(["qemu-nbd", "chatelaine", "1", "aes-xts-plain64", "512", "512", "pbkdf2-sha256"]);
+    matrix.add("chatelaine", "qemu-nbd", "1", "aes-xts-plain64", "512", "512", "pbkdf2-sha256");
+    matrix.add("qemu-nbd", "chatelaine", "1", "aes-xts-plain64", "512", "512", "pbkdf2-sha256");
   });
 
   /** Lends the plaintext of an image as an NBD export to one client, with whom the server ends. */
@@ -490,6 +489,6 @@ describe("qemu-img", () => {
     await killKeyslot(luks, 0);
     await decryptImage(luks, { passphrase: otherSlot.passphrase, target: back });
     assert.equal(hashOf(back), hashOf(raw));
-    matrix.push(["qemu-img", "chatelaine", "1", "aes-xts-plain64", "512", "512", "pbkdf2-sha256"]);
+    matrix.add("qemu-img", "chatelaine", "1", "aes-xts-plain64", "512", "512", "pbkdf2-sha256");
   });
 });
