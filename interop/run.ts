@@ -107,15 +107,16 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-type Print = (report: AsyncIterable<string | Uint8Array>) => Promise<void>;
+type Output = AsyncIterable<string | Uint8Array>;
+type Print = (output: Output) => Promise<void>;
 
-const printAsItComes: Print = async (report) => {
-  for await (const chunk of report) process.stdout.write(chunk);
+const printAsItComes: Print = async (output) => {
+  for await (const chunk of output) process.stdout.write(chunk);
 };
 
 /** At its end, so that two suites do not talk at once. */
-const printWhole: Print = async (report) => {
-  const chunks = await Array.fromAsync(report);
+const printWhole: Print = async (output) => {
+  const chunks = await Array.fromAsync(output);
   for (const chunk of chunks) process.stdout.write(chunk);
 };
 
@@ -150,12 +151,9 @@ async function runSuite(
   return { ...counts, seconds: seconds() };
 }
 
-async function* titled(
-  suite: Suite,
-  report: AsyncIterable<string | Uint8Array>,
-): AsyncGenerator<string | Uint8Array> {
+async function* titled(suite: Suite, output: Output): AsyncGenerator<string | Uint8Array> {
   yield `\n── ${suite.name}: ${suite.proves}\n`;
-  yield* report;
+  yield* output;
 }
 
 function report(outcomes: readonly Outcome[], chosen: number, durationMs: number): number {
