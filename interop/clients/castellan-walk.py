@@ -1,21 +1,15 @@
-"""Debian's Castellan does everything it can do, on the endpoint and Keystone of the environment."""
+"""Debian's Castellan does everything it can do, by a configuration file and the environment's credentials."""
 
 import os
 
-from castellan import key_manager, options
+from castellan import key_manager
 from castellan.common import exception
 from castellan.common.credentials import keystone_password
 from castellan.common.objects import opaque_data, passphrase, private_key, public_key, symmetric_key
 from oslo_config import cfg
 
 conf = cfg.ConfigOpts()
-conf([], project="castellan", default_config_files=[])
-options.set_defaults(
-    conf,
-    barbican_endpoint=os.environ["BARBICAN_ENDPOINT"],
-    barbican_api_version="v1",
-    auth_endpoint=os.environ["OS_AUTH_URL"],
-)
+conf([], project="castellan", default_config_files=[os.environ["CASTELLAN_CONF"]])
 manager = key_manager.API(conf)
 context = keystone_password.KeystonePassword(
     auth_url=os.environ["OS_AUTH_URL"],

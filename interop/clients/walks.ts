@@ -1,6 +1,9 @@
 /** Everything that Debian's clients can do with a key manager, for a test to run on any server and identity. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { openstack, openstackJson } from "./openstack.ts";
@@ -84,12 +87,28 @@ export async function walkWithOpenstack(
     assert.deepEqual(await ask<Row[]>("secret", ...kind, "list"), []);
 }
 
-/** Walks through all that Castellan's key manager can do, and python-barbicanclient's consumers. */
-export async function walkWithPython(environment: Environment, url: string): Promise<void> {
-  for (const name of ["castellan-walk", "consumers-walk"]) {
-    const program = fileURLToPath(new URL(`${name}.py`, import.meta.url));
-    const env = { PATH: "/usr/bin:/bin", ...environment, BARBICAN_ENDPOINT: url };
-    const { stdout } = await promisify(execFile)("/usr/bin/python3", [program], { env });
-    assert.match(stdout, /all done/);
+/**
+ * Walks through all that Castellan's key manager can do, and python-barbicanclient's consumers.
+ *
+ * @param settings Castellan's configuration file
+ */
+export async function walkWithPython(
+  environment: Environment,
+  url: string,
+  settings: string,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "chatelaine-castellan-"));
+  const file = join(folder, "castellan.conf");
+  writeFileSync(file, settings, { mode: 0o600 });
+  try {
+    for (const name of ["castellan-walk", "consumers-walk"]) {
+      const program = fileURLToPath(new URL(`${name}.py`, import.meta.url));
+      const named = { BARBICAN_ENDPOINT: url, CASTELLAN_CONF: file };
+      const env = { PATH: "/usr/bin:/bin", ...environment, ...named };
+      const { stdout } = await promisify(execFile)("/usr/bin/python3", [program], { env });
+      assert.match(stdout, /all done/);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 }
