@@ -29,6 +29,8 @@ export interface Follow {
   readonly cwd: string;
   /** Commands that come before the document's. */
   readonly before?: string;
+  /** Commands that come after them, such as what ends a server. */
+  readonly after?: string;
   /** Texts of the document that a test cannot have, such as /etc, and what stands for each. */
   readonly replace?: Readonly<Record<string, string>>;
   readonly environment?: Readonly<Record<string, string>>;
@@ -42,7 +44,7 @@ export interface Follow {
  * @returns what was printed
  */
 export async function follow(path: string, reader: Follow): Promise<string> {
-  const { home, cwd, before = "", replace = {}, environment = {} } = reader;
+  const { home, cwd, before = "", after = "", replace = {}, environment = {} } = reader;
   const inPlace = (text: string) =>
     Object.entries(replace).reduce((changed, [from, to]) => changed.replaceAll(from, to), text);
   let commands = "";
@@ -51,7 +53,7 @@ export async function follow(path: string, reader: Follow): Promise<string> {
     if (label.includes("/")) await writeWithFolder(inPlace(label), inPlace(text));
   }
   // -m, as in a terminal, so that what was started with & is a job that ends with all its processes.
-  const script = `set -eum\ntrap 'kill %1 2>/dev/null || :' EXIT\n${before}\n${commands}wait\n`;
+  const script = `set -eum\ntrap 'kill %1 2>/dev/null || :' EXIT\n${before}\n${commands}${after}\nwait\n`;
   const PATH = `${root}/node_modules/.bin:${process.env["PATH"] ?? ""}`;
   const { stdout } = await promisify(execFile)("bash", ["-c", script], {
     cwd,

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
-import { loadServerConfig } from "@chatelaine/server";
+import { diagnoseServer, loadServerConfig } from "@chatelaine/server";
 import { settingNames, variableOf } from "@chatelaine/server/settings";
 import { run } from "chatelaine";
 import { blocksOf, root } from "./document.ts";
@@ -124,5 +124,18 @@ describe("docs/operations.md", async () => {
     const config = loadServerConfig({ environment });
     assert.equal(config.publicUrl(9311), "https://keys.example.com:9311");
     assert.equal(config.text("tls.keyFile"), "%d/key.pem");
+  });
+});
+
+describe("docs/identity-and-policy.md", () => {
+  it("has a policy that a server takes", async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), "chatelaine-policy-"));
+    t.after(() => rm(directory, { recursive: true }));
+    const file = join(directory, "policy.yaml");
+    const blocks = await blocksOf("docs/identity-and-policy.md");
+    await writeFile(file, blocks.find(({ language }) => language === "yaml")?.text ?? "");
+    const flags = { "--data-directory": directory, "--policy-file": file };
+    const found = await diagnoseServer(loadServerConfig({ flags, environment: {} }));
+    assert.equal(found.find(({ check }) => check === "policy")?.state, "ok");
   });
 });
