@@ -22,9 +22,14 @@ before(async () => {
   directory = await mkdtemp(join(tmpdir(), "chatelaine-packages-"));
   const packed = join(directory, "packed");
   project = join(directory, "project");
-  await mkdir(packed);
   await mkdir(project);
-  npm(root, "pack", "--workspaces", "--pack-destination", packed);
+  // As the Dockerfile does it, so that its commands are tried.
+  const build = (await dockerfile()).find(
+    ([name, rest]) => name === "RUN" && rest.includes("pack"),
+  );
+  const pack =
+    build?.[1].replace("npm run build && ", "").replaceAll("/packages", packed) ?? "false";
+  execFileSync("sh", ["-ec", pack], { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
   tarballs = (await readdir(packed)).map((name) => join(packed, name));
   await writeFile(join(project, "package.json"), '{ "private": true, "type": "module" }');
   npm(project, "install", "--no-audit", "--no-fund", ...tarballs);
