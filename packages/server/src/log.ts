@@ -1,45 +1,48 @@
 import { mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
-import { pino } from "pino";
+import { LineWriter } from "./line-writer.ts";
 
 /** Where JSON lines go: time, level, message and members. */
 export interface Logger {
   info(members: object, message: string): void;
   warn(members: object, message: string): void;
   error(members: object, message: string): void;
-  /** Writes what is buffered, if anybody is there to read it, and buffers no more. */
+  /** Writes what is buffered, if anybody is there to read it. */
   flush(): Promise<void>;
 }
 
+/** As pino numbers them, whose readers there are many of. */
+const levels = { debug: 20, info: 30, warn: 40, error: 50, silent: 60 } as const;
+
 export interface LoggerOptions {
-  readonly level: "debug" | "info" | "warn" | "error" | "silent";
+  readonly level: keyof typeof levels;
   /** A file, or standard error if absent. */
   readonly file?: string;
 }
 
 /**
- * Lines are buffered and written together: at 12 KiB, and every half second.
+ * One JSON object a line; lines are buffered and written together, see {@link LineWriter}.
  *
  * @throws the system's error if the file cannot be made
  */
 export function createLogger(options: LoggerOptions): Logger {
-  const dest = options.file === undefined ? 2 : openPrivate(options.file);
-  const destination = pino.destination({ dest, sync: false, minLength: 12_288 });
-  const logger = pino(
-    { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    destination,
-  );
-  const timer = setInterval(() => destination.flush(), 500).unref();
-  return {
-    info: (members, message) => logger.info(members, message),
-    warn: (members, message) => logger.warn(members, message),
-    error: (members, message) => logger.error(members, message),
-    flush() {
-      clearInterval(timer);
-      // Not flushSync: it waits for ever if whoever read our standard error has gone.
-      return new Promise((resolve) => destination.flush(() => resolve()));
-    },
+  const writer = new LineWriter({
+    descriptor: options.file === undefined ? 2 : openPrivate(options.file),
+    lost: (lines) => lineOf(levels.error, { lines }, "lines of this log could not be written"),
+  });
+  const from = (level: number) => (members: object, message: string) => {
+    if (level >= levels[options.level]) writer.add(lineOf(level, members, message));
   };
+  return {
+    info: from(levels.info),
+    warn: from(levels.warn),
+    error: from(levels.error),
+    flush: () => writer.flush(),
+  };
+}
+
+function lineOf(level: number, members: object, msg: string): string {
+  return `${JSON.stringify({ level, time: new Date().toISOString(), ...members, msg })}\n`;
 }
 
 function openPrivate(path: string): number {

@@ -8,8 +8,8 @@ export class Metrics {
   /** So that a request costs one map look-up, not the building of a label set. */
   readonly #series = new Map<string, { observe(value: number): void }>();
 
-  /** @param pendingRecords How many audit entries wait to be written. */
-  constructor(pendingRecords: () => number) {
+  /** @param pendingAudit How many audit entries wait to be written. */
+  constructor(pendingAudit: () => number) {
     collectDefaultMetrics({ register: this.#registry });
     this.#requests = new Histogram({
       name: "chatelaine_http_request_seconds",
@@ -28,7 +28,7 @@ export class Metrics {
       name: "chatelaine_audit_pending",
       help: "Audit entries not yet on the disk.",
       registers: [],
-      collect: () => pending.set(pendingRecords()),
+      collect: () => pending.set(pendingAudit()),
     });
     this.#registry.registerMetric(pending);
   }

@@ -94,7 +94,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     }),
   });
   const retention = new Retention(context);
-  const metrics = new Metrics(() => store.pendingRecords);
+  const metrics = new Metrics(() => context.audit.pending);
   const runner = new OrderRunner({
     context,
     generator: new KeyPairGenerator(),
@@ -123,6 +123,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
       await app.close();
       await runner.stop();
       await retention.stop();
+      await context.audit.flush();
     },
   };
 }

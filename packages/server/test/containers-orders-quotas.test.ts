@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createPrivateKey, createPublicKey } from "node:crypto";
+import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { describe, it } from "node:test";
 import { base, type Harness, idOf, startHarness } from "./support/harness.ts";
 
@@ -148,6 +148,12 @@ const order = async (ask: Harness["ask"], type: string, meta: object) => {
   return `/v1/orders/${idOf(made.json["order_ref"])}`;
 };
 
+/** Of a private key, as an order names it. */
+function bitLengthOf({ asymmetricKeyDetails: details }: KeyObject): number {
+  const curves = { prime256v1: 256, secp384r1: 384, secp521r1: 521 };
+  return details?.modulusLength ?? curves[details?.namedCurve as keyof typeof curves] ?? 256;
+}
+
 describe("an order", () => {
   it("makes a key of the right length, at once", async (t) => {
     const { ask } = await startHarness(t);
@@ -193,6 +199,9 @@ describe("an order", () => {
     const { ask } = await startHarness(t);
     for (const [algorithm, bits, type, kind] of [
       ["rsa", 2048, "rsa", "rsa"],
+      ["rsa", 3072, "rsa", "rsa"],
+      ["ec", 256, "generic", "ec"],
+      ["ec", 384, "generic", "ec"],
       ["ec", 521, "generic", "ec"],
       ["ed25519", 256, "generic", "ed25519"],
       ["dsa", 1024, "dsa", "dsa"],
@@ -221,6 +230,7 @@ describe("an order", () => {
           : { format: "pem" as const };
       const key = createPrivateKey({ key: await payload(0), ...form, passphrase: "hush" });
       assert.equal(key.asymmetricKeyType, kind);
+      assert.equal(bitLengthOf(key), bits);
       const open =
         algorithm === "dsa"
           ? { format: "der" as const, type: "spki" as const }

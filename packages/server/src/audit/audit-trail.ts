@@ -8,12 +8,14 @@ export interface AuditTrailOptions {
   readonly clock: Clock;
   /**
    * True: a payload leaves only when its audit entry is on the disk. False
-   * (default): the entry is written within moments, together with others; at most
+   * (default): entries are gathered for `gatherMs` and written together; at most
    * `maxPending` are outstanding, and while the record cannot be written, none leaves.
    */
   readonly durableReads?: boolean;
   /** Default 5,000. */
   readonly maxPending?: number;
+  /** In milliseconds. Default 20. */
+  readonly gatherMs?: number;
 }
 
 /** Who did what: makes the entries, and sees that those of reads are not lost in silence. */
@@ -22,6 +24,11 @@ export class AuditTrail {
   readonly #clock: Clock;
   readonly #durableReads: boolean;
   readonly #maxPending: number;
+  readonly #gatherMs: number;
+  #gathered: AuditEntry[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #pending = 0;
+  #writing: Promise<void> = Promise.resolve();
   #failing = false;
 
   constructor(options: AuditTrailOptions) {
@@ -29,6 +36,12 @@ export class AuditTrail {
     this.#clock = options.clock;
     this.#durableReads = options.durableReads ?? false;
     this.#maxPending = options.maxPending ?? 5_000;
+    this.#gatherMs = options.gatherMs ?? 20;
+  }
+
+  /** How many entries of reads are not on the disk yet. */
+  get pending(): number {
+    return this.#pending;
   }
 
   /** The entry of a write, which goes into the write's own transaction. */
@@ -46,13 +59,38 @@ export class AuditTrail {
 
   /** Records a read, or a refusal. @throws StoreError if the record cannot be written */
   async read(entry: AuditEntry): Promise<void> {
-    if (this.#durableReads || this.#failing || this.#store.pendingRecords >= this.#maxPending) {
+    if (this.#durableReads || this.#failing || this.#pending >= this.#maxPending) {
       await this.#store.record(entry);
       this.#failing = false;
       return;
     }
-    this.#store.record(entry, "soon").catch(() => {
+    this.#pending += 1;
+    this.#gathered.push(entry);
+    this.#timer ??= setTimeout(() => this.#writeGathered(), this.#gatherMs);
+  }
+
+  /** Resolves when what was read so far is on the disk, or cannot be written. */
+  async flush(): Promise<void> {
+    this.#writeGathered();
+    await this.#writing;
+  }
+
+  #writeGathered(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const entries = this.#gathered;
+    if (entries.length === 0) return;
+    this.#gathered = [];
+    const before = this.#writing;
+    this.#writing = this.#write(entries).then(() => before);
+  }
+
+  async #write(entries: readonly AuditEntry[]): Promise<void> {
+    try {
+      await this.#store.record(...entries);
+    } catch {
       this.#failing = true;
-    });
+    }
+    this.#pending -= entries.length;
   }
 }

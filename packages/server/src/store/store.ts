@@ -22,15 +22,8 @@ export interface Store {
    */
   write<P, R>(operation: Operation<P, R>, parameters: P, audit?: AuditEntry): Promise<R>;
 
-  /**
-   * Adds one entry to the audit record; resolves when it is durable.
-   *
-   * @param urgency "soon" lets the store wait some milliseconds for others to share the commit. Default "now".
-   */
-  record(audit: AuditEntry, urgency?: "now" | "soon"): Promise<void>;
-
-  /** How many audit entries wait to be written: what bounds unawaited {@link record} calls. */
-  readonly pendingRecords: number;
+  /** Adds entries to the audit record, all or none; resolves when they are durable. */
+  record(...audit: readonly AuditEntry[]): Promise<void>;
 
   /** Sets the key of the audit record's hash chain. Entries before it is set are refused. */
   startAudit(key: Uint8Array): Promise<void>;

@@ -58,10 +58,6 @@ export class PostgresStore implements Store {
     }
   }
 
-  get pendingRecords(): number {
-    return this.#records.size;
-  }
-
   read<P, R>(operation: Operation<P, R>, parameters: P): Promise<R> {
     return this.#run((client) =>
       driveAsync(operation.steps(parameters), (statement) => this.#query(client, statement)),
@@ -74,8 +70,8 @@ export class PostgresStore implements Store {
     );
   }
 
-  record(audit: AuditEntry): Promise<void> {
-    return this.#records.add(auditLine(audit));
+  record(...audit: readonly AuditEntry[]): Promise<void> {
+    return this.#records.add(audit.map((entry) => auditLine(entry)));
   }
 
   async startAudit(key: Uint8Array): Promise<void> {

@@ -1,17 +1,13 @@
 interface Waiting {
-  readonly line: string;
+  readonly lines: readonly string[];
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
-
-/** More lines than this in one statement make the first of them wait for nothing gained. */
-const maxLines = 512;
 
 /** Gathers audit lines while others are being written, so that many share one statement and one commit. */
 export class RecordQueue {
   readonly #write: (lines: readonly string[]) => Promise<void>;
   #queue: Waiting[] = [];
-  #size = 0;
   #running: Promise<void> | undefined;
 
   /** @param write resolves when all the lines are durable */
@@ -19,16 +15,10 @@ export class RecordQueue {
     this.#write = write;
   }
 
-  /** How many wait or are being written. */
-  get size(): number {
-    return this.#size;
-  }
-
-  /** Resolves when the line is durable. */
-  add(line: string): Promise<void> {
-    this.#size++;
+  /** Resolves when the lines are durable. */
+  add(lines: readonly string[]): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ line, resolve, reject });
+      this.#queue.push({ lines, resolve, reject });
       this.#running ??= this.#drain();
     });
   }
@@ -42,14 +32,12 @@ export class RecordQueue {
     // What else arrives in this turn of the event loop shares the commit.
     await new Promise((resolve) => setImmediate(resolve));
     while (this.#queue.length > 0) {
-      const batch = this.#queue.slice(0, maxLines);
-      this.#queue = this.#queue.slice(maxLines);
+      const batch = this.#queue;
+      this.#queue = [];
       try {
-        await this.#write(batch.map(({ line }) => line));
-        this.#size -= batch.length;
+        await this.#write(batch.flatMap(({ lines }) => lines));
         for (const { resolve } of batch) resolve();
       } catch (error) {
-        this.#size -= batch.length;
         for (const { reject } of batch) reject(error);
       }
     }

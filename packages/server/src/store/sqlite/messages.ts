@@ -16,7 +16,7 @@ export interface Unit {
   readonly audit?: AuditEntry;
 }
 
-/** A string is the line of an audit entry alone: most of a busy server's units, so they cross as cheaply as can be. */
+/** A string holds the lines of audit entries alone: most of what a busy server writes, so they cross as cheaply as can be. */
 export type ToWriter =
   | { readonly type: "batch"; readonly units: readonly (Unit | string)[] }
   | { readonly type: "audit-key"; readonly key: Uint8Array }

@@ -25,13 +25,9 @@ export interface SqliteStoreOptions {
 
 interface Waiting {
   readonly unit: Unit | string;
-  readonly mayWait: boolean;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
-
-/** How long an entry of the audit record may wait for others. */
-const soonMs = 20;
 
 /** More units than this in one transaction make the first of them wait for nothing gained. */
 const maxBatch = 512;
@@ -46,13 +42,12 @@ export class SqliteStore implements Store {
   readonly #worker: Worker;
   readonly #reader: Connection;
   readonly #path: string;
+  #reads: (() => void)[] = [];
   #queue: Waiting[] = [];
   readonly #answers: ((results: readonly UnitResult[]) => void)[] = [];
   #busy = false;
   #scheduled = false;
-  #pendingRecords = 0;
   #closed = false;
-  #later: NodeJS.Timeout | undefined;
   #failure: StoreError | undefined;
 
   private constructor(path: string, lock: DatabaseSync, worker: Worker) {
@@ -95,20 +90,20 @@ export class SqliteStore implements Store {
     }
   }
 
-  get pendingRecords(): number {
-    return this.#pendingRecords;
-  }
-
-  // oxlint-disable-next-line typescript/promise-function-async -- a rejected promise without a second microtask
   read<P, R>(operation: Operation<P, R>, parameters: P): Promise<R> {
     if (this.#failure) return Promise.reject(this.#failure);
-    try {
-      return Promise.resolve(
-        driveSync(operation.steps(parameters), (statement) => this.#reader.execute(statement)),
-      );
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return new Promise((resolve, reject) => {
+      const run = () => {
+        try {
+          resolve(driveSync(operation.steps(parameters), (s) => this.#reader.execute(s)));
+        } catch (error) {
+          reject(error);
+        }
+      };
+      // What is asked in one turn of the event loop goes step by step together from here on. So each step finds the
+      // processor's caches warm, and the answers go out one right after the other, which wakes a client once for many.
+      if (this.#reads.push(run) === 1) setImmediate(() => this.#readAll());
+    });
   }
 
   write<P, R>(operation: Operation<P, R>, parameters: P, audit?: AuditEntry): Promise<R> {
@@ -116,13 +111,8 @@ export class SqliteStore implements Store {
     return this.#enqueue({ module, name, parameters, ...(audit && { audit }) }) as Promise<R>;
   }
 
-  async record(audit: AuditEntry, urgency: "now" | "soon" = "now"): Promise<void> {
-    this.#pendingRecords++;
-    try {
-      await this.#enqueue(auditLine(audit), urgency === "soon" ? soonMs : 0);
-    } finally {
-      this.#pendingRecords--;
-    }
+  async record(...audit: readonly AuditEntry[]): Promise<void> {
+    await this.#enqueue(audit.map((entry) => auditLine(entry)).join("\n"));
   }
 
   async startAudit(key: Uint8Array): Promise<void> {
@@ -141,10 +131,10 @@ export class SqliteStore implements Store {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#later);
     if (!this.#busy) this.#send();
     while (this.#busy || this.#queue.length > 0)
       await new Promise((resolve) => setImmediate(resolve));
+    this.#readAll();
     this.#reader.close();
     if (!this.#failure) {
       const gone = new Promise((resolve) => this.#worker.once("exit", resolve));
@@ -155,18 +145,16 @@ export class SqliteStore implements Store {
     this.#lock.close();
   }
 
-  /** @param delayMs how long the unit may wait for others; whatever is sent takes it along */
-  #enqueue(unit: Unit | string, delayMs = 0): Promise<unknown> {
+  #readAll(): void {
+    const reads = this.#reads;
+    this.#reads = [];
+    for (const read of reads) read();
+  }
+
+  #enqueue(unit: Unit | string): Promise<unknown> {
     if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
-      this.#queue.push({ unit, mayWait: delayMs > 0, resolve, reject });
-      if (delayMs > 0 && !this.#closed) {
-        this.#later ??= setTimeout(() => {
-          this.#later = undefined;
-          if (!this.#busy) this.#send();
-        }, delayMs);
-        return;
-      }
+      this.#queue.push({ unit, resolve, reject });
       if (this.#busy || this.#scheduled) return;
       // What else arrives in this turn of the event loop shares the commit.
       this.#scheduled = true;
@@ -194,9 +182,7 @@ export class SqliteStore implements Store {
             fromFailure(result?.failure ?? { code: "unavailable", message: "writer thread ended" }),
           );
       }
-      // What may wait goes with the next batch, or by its timer: not alone, right away.
-      const due = this.#later === undefined || this.#closed;
-      if (due || this.#queue.some(({ mayWait }) => !mayWait)) this.#send();
+      this.#send();
     });
     try {
       this.#worker.postMessage({ type: "batch", units: batch.map(({ unit }) => unit) });

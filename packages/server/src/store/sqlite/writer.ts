@@ -75,7 +75,7 @@ class Writer {
     try {
       this.#connection.script("BEGIN IMMEDIATE");
       const results = units.map((unit) =>
-        typeof unit === "string" ? this.#record(unit) : this.#unit(unit),
+        typeof unit === "string" ? this.#record(unit.split("\n")) : this.#unit(unit),
       );
       this.#connection.script("COMMIT");
       this.#scheduleCheckpoint();
@@ -104,18 +104,19 @@ class Writer {
     }
     if (unit.audit) {
       const outcome = isRefused(value) ? value.refused : unit.audit.outcome;
-      const recorded = this.#record(auditLine(unit.audit, outcome));
+      const recorded = this.#record([auditLine(unit.audit, outcome)]);
       if (recorded !== true) return recorded;
     }
     return { ok: true, value };
   }
 
-  #record(line: string): UnitResult {
+  #record(lines: readonly string[]): UnitResult {
     if (!this.#audit) return { ok: false, failure: { message: "audit record has no key yet" } };
-    this.#connection.execute({
-      sql: "INSERT INTO audit (chain, sequence, line, mac) VALUES ('main', ?, ?, ?)",
-      args: [++this.#auditSequence, line, this.#audit.add(line)],
-    });
+    for (const line of lines)
+      this.#connection.execute({
+        sql: "INSERT INTO audit (chain, sequence, line, mac) VALUES ('main', ?, ?, ?)",
+        args: [++this.#auditSequence, line, this.#audit.add(line)],
+      });
     return true;
   }
 

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { AuditEntry } from "../src/audit/audit-entry.ts";
+import { AuditTrail, type AuditTrailOptions } from "../src/audit/audit-trail.ts";
+import { systemClock } from "../src/clock.ts";
+import { type Store, StoreError } from "../src/store/store.ts";
+
+const alice = { userId: "alice", projectId: "p", roles: ["member"], requestId: "req-1" };
+
+/** A trail that gathers until it is told to write, on a record that can be away. */
+function trailOn(options: Partial<AuditTrailOptions> = {}) {
+  const record = { away: false, written: [] as string[][] };
+  const store: Pick<Store, "record"> = {
+    async record(...entries: readonly AuditEntry[]) {
+      if (record.away) throw new StoreError("unavailable", "database: away");
+      record.written.push(entries.map(({ objectId }) => objectId ?? ""));
+    },
+  };
+  const clock = systemClock();
+  const trail = new AuditTrail({ store: store as Store, clock, gatherMs: 60_000, ...options });
+  const read = (id: string) => trail.read(trail.entry(alice, "secret:decrypt", id));
+  return { trail, record, read };
+}
+
+describe("the trail of payload reads", () => {
+  it("is written together, in order", async () => {
+    const { trail, record, read } = trailOn();
+    for (const id of ["a", "b", "c"]) await read(id);
+    assert.deepEqual([trail.pending, record.written], [3, []]);
+    await trail.flush();
+    await read("d");
+    await trail.flush();
+    await trail.flush();
+    assert.deepEqual([trail.pending, record.written], [0, [["a", "b", "c"], ["d"]]]);
+  });
+
+  it("is written by itself, soon", async () => {
+    const { record, read } = trailOn({ gatherMs: 1 });
+    await read("a");
+    while (record.written.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(record.written, [["a"]]);
+  });
+
+  it("lets no payload leave while it cannot be written", async () => {
+    const { trail, record, read } = trailOn();
+    record.away = true;
+    await read("a");
+    await trail.flush();
+    await assert.rejects(() => read("b"), StoreError);
+    await assert.rejects(() => read("c"), StoreError);
+    record.away = false;
+    await read("d");
+    await read("e");
+    await trail.flush();
+    assert.deepEqual(record.written, [["d"], ["e"]]);
+  });
+
+  it("waits for the disk when asked to, and when too much is outstanding", async () => {
+    const durable = trailOn({ durableReads: true });
+    await durable.read("a");
+    assert.deepEqual(durable.record.written, [["a"]]);
+    const bounded = trailOn({ maxPending: 2 });
+    for (const id of ["a", "b", "c"]) await bounded.read(id);
+    assert.deepEqual(bounded.record.written, [["c"]]);
+    await bounded.trail.flush();
+    assert.deepEqual(bounded.record.written, [["c"], ["a", "b"]]);
+  });
+});
