@@ -56,6 +56,7 @@ async function paths(ask: Harness["ask"]): Promise<readonly string[]> {
       "/v1/project-quotas",
       "/v1/secret-stores",
       "/v1/secret-stores/preferred",
+      "/v1/secret-stores/global-default",
       "/v1/transport_keys",
       "/healthcheck",
       "/readiness",

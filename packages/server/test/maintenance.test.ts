@@ -2,30 +2,34 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import type { AuditEntry } from "../src/audit/audit-entry.ts";
 import { AuditTrail } from "../src/audit/audit-trail.ts";
 import { systemClock } from "../src/clock.ts";
 import { loadServerConfig, type ServerConfig } from "../src/config.ts";
 import { addRootKey, readRootKeyFile } from "../src/crypto/root-key.ts";
 import { ControlError } from "../src/maintenance/control.ts";
 import { restoreBackup } from "../src/maintenance/restore-backup.ts";
+import { rotateProjectKeys } from "../src/maintenance/rotate-project-keys.ts";
 import { runServerCommand } from "../src/maintenance/run-command.ts";
 import type { AuditReport } from "../src/maintenance/verify-audit.ts";
 import { RulePolicy } from "../src/policy/rule-policy.ts";
 import { createContext } from "../src/server.ts";
 import { Retention } from "../src/services/retention.ts";
 import { startServer } from "../src/start-server.ts";
+import { findProjectKeys } from "../src/store/operations/keys.ts";
 import { SqliteStore } from "../src/store/sqlite/sqlite-store.ts";
+import type { Store } from "../src/store/store.ts";
 import { idOf, startHarness, temporaryFolder, testRootKeys } from "./support/harness.ts";
 import { tamper } from "./support/tamper.ts";
 
-function configOf(folder: string): ServerConfig {
+function configOf(folder: string, more: Readonly<Record<string, string>> = {}): ServerConfig {
   const flags = { "--listen-port": "0", "--data-directory": folder, "--log-level": "silent" };
-  return loadServerConfig({ environment: {}, flags });
+  return loadServerConfig({ environment: {}, flags: { ...flags, ...more } });
 }
 
 /** A whole server with built-in identity, and requests to it as its first user. */
-async function start(t: TestContext, folder: string) {
-  const server = await startServer(configOf(folder));
+async function start(t: TestContext, folder: string, config = configOf(folder)) {
+  const server = await startServer(config);
   t.after(() => server.close());
   const { parse } = await import("yaml");
   const clouds = parse(readFileSync(join(folder, "clouds.yaml"), "utf8")) as {
@@ -48,6 +52,7 @@ async function start(t: TestContext, folder: string) {
   });
   assert.equal(login.status, 201);
   const token = login.headers.get("x-subject-token") ?? "";
+  const { token: granted } = (await login.json()) as { token: { project: { id: string } } };
   const ask = (method: string, path: string, body?: object) =>
     fetch(server.url + path, {
       method,
@@ -62,7 +67,7 @@ async function start(t: TestContext, folder: string) {
     return idOf(((await answer.json()) as { secret_ref: string }).secret_ref);
   };
   const payload = async (id: string) => (await ask("GET", `/v1/secrets/${id}/payload`)).text();
-  return { server, ask, store, payload };
+  return { server, ask, store, payload, projectId: granted.project.id };
 }
 
 describe("a running server's administrator", () => {
@@ -115,13 +120,48 @@ describe("a running server's administrator", () => {
     assert.equal(await second.payload(id), "kept");
   });
 
-  it("backs up while it runs, and restores with the same root key only", async (t) => {
+  it("finishes a rotation of the project keys that was cut short, and leaves no old key", async (t) => {
+    const folder = temporaryFolder(t);
+    const clock = systemClock();
+    const store = await SqliteStore.open({ path: join(folder, "keys.db"), now: clock.timestamp() });
+    t.after(() => store.close());
+    const { ask, server } = await startHarness(t, { store });
+    const made = await Promise.all(
+      Array.from({ length: 120 }, (_, n) =>
+        ask("POST", "/v1/secrets", {
+          body: { payload: `payload ${n}`, payload_content_type: "text/plain" },
+        }),
+      ),
+    );
+    const keys = async () => (await store.read(findProjectKeys, { projectId: "p" })).length;
+    // The power goes with the second batch.
+    let batches = 0;
+    const write = store.write.bind(store);
+    const { mock } = t.mock.method(store, "write", (...asked: Parameters<Store["write"]>) => {
+      if (asked[0].name === "replaceOlder" && ++batches === 2) throw new Error("the power went");
+      return write(...asked);
+    });
+    await assert.rejects(() => rotateProjectKeys(server.context), /the power went/);
+    mock.restore();
+    assert.equal(await keys(), 2);
+    const done = await rotateProjectKeys(server.context);
+    assert.equal(done.payloads, 70);
+    assert.equal(await keys(), 1);
+    for (const [n, { json }] of made.entries()) {
+      const path = `/v1/secrets/${idOf(json["secret_ref"])}/payload`;
+      assert.equal((await ask("GET", path)).text, `payload ${n}`);
+    }
+  });
+
+  it("backs up while it runs and is written to, and restores with the same root key only", async (t) => {
     const folder = temporaryFolder(t);
     const config = configOf(folder);
     const first = await start(t, folder);
     const id = await first.store("in the backup");
     const backup = join(folder, "backup.db");
+    const meanwhile = Promise.all(Array.from({ length: 50 }, (_, n) => first.store(`more ${n}`)));
     await runServerCommand(config, "backup", [backup]);
+    await meanwhile;
     assert.equal(statSync(backup).mode & 0o777, 0o600);
     await assert.rejects(runServerCommand(config, "backup", [backup]), /it exists/);
     await first.ask("DELETE", `/v1/secrets/${id}`);
@@ -129,7 +169,15 @@ describe("a running server's administrator", () => {
     await first.server.close();
     await restoreBackup(config, backup);
     assert.ok(existsSync(join(folder, "keys.db.before-restore")));
-    assert.equal(await (await start(t, folder)).payload(id), "in the backup");
+    const second = await start(t, folder);
+    assert.equal(await second.payload(id), "in the backup");
+    for (const [n, other] of (await meanwhile).entries()) {
+      const answer = await second.ask("GET", `/v1/secrets/${other}/payload`);
+      if (answer.status === 404) continue;
+      assert.deepEqual([answer.status, await answer.text()], [200, `more ${n}`]);
+    }
+    const report = (await runServerCommand(config, "audit verify")) as AuditReport;
+    assert.deepEqual(report.broken, []);
     writeFileSync(join(folder, "rubbish"), "x".repeat(10_000));
     await assert.rejects(restoreBackup(config, join(folder, "rubbish")), ControlError);
     await assert.rejects(restoreBackup(config, join(folder, "none")), /no such file/);
@@ -141,6 +189,14 @@ describe("a running server's administrator", () => {
     const { server, store, payload } = await start(t, folder);
     const id = await store("read me");
     await payload(id);
+    const entries = (await runServerCommand(config, "audit list", ["10", id])) as AuditEntry[];
+    assert.deepEqual(
+      entries.map(({ action, outcome }) => [action, outcome]),
+      [
+        ["secrets:post", "ok"],
+        ["secret:decrypt", "ok"],
+      ],
+    );
     const report = (await runServerCommand(config, "audit verify")) as AuditReport;
     assert.deepEqual(report.broken, []);
     assert.ok(report.entries >= 2);
@@ -153,6 +209,21 @@ describe("a running server's administrator", () => {
     await raw.close();
     const after = (await runServerCommand(config, "audit verify")) as AuditReport;
     assert.equal(after.broken.length, 1);
+  });
+
+  it("restores a deleted secret, and erases a project", async (t) => {
+    const folder = temporaryFolder(t);
+    const config = configOf(folder, { "--delete-retention-seconds": "60" });
+    const { ask, store, payload, projectId } = await start(t, folder, config);
+    const id = await store("back again");
+    await ask("DELETE", `/v1/secrets/${id}`);
+    assert.equal((await ask("GET", `/v1/secrets/${id}`)).status, 404);
+    await runServerCommand(config, "restore-secret", [id]);
+    assert.equal(await payload(id), "back again");
+    await assert.rejects(runServerCommand(config, "restore-secret", [id]), /no deleted secret/);
+    await runServerCommand(config, "erase-project", [projectId]);
+    assert.equal((await ask("GET", `/v1/secrets/${id}`)).status, 404);
+    await assert.rejects(runServerCommand(config, "restore-secret", [id]), /no deleted secret/);
   });
 
   it("makes users, with and without a running server", async (t) => {

@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, type IncomingMessage } from "node:http";
 import { get } from "node:https";
-import { connect } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { loadServerConfig } from "../src/config.ts";
 import { type RunningServer, startServer } from "../src/start-server.ts";
-import { temporaryFolder } from "./support/harness.ts";
+import { listSecrets } from "../src/store/operations/secrets.ts";
+import { startHarness, temporaryFolder } from "./support/harness.ts";
 
 /** Keystone is not asked by what these tests ask: they need no identity. */
 async function start(
@@ -143,6 +145,76 @@ describe("a server that listens", () => {
       socket.on("error", reject);
     });
     assert.match(raw, /^HTTP\/1\.1 400/);
+  });
+
+  it("answers 4xx, or hangs up, whatever is written to its socket", async (t) => {
+    const { port, url } = await start(t, temporaryFolder(t));
+    const post = "POST /v1/secrets HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
+    for (const text of [
+      "GET /v1/secrets\r\n\r\n",
+      "GET /v1/secrets HTTP/1.1\r\n\r\n",
+      "GET /v1/secrets HTTP/9.9\r\nhost: x\r\n\r\n",
+      "GET http://evil.test/v1/secrets HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+      "GET evil HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+      "CONNECT evil.test:443 HTTP/1.1\r\nhost: x\r\n\r\n",
+      "GET /v1/secrets HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n",
+      "GET /v1/secrets HTTP/1.1\r\nhost: x\r\nx-auth-token: a\0b\r\n\r\n",
+      "GET /v1/secrets HTTP/1.1\r\nhost: x\r\n x-folded: header\r\n\r\n",
+      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+      `${post}content-length: 2\r\ncontent-length: 3\r\n\r\n{}`,
+      `${post}content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`,
+      `${post}transfer-encoding: gzip, chunked\r\n\r\nzz\r\n`,
+      `${post}content-length: -1\r\n\r\n`,
+      `${post}content-length: 99999999999999999999\r\n\r\n`,
+      `${post}expect: what\r\ncontent-length: 2\r\n\r\n{}`,
+      "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ]) {
+      const answer = await new Promise<string>((resolve) => {
+        let said = "";
+        const socket = connect(port, "127.0.0.1", () => socket.end(text, "latin1"));
+        socket.setEncoding("latin1").on("data", (more: string) => (said += more));
+        socket.on("error", () => undefined);
+        socket.on("close", () => resolve(said));
+      });
+      assert.match(answer, /^$|^HTTP\/1\.1 4\d\d /, JSON.stringify(text));
+    }
+    assert.equal((await fetch(`${url}/healthcheck`)).status, 200);
+  });
+
+  it("finishes what it accepted before it stops, and takes no more", async (t) => {
+    const { server, store } = await startHarness(t);
+    await server.app.listen({ host: "127.0.0.1", port: 0 });
+    const { port } = server.app.server.address() as AddressInfo;
+    const body = JSON.stringify({ payload: "accepted", payload_content_type: "text/plain" });
+    const request = httpRequest({
+      port,
+      method: "POST",
+      path: "/v1/secrets",
+      headers: {
+        "x-auth-token": "alice/p/member",
+        "content-type": "application/json",
+        "content-length": body.length,
+      },
+    });
+    const answered = once(request, "response");
+    request.write(body.slice(0, 20));
+    await once(server.app.server, "request");
+    const closed = server.close();
+    request.end(body.slice(20));
+    const [answer] = (await answered) as [IncomingMessage];
+    assert.equal(answer.statusCode, 201);
+    answer.resume();
+    await closed;
+    await assert.rejects(fetch(`http://127.0.0.1:${port}/healthcheck`));
+    const { rows } = await store.read(listSecrets, {
+      scope: { ownedBy: "p" },
+      conditions: [],
+      sort: [],
+      now: "2026-01-01T00:00:00.000000",
+      limit: 10,
+      offset: 0,
+    });
+    assert.equal(rows.length, 1);
   });
 
   it("hangs up on who sends too slowly, headers or body, and serves others meanwhile", async (t) => {

@@ -70,9 +70,14 @@ export function serverCommands(parts: CommandParts): Commands {
       keys.forget(projectId);
       return { projectId };
     },
-    "audit list": (limit = "50", objectId = "") =>
-      listAudit(store, { limit: Number(limit), ...(objectId !== "" && { objectId }) }),
-    "audit verify": async () => verifyAudit(store, await systemKey(store, keys.rootKeys, "audit")),
+    "audit list": async (limit = "50", objectId = "") => {
+      await context.audit.flush();
+      return listAudit(store, { limit: Number(limit), ...(objectId !== "" && { objectId }) });
+    },
+    "audit verify": async () => {
+      await context.audit.flush();
+      return verifyAudit(store, await systemKey(store, keys.rootKeys, "audit"));
+    },
     ...(administration &&
       identityCommands(administration, (action) => store.record(entry(action)))),
   };

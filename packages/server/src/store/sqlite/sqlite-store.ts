@@ -138,10 +138,12 @@ export class SqliteStore implements Store {
     this.#reader.close();
     if (!this.#failure) {
       const gone = new Promise((resolve) => this.#worker.once("exit", resolve));
-      only(await this.#ask({ type: "close" }));
+      const closed = this.#ask({ type: "close" });
+      // What comes from here on nobody would answer.
+      this.#failure = new StoreError("unavailable", `store ${this.#path}: closed`);
+      only(await closed);
       await gone;
     }
-    this.#failure ??= new StoreError("unavailable", `store ${this.#path}: closed`);
     this.#lock.close();
   }
 
