@@ -172,6 +172,13 @@ export const suites: readonly Suite[] = [
     peers: [],
   },
   {
+    name: "fresh-debian",
+    proves:
+      "npm start and npm test are a clone's first commands on a Debian that has only Node.js 20 and npm",
+    packages: ["debootstrap", "git"],
+    peers: [],
+  },
+  {
     name: "guest",
     proves:
       "a real kernel with dm-crypt, LVM and loop runs our programs and keeps disks across reboots",
