@@ -168,7 +168,7 @@ export const suites: readonly Suite[] = [
     name: "packages",
     proves:
       "the packages install from their tarballs and work; Dockerfile, systemd units and manifest hold",
-    packages: ["systemd"],
+    packages: ["fish", "systemd", "zsh"],
     peers: [],
   },
   {

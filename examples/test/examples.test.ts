@@ -65,7 +65,8 @@ async function keysOf(cloud: string): Promise<readonly string[]> {
 
 function run(example: string, ...words: readonly string[]): ChildProcess {
   const program = fileURLToPath(new URL(`../${example}`, import.meta.url));
-  const env = { PATH: process.env["PATH"], ...environment };
+  const { PATH, NODE_OPTIONS } = process.env;
+  const env = { PATH, NODE_OPTIONS, ...environment };
   return spawn(process.execPath, [program, ...words], { env, stdio: ["ignore", "pipe", "pipe"] });
 }
 

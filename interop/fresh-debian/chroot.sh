@@ -18,7 +18,7 @@ if [ ! -d "$root" ]; then
   chroot "$root" chown -R ann:ann /home/ann/checkout
   mkdir "$root/opt/node"
   ln -s /opt/node/node/bin/node "$root/usr/local/bin/node"
-  ln -s /opt/node/npm/bin/npm-cli.js "$root/usr/local/bin/npm"
+  for command in npm npx; do ln -s "/opt/node/npm/bin/$command-cli.js" "$root/usr/local/bin/$command"; done
 fi
 # The network, and whom it trusts, are this machine's.
 cp /etc/resolv.conf /etc/hosts "$root/etc/"

@@ -145,7 +145,30 @@ SecretBytes.random(1);
     assert.equal(status, 0, stderr);
     assert.match(stdout, /6\. The audit record/);
   });
+
+  it("bring a command that fish completes", () => {
+    const ask = "complete --do-complete 'chatelaine luks slots ki'";
+    const { stdout, stderr } = run("fish", "-c", `${completionIn("fish")} | source; ${ask}`);
+    assert.equal(stdout, "kill\terase a key slot; never the last\n", stderr);
+  });
+
+  it("bring a command that zsh completes", () => {
+    // As its bashcompinit calls such a function; the words that begin otherwise zsh leaves out itself.
+    const ask = `asked() {
+        emulate -L sh; setopt kshglob noshglob braceexpand
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _chatelaine; echo "\${COMPREPLY[@]}"
+      }
+      echo $_comps[chatelaine]; asked chatelaine luks slots ki`;
+    const script = `autoload -Uz compinit && compinit -D; source <(${completionIn("zsh")}); ${ask}`;
+    const { stdout, stderr } = run("zsh", "-f", "-c", script);
+    assert.match(stdout, /-F _chatelaine\n.*\bkill\b/, stderr);
+  });
 });
+
+/** The command that prints the script for a shell. */
+function completionIn(shell: string): string {
+  return `${join(bin, "node")} node_modules/chatelaine/bin/chatelaine.js completion ${shell}`;
+}
 
 describe("the Dockerfile", () => {
   it("is not root's, and says how it is healthy", async () => {

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { contextOf, FullHelp, type GlobalFlags, type Open } from "./commands/command.ts";
+import { completionCommand } from "./commands/completion.ts";
 import { diskCommand } from "./commands/disk.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { keyCommand } from "./commands/key.ts";
@@ -73,6 +74,7 @@ function programFor(terminal: Terminal, open: Open | undefined): Command {
     serverCommand,
   ];
   for (const command of commands) program.addCommand(command(context));
+  program.addCommand(completionCommand((script) => terminal.out(script)));
   program.addHelpText("after", `\nExit codes:\n${exitCodeTable()}`);
   prepare(program, terminal);
   return program;
