@@ -81,7 +81,6 @@ function zsh(nodes: readonly Node[]): string {
 }
 
 function fish(nodes: readonly Node[]): string {
-  const quoted = (text: string) => `'${text.replace(/[\\']/g, "\\$&")}'`;
   const complete = (path: string, ...rest: readonly string[]) =>
     `complete -c chatelaine -n ${quoted(`test "$(__chatelaine_path)" = "${path}"`)} ${rest.join(" ")}`;
   const option = ({ long, description, required, optional }: Option) =>
@@ -117,4 +116,9 @@ end
 ${(root?.options ?? []).map((one) => `complete -c chatelaine ${option(one)}`).join("\n")}
 ${lines.join("\n")}
 `;
+}
+
+/** A word of fish, whatever it holds. */
+function quoted(text: string): string {
+  return `'${text.replace(/[\\']/g, "\\$&")}'`;
 }
