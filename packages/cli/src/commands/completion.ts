@@ -81,17 +81,13 @@ function zsh(nodes: readonly Node[]): string {
 }
 
 function fish(nodes: readonly Node[]): string {
-  const complete = (path: string, ...rest: readonly string[]) =>
-    `complete -c chatelaine -n ${quoted(`test "$(__chatelaine_path)" = "${path}"`)} ${rest.join(" ")}`;
-  const option = ({ long, description, required, optional }: Option) =>
-    `-l ${long?.slice(2)} ${required || optional ? "-r " : ""}-d ${quoted(description)}`;
   const nested = nodes.filter(({ path }) => path !== "").map(({ path }) => quoted(path));
   const [root] = nodes;
   const lines = nodes.flatMap(({ path, children, options }) => [
     ...children.map((child) =>
-      complete(path, `-f -a ${child.name()} -d ${quoted(child.description())}`),
+      fishLine(path, `-f -a ${child.name()} -d ${quoted(child.description())}`),
     ),
-    ...(path === "" ? [] : options).map((one) => complete(path, option(one))),
+    ...(path === "" ? [] : options).map((one) => fishLine(path, fishOption(one))),
   ]);
   return `function __chatelaine_path
   set -l path
@@ -113,9 +109,19 @@ function fish(nodes: readonly Node[]): string {
   end
   echo "$path"
 end
-${(root?.options ?? []).map((one) => `complete -c chatelaine ${option(one)}`).join("\n")}
+${(root?.options ?? []).map((one) => `complete -c chatelaine ${fishOption(one)}`).join("\n")}
 ${lines.join("\n")}
 `;
+}
+
+/** Offers something where a command has these words. */
+function fishLine(path: string, offer: string): string {
+  const where = quoted(`test "$(__chatelaine_path)" = "${path}"`);
+  return `complete -c chatelaine -n ${where} ${offer}`;
+}
+
+function fishOption({ long, description, required, optional }: Option): string {
+  return `-l ${long?.slice(2)} ${required || optional ? "-r " : ""}-d ${quoted(description)}`;
 }
 
 /** A word of fish, whatever it holds. */
