@@ -11,9 +11,10 @@ import { type Benchmark, isMet, type Result, type Row, type Verdict } from "./be
 import { luks } from "./luks.ts";
 import { type Machine, thisMachine } from "./machine.ts";
 import { server } from "./server/server.ts";
+import { volumes } from "./volumes/volumes.ts";
 
 /** To add a benchmark: its line here. */
-const benchmarks: readonly Benchmark[] = [adapter, luks, server];
+const benchmarks: readonly Benchmark[] = [adapter, luks, server, volumes];
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

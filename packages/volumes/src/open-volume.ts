@@ -1,6 +1,5 @@
 import { map, unmap } from "./host/mapping.ts";
-import { lendPassphrase } from "./passphrase.ts";
-import { verifyVolume } from "./verify-volume.ts";
+import { withProvenPassphrase } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
 /** A volume whose plaintext the kernel shows as a block device. */
@@ -25,11 +24,10 @@ export async function openVolume(
   path: string,
   name?: string,
 ): Promise<OpenedVolume> {
-  const { id, keyId } = await verifyVolume(context, path);
-  const mapping = name ?? `chatelaine-${id}`;
-  const key = await context.keyManager.get(context.caller, keyId);
-  const device = await lendPassphrase(key, (passphrase) => map(mapping, path, passphrase));
-  return { id, name: mapping, device };
+  return withProvenPassphrase(context, path, async ({ id }, passphrase) => {
+    const mapping = name ?? `chatelaine-${id}`;
+    return { id, name: mapping, device: await map(mapping, path, passphrase) };
+  });
 }
 
 /** Takes a mapping away. Closing what is closed is no error. @throws `busy` */

@@ -26,7 +26,8 @@ export async function map(
   key: Uint8Array,
   plain?: PlainMapping,
 ): Promise<string> {
-  const mapped = await mappedDisk(name);
+  // Asking cryptsetup costs as much as mapping.
+  const mapped = existsSync(devicePath(name)) ? await mappedDisk(name) : undefined;
   if (mapped !== undefined) {
     if (await isSameDisk(mapped, disk)) return devicePath(name);
     throw new VolumeError("busy", `map ${disk}: ${devicePath(name)} shows ${mapped}`);
