@@ -25,7 +25,7 @@ for (const [program, how] of [
   };
 
   describe(`ephemeral disks on a real kernel's LVM and dm-crypt, ${how}`, () => {
-    it("D1 D2 D4 D5 D6 D12 have each a key of their own, of 512 raw bits, destroyed with the disk", async () => {
+    it("O6 O7 D1 D2 D4 D5 D6 D12 have each a key of their own, of 512 raw bits, destroyed with the disk", async () => {
       mkdirSync(folder);
       writeFileSync(disk, "");
       truncateSync(disk, 160 << 20);
@@ -38,7 +38,7 @@ for (const [program, how] of [
   });
 }
 
-it("are killed before and after steps on a real kernel's LVM, and leave nothing", async () => {
+it("O6 O7 D4 are killed before and after steps on a real kernel's LVM, and leave nothing", async () => {
   const folder = join(directory, "kills");
   const disk = join(folder, "physical.img");
   mkdirSync(folder);

@@ -17,10 +17,13 @@ const sample = asked === "all" ? Number.POSITIVE_INFINITY : Number(asked);
 const scratch = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 let kills = 0;
 after(() => console.log(`kills: ${kills}`));
+/** For those who wait for `npm run prove`. */
+const announceEvery = 500;
 
 describe("killed at any moment and recovered", { concurrency: 2 }, () => {
   for (const scenario of scenarios) {
-    it(`${scenario.name} leaves no key without volume and no volume without key`, async () => {
+    const numbers = scenario.failures === undefined ? "" : ` (${scenario.failures})`;
+    it(`${scenario.name}${numbers} leaves no key without volume and no volume without key`, async () => {
       const { moments: whole } = await runWhole(scenario);
       assert.ok(whole > 10, `only ${whole} moments`);
       const stride = Math.max(1, Math.floor(whole / sample));
@@ -100,8 +103,8 @@ async function runVictim(
   mayLive = false,
 ): Promise<Life> {
   const life = await runChild({ name, directory, death, keys, keyManager });
-  if (life.signal === "SIGKILL") kills++;
-  else assert.equal(life.status, 0);
+  if (life.signal !== "SIGKILL") assert.equal(life.status, 0);
+  else if (++kills % announceEvery === 0) console.log(`so far: ${kills} kills`);
   if (typeof death === "number" && death > 0 && !mayLive) {
     assert.equal(life.signal, "SIGKILL", "it was to be killed and lived");
   }
