@@ -172,6 +172,12 @@ export const suites: readonly Suite[] = [
     peers: [],
   },
   {
+    name: "api-reference",
+    proves: "docs/api is what the comments of the packages say now, and each export has a comment",
+    packages: [],
+    peers: [],
+  },
+  {
     name: "fresh-debian",
     proves:
       "npm start and npm test are a clone's first commands on a Debian that has only Node.js 20 and npm",

@@ -11,6 +11,7 @@ import { blocksOf, root } from "./document.ts";
 
 const documents = globSync(["*.md", "docs/**/*.md", "examples/*.md", "packages/*/README.md"], {
   cwd: root,
+  exclude: ["**/node_modules"],
 });
 
 /** Commands as they stand in blocks of shell, and between backquotes in the text. */

@@ -11,8 +11,11 @@ import { recoverCommand } from "./commands/recover.ts";
 import { serverCommand } from "./commands/server.ts";
 import { startCommand } from "./commands/start.ts";
 import { volumeCommand } from "./commands/volume.ts";
+import type { Opened } from "./config.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
+
+export type { Open, Opened, Terminal };
 
 /**
  * Runs the command.

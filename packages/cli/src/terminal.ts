@@ -10,7 +10,7 @@ export interface Terminal {
   readonly workingDirectory: string;
   readonly homeDirectory: string;
   readonly temporaryDirectory: string;
-  /** See {@link restartWith}; absent where the command is not the whole process. */
+  /** See `restartWith`; absent where the command is not the whole process. */
   readonly restart?: (
     flags: readonly string[],
     variables: Readonly<Record<string, string>>,

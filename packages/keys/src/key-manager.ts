@@ -36,11 +36,13 @@ export interface SymmetricKeySpec {
 /** A key pair for the backend to generate: `rsa` 2048, 3072 or 4096. */
 export type KeyPairSpec = Omit<SymmetricKeySpec, "mode">;
 
+/** The two objects that a key pair is. */
 export interface KeyPairIds {
   readonly privateKeyId: ObjectId;
   readonly publicKeyId: ObjectId;
 }
 
+/** Which objects to list; what is absent does not restrict. */
 export interface ListFilter {
   readonly type?: ObjectType | undefined;
   /** The whole name, exactly. */
@@ -113,6 +115,7 @@ export interface ConsumerTracking {
   ): Promise<void>;
 }
 
+/** Whether a backend knows who needs an object. */
 export function tracksConsumers(manager: KeyManager): manager is KeyManager & ConsumerTracking {
   return "addConsumer" in manager && "removeConsumer" in manager;
 }
@@ -127,6 +130,7 @@ export interface ReadAccess {
 
 /** Read grants. Ask with {@link grantsAccess}. */
 export interface AccessGrants {
+  /** The grants as they stand. */
   readAccess(caller: Caller, id: ObjectId, options?: CallOptions): Promise<ReadAccess>;
   /** Replaces the grants as a whole. */
   setReadAccess(
@@ -137,6 +141,7 @@ export interface AccessGrants {
   ): Promise<void>;
 }
 
+/** Whether a backend can let others read an object. */
 export function grantsAccess(manager: KeyManager): manager is KeyManager & AccessGrants {
   return "readAccess" in manager && "setReadAccess" in manager;
 }

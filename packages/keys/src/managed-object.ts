@@ -11,6 +11,7 @@ export const objectTypes = [
   "opaque",
 ] as const;
 
+/** One of {@link objectTypes}. */
 export type ObjectType = (typeof objectTypes)[number];
 
 declare const brand: unique symbol;

@@ -20,10 +20,13 @@ const backends = {
   memory: (config: KeyManagerConfig) => new MemoryKeyManager(config.memory),
 };
 
-export type BackendName = keyof typeof backends;
+/** One of {@link backendNames}. */
+export type BackendName = "barbican" | "fixed" | "memory";
 
+/** The words that the configuration may name a backend by. */
 export const backendNames = Object.keys(backends) as readonly BackendName[];
 
+/** Which backend, and what each needs to know. */
 export interface KeyManagerConfig {
   /** One word, or an object that implements the interface. Default `barbican`. */
   readonly backend?: BackendName | KeyManager | undefined;

@@ -67,14 +67,17 @@ export class SecretBytes {
     return this.length === other.length && timingSafeEqual(this.#bytes, other.#bytes);
   }
 
+  /** How many bytes, and no byte. */
   toString(): string {
     return `[secret: ${this.#bytes.length} bytes]`;
   }
 
+  /** As {@link toString}. */
   toJSON(): string {
     return this.toString();
   }
 
+  /** As {@link toString}. */
   [inspect.custom](): string {
     return this.toString();
   }

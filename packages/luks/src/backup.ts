@@ -45,6 +45,7 @@ export async function backupHeader(device: DeviceReference, file: string): Promi
   });
 }
 
+/** What stands in for a proof that a device does not give any more. */
 export interface RestoreHeaderOptions {
   /**
    * For a device whose own header cannot be read any more, so that nothing proves that the backup belongs to it:

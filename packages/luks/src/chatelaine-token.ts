@@ -18,6 +18,7 @@ export interface ChatelaineToken {
   readonly created: Date;
 }
 
+/** The `type` of our LUKS2 tokens. */
 export const chatelaineTokenType = "chatelaine";
 
 /** Ids, not references: no slash or colon, so that no URL can creep in. */

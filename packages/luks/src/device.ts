@@ -5,7 +5,7 @@ import { LuksError } from "./errors.ts";
 /**
  * What a LUKS header and its data live on: random access to a fixed number of bytes.
  *
- * {@link openDevice} makes one of a file or block device; anything else that keeps these promises will do.
+ * `openDevice` makes one of a file or block device; anything else that keeps these promises will do.
  */
 export interface BlockDevice {
   /** For messages. */

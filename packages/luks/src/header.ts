@@ -37,6 +37,7 @@ export interface LuksHeader {
   readonly copies: { readonly primary: CopyState; readonly secondary?: CopyState };
 }
 
+/** A stretch of the device, and how it is encrypted. */
 export interface SegmentInfo {
   /** `crypt`, or `linear` in the middle of a re-encryption. */
   readonly type: string;
@@ -50,6 +51,7 @@ export interface SegmentInfo {
   readonly ivTweak: number;
 }
 
+/** A key slot, without the key material in it. */
 export interface KeyslotInfo {
   readonly slot: number;
   /** `luks1`, `luks2`, or a type that we do not know, such as `reencrypt`. */
@@ -68,6 +70,7 @@ export interface KeyslotInfo {
   readonly afHash: string;
 }
 
+/** What proves that an opened volume key is the right one. */
 export interface DigestInfo {
   readonly digest: number;
   readonly type: string;
@@ -77,6 +80,7 @@ export interface DigestInfo {
   readonly segments: readonly number[];
 }
 
+/** A token and its number. */
 export interface TokenEntry {
   readonly id: number;
   readonly token: LuksToken;

@@ -6,6 +6,7 @@ export {
   chatelaineTokenType,
   parseChatelaineToken,
 } from "./chatelaine-token.ts";
+export type { SectorCipher } from "./cipher/sector-cipher.ts";
 export type { BlockDevice, DeviceReference } from "./device.ts";
 export { LuksError, type LuksErrorCode } from "./errors.ts";
 export type { Formatted } from "./format-common.ts";
@@ -23,7 +24,8 @@ export {
   decryptImage,
 } from "./image/decrypt.ts";
 export { type EncryptImageOptions, encryptImage } from "./image/encrypt.ts";
-export type { ImageFormat } from "./image/new-header.ts";
+export type { ImageState } from "./image/journal.ts";
+export type { ImageFormat, NotForImages } from "./image/new-header.ts";
 export type { ImageProgress, ImageRunOptions } from "./image/progress.ts";
 export { type ReencryptImageOptions, reencryptImage } from "./image/reencrypt.ts";
 export {

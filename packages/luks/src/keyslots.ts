@@ -13,6 +13,7 @@ import { loadLuks, loadLuks2Disk } from "./load.ts";
 import { refuseUnknownOptions, requireInteger } from "./options.ts";
 import { VolumeKey } from "./volume-key.ts";
 
+/** Bounds for opening the slot that unlocks the key. */
 export interface AddKeyslotOptions {
   /** What the header may make us spend on key derivation. */
   readonly limits?: KdfLimits;
@@ -58,6 +59,7 @@ export async function addKeyslot(
   });
 }
 
+/** Which slot, and bounds for opening it. */
 export interface ChangePassphraseOptions {
   /** Change this slot. Default: the one that the old passphrase opens. */
   readonly slot?: number;

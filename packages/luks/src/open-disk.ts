@@ -130,6 +130,7 @@ export class OpenDisk implements BlockDevice {
   }
 }
 
+/** How a disk is opened. */
 export interface WithOpenDiskOptions {
   /** Default `read`. */
   readonly access?: "read" | "write";

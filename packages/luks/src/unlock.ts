@@ -5,6 +5,7 @@ import { loadLuks } from "./load.ts";
 import { refuseUnknownOptions } from "./options.ts";
 import { VolumeKey } from "./volume-key.ts";
 
+/** Which slots to try, and at what cost. */
 export interface UnlockOptions {
   /** Try this slot only. Default: all, by priority. */
   readonly slot?: number;

@@ -50,14 +50,17 @@ export class VolumeKey {
     this.destroy();
   }
 
+  /** Its length, and no byte. */
   toString(): string {
     return `[volume key: ${this.bitLength} bits]`;
   }
 
+  /** As {@link toString}. */
   toJSON(): string {
     return this.toString();
   }
 
+  /** As {@link toString}. */
   [inspect.custom](): string {
     return this.toString();
   }

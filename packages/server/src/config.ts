@@ -18,6 +18,7 @@ export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
 
+/** Where settings come from: flag beats environment beats file. */
 export interface ConfigSources {
   /** A YAML file; not read if absent. */
   readonly file?: string;
@@ -57,19 +58,23 @@ export class ServerConfig {
     return value;
   }
 
+  /** Undefined if it is unset. */
   secret(name: SettingName): SecretBytes | undefined {
     const value = this.text(name);
     return value === undefined ? undefined : SecretBytes.fromText(value);
   }
 
+  /** Of a setting that has a default. */
   integer(name: SettingName): number {
     return Number(this.#values.get(name)?.value);
   }
 
+  /** False if it is unset. */
   boolean(name: SettingName): boolean {
     return this.#values.get(name)?.value === true;
   }
 
+  /** Empty if it is unset. */
   list(name: SettingName): readonly string[] {
     return (this.text(name) ?? "")
       .split(",")

@@ -1,4 +1,5 @@
 export type { AuditEntry } from "./audit/audit-entry.ts";
+export type { Clock } from "./clock.ts";
 export {
   flagOf,
   type Setting,
@@ -10,6 +11,7 @@ export {
 export { ConfigError, type ConfigSources, loadServerConfig, type ServerConfig } from "./config.ts";
 export { RootKeyError } from "./crypto/root-key.ts";
 export { firstNames } from "./identity/builtin/first-start.ts";
+export type { Logger } from "./log.ts";
 export { ControlError } from "./maintenance/control.ts";
 export { diagnoseServer } from "./maintenance/diagnose.ts";
 export { type MigrationReport, migrateConfiguredStore } from "./maintenance/migrate-store.ts";
@@ -19,6 +21,5 @@ export type { AuditReport } from "./maintenance/verify-audit.ts";
 export type { CopyProgress } from "./migrate-store/copy-progress.ts";
 export { MigrateStoreError } from "./migrate-store/migrate-store-error.ts";
 export { PolicyError } from "./policy/policy-error.ts";
-export { createKeyServer, type KeyServer, type KeyServerParts } from "./server.ts";
 export { type RunningServer, type StartOptions, startServer } from "./start-server.ts";
 export { StoreError, type StoreErrorCode } from "./store/store.ts";

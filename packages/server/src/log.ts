@@ -4,8 +4,11 @@ import { LineWriter } from "./line-writer.ts";
 
 /** Where JSON lines go: time, level, message and members. */
 export interface Logger {
+  /** What is as it should be. */
   info(members: object, message: string): void;
+  /** What somebody should look at some day. */
   warn(members: object, message: string): void;
+  /** What somebody should look at now. */
   error(members: object, message: string): void;
   /** Writes what is buffered, if anybody is there to read it. */
   flush(): Promise<void>;

@@ -51,7 +51,7 @@ export interface KeyServerParts {
   readonly log: Logger;
   /** Scheme, host and port that clients use: the base of all refs. Asked for each request. */
   readonly publicUrl: string | (() => string);
-  /** See {@link createApp}. */
+  /** See `createApp`. */
   readonly maxBodyBytes?: number;
   readonly requestTimeoutMs?: number;
   readonly clock?: Clock;

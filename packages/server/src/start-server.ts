@@ -18,11 +18,13 @@ export interface RunningServer {
   readonly url: string;
   /** The port that was taken. */
   readonly port: number;
+  /** @internal */
   readonly server: KeyServer;
   /** Takes no more, finishes what it accepted, lets go of everything. */
   close(): Promise<void>;
 }
 
+/** For tests and for programs that embed the server. */
 export interface StartOptions {
   readonly clock?: Clock;
   /** Default: as the configuration says. */

@@ -10,6 +10,7 @@ import { refuseMismatch } from "./rekey-volume.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
+/** Where the clone comes to be. */
 export interface CloneVolumeOptions {
   /** Of a file that does not exist yet. */
   readonly path: string;

@@ -8,6 +8,7 @@ import { recover } from "./operations/registry.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
+/** What volume, and with which key. */
 export interface CreateVolumeOptions {
   /** Of a file that does not exist yet, or of a blank block device. */
   readonly path: string;

@@ -14,6 +14,7 @@ import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
 import { projectOf, type VolumeContext } from "./volume-context.ts";
 
+/** Whose disk, how large, and in which volume group. */
 export interface CreateDiskOptions {
   /** LVM's volume group. */
   readonly group: string;

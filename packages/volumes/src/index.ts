@@ -11,6 +11,7 @@ export {
   restoreDisks,
 } from "./ephemeral-disk.ts";
 export { VolumeError, type VolumeErrorCode } from "./errors.ts";
+export type { LogicalVolume } from "./host/logical-volume.ts";
 export { inspectVolume } from "./inspect-volume.ts";
 export type {
   Ledger,

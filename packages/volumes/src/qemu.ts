@@ -5,6 +5,7 @@ import { lendPassphrase } from "./passphrase.ts";
 import { verifyVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
+/** How QEMU is to be given the disk. */
 export interface QemuDiskOptions {
   /** The file descriptor on which QEMU will find the passphrase: a pipe's, for it cannot open a socket. Default 3. */
   readonly descriptor?: number | undefined;

@@ -41,6 +41,7 @@ export interface Finding {
   readonly action: "none" | "registered" | "quarantined" | "deleted";
 }
 
+/** What to look at, and whether to change anything. */
 export interface ReconcileOptions {
   /** Disks to look at besides those in the ledger. */
   readonly disks?: readonly string[] | undefined;

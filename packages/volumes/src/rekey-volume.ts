@@ -21,6 +21,7 @@ export interface RekeyedVolume extends VerifiedVolume {
   readonly oldKeyDeleted: boolean;
 }
 
+/** Which key the volume gets. */
 export interface RekeyVolumeOptions {
   /** A key of the user's own, in the key manager already. Default: one is made. */
   readonly keyId?: ObjectId | undefined;

@@ -4,6 +4,7 @@ import type { VolumeRecord } from "./ledger/ledger.ts";
 import { rekeyVolume } from "./rekey-volume.ts";
 import { contextOf, projectOf, type VolumeContext } from "./volume-context.ts";
 
+/** Which volumes, how many at once, and who is told. */
 export interface RekeyVolumesOptions {
   /** The label of the project whose volumes they are. Default: the context's own. */
   readonly project?: string | undefined;

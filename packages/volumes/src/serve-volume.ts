@@ -8,6 +8,7 @@ import { startError, toolEnvironment } from "./host/run-tool.ts";
 import { qemuDisk } from "./qemu.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
+/** Where the disk is served, and whether it may be changed. */
 export interface ServeVolumeOptions {
   /** Path of the Unix socket to make. */
   readonly socket: string;

@@ -24,6 +24,7 @@ export interface VolumeContext extends KeySource {
   readonly callerOf?: ((project: string) => Caller | undefined) | undefined;
   /** For progress. What it throws fails the operation. */
   readonly onStep?: ((event: StepEvent) => void) | undefined;
+  /** Default: the system's clock. */
   readonly now?: (() => Date) | undefined;
 }
 

@@ -24,7 +24,7 @@ const questions: Readonly<Record<string, (text: string) => Matches>> = {
  *
  * @throws `invalid_argument`
  */
-export function volumeFilter(words: readonly string[]): Matches {
+export function volumeFilter(words: readonly string[]): (volume: VolumeRecord) => boolean {
   const all = words.map((word) => {
     const [name = "", ...rest] = word.split("=");
     const question = Object.hasOwn(questions, name) ? questions[name] : undefined;

@@ -9,6 +9,7 @@ import { refuseUnknownOptions, suggestion } from "../options.ts";
 /** Versions of the API that this client speaks; see {@link BarbicanOptions.microversion}. */
 export type Microversion = "1.0" | "1.1" | "1.2";
 
+/** Where Barbican is, and how long to wait for it. */
 export interface BarbicanOptions {
   /** Barbican's URL; a trailing `/v1` is accepted. Default: from each caller's catalog. */
   readonly endpoint?: string | undefined;
@@ -32,8 +33,11 @@ export interface BarbicanOptions {
   readonly warn?: ((message: string) => void) | undefined;
   /** Replaces the platform's HTTP client; `tls` then is this function's business. */
   readonly fetch?: typeof globalThis.fetch | undefined;
+  /** Default: the system's clock. */
   readonly now?: (() => Date) | undefined;
+  /** Waits between two looks at an order and before a repeated request. Default: the system's timer. */
   readonly sleep?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
+  /** From 0 to 1: spreads repeated requests. Default `Math.random`. */
   readonly random?: (() => number) | undefined;
 }
 

@@ -8,6 +8,7 @@ import { SecretBytes } from "../secret-bytes.ts";
 /** The id under which Nova and Cinder knew the one key of all volumes. */
 export const fixedKeyId: ObjectId = objectId("00000000-0000-0000-0000-000000000000");
 
+/** The legacy key that all volumes share. */
 export interface FixedOptions {
   /** The bytes, or their hexadecimal text as in `[key_manager] fixed_key`. */
   readonly key: string | SecretBytes;

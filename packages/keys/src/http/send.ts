@@ -19,6 +19,7 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
 }
 
+/** An answer, whole. */
 export interface HttpResponse {
   readonly status: number;
   /** Lower-case names. */

@@ -1,6 +1,7 @@
 import { KeyManagerError } from "../errors.ts";
 import { arrayField, asObject, optionalText, textField } from "../http/document.ts";
 
+/** One address of one service. */
 export interface CatalogEndpoint {
   readonly serviceType: string;
   readonly interface: string;
@@ -11,6 +12,7 @@ export interface CatalogEndpoint {
 /** Every endpoint that an identity token lists. */
 export type Catalog = readonly CatalogEndpoint[];
 
+/** Which of a service's addresses in Keystone's catalog is meant. */
 export type EndpointInterface = "public" | "internal" | "admin";
 
 /** https://docs.openstack.org/api-ref/identity/v3/#get-service-catalog */

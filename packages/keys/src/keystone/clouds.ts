@@ -5,6 +5,7 @@ import { KeyManagerError } from "../errors.ts";
 import { suggestion } from "../options.ts";
 import { type CloudSettings, type CloudValues, cloudSettings } from "./cloud-settings.ts";
 
+/** A cloud's name, and where its clouds.yaml is looked for. */
 export interface CloudLocation {
   /** A name under `clouds:`. */
   readonly cloud: string;

@@ -27,7 +27,9 @@ import { refuseUnknownOptions } from "../options.ts";
 import { SecretBytes } from "../secret-bytes.ts";
 import { type Tenant, tenantOf } from "./tenant.ts";
 
+/** For tests: nothing is kept beyond the process. */
 export interface MemoryOptions {
+  /** Default: the system's clock. */
   readonly now?: (() => Date) | undefined;
   /** Told that nothing here survives the process. Default: a process warning. */
   readonly warn?: ((message: string) => void) | undefined;

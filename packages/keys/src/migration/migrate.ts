@@ -20,6 +20,7 @@ export interface MigrationSide {
   readonly caller: Caller;
 }
 
+/** From where to where, and how. */
 export interface MigrationOptions {
   /** Only read. */
   readonly source: MigrationSide;
@@ -41,6 +42,7 @@ export interface MigrationOptions {
   readonly progress?: ((progress: MigrationProgress) => void) | undefined;
   /** Begins nothing more once it is aborted; what is under way is finished. */
   readonly signal?: AbortSignal | undefined;
+  /** Waits before a repeated request. Default: the system's timer. */
   readonly sleep?: ((ms: number) => Promise<void>) | undefined;
 }
 

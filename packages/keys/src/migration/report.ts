@@ -1,6 +1,7 @@
 import type { KeyManagerError } from "../errors.ts";
 import type { ObjectId } from "../managed-object.ts";
 
+/** How far a migration is, in objects and containers. */
 export interface MigrationProgress {
   readonly done: number;
   readonly total: number;
@@ -28,6 +29,7 @@ export interface MigratedItem {
   readonly error: KeyManagerError | undefined;
 }
 
+/** What a migration found and did. */
 export interface MigrationReport {
   /** Names of service and project. */
   readonly source: string;

@@ -10,10 +10,13 @@ export interface SectorCipher {
   /** In bytes: 512, 1024, 2048 or 4096. */
   readonly sectorSize: number;
   /**
+   * In place.
+   *
    * @param data whole sectors
    * @param firstIvSector number of the first sector in 512-byte units, the segment's IV tweak included
    */
   encrypt(data: Uint8Array, firstIvSector: number): void;
+  /** As {@link encrypt}. */
   decrypt(data: Uint8Array, firstIvSector: number): void;
 }
 

@@ -19,7 +19,13 @@ import type { VolumeKey } from "../volume-key.ts";
 export type ImageFormat =
   | ({ readonly version: 1 } & Omit<FormatLuks1Options, NotForImages>)
   | ({ readonly version: 2 } & Omit<FormatLuks2Options, NotForImages>);
-type NotForImages = "detachedFrom" | "allowDestroyingData" | "returnVolumeKey" | "reuseVolumeKey";
+
+/** What makes sense for a device only. */
+export type NotForImages =
+  | "detachedFrom"
+  | "allowDestroyingData"
+  | "returnVolumeKey"
+  | "reuseVolumeKey";
 
 export type HeaderPlan = Luks1Plan | FormatPlan;
 

@@ -1,6 +1,7 @@
 /** How a setting is written: in a file, a variable or a flag it is text, and means this. */
 export type SettingType = "text" | "secret" | "integer" | "boolean" | "list" | readonly string[];
 
+/** What a setting is: its type, default and meaning. */
 export interface Setting {
   readonly type: SettingType;
   /** Absent: the setting is unset unless somebody sets it. */
@@ -149,8 +150,10 @@ export const settings = {
   },
 } as const satisfies Record<string, Setting>;
 
+/** A setting by its dotted name, such as `listen.port`. */
 export type SettingName = keyof typeof settings;
 
+/** All of them, in the order of {@link settings}. */
 export const settingNames = Object.keys(settings) as readonly SettingName[];
 
 /** `listen.port` → `--listen-port`. */
@@ -163,6 +166,7 @@ export function variableOf(name: SettingName): string {
   return `${variablePrefix}${words(name).join("_").toUpperCase()}`;
 }
 
+/** What every environment variable of the server begins with. */
 export const variablePrefix = "CHATELAINE_SERVER_";
 
 function words(name: SettingName): readonly string[] {

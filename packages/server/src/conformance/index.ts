@@ -1,1 +1,9 @@
+export type {
+  Operation,
+  SqlValue,
+  Statement,
+  StatementResult,
+  Steps,
+} from "../store/operation.ts";
+export type { Store } from "../store/store.ts";
 export { keepsTheStorePromises } from "./store-promises.ts";

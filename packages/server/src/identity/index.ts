@@ -1,15 +1,23 @@
+export type { Principal } from "../principal.ts";
 export type { AccessRule } from "./access-rules.ts";
-export { Administration, type UserInfo } from "./builtin/administration.ts";
+export {
+  Administration,
+  type AdministrationParts,
+  type UserInfo,
+} from "./builtin/administration.ts";
+export type { BuiltinIdentity } from "./builtin/builtin-identity.ts";
 export type { BuiltinIdentityOptions, IdentityEvent } from "./builtin/builtin-options.ts";
 export { type FirstStartOptions, firstNames, makeFirstUser } from "./builtin/first-start.ts";
 export type { IdentityStore } from "./builtin/identity-store.ts";
+export type { KeystoneApi } from "./builtin/keystone-api/keystone-api.ts";
 export type { ApiRequest, ApiResponse } from "./builtin/keystone-api/route.ts";
 export { LoginError, type LoginErrorCode } from "./builtin/login-error.ts";
+export type { LoginLimiterOptions } from "./builtin/login-limiter.ts";
 export {
   type BuiltinIdentityService,
   openBuiltinIdentity,
 } from "./builtin/open-builtin-identity.ts";
-export { PasswordHasher } from "./builtin/password-hasher.ts";
+export { PasswordHasher, type PasswordHasherOptions } from "./builtin/password-hasher.ts";
 export type {
   ApplicationCredentialRecord,
   Assignment,

@@ -2,6 +2,7 @@ import { AuditChain } from "../audit/audit-chain.ts";
 import { listAuditChains, readAuditChain } from "../store/operations/audit.ts";
 import type { Store } from "../store/store.ts";
 
+/** What the audit record's chains prove. */
 export interface AuditReport {
   readonly entries: number;
   /** Each chain's last MAC, hex: whoever keeps it elsewhere can tell later that no tail is missing. */

@@ -7,6 +7,7 @@ export interface Statement {
   readonly args: readonly SqlValue[];
 }
 
+/** What a statement gave. */
 export interface StatementResult {
   readonly rows: readonly unknown[];
   /** Rows inserted, updated or deleted. */
@@ -30,6 +31,7 @@ export type Steps<R> = Generator<Statement, R, StatementResult>;
 export interface Operation<P, R> {
   readonly module: string;
   readonly name: string;
+  /** Statement by statement. */
   readonly steps: (parameters: P) => Steps<R>;
 }
 

@@ -44,6 +44,7 @@ export interface Store {
  */
 export type StoreErrorCode = "unavailable" | "locked" | "schema";
 
+/** What the database rejects with; what it said itself is the `cause`. */
 export class StoreError extends Error {
   override readonly name = "StoreError";
   readonly code: StoreErrorCode;

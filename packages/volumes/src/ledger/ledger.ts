@@ -59,10 +59,12 @@ export interface OperationRecord {
   readonly updated: Date;
 }
 
+/** A volume's record as it is to be, or that it is to be none. */
 export type VolumeChange =
   | { readonly type: "put"; readonly volume: VolumeRecord }
   | { readonly type: "remove"; readonly id: string };
 
+/** Which volumes; what is absent does not restrict. */
 export interface VolumeFilter {
   readonly project?: string | undefined;
   readonly kind?: VolumeKind | undefined;
@@ -72,6 +74,7 @@ export interface VolumeFilter {
 
 /** Held until released, or until its process is gone. */
 export interface Lock {
+  /** Lets others have it. */
   release(): Promise<void>;
 }
 
@@ -83,10 +86,13 @@ export interface Lock {
  * Rejects with `VolumeError` only.
  */
 export interface Ledger {
+  /** Undefined if there is none of that id. */
   volume(id: string): Promise<VolumeRecord | undefined>;
+  /** By {@link VolumeRecord.location}. */
   volumeAt(location: string): Promise<VolumeRecord | undefined>;
   /** In the order of their creation. */
   volumes(filter?: VolumeFilter): Promise<readonly VolumeRecord[]>;
+  /** Undefined if there is none of that id. */
   operation(id: string): Promise<OperationRecord | undefined>;
   /** Those that are neither done nor undone, oldest first. */
   unfinished(volumeId?: string): Promise<readonly OperationRecord[]>;
@@ -109,5 +115,6 @@ export interface Ledger {
   quarantinedKeys(): Promise<readonly ObjectId[]>;
   /** Takes a key out of quarantine: it is needed after all, or gone. */
   releaseKey(id: ObjectId): Promise<void>;
+  /** Nothing may be called afterwards. */
   close(): Promise<void>;
 }

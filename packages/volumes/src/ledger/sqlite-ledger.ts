@@ -15,9 +15,11 @@ import type {
 import { migrate, readMigrations, rollBack } from "./migrations.ts";
 import { isDead, type ProcessIdentity, thisProcess } from "./process-identity.ts";
 
+/** Where the ledger is. */
 export interface SqliteLedgerOptions {
   /** Of the database file; it and its folder are made if missing, for their owner alone. */
   readonly path: string;
+  /** Default: the system's clock. */
   readonly now?: (() => Date) | undefined;
   /** How long to wait for another process's write, in milliseconds. Default 10,000. */
   readonly busyTimeoutMs?: number | undefined;

@@ -43,6 +43,7 @@ export class Consumers<C> {
   readonly #connection: BarbicanConnection;
   readonly #form: ConsumerForm<C>;
 
+  /** @internal */
   constructor(connection: BarbicanConnection, form: ConsumerForm<C>) {
     this.#connection = connection;
     this.#form = form;
@@ -69,6 +70,7 @@ export class Consumers<C> {
     await this.#change(caller, "DELETE", id, consumer, options);
   }
 
+  /** One page of them. */
   list(
     caller: Caller,
     id: ObjectId,

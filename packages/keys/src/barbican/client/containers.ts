@@ -12,6 +12,7 @@ import { type ContainerConsumer, readContainerConsumer } from "./consumers.ts";
 import { fetchPage, type Page, type PageRequest } from "./page.ts";
 import { referenceField } from "./references.ts";
 
+/** The types that a client may make. */
 export type ContainerType = "generic" | "rsa" | "certificate";
 
 /** A secret in a container, under a name such as `private_key`. */
@@ -20,12 +21,14 @@ export interface ContainerMember {
   readonly secretId: ObjectId;
 }
 
+/** A container to be made of secrets that are there. */
 export interface NewContainer {
   readonly type: ContainerType;
   readonly name?: string | undefined;
   readonly members: readonly ContainerMember[];
 }
 
+/** A container as Barbican describes it. */
 export interface ContainerDocument {
   readonly id: ObjectId;
   /** A {@link ContainerType}, or `dsa` if an order made it. */
@@ -46,6 +49,7 @@ export class Containers {
     this.#connection = connection;
   }
 
+  /** Resolves to the new container's id. */
   async create(
     caller: Caller,
     container: NewContainer,
@@ -66,6 +70,7 @@ export class Containers {
     return referenceField("POST containers", document, "container_ref");
   }
 
+  /** @throws `not_found` */
   async get(
     caller: Caller,
     id: ObjectId,
@@ -80,6 +85,7 @@ export class Containers {
     return readContainer(`GET containers/${id}`, document);
   }
 
+  /** One page of the project's containers, oldest first. */
   list(
     caller: Caller,
     filter: { readonly name?: string | undefined; readonly type?: ContainerType | undefined } = {},
@@ -120,6 +126,7 @@ export class Containers {
     await this.#changeMember(caller, "POST", 201, id, member, options);
   }
 
+  /** Takes a secret out of a container; the secret itself stays. */
   async removeSecret(
     caller: Caller,
     id: ObjectId,

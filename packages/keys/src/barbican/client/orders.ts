@@ -14,6 +14,7 @@ export interface OrderMeta {
   readonly expiration?: Date | undefined;
 }
 
+/** An order as Barbican describes it. */
 export interface OrderDocument {
   readonly id: ObjectId;
   readonly type: string;
@@ -39,6 +40,7 @@ export class Orders {
     this.#connection = connection;
   }
 
+  /** Resolves to the order's id; what it makes comes later. */
   async create(
     caller: Caller,
     type: "key" | "asymmetric",
@@ -65,6 +67,7 @@ export class Orders {
     return referenceField("POST orders", document, "order_ref");
   }
 
+  /** @throws `not_found` */
   async get(
     caller: Caller,
     id: ObjectId,
@@ -79,7 +82,11 @@ export class Orders {
     return readOrder(`GET orders/${id}`, document);
   }
 
-  /** @param filter.meta a whole text value that the order's meta has, such as its name. */
+  /**
+   * One page of the project's orders, oldest first.
+   *
+   * @param filter.meta a whole text value that the order's meta has, such as its name
+   */
   list(
     caller: Caller,
     filter: { readonly meta?: string | undefined } = {},

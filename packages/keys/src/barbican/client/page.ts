@@ -10,6 +10,7 @@ export interface PageRequest {
   readonly offset?: number | undefined;
 }
 
+/** A part of a list. */
 export interface Page<T> {
   readonly items: readonly T[];
   /** How many match in all. */

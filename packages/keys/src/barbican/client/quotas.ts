@@ -12,7 +12,9 @@ import { fetchPage, type Page, type PageRequest } from "./page.ts";
 const resources = ["secrets", "orders", "containers", "consumers", "cas"] as const;
 
 /** How many of each a project may have: −1 unlimited, 0 none. */
-export type Quotas = Readonly<Record<(typeof resources)[number], number>>;
+export type Quotas = Readonly<
+  Record<"secrets" | "orders" | "containers" | "consumers" | "cas", number>
+>;
 
 /** An administrator's exceptions for one project; what is missing has the default. */
 export type ProjectQuotas = Readonly<Partial<Quotas>>;

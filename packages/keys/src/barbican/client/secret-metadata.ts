@@ -14,6 +14,7 @@ export class SecretMetadata {
     this.#connection = connection;
   }
 
+  /** All pairs of a secret. */
   async all(
     caller: Caller,
     id: ObjectId,
@@ -48,6 +49,7 @@ export class SecretMetadata {
     });
   }
 
+  /** One pair. @throws `not_found` */
   async get(
     caller: Caller,
     id: ObjectId,
@@ -86,6 +88,7 @@ export class SecretMetadata {
     await this.#datum(caller, "PUT", id, key, { key, value }, options);
   }
 
+  /** Removes one pair. @throws `not_found` */
   async remove(
     caller: Caller,
     id: ObjectId,

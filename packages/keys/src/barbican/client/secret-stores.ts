@@ -33,6 +33,7 @@ export class SecretStores {
     this.#connection = connection;
   }
 
+  /** The stores that a project may choose from. */
   async list(
     caller: Caller,
     options: BarbicanCallOptions = {},
@@ -44,6 +45,7 @@ export class SecretStores {
     );
   }
 
+  /** The store of projects that prefer none. */
   async globalDefault(
     caller: Caller,
     options: BarbicanCallOptions = {},
@@ -62,6 +64,7 @@ export class SecretStores {
     );
   }
 
+  /** @throws `not_found` */
   async get(
     caller: Caller,
     id: ObjectId,
@@ -75,6 +78,7 @@ export class SecretStores {
     await this.#setPreference(caller, "POST", id, options);
   }
 
+  /** The project goes back to the global default. */
   async unprefer(caller: Caller, id: ObjectId, options: BarbicanCallOptions = {}): Promise<void> {
     await this.#setPreference(caller, "DELETE", id, options);
   }

@@ -146,6 +146,7 @@ export class Secrets {
     );
   }
 
+  /** What is known of a secret, without its payload. @throws `not_found` */
   async get(
     caller: Caller,
     id: ObjectId,
@@ -179,6 +180,7 @@ export class Secrets {
     return bytes;
   }
 
+  /** One page of the project's secrets that match. */
   async list(
     caller: Caller,
     filter: SecretFilter = {},

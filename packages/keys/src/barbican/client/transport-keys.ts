@@ -21,6 +21,7 @@ export class TransportKeys {
     this.#connection = connection;
   }
 
+  /** One page of them. */
   async list(
     caller: Caller,
     filter: { readonly pluginName?: string | undefined } = {},
@@ -42,6 +43,7 @@ export class TransportKeys {
     };
   }
 
+  /** @throws `not_found` */
   async get(
     caller: Caller,
     id: ObjectId,
@@ -79,6 +81,7 @@ export class TransportKeys {
     return referenceField("POST transport_keys", document, "transport_key_ref");
   }
 
+  /** @throws `not_found` */
   async delete(caller: Caller, id: ObjectId, options: BarbicanCallOptions = {}): Promise<void> {
     await this.#connection.call(caller, {
       method: "DELETE",

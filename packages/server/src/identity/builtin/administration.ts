@@ -4,11 +4,13 @@ import { maxPasswordBytes, type PasswordHasher } from "./password-hasher.ts";
 import { newId } from "./random-ids.ts";
 import type { Assignment, ProjectRecord, UserRecord } from "./records.ts";
 
+/** What the administration of users works on. */
 export interface AdministrationParts {
   readonly store: IdentityStore;
   readonly passwords: PasswordHasher;
   /** Called after each change that may end tokens. Default: nothing, for a command beside the server. */
   readonly changed?: () => void;
+  /** Default: the system's clock. */
   readonly nowMs?: () => number;
 }
 
@@ -36,6 +38,7 @@ export class Administration {
     this.#nowMs = parts.nowMs ?? Date.now;
   }
 
+  /** @throws LoginError if the name is taken, or name or password are no good */
   async createUser(user: {
     readonly name: string;
     readonly password: string;
@@ -54,10 +57,12 @@ export class Administration {
     return info;
   }
 
+  /** By name. */
   async listUsers(): Promise<readonly UserInfo[]> {
     return (await this.#store.listUsers()).map(withoutHash);
   }
 
+  /** @throws LoginError `not_found` */
   async findUser(idOrName: string): Promise<UserInfo> {
     return withoutHash(await this.#user(idOrName));
   }
@@ -79,6 +84,7 @@ export class Administration {
     this.#changed();
   }
 
+  /** @throws LoginError if the name is taken or no good */
   async createProject(project: {
     readonly name: string;
     readonly description?: string;
@@ -96,10 +102,12 @@ export class Administration {
     return record;
   }
 
+  /** By name. */
   listProjects(): Promise<readonly ProjectRecord[]> {
     return this.#store.listProjects();
   }
 
+  /** @throws LoginError `not_found` */
   async findProject(idOrName: string): Promise<ProjectRecord> {
     const found =
       (await this.#store.findProject({ id: idOrName })) ??
@@ -108,6 +116,7 @@ export class Administration {
     return found;
   }
 
+  /** Nobody can log in to a project that is not enabled. @throws LoginError `not_found` */
   async setProjectEnabled(idOrName: string, enabled: boolean): Promise<void> {
     await this.#store.setProjectEnabled((await this.findProject(idOrName)).id, enabled);
     this.#changed();
@@ -134,6 +143,7 @@ export class Administration {
     return assignment;
   }
 
+  /** @throws LoginError `not_found` if the user does not have it there */
   async revokeRole(user: string, project: string, role: string): Promise<void> {
     const assignment = await this.#assignment(user, project, role);
     if (!(await this.#store.deleteAssignment(assignment))) {
@@ -142,6 +152,7 @@ export class Administration {
     this.#changed();
   }
 
+  /** Who has which role where; of one user, of one project, or all. */
   async listRoles(filter: {
     readonly user?: string;
     readonly project?: string;

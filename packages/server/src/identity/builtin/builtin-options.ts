@@ -36,6 +36,7 @@ export type IdentityEvent =
       readonly requestId: string;
     };
 
+/** Where users are kept, what clients are told, and limits. */
 export interface BuiltinIdentityOptions {
   readonly store: IdentityStore;
   /**
@@ -69,6 +70,7 @@ export interface BuiltinIdentityOptions {
   readonly audit?: (event: IdentityEvent) => Promise<void>;
   /** Told when a project is gone, so that what was kept for it can go too. Default: nothing happens. */
   readonly projectDeleted?: (projectId: string) => Promise<void>;
+  /** Default: the system's clock. */
   readonly nowMs?: () => number;
 }
 

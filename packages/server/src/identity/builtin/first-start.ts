@@ -5,6 +5,7 @@ import { parse, stringify } from "yaml";
 import type { Administration } from "./administration.ts";
 import { defaultDomain } from "./records.ts";
 
+/** Where the first user's password is written, and what clients are told. */
 export interface FirstStartOptions {
   readonly administration: Administration;
   /** Where `clouds.yaml` is written, mode 0600. What is there is never overwritten. */

@@ -1,5 +1,6 @@
 import { BoundedCache } from "../bounded-cache.ts";
 
+/** How many failed logins are too many. */
 export interface LoginLimiterOptions {
   /** Failures until one name is closed to one address. Default: 10. */
   readonly failuresPerNameAndAddress?: number;
@@ -9,6 +10,7 @@ export interface LoginLimiterOptions {
   readonly failuresPerName?: number;
   /** How long failures count. Default: 300. */
   readonly windowSeconds?: number;
+  /** Default: the system's clock. */
   readonly nowMs?: () => number;
 }
 

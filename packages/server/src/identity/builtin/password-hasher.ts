@@ -12,6 +12,7 @@ const keyBytes = 32;
 /** In UTF-8 bytes. */
 export const maxPasswordBytes = 1_024;
 
+/** What a password's hash costs. */
 export interface PasswordHasherOptions {
   /** Hashes computed at the same time, 32 MiB each, on libuv's four threads. Default: 2. */
   readonly concurrency?: number;

@@ -14,6 +14,7 @@ export interface UserRecord {
   readonly createdAtMs: number;
 }
 
+/** A project as it is kept. */
 export interface ProjectRecord {
   readonly id: string;
   /** Unique. */

@@ -14,7 +14,9 @@ export interface IdentityScene {
   readonly projectId: string;
   /** A token of a user who has exactly this role on the project, implied ones aside. */
   token(role: "admin" | "member" | "service"): Promise<string>;
+  /** A token of the user's for no project. */
   unscopedToken(): Promise<string>;
+  /** Ends a token. */
   revoke(token: string): Promise<void>;
   /** A token of an application credential of the user's, with the role `member`. */
   applicationCredentialToken(accessRules?: readonly AccessRule[]): Promise<string>;
@@ -22,6 +24,7 @@ export interface IdentityScene {
   advance(seconds: number): void;
   /** How long tokens live. */
   readonly tokenSeconds: number;
+  /** Called once at the end. */
   close(): Promise<void>;
 }
 

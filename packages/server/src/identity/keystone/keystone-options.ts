@@ -12,6 +12,7 @@ export type ServiceCredentials =
     }
   | { readonly type: "application_credential"; readonly id: string; readonly secret: string };
 
+/** Which Keystone, as whom to ask it, and how long to trust its answers. */
 export interface KeystoneIdentityOptions {
   /** Keystone's address, with or without `/v3`. */
   readonly authUrl: string;
@@ -41,6 +42,7 @@ export interface KeystoneIdentityOptions {
   readonly maxPending?: number;
   /** Certificates (PEM) to trust instead of the system's. Default: the system's. */
   readonly ca?: string;
+  /** Default: the system's clock. */
   readonly nowMs?: () => number;
   /** Waits before a repeated request. */
   readonly delay?: (milliseconds: number) => Promise<void>;

@@ -25,6 +25,7 @@ export interface ApiRequest {
   readonly requestId: string;
 }
 
+/** What a route answers, whatever HTTP server carries it. */
 export interface ApiResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
