@@ -96,14 +96,20 @@ export class ServerConfig {
     return this.text("publicUrl") ?? `${scheme}://${name}:${port}`;
   }
 
+  /** For people; undefined if it is unset; of a secret, only that it is set. */
+  shown(name: SettingName): string | number | boolean | undefined {
+    const found = this.#values.get(name);
+    return found && isSecret(name) ? "(secret, set)" : found?.value;
+  }
+
   /** Every setting with its value and source, one a line; of secrets, only that they are set. */
   describe(): string {
     return settingNames
       .map((name) => {
-        const found = this.#values.get(name);
-        if (!found) return `${name}: (unset)`;
-        const shown = isSecret(name) ? "(secret, set)" : JSON.stringify(found.value);
-        return `${name}: ${shown}  # ${found.source}`;
+        const shown = this.shown(name);
+        if (shown === undefined) return `${name}: (unset)`;
+        const text = isSecret(name) ? shown : JSON.stringify(shown);
+        return `${name}: ${text}  # ${this.#values.get(name)?.source}`;
       })
       .join("\n");
   }

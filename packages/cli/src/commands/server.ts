@@ -9,10 +9,12 @@ import {
 } from "@chatelaine/server/settings";
 import type { Command } from "commander";
 import { auditTable } from "../audit-table.ts";
+import { plain } from "../output.ts";
 import { parseCount } from "../sizes.ts";
 import { stopRequested } from "../stop-requested.ts";
 import { type Context, examples, noun } from "./command.ts";
 import { printDiagnoses } from "./doctor.ts";
+import { addServerExamples } from "./server-examples.ts";
 
 /**
  * A server's garbage is young, so that a small heap costs it nothing; left alone, V8 and the C library would take more
@@ -48,7 +50,8 @@ export function serverCommand(context: (command: Command) => Context): Command {
   configured(server, "config", "print the effective configuration, without secrets").action(
     async (_options: object, command: Command) => {
       const config = await loadConfig(context, command);
-      context(command).terminal.out(`${config.describe()}\n`);
+      const values = settingNames.map((name) => [name, config.shown(name)]);
+      context(command).print(Object.fromEntries(values), `${config.describe()}\n`);
     },
   );
   configured(server, "doctor", "check what a start depends on; a server may run meanwhile").action(
@@ -59,6 +62,7 @@ export function serverCommand(context: (command: Command) => Context): Command {
   );
   addMaintenance(server, context);
   addIdentity(server, context);
+  addServerExamples(server);
   return server;
 }
 
@@ -136,6 +140,7 @@ function addMaintenance(server: Command, context: (command: Command) => Context)
   ).action(async (file: string, _options: object, command: Command) => {
     const { restoreBackup } = await import("@chatelaine/server");
     await restoreBackup(await loadConfig(context, command), file);
+    context(command).print({ restored: file }, `put ${file} in the place of the database\n`);
   });
   configured(
     server,
@@ -221,7 +226,7 @@ async function runCommand(
 
 function show(context: Context, result: unknown): void {
   if (result === null || result === undefined) return;
-  context.print(result, `${JSON.stringify(result, null, 2)}\n`);
+  context.print(result, plain(context.terminal, result));
 }
 
 /** A verb that has a flag for each setting of the server. */
