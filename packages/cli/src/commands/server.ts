@@ -1,5 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
-import type { AuditEntry } from "@chatelaine/server";
+import { resolve } from "node:path";
+import { KeyManagerError } from "@chatelaine/keys";
+import type { AuditEntry, AuditReport } from "@chatelaine/server";
 import {
   flagOf,
   type Setting,
@@ -125,14 +127,18 @@ function addMaintenance(server: Command, context: (command: Command) => Context)
     audit,
     "verify",
     "check that no entry was changed or dropped; prints each chain's head",
-  ).action(async (_options: object, command: Command) => {
-    const report = (await runCommand(context, command, "audit verify", [])) as {
-      readonly broken: readonly unknown[];
-    };
-    show(context(command), report);
-    if (report.broken.length > 0)
-      throw new AuditBrokenError("audit verify: the record is not authentic");
-  });
+  )
+    .option("--noted <file>", "what an earlier verify printed: nothing of that may be missing")
+    .action(async (_options: object, command: Command) => {
+      const { noted } = command.opts<{ noted?: string }>();
+      const args = noted === undefined ? [] : [textOf(context(command), noted)];
+      const report = (await runCommand(context, command, "audit verify", args)) as AuditReport;
+      show(context(command), report);
+      if (report.broken.length > 0)
+        throw new AuditBrokenError("audit verify: the record is not authentic");
+      if (report.missing.length > 0)
+        throw new AuditBrokenError("audit verify: entries that were noted are missing");
+    });
   configured(
     server,
     "restore <file>",
@@ -162,10 +168,7 @@ function addIdentity(server: Command, context: (command: Command) => Context): v
     configured(user, `${verb} <name>`, summary)
       .requiredOption("--password-file <file>", "a file with the password; - for standard input")
       .action(async (name: string, options: { passwordFile: string }, command: Command) => {
-        const password = readFileSync(
-          options.passwordFile === "-" ? 0 : options.passwordFile,
-          "utf8",
-        );
+        const password = textOf(context(command), options.passwordFile);
         const args = [name, password.replace(/\r?\n$/, "")];
         show(context(command), await runCommand(context, command, `user ${verb}`, args));
       });
@@ -179,6 +182,13 @@ function addIdentity(server: Command, context: (command: Command) => Context): v
   );
   const project = server.command("project").description("projects of built-in identity");
   simple(project, context, "create <name>", "make a project", "project create");
+  simple(
+    project,
+    context,
+    "delete <project>",
+    "delete a project and everything that is kept for it, its keys included",
+    "project delete",
+  );
   simple(project, context, "list", "all projects", "project list");
   const role = server
     .command("role")
@@ -227,6 +237,16 @@ async function runCommand(
 function show(context: Context, result: unknown): void {
   if (result === null || result === undefined) return;
   context.print(result, plain(context.terminal, result));
+}
+
+/** What a file holds; `-` is standard input. */
+function textOf({ terminal }: Context, file: string): string {
+  try {
+    return readFileSync(file === "-" ? 0 : resolve(terminal.workingDirectory, file), "utf8");
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new KeyManagerError("invalid_argument", `read ${file}: ${code ?? "failed"}`, { cause });
+  }
 }
 
 /** A verb that has a flag for each setting of the server. */
