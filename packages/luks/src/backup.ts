@@ -4,7 +4,7 @@ import { type BlockDevice, type DeviceReference, ioError, withDevice } from "./d
 import type { LuksDisk } from "./disk.ts";
 import { LuksError } from "./errors.ts";
 import { loadLuks } from "./load.ts";
-import { Luks1Disk } from "./luks1/disk.ts";
+import type { Luks1Disk } from "./luks1/disk.ts";
 import { restoreLuks1 } from "./luks1/restore.ts";
 import { Luks2Disk } from "./luks2/disk.ts";
 import { restoreLuks2 } from "./luks2/restore.ts";
@@ -123,21 +123,14 @@ function requireBelonging(
     before.sectorSize === now.sectorSize &&
     before.headerSize === now.headerSize &&
     before.headerAreaBytes === now.headerAreaBytes &&
-    digestsOf(saved).some((digest) => digestsOf(present).includes(digest));
+    before.digests.some((one) =>
+      now.digests.some((other) => one.fingerprint === other.fingerprint),
+    );
   if (same) return;
   throw new LuksError(
     "wrong_disk",
     `${operation} ${name}: the backup is of another disk or volume key`,
   );
-}
-
-function digestsOf(disk: LuksDisk): readonly string[] {
-  if (disk instanceof Luks1Disk) {
-    const { digest, digestSalt } = disk.header;
-    return [Buffer.concat([digest, digestSalt]).toString("base64")];
-  }
-  if (!(disk instanceof Luks2Disk)) return [];
-  return Object.values(disk.header.metadata.digests).map(({ digest, salt }) => digest + salt);
 }
 
 async function requireVouched(

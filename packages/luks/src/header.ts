@@ -49,8 +49,6 @@ export interface SegmentInfo {
   readonly sectorSize: number;
   /** Added to each sector's number. */
   readonly ivTweak: number;
-  /** Whether dm-integrity lies under the encryption, which only the kernel can read. */
-  readonly hasIntegrity: boolean;
 }
 
 /** A key slot, without the key material in it. */
@@ -80,6 +78,8 @@ export interface DigestInfo {
   readonly iterations: number;
   readonly keyslots: readonly number[];
   readonly segments: readonly number[];
+  /** The digest and its salt, in hexadecimal: the same in two headers if their volume keys are. */
+  readonly fingerprint: string;
 }
 
 /** A token and its number. */

@@ -29,6 +29,7 @@ export type { ImageFormat, NotForImages } from "./image/new-header.ts";
 export type { ImageProgress, ImageRunOptions } from "./image/progress.ts";
 export { type ReencryptImageOptions, reencryptImage } from "./image/reencrypt.ts";
 export {
+  forgetImage,
   type InterruptedOperation,
   interruptedOperation,
   type ResumeImageOptions,

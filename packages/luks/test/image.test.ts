@@ -8,7 +8,7 @@ import { convertImage, decryptImage } from "../src/image/decrypt.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
 import type { ImageFormat } from "../src/image/new-header.ts";
 import { reencryptImage } from "../src/image/reencrypt.ts";
-import { interruptedOperation, resumeImage } from "../src/image/resume.ts";
+import { forgetImage, interruptedOperation, resumeImage } from "../src/image/resume.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
 import { withOpenDisk } from "../src/open-disk.ts";
 import { readLuks } from "../src/read.ts";
@@ -232,6 +232,53 @@ describe("encryptImage", () => {
     assert.equal(hashOf(raw), hash);
     const [dense, sparse] = [statSync(path).blocks, statSync(raw).blocks];
     assert.ok(sparse < dense, `${sparse} blocks of ${dense}`);
+  });
+});
+
+describe("an image whose change is only begun", () => {
+  const begin: Record<string, (path: string) => Promise<void>> = {
+    encryption: (path) =>
+      encryptImage(path, { format: { version: 2, keyslots: [one] }, onlyBegin: true }),
+    decryption: (path) => decryptImage(path, { passphrase: one.passphrase, onlyBegin: true }),
+    "re-encryption": (path) =>
+      reencryptImage(path, { passphrase: one.passphrase, keyslots: [one], onlyBegin: true }),
+  };
+  for (const [name, only] of Object.entries(begin)) {
+    it(`is as it was; its ${name} is forgotten, or resumed`, async () => {
+      const { path, hash } = rawImage();
+      if (name !== "encryption") {
+        await encryptImage(path, { format: { version: 2, keyslots: [one] } });
+      }
+      const before = hashOf(path);
+      await only(path);
+      assert.equal(hashOf(path), before);
+      assert.equal((await interruptedOperation(path))?.doneBytes, 0);
+      await forgetImage(path);
+      await forgetImage(path);
+      assert.ok(!existsSync(`${path}.chatelaine`));
+      await only(path);
+      assert.equal(await resumeImage(path, { passphrase: one.passphrase }), true);
+      if (name !== "decryption") await decryptImage(path, { passphrase: one.passphrase });
+      assert.equal(hashOf(path), hash);
+    });
+  }
+
+  it("cannot be forgotten once it has been changed, nor begun as a copy", async () => {
+    const { path } = rawImage(20 * mebibyte);
+    const signal = new AbortController();
+    const format = { version: 2, keyslots: [one] } as const;
+    const stop = encryptImage(path, {
+      format,
+      signal: signal.signal,
+      onProgress: () => signal.abort(),
+    });
+    await assert.rejects(stop, luksError("aborted"));
+    await assert.rejects(forgetImage(path), luksError("busy"));
+    const target = scratchPath("luks");
+    await assert.rejects(
+      encryptImage(path, { format, target, onlyBegin: true }),
+      luksError("invalid_argument"),
+    );
   });
 });
 

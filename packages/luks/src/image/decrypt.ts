@@ -11,7 +11,12 @@ import { resizeFile } from "./encrypt.ts";
 import { shiftInPlace } from "./in-place.ts";
 import { ImageJournal, type ImageState, syncFolder } from "./journal.ts";
 import { type ImageFormat, planHeader, writeHeader } from "./new-header.ts";
-import { type ImageRunOptions, requireRunOptions, runOptionNames } from "./progress.ts";
+import {
+  type ImageRunOptions,
+  requireInPlace,
+  requireRunOptions,
+  runOptionNames,
+} from "./progress.ts";
 import { convertInPlace } from "./reencrypt.ts";
 import { dataBytes, sideOf } from "./side.ts";
 
@@ -28,6 +33,8 @@ export interface DecryptImageOptions extends ImageRunOptions {
   readonly keepHoles?: boolean;
   /** With `target`: where the header is, if it is detached. */
   readonly header?: DeviceReference;
+  /** As of `encryptImage`. */
+  readonly onlyBegin?: boolean;
 }
 
 /**
@@ -36,10 +43,11 @@ export interface DecryptImageOptions extends ImageRunOptions {
  * @throws `wrong_passphrase`, `busy`, `aborted`, `unsupported`
  */
 export async function decryptImage(image: string, options: DecryptImageOptions): Promise<void> {
-  const known = ["passphrase", "target", "keepHoles", "header", ...runOptionNames];
+  const known = ["passphrase", "target", "keepHoles", "header", "onlyBegin", ...runOptionNames];
   refuseUnknownOptions(operation, options, known);
   requireRunOptions(operation, options);
   requirePassphrase(operation, options.passphrase);
+  requireInPlace(operation, options);
   const { target } = options;
   if (target === undefined) {
     if (options.keepHoles || options.header !== undefined) {
@@ -110,6 +118,7 @@ async function decryptInPlace(path: string, options: DecryptImageOptions): Promi
     },
   );
   await journal.write(state);
+  if (options.onlyBegin) return;
   await continueDecryption(path, journal, state, options.passphrase, options);
 }
 

@@ -15,7 +15,12 @@ import {
   writeHeader,
   writeHeaderFile,
 } from "./new-header.ts";
-import { type ImageRunOptions, requireRunOptions, runOptionNames } from "./progress.ts";
+import {
+  type ImageRunOptions,
+  requireInPlace,
+  requireRunOptions,
+  runOptionNames,
+} from "./progress.ts";
 import { sideOf } from "./side.ts";
 
 const operation = "encrypt image";
@@ -38,6 +43,11 @@ export interface EncryptImageOptions extends ImageRunOptions {
    * `decryptImage` with `keepHoles` gives zeroes back; whoever else reads the holes sees noise. Default false.
    */
   readonly keepHoles?: boolean;
+  /**
+   * In place: only checks everything and writes the journal, and leaves the image as it was. `resumeImage` then does
+   * the work, or `forgetImage` takes the journal away. Default false.
+   */
+  readonly onlyBegin?: boolean;
 }
 
 /**
@@ -49,13 +59,21 @@ export interface EncryptImageOptions extends ImageRunOptions {
  *   waits to be resumed; `aborted`
  */
 export async function encryptImage(image: string, options: EncryptImageOptions): Promise<void> {
-  const known = ["format", "target", "keepHoles", "allowDestroyingData", ...runOptionNames];
+  const known = [
+    "format",
+    "target",
+    "keepHoles",
+    "allowDestroyingData",
+    "onlyBegin",
+    ...runOptionNames,
+  ];
   refuseUnknownOptions(operation, options, known);
   requireRunOptions(operation, options);
   const plan = planHeader(operation, options.format);
   if (options.target === undefined && options.keepHoles) {
     throw new LuksError("invalid_argument", `${operation} keepHoles: needs a target`);
   }
+  requireInPlace(operation, options);
   const { target } = options;
   const access = target === undefined ? "exclusive" : "read";
   const begun = await withDevice(operation, image, access, async (source) => {
@@ -70,7 +88,7 @@ export async function encryptImage(image: string, options: EncryptImageOptions):
     await encryptCopy(image, source, target, plan, options);
     return undefined;
   });
-  if (!begun) return;
+  if (!begun || options.onlyBegin) return;
   const [first] = options.format.keyslots;
   const passphrase = first?.passphrase ?? new Uint8Array();
   await continueEncryption(image, begun.journal, begun.state, passphrase, options);

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { ioError } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import { isJsonObject } from "../luks2/bounded-json.ts";
@@ -70,6 +70,7 @@ export class ImageJournal {
       }
       throw ioError(operation, this.folder, cause);
     });
+    await syncFolder(dirname(resolve(this.folder)));
   }
 
   path(name: "old-header" | "new-header" | "batch"): string {

@@ -30,6 +30,15 @@ export function requireRunOptions(operation: string, options: ImageRunOptions): 
   if (options.threads !== undefined) requireInteger(operation, "threads", options.threads, 1, 64);
 }
 
+/** @throws `invalid_argument` if a copy, which has nothing to be begun with, is only to be begun */
+export function requireInPlace(
+  operation: string,
+  { target, onlyBegin }: { readonly target?: string; readonly onlyBegin?: boolean },
+): void {
+  if (target === undefined || !onlyBegin) return;
+  throw new LuksError("invalid_argument", `${operation} onlyBegin: is not for a target`);
+}
+
 /** Counts the bytes of one run. */
 export function progressCounter(
   options: ImageRunOptions,

@@ -31,6 +31,8 @@ export interface ReencryptImageOptions extends ImageRunOptions {
   readonly passphrase: Uint8Array;
   /** The slots of the new header; the old ones cannot hold the new volume key. May be the same passphrases. */
   readonly keyslots: readonly KeyslotSpec[];
+  /** As of `encryptImage`. */
+  readonly onlyBegin?: boolean;
 }
 
 /**
@@ -43,7 +45,12 @@ export interface ReencryptImageOptions extends ImageRunOptions {
  * @throws `wrong_passphrase`, `busy`, `aborted`, `unsupported`
  */
 export async function reencryptImage(path: string, options: ReencryptImageOptions): Promise<void> {
-  refuseUnknownOptions(operation, options, ["passphrase", "keyslots", ...runOptionNames]);
+  refuseUnknownOptions(operation, options, [
+    "passphrase",
+    "keyslots",
+    "onlyBegin",
+    ...runOptionNames,
+  ]);
   requireRunOptions(operation, options);
   requirePassphrase(operation, options.passphrase);
   const planOf = (disk: LuksDisk) => planHeader(operation, formatLike(disk, options.keyslots));
@@ -74,7 +81,7 @@ async function rewrite(
   path: string,
   planOf: (disk: LuksDisk) => HeaderPlan,
   newPassphrase: Uint8Array | undefined,
-  options: ImageRunOptions & { readonly passphrase: Uint8Array },
+  options: ImageRunOptions & { readonly passphrase: Uint8Array; readonly onlyBegin?: boolean },
 ): Promise<void> {
   const journal = new ImageJournal(path, options.journal);
   const state = await withDevice(operation, path, "exclusive", async (image) => {
@@ -99,6 +106,7 @@ async function rewrite(
     await journal.write(begun);
     return begun;
   });
+  if (options.onlyBegin) return;
   const passphrases = { old: options.passphrase, new: newPassphrase ?? options.passphrase };
   await continueReencryption(path, journal, state, passphrases, options);
 }

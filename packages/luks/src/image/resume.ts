@@ -1,3 +1,4 @@
+import { LuksError } from "../errors.ts";
 import { requirePassphrase } from "../keyslot-spec.ts";
 import { refuseUnknownOptions } from "../options.ts";
 import { continueCopy, continueDecryption } from "./decrypt.ts";
@@ -19,6 +20,25 @@ export async function interruptedOperation(
   if (!state) return undefined;
   const { operation, doneBytes, totalBytes, batch } = state;
   return { operation, doneBytes: doneBytes + (batch?.bytes ?? 0), totalBytes };
+}
+
+/**
+ * Takes back what was only begun (`onlyBegin`): the image is as it was. Does nothing if nothing waits.
+ *
+ * @throws `busy` if the image has been changed already: then it can only be resumed
+ */
+export async function forgetImage(
+  image: string,
+  options: Pick<ImageRunOptions, "journal"> = {},
+): Promise<void> {
+  const operation = "forget image";
+  refuseUnknownOptions(operation, options, ["journal"]);
+  const journal = new ImageJournal(image, options.journal);
+  const state = await journal.read();
+  if (state && (state.doneBytes > 0 || state.batch || state.phase === "header")) {
+    throw new LuksError("busy", `${operation} ${image}: it has been changed: resume it`);
+  }
+  await journal.end();
 }
 
 export interface ResumeImageOptions extends ImageRunOptions {

@@ -2,16 +2,13 @@ import { LuksError } from "../errors.ts";
 import type { LuksHeader } from "../header.ts";
 import type { SideCipher } from "./transfer.ts";
 
-/** The encryption of a disk's only segment. @throws `unsupported` for a disk of several, or with integrity */
+/** The encryption of a disk's only segment. @throws `unsupported` for a disk of several */
 export function sideOf(operation: string, header: LuksHeader, key: Uint8Array): SideCipher {
   const [segment, ...others] = header.segments;
   if (!segment || others.length > 0 || segment.type !== "crypt") {
     throw new LuksError("unsupported", `${operation}: the disk has not just one encrypted segment`);
   }
-  const { cipher, sectorSize, ivTweak, hasIntegrity } = segment;
-  if (hasIntegrity) {
-    throw new LuksError("unsupported", `${operation}: dm-integrity, which only the kernel reads`);
-  }
+  const { cipher, sectorSize, ivTweak } = segment;
   return { cipher, key: Uint8Array.from(key), sectorSize, ivTweak };
 }
 

@@ -59,15 +59,7 @@ export class Luks1Disk implements LuksDisk {
       volumeKeyBitLength: bits,
       sectorSize: sector,
       segments: [
-        {
-          type: "crypt",
-          offset,
-          size: "dynamic",
-          cipher,
-          sectorSize: sector,
-          ivTweak: 0,
-          hasIntegrity: false,
-        },
+        { type: "crypt", offset, size: "dynamic", cipher, sectorSize: sector, ivTweak: 0 },
       ],
       keyslots: active
         .filter((keyslot) => keyslot.active)
@@ -92,6 +84,7 @@ export class Luks1Disk implements LuksDisk {
           iterations: header.digestIterations,
           keyslots: active.filter((keyslot) => keyslot.active).map(({ slot }) => slot),
           segments: [0],
+          fingerprint: Buffer.concat([header.digest, header.digestSalt]).toString("hex"),
         },
       ],
       tokens: [],

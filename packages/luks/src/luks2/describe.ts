@@ -27,6 +27,9 @@ export function describeLuks2({ binary, metadata, copies }: Luks2Header): LuksHe
       iterations,
       keyslots: of.keyslots.map(Number),
       segments: of.segments.map(Number),
+      fingerprint: [of.digest, of.salt]
+        .map((text) => Buffer.from(text, "base64").toString("hex"))
+        .join(""),
     })),
     tokens: inOrder(metadata.tokens).map(([id, token]) => ({ id, token })),
     flags: metadata.config.flags ?? [],
@@ -46,7 +49,6 @@ function describeSegment(segment: Luks2Segment): LuksHeader["segments"][number] 
     cipher: segment.encryption ?? "",
     sectorSize: segment.sector_size ?? 512,
     ivTweak: Number(segment.iv_tweak ?? 0),
-    hasIntegrity: segment.integrity !== undefined,
   };
 }
 
