@@ -110,6 +110,13 @@ export const suites: readonly Suite[] = [
     peers: [],
   },
   {
+    name: "volume-data",
+    proves:
+      "an open volume is encrypted anew on a real kernel while a file system on it is written to, past kills",
+    packages: [...guestPackages, "cryptsetup-bin", "dmsetup", "e2fsprogs", "lvm2"],
+    peers: [],
+  },
+  {
     name: "command",
     proves:
       "the chatelaine command makes disks with keys of the real Barbican, which cryptsetup opens",

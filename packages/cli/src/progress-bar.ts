@@ -1,4 +1,5 @@
 import type { ImageProgress } from "@chatelaine/luks";
+import type { VolumeProgress } from "@chatelaine/volumes";
 import { showSize } from "./sizes.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -10,6 +11,40 @@ export interface ProgressBar {
   readonly update: (progress: ImageProgress) => void;
   /** Leaves the bar as it is and begins a new line. */
   readonly end: () => void;
+}
+
+/** For programs: a line of JSON on standard error for each per cent, such as `{"progress":"encrypt","doneBytes":1,"totalBytes":100}`. */
+function progressLines(terminal: Terminal, what: string): ProgressBar {
+  let told = -1;
+  return {
+    update: ({ doneBytes, totalBytes }) => {
+      const percent = totalBytes === 0 ? 100 : Math.floor((doneBytes / totalBytes) * 100);
+      if (percent === told) return;
+      told = percent;
+      terminal.error(`${JSON.stringify({ progress: what, doneBytes, totalBytes })}\n`);
+    },
+    end: () => {},
+  };
+}
+
+/** Shows the long work of one volume after the other: as lines of JSON, or as bars. */
+export function volumeProgress(
+  terminal: Terminal,
+  asJson: boolean,
+): { readonly update: (progress: VolumeProgress) => void; readonly end: () => void } {
+  let [subject, bar]: [string, ProgressBar | undefined] = ["", undefined];
+  return {
+    update: (progress) => {
+      const { operation, volumeId } = progress;
+      if (subject !== `${operation} ${volumeId}`) {
+        bar?.end();
+        subject = `${operation} ${volumeId}`;
+        bar = (asJson ? progressLines : progressBar)(terminal, operation);
+      }
+      bar?.update(progress);
+    },
+    end: () => bar?.end(),
+  };
 }
 
 /** @param now in milliseconds */
@@ -31,7 +66,9 @@ export function progressBar(
       const bytesPerSecond = ((doneBytes - first) / Math.max(1, time - begin)) * 1000;
       terminal.error(`\r${progressLine(what, doneBytes, totalBytes, bytesPerSecond)}`);
     },
-    end: () => terminal.error("\n"),
+    end: () => {
+      if (first !== undefined) terminal.error("\n");
+    },
   };
 }
 

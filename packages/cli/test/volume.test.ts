@@ -128,6 +128,30 @@ describe("chatelaine volume", () => {
     }
   });
 
+  it("encrypts a volume anew, says what it would do, and how far it is", async () => {
+    const session = new Session({ columns: 80 });
+    const path = join(directory, "anew.img");
+    const made = await session.run("volume", "create", path, "--size", "64k", "--json");
+    const { keyId } = JSON.parse(made.out) as { keyId: string };
+    const foreseen = await session.run("volume", "reencrypt", path, "--dry-run");
+    assert.equal(foreseen.out, `would encrypt ${path} anew, under key ${keyId}\n`);
+    const done = await session.run("volume", "reencrypt", path);
+    assert.deepEqual(
+      [done.code, done.out],
+      [0, `${path}: encrypted anew; key ${keyId} opens slot 0\n`],
+    );
+    assert.match(done.error, /reencrypt \[#{24}\] 100 %/);
+    const again = await session.run("volume", "reencrypt", path, "--rekey", "--json");
+    assert.deepEqual(
+      again.error
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line) as unknown),
+      [{ progress: "reencrypt", doneBytes: 65536, totalBytes: 65536 }],
+    );
+    assert.notEqual((JSON.parse(again.out) as { keyId: string }).keyId, keyId);
+  });
+
   it("hands a volume to another project, once it has said what that would do", async () => {
     const session = new Session();
     const path = join(directory, "handed.img");

@@ -26,12 +26,18 @@ export type {
 } from "./ledger/ledger.ts";
 export { openLedger, type SqliteLedgerOptions } from "./ledger/sqlite-ledger.ts";
 export { closeVolume, type OpenedVolume, openVolume } from "./open-volume.ts";
-export { type OpenResult, openVolumes } from "./open-volumes.ts";
 export type { Recovered } from "./operations/recover.ts";
 export { recover } from "./operations/registry.ts";
 export { type AdoptionPreview, previewAdoption } from "./preview.ts";
 export { type QemuDisk, type QemuDiskOptions, qemuDisk } from "./qemu.ts";
 export { type Finding, type FindingType, type ReconcileOptions, reconcile } from "./reconcile.ts";
+export {
+  previewReencryption,
+  type ReencryptedVolume,
+  type ReencryptionPreview,
+  type ReencryptVolumeOptions,
+  reencryptVolume,
+} from "./reencrypt-volume.ts";
 export {
   adoptVolume,
   migrateOffFixedKey,
@@ -46,7 +52,12 @@ export { type ServedVolume, type ServeVolumeOptions, serveVolume } from "./serve
 export { findSnapshot, forgetSnapshot, snapshotVolume } from "./snapshot-volume.ts";
 export { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 export type { KeySource, Volume } from "./volume.ts";
-export { projectOf, type StepEvent, type VolumeContext } from "./volume-context.ts";
+export {
+  projectOf,
+  type StepEvent,
+  type VolumeContext,
+  type VolumeProgress,
+} from "./volume-context.ts";
 export { volumeFilter } from "./volume-filter.ts";
 export {
   backupVolumeHeader,

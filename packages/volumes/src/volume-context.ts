@@ -11,6 +11,16 @@ export interface StepEvent {
   readonly moment: "taking" | "taken" | "undoing" | "undone";
 }
 
+/** How far long work on a disk's data is. */
+export interface VolumeProgress {
+  readonly volumeId: string;
+  /** Such as `reencrypt`. */
+  readonly operation: string;
+  readonly location: string;
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
+
 /** What every operation that changes something needs. */
 export interface VolumeContext extends KeySource {
   readonly ledger: Ledger;
@@ -24,6 +34,8 @@ export interface VolumeContext extends KeySource {
   readonly callerOf?: ((project: string) => Caller | undefined) | undefined;
   /** For progress. What it throws fails the operation. */
   readonly onStep?: ((event: StepEvent) => void) | undefined;
+  /** For progress of long work, in `recover` too. Called often; what it throws fails the operation. */
+  readonly onProgress?: ((progress: VolumeProgress) => void) | undefined;
   /** Default: the system's clock. */
   readonly now?: (() => Date) | undefined;
 }

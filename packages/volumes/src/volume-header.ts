@@ -4,6 +4,7 @@ import { locationOf, occupantOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import { backupHeaderOperation, restoreHeaderOperation } from "./operations/header.ts";
 import { perform } from "./operations/perform.ts";
+import { fingerprintOf } from "./operations/reencrypt.ts";
 import { recover } from "./operations/registry.ts";
 import { lendPassphrase } from "./passphrase.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
@@ -102,5 +103,12 @@ async function restoreOf(context: VolumeContext, path: string, file: string | un
       throw error;
     },
   );
+  const known = volume.attributes["volumeKey"];
+  if (known !== undefined && fingerprintOf(saved) !== known) {
+    throw new VolumeError(
+      "mismatch",
+      `restore header of ${path}: ${backup} is from before a re-encryption: it would make the data unreadable`,
+    );
+  }
   return { id: volume.id, location, file: backup, keyId: volume.keyId, isLost };
 }

@@ -14,7 +14,7 @@ const rounds = (process.env["CHATELAINE_KILLS"] ?? "3") === "3" ? 1 : 4;
 const scratch = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
 describe("processes that work on one volume at the same time", () => {
-  for (const name of ["rekey", "delete", "snapshot", "header backup and restore"]) {
+  for (const name of ["rekey", "delete", "snapshot", "header backup and restore", "re-encrypt"]) {
     it(`${name}: exclude each other, and one that dies is taken over`, async () => {
       for (let round = 0; round < rounds; round++) await compete(name);
     });
@@ -32,7 +32,7 @@ async function compete(name: string): Promise<void> {
   try {
     const context = { keyManager, caller: alice, ledger, callerOf };
     const keys = await scenario.prepare(context, directory);
-    const before = await fingerprint(disk);
+    const before = await fingerprint(context, disk, scenario);
     const lives = await Promise.all(
       ["rekey", "rekey", name].map((act, index) =>
         runChild({
@@ -52,7 +52,8 @@ async function compete(name: string): Promise<void> {
     for (const { outcome, problem } of await recover(context)) {
       assert.ok(outcome === "finished" || outcome === "undone", `${outcome}: ${problem}`);
     }
-    if ((await ledger.volumes()).length > 0) assert.equal(await fingerprint(disk), before);
+    if ((await ledger.volumes()).length > 0)
+      assert.equal(await fingerprint(context, disk, scenario), before);
     await checkInvariants({
       keyManager,
       ledger,

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import type { Caller, CloudSettings } from "@chatelaine/keys";
 import { type Ledger, openLedger, projectOf, type VolumeContext } from "@chatelaine/volumes";
-import { Command } from "commander";
+import { Command, Help } from "commander";
 import {
   configuredCloud,
   type Flags,
@@ -11,6 +11,7 @@ import {
   readersOf,
 } from "../config.ts";
 import { json } from "../output.ts";
+import { volumeProgress } from "../progress-bar.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** What every command's action gets. */
@@ -22,7 +23,10 @@ export interface Context {
   readonly settings: Flags;
   /** Who calls which Barbican, as configured; nothing is opened. */
   readonly cloud: () => CloudSettings;
-  /** Opens the ledger besides, and closes it when `work` is done. */
+  /**
+   * Opens the ledger besides, and closes it when `work` is done. Shows how far long work is,
+   * on standard error: as lines of JSON with `--json`, else as a bar on a terminal.
+   */
   readonly withVolumes: <T>(
     work: (volumes: VolumeContext) => Promise<T>,
     /** Names in clouds.yaml of other projects whose credentials the work needs. */
@@ -83,14 +87,17 @@ export function contextOf(terminal: Terminal, flags: GlobalFlags, open: Open | u
       const source = openNow();
       const callers = others.map(callerOf);
       const ledger = openLedger({ path: ledgerPath(terminal, settings) });
+      const progress = volumeProgress(terminal, flags.json === true);
       try {
         return await work({
           ...source,
           ledger,
+          onProgress: progress.update,
           readers: readersOf(terminal, settings),
           callerOf: (project) => callers.find((caller) => projectOf({ caller }) === project),
         });
       } finally {
+        progress.end();
         await ledger.close();
       }
     },
@@ -110,4 +117,9 @@ export function examples(command: Command, lines: readonly string[]): Command {
     "after",
     `\nExamples:\n${lines.map((line) => `  $ ${line}\n`).join("")}`,
   );
+}
+
+/** Help that lists the global flags under every verb. */
+export class FullHelp extends Help {
+  override readonly showGlobalOptions = true;
 }

@@ -118,16 +118,13 @@ interface CreateFlags {
 }
 
 const listColumns = [
-  { heading: "id", cell: (info: ObjectInfo) => info.id },
-  { heading: "name", cell: (info: ObjectInfo) => info.name },
-  { heading: "type", cell: (info: ObjectInfo) => info.type },
-  { heading: "algorithm", cell: algorithmOf },
-  { heading: "created", cell: (info: ObjectInfo) => time(info.created)?.slice(0, 10) },
+  { heading: "ID", cell: (info: ObjectInfo) => info.id },
+  { heading: "NAME", cell: (info: ObjectInfo) => info.name },
+  { heading: "TYPE", cell: (info: ObjectInfo) => info.type },
+  { heading: "ALGORITHM", cell: (info: ObjectInfo) => info.algorithm },
+  { heading: "BITS", cell: (info: ObjectInfo) => info.bitLength },
+  { heading: "CREATED", cell: (info: ObjectInfo) => time(info.created) },
 ];
-
-function algorithmOf({ algorithm, bitLength }: ObjectInfo): string | undefined {
-  return bitLength === undefined ? algorithm : `${algorithm ?? "-"}-${bitLength}`;
-}
 
 function attributesOf(info: ObjectInfo) {
   return {

@@ -10,6 +10,7 @@ import { type Command, Option } from "commander";
 import { record } from "../output.ts";
 import { parseSize, showSize } from "../sizes.ts";
 import { type Context, examples, noun } from "./command.ts";
+import { addDataVerbs } from "./volume-data.ts";
 import { addHeaderVerbs } from "./volume-header.ts";
 import { addKeyVerbs } from "./volume-key.ts";
 import { addMappingVerbs } from "./volume-mapping.ts";
@@ -121,7 +122,13 @@ export function volumeCommand(context: (command: Command) => Context): Command {
     ["chatelaine volume clone disk.img copy.img"],
   );
 
-  for (const add of [addKeyVerbs, addSnapshotVerbs, addHeaderVerbs, addMappingVerbs]) {
+  for (const add of [
+    addKeyVerbs,
+    addDataVerbs,
+    addSnapshotVerbs,
+    addHeaderVerbs,
+    addMappingVerbs,
+  ]) {
     add(volume, context);
   }
   return volume;

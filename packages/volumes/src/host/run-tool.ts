@@ -1,5 +1,6 @@
 import { spawn as platformSpawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { VolumeError } from "../errors.ts";
 
 /** What starts a program; `child_process.spawn` by default. */
@@ -10,6 +11,10 @@ export interface ToolOptions {
   readonly input?: Uint8Array;
   /** Statuses besides 0 that are no failure. Default none. */
   readonly accept?: readonly number[];
+  /** Told of each line of standard output as it comes. */
+  readonly onLine?: (line: string) => void;
+  /** It goes on if this process dies, although nobody reads what it says. Default false. */
+  readonly outlivesUs?: boolean;
   readonly spawn?: Spawn;
 }
 
@@ -21,7 +26,6 @@ export interface ToolResult {
 /** The Debian package that each program is in. */
 const packageOf: Readonly<Record<string, string>> = {
   cryptsetup: "cryptsetup-bin",
-  dmsetup: "dmsetup",
   lvcreate: "lvm2",
   lvremove: "lvm2",
   lvs: "lvm2",
@@ -39,12 +43,17 @@ const packageOf: Readonly<Record<string, string>> = {
 export async function runTool(
   program: string,
   args: readonly string[],
-  { input, accept = [], spawn = platformSpawn }: ToolOptions = {},
+  { input, accept = [], onLine, outlivesUs = false, spawn = platformSpawn }: ToolOptions = {},
 ): Promise<ToolResult> {
   const env = toolEnvironment();
-  const child = spawn(program, [...args], { stdio: ["pipe", "pipe", "pipe"], env });
+  // A signal that is ignored stays so in the program that the shell becomes.
+  const [started, startedArgs] = outlivesUs
+    ? ["sh", ["-c", 'trap "" PIPE; exec "$0" "$@"', program, ...args]]
+    : [program, [...args]];
+  const child = spawn(started, startedArgs, { stdio: ["pipe", "pipe", "pipe"], env });
   const [out, error]: [Buffer[], Buffer[]] = [[], []];
   child.stdout.on("data", (chunk: Buffer) => out.push(chunk));
+  if (onLine !== undefined) createInterface({ input: child.stdout }).on("line", onLine);
   child.stderr.on("data", (chunk: Buffer) => error.push(chunk));
   // A program that fails early reads no input.
   child.stdin.on("error", () => undefined);

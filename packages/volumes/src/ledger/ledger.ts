@@ -20,7 +20,7 @@ export interface VolumeRecord {
   readonly cipher: string;
   /** Undefined only while it is being created. */
   readonly keyId: ObjectId | undefined;
-  /** Only a `ready` one is promised to open. */
+  /** Only a `ready` one of which no operation is unfinished is promised to open. */
   readonly state: "creating" | "ready" | "deleting";
   /** What it was made from. */
   readonly parentId: string | undefined;

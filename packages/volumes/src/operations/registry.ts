@@ -6,6 +6,7 @@ import { createDiskOperation, destroyDiskOperation } from "./disk.ts";
 import { backupHeaderOperation, restoreHeaderOperation } from "./header.ts";
 import type { AnyOperation } from "./operation.ts";
 import { type Recovered, recoverWith } from "./recover.ts";
+import { reencryptOperation } from "./reencrypt.ts";
 import { forgetSnapshotOperation, snapshotOperation } from "./snapshot.ts";
 
 /** Every operation there is, by which `recover` knows what to do. To add one: its file, and a line here. */
@@ -17,6 +18,7 @@ const operations: readonly AnyOperation[] = [
   deleteOperation,
   destroyDiskOperation,
   forgetSnapshotOperation,
+  reencryptOperation,
   restoreHeaderOperation,
   snapshotOperation,
 ];

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { open, readdir } from "node:fs/promises";
+import { open, readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type MemoryKeyManager, type ObjectId, tracksConsumers } from "@chatelaine/keys";
-import { readLuks, unlock } from "@chatelaine/luks";
+import { readLuks, unlock, withOpenDisk } from "@chatelaine/luks";
 import type { Ledger, VolumeRecord } from "../../src/index.ts";
 import { lendPassphrase } from "../../src/passphrase.ts";
-import { alice, bob } from "./scenarios.ts";
+import { alice, bob, type Scenario } from "./scenarios.ts";
 
 /** What must be so whenever nothing is under way. */
 export interface World {
@@ -76,8 +76,29 @@ async function checkVolume(world: World, volume: VolumeRecord): Promise<void> {
   );
 }
 
-/** Of the encrypted data: unchanged while the volume key is. */
-export async function fingerprint(path: string): Promise<string> {
+/** Of a disk's data as it must stay: encrypted, unless the scenario encrypts it otherwise. */
+export async function fingerprint(
+  { ledger, keyManager }: Pick<World, "ledger" | "keyManager">,
+  path: string,
+  { changesCiphertext = false }: Pick<Scenario, "changesCiphertext">,
+): Promise<string> {
+  const volume = await ledger.volumeAt(path);
+  if (!changesCiphertext) return fingerprintOfCiphertext(path);
+  const hash = createHash("sha256");
+  if (volume?.keyId === undefined) return hash.update(await readFile(path)).digest("hex");
+  const key = await keyManager.get(volume.project === "b" ? bob : alice, volume.keyId);
+  await lendPassphrase(key, (passphrase) =>
+    withOpenDisk(path, passphrase, async (disk) => {
+      const bytes = Buffer.alloc(disk.size);
+      await disk.read(0, bytes);
+      hash.update(bytes);
+    }),
+  );
+  return hash.digest("hex");
+}
+
+/** Unchanged while the volume key is. */
+async function fingerprintOfCiphertext(path: string): Promise<string> {
   const { dataOffset, digests } = await readLuks(path);
   const file = await open(path, "r");
   try {

@@ -8,6 +8,7 @@ import {
   cloneVolume,
   createVolume,
   deleteVolume,
+  reencryptVolume,
   rekeyVolume,
   restoreVolumeHeader,
   snapshotVolume,
@@ -37,6 +38,8 @@ export interface Scenario {
   readonly foreignSlots?: number;
   /** Files beside the volumes' own that may be there afterwards. */
   readonly mayStay?: readonly string[];
+  /** The same data are encrypted otherwise afterwards, or not at all. */
+  readonly changesCiphertext?: boolean;
 }
 
 const sizeBytes = 256 * 1024;
@@ -149,6 +152,24 @@ export const scenarios: readonly Scenario[] = [
       adoptVolume(context, diskOf(directory), { passphrase: Buffer.from(foreignPassphrase) }),
     mayBeAbsent: true,
     foreignSlots: 1,
+  },
+  {
+    name: "re-encrypt",
+    prepare: makeDisk,
+    act: (context, directory) => reencryptVolume(context, diskOf(directory)),
+    mayBeAbsent: false,
+    changesCiphertext: true,
+  },
+  {
+    name: "re-encrypt and rekey in LUKS1",
+    prepare: async (context, directory) => {
+      await createVolume(context, { path: diskOf(directory), sizeBytes, format: "luks1" });
+      await fill(diskOf(directory));
+      return [];
+    },
+    act: (context, directory) => reencryptVolume(context, diskOf(directory), { rekey: true }),
+    mayBeAbsent: false,
+    changesCiphertext: true,
   },
 ];
 

@@ -140,7 +140,8 @@ async function updateProject(call: AuthenticatedCall): Promise<Answer> {
 }
 
 async function deleteProject(call: AuthenticatedCall): Promise<Answer> {
-  await call.parts.administration.deleteProject(await projectId(call));
+  const project = await call.parts.administration.deleteProject(await projectId(call));
+  await call.parts.projectDeleted(project.id);
   return { status: 204 };
 }
 

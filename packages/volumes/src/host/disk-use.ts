@@ -1,0 +1,96 @@
+import { readdir, readFile, readlink, realpath, stat } from "node:fs/promises";
+import { basename } from "node:path";
+import { VolumeError } from "../errors.ts";
+
+/** The kernel's dm-crypt, showing a disk's plaintext. */
+export interface DiskMapping {
+  /** `/dev/mapper/NAME` without the folder. */
+  readonly name: string;
+  /** The block device that it lies on: the disk, or the loop device of a file. */
+  readonly device: string;
+}
+
+const blockFolder = "/sys/class/block";
+
+/**
+ * Who uses a disk besides us: a LUKS mapping, whose name and device are returned, or nobody.
+ * A mounted block device is not seen here; whoever opens it exclusively is told.
+ *
+ * @throws `busy` if anything else does: another mapping, a loop device, or a process
+ *   that has the file open for writing (as far as this process may see others)
+ */
+export async function mappingOf(operation: string, path: string): Promise<DiskMapping | undefined> {
+  const isFile = (await stat(path)).isFile();
+  const devices = isFile ? await loopDevicesOf(path) : [await kernelNameOf(path)];
+  const holders: { readonly device: string; readonly name: string; readonly isLuks: boolean }[] =
+    [];
+  for (const device of devices) {
+    const names = await readdir(`${blockFolder}/${device}/holders`).catch(() => []);
+    if (isFile && names.length === 0) throw busy(operation, path, `/dev/${device} shows it`);
+    for (const holder of names) {
+      const uuid = await attributeOf(holder, "dm/uuid");
+      const name = (await attributeOf(holder, "dm/name")) || holder;
+      holders.push({ device, name, isLuks: uuid.startsWith("CRYPT-LUKS") });
+    }
+  }
+  const [holder, ...others] = holders;
+  if (holder !== undefined) {
+    if (holder.isLuks && others.length === 0) {
+      return { name: holder.name, device: `/dev/${holder.device}` };
+    }
+    throw busy(operation, path, `${holders.map(({ name }) => name).join(", ")} lies on it`);
+  }
+  const writer = isFile ? await writerOf(path) : undefined;
+  if (writer !== undefined) throw busy(operation, path, `process ${writer} has it open`);
+  return undefined;
+}
+
+/** The block device by which the kernel knows a disk: itself, or the loop device of a file, if it has one. */
+export async function blockDeviceOf(path: string): Promise<string | undefined> {
+  if (!(await stat(path)).isFile()) return path;
+  const [loop] = await loopDevicesOf(path);
+  return loop && `/dev/${loop}`;
+}
+
+/** Such as `loop0`. */
+async function loopDevicesOf(path: string): Promise<readonly string[]> {
+  const file = await realpath(path);
+  const found: string[] = [];
+  for (const name of await readdir(blockFolder).catch(() => [])) {
+    if (name.startsWith("loop") && (await attributeOf(name, "loop/backing_file")) === file) {
+      found.push(name);
+    }
+  }
+  return found;
+}
+
+async function kernelNameOf(path: string): Promise<string> {
+  const { rdev } = await stat(path);
+  // makedev(3) of Linux: twelve bits of major number, twenty of minor.
+  const major = Math.floor(rdev / 256) & 0xfff;
+  const minor = (rdev & 0xff) | ((rdev >>> 12) & 0xfff00);
+  return basename(await readlink(`/sys/dev/block/${major}:${minor}`).catch(() => path));
+}
+
+async function writerOf(path: string): Promise<number | undefined> {
+  const file = await realpath(path);
+  for (const pid of (await readdir("/proc").catch(() => [])).map(Number)) {
+    if (!(pid > 0) || pid === process.pid) continue;
+    for (const descriptor of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+      const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => undefined);
+      if (target !== file) continue;
+      const info = await readFile(`/proc/${pid}/fdinfo/${descriptor}`, "ascii").catch(() => "");
+      // Octal, as of open(2): the last two bits are 0 for reading only.
+      if ((Number.parseInt(/flags:\s*(\d+)/.exec(info)?.[1] ?? "0", 8) & 3) !== 0) return pid;
+    }
+  }
+  return undefined;
+}
+
+async function attributeOf(device: string, attribute: string): Promise<string> {
+  return (await readFile(`${blockFolder}/${device}/${attribute}`, "utf8").catch(() => "")).trim();
+}
+
+function busy(operation: string, path: string, reason: string): VolumeError {
+  return new VolumeError("busy", `${operation} ${path}: it is in use: ${reason}`);
+}
