@@ -1,11 +1,18 @@
 // Runs inside the guest kernel, as root: `node open-in-guest.ts SHARE COUNT PEERDISK PEERCOUNT`. Makes volumes with keys
-// of a key server in the guest, opens them all, and says what that took; then opens disks with cryptsetup alone.
-import { spawn } from "node:child_process";
+// of a key server in the guest, on logical volumes of /dev/ubda, opens them all, and says what that took; then one by
+// one, with cryptsetup alone, and what cryptsetup formatted.
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { BarbicanKeyManager } from "@chatelaine/keys";
-import { closeVolume, createVolume, openLedger, openVolume } from "@chatelaine/volumes";
+import {
+  closeVolume,
+  createVolume,
+  openLedger,
+  openVolume,
+  openVolumes,
+} from "@chatelaine/volumes";
 import { KeyServerProcess, ServerFolder } from "../../interop/server/key-server.ts";
 import { makeTenants } from "../../interop/server/tenants.ts";
 
@@ -20,6 +27,8 @@ export interface Opened {
 
 export interface GuestReport {
   readonly ours: Opened;
+  /** One after the other. */
+  readonly oneByOne: Opened;
   /** cryptsetup on the volumes that we made. */
   readonly bare: Opened;
   /** cryptsetup on what it formatted with its default KDF. */
@@ -33,16 +42,24 @@ const { bench } = await makeTenants(server.url, folder.adminPassword(), ["bench"
 const keyManager = new BarbicanKeyManager({ endpoint: server.url });
 const ledger = openLedger({ path: join(share, "ledger.sqlite") });
 const context = { keyManager, caller: bench.caller, ledger };
-const disks = Array.from({ length: Number(count) }, (_, index) => join(share, `${index}.img`));
-for (const path of disks) await createVolume(context, { path, sizeBytes: 1024 * 1024 });
+const disks = makeLogicalVolumes(Number(count));
+for (const path of disks) await createVolume(context, { path });
 
 const names: string[] = [];
 const ours = await watch(disks.length, async () => {
-  for (const path of disks) names.push((await openVolume(context, path)).name);
+  for (const { path, opened, problem } of await openVolumes(context, disks)) {
+    if (opened === undefined) throw new Error(`${path}: ${problem}`);
+    names.push(opened.name);
+  }
 });
 for (const name of names) await closeVolume(name);
 
 const some = disks.slice(0, 20);
+names.length = 0;
+const oneByOne = await watch(some.length, async () => {
+  for (const path of some) names.push((await openVolume(context, path)).name);
+});
+for (const name of names) await closeVolume(name);
 const passphrases: string[] = [];
 for (const path of some) {
   const record = await ledger.volumeAt(path);
@@ -63,11 +80,21 @@ const peer = await watch(Number(peerCount), async () => {
   }
 });
 
-const report: GuestReport = { ours, bare, peer };
+const report: GuestReport = { ours, oneByOne, bare, peer };
 console.log(`report: ${JSON.stringify(report)}`);
 await ledger.close();
 await server.stop();
 folder.remove();
+
+/** With LVM's own shell, as starting lvcreate for each would take most of the time. */
+function makeLogicalVolumes(number: number): readonly string[] {
+  execFileSync("pvcreate", ["-q", "/dev/ubda"]);
+  execFileSync("vgcreate", ["-q", "vg", "/dev/ubda"]);
+  const labels = Array.from({ length: number }, (_, index) => `disk${index}`);
+  const input = labels.map((label) => `lvcreate -q -y -L 20M -n ${label} vg\n`).join("");
+  execFileSync("lvm", { input, stdio: ["pipe", "ignore", "inherit"] });
+  return labels.map((label) => `/dev/vg/${label}`);
+}
 
 async function watch(times: number, work: () => Promise<void>): Promise<Opened> {
   const before = memory();

@@ -63,7 +63,7 @@ describe("a reader", { concurrency: true }, () => {
     });
     assert.match(printed, /deleteRetentionSeconds: 604800 {2}# .*server\.yaml/);
     assert.match(printed, /writing +the caller may store, read and delete a secret/);
-    assert.match(printed, /"rootKeyId": 2/, "rotated after the restore");
+    assert.match(printed, /rootKeyId +2\n/, "rotated after the restore");
     await access(join(home, "data/keys.db.before-restore"));
     assert.match(printed, /"broken": \[\]/);
   });

@@ -140,8 +140,15 @@ function second(): void {
     assert.equal(read(`/dev/mapper/${name}-crypt`, 17), `plaintext of ${name}`);
   }
   execFileSync("vgchange", ["-q", "-ay", "vg"]);
-  chatelaine("volume", "open", "/dev/vg/data", "--name", "data");
-  assert.equal(read("/dev/mapper/data", 17), "plaintext of data");
+  const opened = JSON.parse(chatelaine("volume", "open", "--all", "--json")) as {
+    readonly path: string;
+    readonly opened: { readonly device: string };
+  }[];
+  assert.deepEqual(
+    opened.map(({ path }) => path),
+    ["/dev/vg/data", "/dev/vg/old"],
+  );
+  assert.equal(read(opened[0]?.opened.device ?? "", 17), "plaintext of data");
   const findings = JSON.parse(chatelaine("reconcile", "--json")) as readonly { type: string }[];
   assert.deepEqual(new Set(findings.map(({ type }) => type)), new Set(["ok"]));
 }

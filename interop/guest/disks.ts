@@ -18,7 +18,9 @@ import {
   destroyDisk,
   openLedger,
   openVolume,
+  openVolumes,
   restoreDisks,
+  type VolumeContext,
 } from "@chatelaine/volumes";
 import { read, write } from "./device-text.ts";
 
@@ -83,6 +85,7 @@ async function first(): Promise<void> {
   assert.deepEqual((await openVolume(volumes, "/dev/vg/luks")).device, device);
   await closeVolume(name);
   await closeVolume(name);
+  await manyAtOnce(volumes);
 
   // A key manager is elsewhere and outlives the host; here, a file has to do.
   const objects: [ObjectId, string][] = [];
@@ -91,6 +94,44 @@ async function first(): Promise<void> {
     objects.push([id, key.value.use((bytes) => Buffer.from(bytes).toString("hex"))]);
   }
   writeFileSync(kept, JSON.stringify(objects), { mode: 0o600 });
+}
+
+/** What the kernel is told by us is what it is told by cryptsetup; and cryptsetup knows the mappings for its own. */
+async function manyAtOnce(volumes: VolumeContext): Promise<void> {
+  const made = [
+    { path: "/dev/vg/luks" },
+    { path: "/dev/vg/sectors", sectorSize: 4096 },
+    { path: "/dev/vg/luks1", format: "luks1" },
+    { path: join(folder, "luks.img"), sizeBytes: 1 << 20 },
+  ] as const;
+  for (const name of ["sectors", "luks1"]) {
+    execFileSync("lvcreate", ["-q", "-y", "-L", "20M", "-n", name, "vg"]);
+  }
+  for (const options of made.slice(1)) {
+    await createVolume(volumes, options);
+    const { device, name } = await openVolume(volumes, options.path);
+    write(device, `plaintext of ${options.path}`);
+    await closeVolume(name);
+  }
+  write("/dev/mapper/one-crypt", "plaintext of one");
+  for (const round of ["maps", "finds"]) {
+    const results = await openVolumes(volumes, [...made.map(({ path }) => path), "/dev/vg/one"]);
+    for (const [index, { path }] of made.entries()) {
+      const { opened, problem } = results[index] ?? {};
+      assert.ok(opened, `${round} ${path}: ${problem}`);
+      const text = path === "/dev/vg/luks" ? "plaintext of luks" : `plaintext of ${path}`;
+      assert.equal(read(opened.device, text.length), text);
+      const status = execFileSync("cryptsetup", ["status", opened.name], { encoding: "utf8" });
+      assert.match(status, path.endsWith("luks1") ? /type: +LUKS1/ : /type: +LUKS2/);
+    }
+    assert.match(results.at(-1)?.problem ?? "", /LUKS/);
+  }
+  const all = await openVolumes(volumes);
+  assert.deepEqual(
+    all.map(({ path }) => path),
+    made.map(({ path }) => path),
+  );
+  for (const { opened } of all) await closeVolume(opened?.name ?? "");
 }
 
 /** After the reboot nothing is mapped; one call maps it all. */

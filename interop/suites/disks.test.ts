@@ -28,7 +28,7 @@ for (const [program, how] of [
     it("O6 O7 D1 D2 D4 D5 D6 D12 have each a key of their own, of 512 raw bits, destroyed with the disk", async () => {
       mkdirSync(folder);
       writeFileSync(disk, "");
-      truncateSync(disk, 160 << 20);
+      truncateSync(disk, 240 << 20);
       await boot("first");
     });
 

@@ -2,7 +2,7 @@ import { KeyManagerError, type KeyManagerErrorCode } from "@chatelaine/keys";
 import { LuksError, type LuksErrorCode } from "@chatelaine/luks";
 import { VolumeError, type VolumeErrorCode } from "@chatelaine/volumes";
 
-/** What a script may branch on. `chatelaine help exit-codes` prints this table. */
+/** What a script may branch on. `chatelaine --help` and the package's README print this table. */
 export const exitCodes = {
   ok: [0, "done"],
   unexpected: [1, "a defect of chatelaine itself, or an error that has no code below"],

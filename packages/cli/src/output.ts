@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from "node:util";
+import { styled } from "./styled.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A column of a table: its heading, and what of a row is in it. */
@@ -9,32 +10,53 @@ export interface Column<T> {
 
 const gap = "  ";
 const shortest = 8;
+/** An id or a time. */
+const indivisible = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$|^\d{4}-\d\d-\d\d(?:T[\d:.]+Z?)?$/;
 
-/** Rows under headings; if the terminal is too narrow, the widest columns are cut with an ellipsis. */
+/**
+ * Rows under headings. If the terminal is too narrow, the widest columns are cut
+ * with an ellipsis, but ids and times never, for half of one is none; if it is narrower
+ * than that, each row becomes a record of its own.
+ */
 export function table<T>(
   terminal: Terminal,
   columns: readonly Column<T>[],
   rows: readonly T[],
 ): string {
+  const headings = columns.map(({ heading }) => heading);
   const cells = rows.map((row) => columns.map(({ cell }) => shown(cell(row))));
-  const lines = [columns.map(({ heading }) => heading), ...cells];
-  const widths = columns.map((_, index) =>
+  const lines = [headings, ...cells];
+  const full = columns.map((_, index) =>
     Math.max(...lines.map((line) => line[index]?.length ?? 0)),
   );
+  const least = full.map((width, index) =>
+    cells.some((line) => indivisible.test(line[index] ?? "")) ? width : Math.min(width, shortest),
+  );
   const room = terminal.columns ?? Number.POSITIVE_INFINITY;
-  while (total(widths) > room && Math.max(...widths) > shortest) {
-    const widest = widths.indexOf(Math.max(...widths));
+  if (total(least) > room) return cells.map((line) => block(headings, line)).join("\n");
+  const widths = narrowed(full, least, room);
+  const [head = "", ...body] = lines.map((line) =>
+    line
+      .map((text, index) => fitted(text, widths[index] ?? 0))
+      .join(gap)
+      .trimEnd(),
+  );
+  return [styled(terminal, "bold", head), ...body].map((line) => `${line}\n`).join("");
+}
+
+/** Takes from the widest that can still give, until all fit. */
+function narrowed(full: readonly number[], least: readonly number[], room: number): number[] {
+  const widths = [...full];
+  while (total(widths) > room) {
+    const spare = widths.map((width, index) => (width > (least[index] ?? 0) ? width : 0));
+    const widest = spare.indexOf(Math.max(...spare));
     widths[widest] = (widths[widest] ?? 0) - 1;
   }
-  return lines
-    .map((line) =>
-      line
-        .map((text, index) => fitted(text, widths[index] ?? 0))
-        .join(gap)
-        .trimEnd(),
-    )
-    .map((line) => `${line}\n`)
-    .join("");
+  return widths;
+}
+
+function block(headings: readonly string[], cells: readonly string[]): string {
+  return record(Object.fromEntries(headings.map((heading, index) => [heading, cells[index]])));
 }
 
 /** One thing, a line for each of its attributes; what is undefined is left out. */
@@ -44,6 +66,25 @@ export function record(attributes: Readonly<Record<string, string | number | und
   return entries.map(([name, value]) => `${name.padEnd(width)}${gap}${shown(value)}\n`).join("");
 }
 
+/** Whatever a server's command gave: a table of things, one thing, or what has parts as JSON. */
+export function plain(terminal: Terminal, value: unknown): string {
+  const things = Array.isArray(value) ? value : [value];
+  if (things.length === 0) return "";
+  if (!things.every(isFlat)) return json(value);
+  if (!Array.isArray(value)) return record(things[0] as Flat);
+  const names = [...new Set(things.flatMap((thing) => Object.keys(thing as Flat)))];
+  const columns = names.map((heading) => ({ heading, cell: (thing: Flat) => thing[heading] }));
+  return table(terminal, columns, things as Flat[]);
+}
+
+type Flat = Readonly<Record<string, string | number | undefined>>;
+
+function isFlat(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.values(value).every((each) => typeof each !== "object" || each === null);
+}
+
+/** For programs, indented by two. */
 export function json(value: unknown): string {
   return `${JSON.stringify(value, undefined, 2)}\n`;
 }

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from "commander";
-import { contextOf, FullHelp, type GlobalFlags, type Open } from "./commands/command.ts";
+import { contextOf, type GlobalFlags, type Open } from "./commands/command.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { diskCommand } from "./commands/disk.ts";
 import { doctorCommand } from "./commands/doctor.ts";
@@ -13,6 +13,7 @@ import { startCommand } from "./commands/start.ts";
 import { volumeCommand } from "./commands/volume.ts";
 import type { Opened } from "./config.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
+import { FullHelp } from "./full-help.ts";
 import type { Terminal } from "./terminal.ts";
 
 export type { Open, Opened, Terminal };
@@ -78,7 +79,7 @@ function programFor(terminal: Terminal, open: Open | undefined): Command {
   ];
   for (const command of commands) program.addCommand(command(context));
   program.addCommand(completionCommand((script) => terminal.out(script)));
-  program.addHelpText("after", `\nExit codes:\n${exitCodeTable()}`);
+  program.addHelpText("after", () => `\nExit codes:\n${exitCodeTable(helpWidth(terminal))}`);
   prepare(program, terminal);
   return program;
 }
@@ -91,15 +92,22 @@ function prepare(command: Command, terminal: Terminal): void {
     .configureOutput({
       writeOut: (text) => terminal.out(text),
       writeErr: (text) => terminal.error(text.replace(/^error:/, "chatelaine:")),
-      getOutHelpWidth: () => terminal.columns ?? 100,
+      getOutHelpWidth: () => helpWidth(terminal),
+      getErrHelpWidth: () => helpWidth(terminal),
     });
   command.createHelp = () => new FullHelp();
   for (const child of command.commands) prepare(child, terminal);
 }
 
-function exitCodeTable(): string {
+function helpWidth({ columns }: Terminal): number {
+  return columns ?? 100;
+}
+
+function exitCodeTable(width: number): string {
+  const help = new FullHelp();
+  help.prepareContext({ helpWidth: width });
   return Object.values(exitCodes)
-    .map(([code, meaning]) => `  ${String(code).padStart(2)}  ${meaning}\n`)
+    .map(([code, meaning]) => `${help.formatItem(String(code).padStart(2), 2, meaning, help)}\n`)
     .join("");
 }
 

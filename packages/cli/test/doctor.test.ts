@@ -123,7 +123,7 @@ describe("chatelaine doctor", () => {
 
   it("9: a wrong password", async () => {
     const { identity } = await wrongWith({ OS_PASSWORD: "wrong" });
-    assert.match(identity ?? "", /^bad.*(password|credentials)/s);
+    assert.match(identity ?? "", /^bad.*(password|credentials).*\(req-[\w-]+\)/s);
   });
 
   it("10: no key manager in that region", async () => {

@@ -49,6 +49,8 @@ export interface SegmentInfo {
   readonly sectorSize: number;
   /** Added to each sector's number. */
   readonly ivTweak: number;
+  /** Whether dm-integrity lies under the encryption, which only the kernel can read. */
+  readonly hasIntegrity: boolean;
 }
 
 /** A key slot, without the key material in it. */

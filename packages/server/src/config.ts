@@ -12,6 +12,7 @@ import {
   variablePrefix,
 } from "./config/settings.ts";
 import { didYouMean } from "./policy/nearest.ts";
+import { maxJsonBytes } from "./routes/body.ts";
 
 /** The configuration cannot be used; the message names the setting, where it is set, and what to do. */
 export class ConfigError extends Error {
@@ -96,14 +97,20 @@ export class ServerConfig {
     return this.text("publicUrl") ?? `${scheme}://${name}:${port}`;
   }
 
+  /** For people; undefined if it is unset; of a secret, only that it is set. */
+  shown(name: SettingName): string | number | boolean | undefined {
+    const found = this.#values.get(name);
+    return found && isSecret(name) ? "(secret, set)" : found?.value;
+  }
+
   /** Every setting with its value and source, one a line; of secrets, only that they are set. */
   describe(): string {
     return settingNames
       .map((name) => {
-        const found = this.#values.get(name);
-        if (!found) return `${name}: (unset)`;
-        const shown = isSecret(name) ? "(secret, set)" : JSON.stringify(found.value);
-        return `${name}: ${shown}  # ${found.source}`;
+        const shown = this.shown(name);
+        if (shown === undefined) return `${name}: (unset)`;
+        const text = isSecret(name) ? shown : JSON.stringify(shown);
+        return `${name}: ${text}  # ${this.#values.get(name)?.source}`;
       })
       .join("\n");
   }
@@ -202,7 +209,7 @@ function flatten(
 }
 
 function parseValue(name: SettingName, raw: unknown, source: string): Value["value"] {
-  const { type }: Setting = settings[name];
+  const { type, min = -Infinity, max = Infinity }: Setting = settings[name];
   const wrong = (needed: string) => new ConfigError(`${source}: ${name} must be ${needed}`);
   if (type === "list" && Array.isArray(raw)) return raw.map(String).join(",");
   if (typeof raw !== "string" && typeof raw !== "number" && typeof raw !== "boolean")
@@ -210,7 +217,10 @@ function parseValue(name: SettingName, raw: unknown, source: string): Value["val
   const text = String(raw);
   if (type === "integer") {
     if (!/^-?\d{1,15}$/.test(text)) throw wrong("a whole number");
-    return Number(text);
+    const value = Number(text);
+    if (value < min) throw wrong(`${min} or more`);
+    if (value > max) throw wrong(`${max} or less`);
+    return value;
   }
   if (type === "boolean") {
     if (text !== "true" && text !== "false") throw wrong("true or false");
@@ -222,8 +232,11 @@ function parseValue(name: SettingName, raw: unknown, source: string): Value["val
 }
 
 function checkTogether(config: ServerConfig): void {
-  const port = config.integer("listen.port");
-  if (port < 0 || port > 65_535) throw new ConfigError("listen.port must be between 0 and 65535");
+  const bodyBytes = maxJsonBytes(config.integer("limits.payloadBytes"));
+  if (bodyBytes > config.integer("limits.bodyBytes"))
+    throw new ConfigError(
+      `limits.bodyBytes must be ${bodyBytes} or more, so that a payload of limits.payloadBytes fits into a body`,
+    );
   const pairs = [
     ["tls.certificateFile", "tls.keyFile"],
     ["keystone.applicationCredentialId", "keystone.applicationCredentialSecret"],

@@ -40,7 +40,7 @@ export async function openIdentity(
     serviceTokenRoles: config.list("identity.serviceTokenRoles"),
     nowMs: () => clock.nowMs(),
     audit: (event) => store.record(auditEntryOf(event, clock.timestamp())),
-    projectDeleted: async (projectId) => {
+    eraseProject: async (projectId) => {
       await store.write(eraseProject, { projectId });
     },
   });

@@ -53,6 +53,7 @@ export interface KeyServerParts {
   readonly publicUrl: string | (() => string);
   /** See `createApp`. */
   readonly maxBodyBytes?: number;
+  readonly maxPayloadBytes?: number;
   readonly requestTimeoutMs?: number;
   readonly clock?: Clock;
   readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
@@ -105,6 +106,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     identity: parts.identity,
     refs: new Refs(parts.publicUrl),
     ...(parts.maxBodyBytes !== undefined && { maxBodyBytes: parts.maxBodyBytes }),
+    ...(parts.maxPayloadBytes !== undefined && { maxPayloadBytes: parts.maxPayloadBytes }),
     ...(parts.requestTimeoutMs !== undefined && { requestTimeoutMs: parts.requestTimeoutMs }),
     build: packageVersion(),
     log: new RequestLog(log, metrics),

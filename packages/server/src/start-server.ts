@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { type Clock, systemClock } from "./clock.ts";
 import { ConfigError, type ServerConfig } from "./config.ts";
@@ -10,6 +9,7 @@ import { type OpenedIdentity, openIdentity } from "./open-identity.ts";
 import { openPolicy } from "./open-policy.ts";
 import { openRootKeys, rootKeyPath } from "./open-root-keys.ts";
 import { openStore } from "./open-store.ts";
+import { openTls } from "./open-tls.ts";
 import { createKeyServer, type KeyServer } from "./server.ts";
 
 /** A server that listens. */
@@ -41,7 +41,7 @@ export async function startServer(
   options: StartOptions = {},
 ): Promise<RunningServer> {
   const clock = options.clock ?? systemClock();
-  const tls = readTls(config);
+  const tls = openTls(config);
   const policy = openPolicy(config);
   const log = options.log ?? openLog(config);
   const store = await openStore(config, clock);
@@ -73,6 +73,7 @@ export async function startServer(
       durableReadAudit: config.boolean("audit.durableReads"),
       serveMetrics: config.boolean("metrics.enabled"),
       maxBodyBytes: config.integer("limits.bodyBytes"),
+      maxPayloadBytes: config.integer("limits.payloadBytes"),
       requestTimeoutMs: config.integer("limits.requestTimeoutMs"),
     });
     await listen(server, config.requiredText("listen.host"), port);
@@ -138,22 +139,5 @@ function openLog(config: ServerConfig): Logger {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigError(`log.file ${file}: ${reason}`, { cause });
-  }
-}
-
-function readTls(
-  config: ServerConfig,
-): { readonly cert: Buffer; readonly key: Buffer } | undefined {
-  const certificateFile = config.text("tls.certificateFile");
-  const keyFile = config.text("tls.keyFile");
-  if (certificateFile === undefined || keyFile === undefined) return undefined;
-  return { cert: readOrRefuse(certificateFile), key: readOrRefuse(keyFile) };
-}
-
-function readOrRefuse(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new ConfigError(`${path}: ${(error as Error).message}`, { cause: error });
   }
 }

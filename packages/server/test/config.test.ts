@@ -58,6 +58,18 @@ describe("the server's configuration", () => {
     );
     assert.match(message({ flags: { "--listen-port": "x" } }), /whole number/);
     assert.match(message({ flags: { "--listen-port": "70000" } }), /65535/);
+    for (const [flag, value, needed] of [
+      ["--listen-port", "-1", /0 or more/],
+      ["--postgres-connections", "0", /1 or more/],
+      ["--delete-retention-seconds", "-1", /0 or more/],
+      ["--keystone-token-cache-seconds", "-1", /0 or more/],
+      ["--identity-token-seconds", "0", /1 or more/],
+      ["--quotas-secrets", "-2", /-1 or more/],
+      ["--limits-body-bytes", "0", /1 or more/],
+      ["--limits-request-timeout-ms", "0", /1 or more/],
+      ["--limits-payload-bytes", "1000000", /limits\.bodyBytes must be 1250000 or more/],
+    ] as const)
+      assert.match(message({ flags: { [flag]: value } }), needed, `${flag} ${value}`);
     assert.match(message({ flags: { "--metrics-enabled": "yes" } }), /true or false/);
     assert.match(message({ flags: { "--tls-key-file": "x" } }), /must be set together/);
     assert.match(

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { get } from "node:https";
 import { type AddressInfo, connect } from "node:net";
@@ -121,10 +122,26 @@ describe("a server that listens", () => {
     });
     assert.equal(text, "OK");
     await assert.rejects(fetch(`http://127.0.0.1:${port}/healthcheck`));
+    const again = (keyFile: string) =>
+      start(t, temporaryFolder(t), {
+        "--tls-certificate-file": cert,
+        "--tls-key-file": keyFile,
+      });
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const other = join(folder, "other.pem");
+    writeFileSync(other, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+    await assert.rejects(again(other), /other\.pem: it is not the key of the first certificate/);
+    writeFileSync(other, "no key", { mode: 0o600 });
+    await assert.rejects(again(other), /not PEM, or has a passphrase/);
+    chmodSync(key, 0o644);
+    await assert.rejects(again(key), /mode 644 lets everybody read it; run: chmod 600/);
   });
 
   it("refuses headers and bodies that are too large, and lines that are no HTTP", async (t) => {
-    const { port, url } = await start(t, temporaryFolder(t), { "--limits-body-bytes": "2000" });
+    const { port, url } = await start(t, temporaryFolder(t), {
+      "--limits-payload-bytes": "1000",
+      "--limits-body-bytes": "2000",
+    });
     assert.equal((await fetch(url, { headers: { big: "x".repeat(40_000) } })).status, 431);
     const status = await new Promise<number | undefined>((resolve, reject) => {
       const request = httpRequest(

@@ -26,6 +26,7 @@ export type {
 } from "./ledger/ledger.ts";
 export { openLedger, type SqliteLedgerOptions } from "./ledger/sqlite-ledger.ts";
 export { closeVolume, type OpenedVolume, openVolume } from "./open-volume.ts";
+export { type OpenResult, openVolumes } from "./open-volumes.ts";
 export type { Recovered } from "./operations/recover.ts";
 export { recover } from "./operations/registry.ts";
 export { type AdoptionPreview, previewAdoption } from "./preview.ts";

@@ -45,8 +45,8 @@ export function lendMangledPassphrase<T>(
 
 const zero = "0".charCodeAt(0);
 
-/** Digit by digit, because a string with the passphrase in it could not be zeroed. */
-function hexOf(bytes: Uint8Array): Uint8Array {
+/** Lower-case hexadecimal text, as bytes: a string with a secret in it could not be zeroed. */
+export function hexOf(bytes: Uint8Array): Uint8Array {
   const digits = new TextEncoder().encode("0123456789abcdef");
   const text = new Uint8Array(bytes.length * 2);
   for (const [index, byte] of bytes.entries()) {

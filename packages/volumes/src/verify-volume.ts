@@ -1,5 +1,5 @@
 import { KeyManagerError } from "@chatelaine/keys";
-import { LuksError, testPassphrase } from "@chatelaine/luks";
+import { LuksError, testPassphrase, unlock, type VolumeKey } from "@chatelaine/luks";
 import { VolumeError } from "./errors.ts";
 import { inspectVolume } from "./inspect-volume.ts";
 import type { Ledger } from "./ledger/ledger.ts";
@@ -34,6 +34,32 @@ export async function withProvenPassphrase<Result>(
   path: string,
   use: (volume: VerifiedVolume, passphrase: Uint8Array) => Promise<Result>,
 ): Promise<Result> {
+  const { volume, key } = await volumeAndKey(source, path);
+  return lendPassphrase(key, async (passphrase) => {
+    const openedSlot = await firstOpened(volume, path, (slot) =>
+      testPassphrase(path, passphrase, { slot }),
+    );
+    return use({ ...volume, openedSlot }, passphrase);
+  });
+}
+
+/**
+ * The volume key, which whoever gets it destroys. Asks the key manager once.
+ *
+ * @throws as {@link verifyVolume}
+ */
+export async function unlockVolume(
+  source: KeySource & { readonly ledger?: Ledger },
+  path: string,
+): Promise<{ readonly volume: Volume; readonly volumeKey: VolumeKey }> {
+  const { volume, key } = await volumeAndKey(source, path);
+  const { volumeKey } = await lendPassphrase(key, (passphrase) =>
+    firstOpened(volume, path, (slot) => unlock(path, passphrase, { slot })),
+  );
+  return { volume, volumeKey };
+}
+
+async function volumeAndKey(source: KeySource & { readonly ledger?: Ledger }, path: string) {
   const volume = await inspectVolume(path, source.ledger);
   const key = await source.keyManager.get(source.caller, volume.keyId).catch((cause: unknown) => {
     if (!(cause instanceof KeyManagerError) || cause.code !== "not_found") throw cause;
@@ -43,16 +69,17 @@ export async function withProvenPassphrase<Result>(
       { cause },
     );
   });
-  return lendPassphrase(key, async (passphrase) => {
-    const openedSlot = await openedSlotOf(volume, path, passphrase);
-    return use({ ...volume, openedSlot }, passphrase);
-  });
+  return { volume, key };
 }
 
-async function openedSlotOf(volume: Volume, path: string, passphrase: Uint8Array): Promise<number> {
+async function firstOpened<Result>(
+  volume: Volume,
+  path: string,
+  open: (slot: number) => Promise<Result>,
+): Promise<Result> {
   for (const slot of volume.slots) {
     try {
-      return await testPassphrase(path, passphrase, { slot });
+      return await open(slot);
     } catch (error) {
       if (
         !(error instanceof LuksError) ||

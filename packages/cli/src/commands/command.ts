@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import type { Caller, CloudSettings } from "@chatelaine/keys";
 import { type Ledger, openLedger, projectOf, type VolumeContext } from "@chatelaine/volumes";
-import { Command, Help } from "commander";
+import { Command } from "commander";
 import {
   configuredCloud,
   type Flags,
@@ -117,9 +117,4 @@ export function examples(command: Command, lines: readonly string[]): Command {
     "after",
     `\nExamples:\n${lines.map((line) => `  $ ${line}\n`).join("")}`,
   );
-}
-
-/** Help that lists the global flags under every verb. */
-export class FullHelp extends Help {
-  override readonly showGlobalOptions = true;
 }

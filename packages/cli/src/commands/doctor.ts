@@ -1,6 +1,8 @@
 import { type Diagnosis, diagnosed, ok } from "@chatelaine/server/diagnosis";
 import { Command } from "commander";
 import { ledgerPath } from "../config.ts";
+import { styled } from "../styled.ts";
+import type { Terminal } from "../terminal.ts";
 import { type Context, examples } from "./command.ts";
 
 /** `chatelaine doctor`: what of the set-up does not work, and how to mend it. */
@@ -32,21 +34,36 @@ export function doctorCommand(context: (command: Command) => Context): Command {
   ]);
 }
 
+const colors = { ok: "green", warning: "yellow", bad: "red", "not checked": "dim" } as const;
 const signs = { ok: "ok", warning: "warning", bad: "BAD", "not checked": "-" } as const;
 
 /** Prints what was found. @throws DoctorError if something does not work */
 export function printDiagnoses(
-  { print }: Pick<Context, "print">,
+  { print, terminal }: Pick<Context, "print" | "terminal">,
   found: readonly Diagnosis[],
 ): void {
-  const width = Math.max(...found.map(({ check }) => check.length));
-  const lines = found.map(({ check, state, found: what, mend }) => {
-    const line = `${signs[state].padEnd(7)}  ${check.padEnd(width)}  ${what}\n`;
-    return mend === undefined ? line : `${line}${" ".repeat(width + 11)}→ ${mend}\n`;
-  });
+  const lines = found.map((each) => diagnosisText(terminal, each, widest(found)));
   print(found, lines.join(""));
   const bad = found.filter(({ state }) => state === "bad").map(({ check }) => check);
   if (bad.length > 0) throw new DoctorError(`doctor: does not work: ${bad.join(", ")}`);
+}
+
+function widest(found: readonly Diagnosis[]): number {
+  return Math.max(...found.map(({ check }) => check.length));
+}
+
+const narrow = 72;
+
+/** Beside the name of the check, or below it where there is no room. */
+function diagnosisText(terminal: Terminal, diagnosis: Diagnosis, width: number): string {
+  const { check, state, found, mend } = diagnosis;
+  const sign = styled(terminal, colors[state], signs[state].padEnd(7));
+  if ((terminal.columns ?? narrow) < narrow)
+    return [`${sign}  ${check}`, found, ...(mend === undefined ? [] : [`→ ${mend}`])]
+      .map((line, index) => `${index === 0 ? "" : "  "}${line}\n`)
+      .join("");
+  const line = `${sign}  ${check.padEnd(width)}  ${found}\n`;
+  return mend === undefined ? line : `${line}${" ".repeat(width + 11)}→ ${mend}\n`;
 }
 
 /** Something of the set-up does not work. */

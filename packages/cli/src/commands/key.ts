@@ -118,13 +118,16 @@ interface CreateFlags {
 }
 
 const listColumns = [
-  { heading: "ID", cell: (info: ObjectInfo) => info.id },
-  { heading: "NAME", cell: (info: ObjectInfo) => info.name },
-  { heading: "TYPE", cell: (info: ObjectInfo) => info.type },
-  { heading: "ALGORITHM", cell: (info: ObjectInfo) => info.algorithm },
-  { heading: "BITS", cell: (info: ObjectInfo) => info.bitLength },
-  { heading: "CREATED", cell: (info: ObjectInfo) => time(info.created) },
+  { heading: "id", cell: (info: ObjectInfo) => info.id },
+  { heading: "name", cell: (info: ObjectInfo) => info.name },
+  { heading: "type", cell: (info: ObjectInfo) => info.type },
+  { heading: "algorithm", cell: algorithmOf },
+  { heading: "created", cell: (info: ObjectInfo) => time(info.created)?.slice(0, 10) },
 ];
+
+function algorithmOf({ algorithm, bitLength }: ObjectInfo): string | undefined {
+  return bitLength === undefined ? algorithm : `${algorithm ?? "-"}-${bitLength}`;
+}
 
 function attributesOf(info: ObjectInfo) {
   return {

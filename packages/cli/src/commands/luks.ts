@@ -122,83 +122,98 @@ function addSlotCommands(luks: Command, context: (command: Command) => Context):
     .command("slots")
     .description("list, add, change, kill, test and rank key slots");
 
-  slots
-    .command("list")
-    .argument("<path>")
-    .description("list the key slots in use")
-    .action(async (path: string, _options: object, command: Command) => {
-      const { print, terminal } = context(command);
-      const { keyslots } = await readLuks(path);
-      const columns = [
-        { heading: "slot", cell: (row: (typeof keyslots)[number]) => row.slot },
-        { heading: "priority", cell: (row: (typeof keyslots)[number]) => row.priority },
-        { heading: "derivation", cell: (row: (typeof keyslots)[number]) => row.kdf?.type },
-      ];
-      print(keyslots, table(terminal, columns, keyslots));
-    });
+  examples(
+    slots
+      .command("list")
+      .argument("<path>")
+      .description("list the key slots in use")
+      .action(async (path: string, _options: object, command: Command) => {
+        const { print, terminal } = context(command);
+        const { keyslots } = await readLuks(path);
+        const columns = [
+          { heading: "slot", cell: (row: (typeof keyslots)[number]) => row.slot },
+          { heading: "priority", cell: (row: (typeof keyslots)[number]) => row.priority },
+          { heading: "derivation", cell: (row: (typeof keyslots)[number]) => row.kdf?.type },
+        ];
+        print(keyslots, table(terminal, columns, keyslots));
+      }),
+    ["chatelaine luks slots list disk.img"],
+  );
 
-  slots
-    .command("add")
-    .argument("<path>")
-    .description("add a passphrase")
-    .requiredOption(...passphraseFlag)
-    .requiredOption(...newPassphraseFlag)
-    .option(...entropyFlag, parseCount)
-    .option("--slot <number>", "default: the lowest that is free", parseCount)
-    .action(async (path: string, flags: NewSlotFlags, command: Command) => {
-      const { print } = context(command);
-      const slot = await withBoth(context(command), flags, (old, by) =>
-        addKeyslot(path, old, {
-          ...by,
-          ...(flags.slot === undefined ? {} : { slot: flags.slot }),
-        }),
-      );
-      print({ slot }, `added key slot ${slot}\n`);
-    });
+  examples(
+    slots
+      .command("add")
+      .argument("<path>")
+      .description("add a passphrase")
+      .requiredOption(...passphraseFlag)
+      .requiredOption(...newPassphraseFlag)
+      .option(...entropyFlag, parseCount)
+      .option("--slot <number>", "default: the lowest that is free", parseCount)
+      .action(async (path: string, flags: NewSlotFlags, command: Command) => {
+        const { print } = context(command);
+        const slot = await withBoth(context(command), flags, (old, by) =>
+          addKeyslot(path, old, {
+            ...by,
+            ...(flags.slot === undefined ? {} : { slot: flags.slot }),
+          }),
+        );
+        print({ slot }, `added key slot ${slot}\n`);
+      }),
+    ["chatelaine luks slots add disk.img --passphrase-file old --new-passphrase-file new"],
+  );
 
-  slots
-    .command("change")
-    .argument("<path>")
-    .description("put a new passphrase in place of an old one")
-    .requiredOption(...passphraseFlag)
-    .requiredOption(...newPassphraseFlag)
-    .option(...entropyFlag, parseCount)
-    .action(async (path: string, flags: NewSlotFlags, command: Command) => {
-      const { print } = context(command);
-      const slot = await withBoth(context(command), flags, (old, by) =>
-        changePassphrase(path, old, by),
-      );
-      print({ slot }, `changed key slot ${slot}\n`);
-    });
+  examples(
+    slots
+      .command("change")
+      .argument("<path>")
+      .description("put a new passphrase in place of an old one")
+      .requiredOption(...passphraseFlag)
+      .requiredOption(...newPassphraseFlag)
+      .option(...entropyFlag, parseCount)
+      .action(async (path: string, flags: NewSlotFlags, command: Command) => {
+        const { print } = context(command);
+        const slot = await withBoth(context(command), flags, (old, by) =>
+          changePassphrase(path, old, by),
+        );
+        print({ slot }, `changed key slot ${slot}\n`);
+      }),
+    ["chatelaine luks slots change disk.img --passphrase-file old --new-passphrase-file new"],
+  );
 
-  slots
-    .command("kill")
-    .argument("<path>")
-    .argument("<slot>", "its number", parseCount)
-    .description("erase a key slot; never the last")
-    .action(async (path: string, slot: number, _options: object, command: Command) => {
-      await killKeyslot(path, slot);
-      context(command).print({ killed: slot }, `killed key slot ${slot}\n`);
-    });
+  examples(
+    slots
+      .command("kill")
+      .argument("<path>")
+      .argument("<slot>", "its number", parseCount)
+      .description("erase a key slot; never the last")
+      .action(async (path: string, slot: number, _options: object, command: Command) => {
+        await killKeyslot(path, slot);
+        context(command).print({ killed: slot }, `killed key slot ${slot}\n`);
+      }),
+    ["chatelaine luks slots kill disk.img 1"],
+  );
 
-  slots
-    .command("priority")
-    .argument("<path>")
-    .argument("<slot>", "its number", parseCount)
-    .addArgument(new Argument("<priority>").choices(["ignore", "normal", "prefer"]))
-    .description("say how early a slot is tried; LUKS2 only")
-    .action(
-      async (
-        path: string,
-        slot: number,
-        priority: KeyslotPriority,
-        _options: object,
-        command: Command,
-      ) => {
-        await setKeyslotPriority(path, slot, priority);
-        context(command).print({ slot, priority }, `key slot ${slot}: ${priority}\n`);
-      },
-    );
+  examples(
+    slots
+      .command("priority")
+      .argument("<path>")
+      .argument("<slot>", "its number", parseCount)
+      .addArgument(new Argument("<priority>").choices(["ignore", "normal", "prefer"]))
+      .description("say how early a slot is tried; LUKS2 only")
+      .action(
+        async (
+          path: string,
+          slot: number,
+          priority: KeyslotPriority,
+          _options: object,
+          command: Command,
+        ) => {
+          await setKeyslotPriority(path, slot, priority);
+          context(command).print({ slot, priority }, `key slot ${slot}: ${priority}\n`);
+        },
+      ),
+    ["chatelaine luks slots priority disk.img 0 prefer"],
+  );
 
   examples(
     slots
@@ -243,41 +258,53 @@ function withBoth<T>(
 function addTokenCommands(luks: Command, context: (command: Command) => Context): void {
   const token = luks.command("token").description("list, add and remove LUKS2 tokens");
 
-  token
-    .command("list")
-    .argument("<path>")
-    .description("list the tokens")
-    .action(async (path: string, _options: object, command: Command) => {
-      const { print, terminal } = context(command);
-      const tokens = await listTokens(path);
-      const columns = [
-        { heading: "token", cell: (row: (typeof tokens)[number]) => row.id },
-        { heading: "type", cell: (row: (typeof tokens)[number]) => row.token.type },
-        { heading: "slots", cell: (row: (typeof tokens)[number]) => row.token.keyslots.join(" ") },
-      ];
-      print(tokens, table(terminal, columns, tokens));
-    });
+  examples(
+    token
+      .command("list")
+      .argument("<path>")
+      .description("list the tokens")
+      .action(async (path: string, _options: object, command: Command) => {
+        const { print, terminal } = context(command);
+        const tokens = await listTokens(path);
+        const columns = [
+          { heading: "token", cell: (row: (typeof tokens)[number]) => row.id },
+          { heading: "type", cell: (row: (typeof tokens)[number]) => row.token.type },
+          {
+            heading: "slots",
+            cell: (row: (typeof tokens)[number]) => row.token.keyslots.join(" "),
+          },
+        ];
+        print(tokens, table(terminal, columns, tokens));
+      }),
+    ["chatelaine luks token list disk.img", "chatelaine luks token list disk.img --json"],
+  );
 
-  token
-    .command("add")
-    .argument("<path>")
-    .argument("<json-file>", "a LUKS2 token; - is standard input")
-    .description("store a token")
-    .action(async (path: string, file: string, _options: object, command: Command) => {
-      const text = await readFile(file === "-" ? "/dev/stdin" : file, "utf8");
-      const id = await addToken(path, parseToken(file, text));
-      context(command).print({ token: id }, `added token ${id}\n`);
-    });
+  examples(
+    token
+      .command("add")
+      .argument("<path>")
+      .argument("<json-file>", "a LUKS2 token; - is standard input")
+      .description("store a token")
+      .action(async (path: string, file: string, _options: object, command: Command) => {
+        const text = await readFile(file === "-" ? "/dev/stdin" : file, "utf8");
+        const id = await addToken(path, parseToken(file, text));
+        context(command).print({ token: id }, `added token ${id}\n`);
+      }),
+    ["chatelaine luks token add disk.img token.json"],
+  );
 
-  token
-    .command("remove")
-    .argument("<path>")
-    .argument("<number>", "the token's", parseCount)
-    .description("remove a token")
-    .action(async (path: string, id: number, _options: object, command: Command) => {
-      await removeToken(path, id);
-      context(command).print({ removed: id }, `removed token ${id}\n`);
-    });
+  examples(
+    token
+      .command("remove")
+      .argument("<path>")
+      .argument("<number>", "the token's", parseCount)
+      .description("remove a token")
+      .action(async (path: string, id: number, _options: object, command: Command) => {
+        await removeToken(path, id);
+        context(command).print({ removed: id }, `removed token ${id}\n`);
+      }),
+    ["chatelaine luks token remove disk.img 0"],
+  );
 }
 
 function addHeaderCommands(luks: Command, context: (command: Command) => Context): void {
@@ -294,32 +321,38 @@ function addHeaderCommands(luks: Command, context: (command: Command) => Context
     ["chatelaine luks backup disk.img disk.header"],
   );
 
-  luks
-    .command("restore")
-    .argument("<path>")
-    .argument("<file>", "a header backup of this very disk")
-    .description("put a header backup back onto its disk")
-    .option(
-      "--unproven-uuid <uuid>",
-      "the disk has no readable header: vouch for the backup's UUID",
-    )
-    .action(
-      async (path: string, file: string, flags: { unprovenUuid?: string }, command: Command) => {
-        const { unprovenUuid } = flags;
-        await restoreHeader(path, file, unprovenUuid === undefined ? {} : { unprovenUuid });
-        context(command).print({ restored: path }, `restored the header of ${path}\n`);
-      },
-    );
+  examples(
+    luks
+      .command("restore")
+      .argument("<path>")
+      .argument("<file>", "a header backup of this very disk")
+      .description("put a header backup back onto its disk")
+      .option(
+        "--unproven-uuid <uuid>",
+        "the disk has no readable header: vouch for the backup's UUID",
+      )
+      .action(
+        async (path: string, file: string, flags: { unprovenUuid?: string }, command: Command) => {
+          const { unprovenUuid } = flags;
+          await restoreHeader(path, file, unprovenUuid === undefined ? {} : { unprovenUuid });
+          context(command).print({ restored: path }, `restored the header of ${path}\n`);
+        },
+      ),
+    ["chatelaine luks restore disk.img disk.header"],
+  );
 
-  luks
-    .command("repair")
-    .argument("<path>")
-    .description("rewrite a damaged copy of a LUKS2 header from the intact one")
-    .action(async (path: string, _options: object, command: Command) => {
-      const repaired = await repairHeader(path);
-      const text = repaired ? "repaired the header" : "there was nothing to repair";
-      context(command).print({ repaired }, `${text}\n`);
-    });
+  examples(
+    luks
+      .command("repair")
+      .argument("<path>")
+      .description("rewrite a damaged copy of a LUKS2 header from the intact one")
+      .action(async (path: string, _options: object, command: Command) => {
+        const repaired = await repairHeader(path);
+        const text = repaired ? "repaired the header" : "there was nothing to repair";
+        context(command).print({ repaired }, `${text}\n`);
+      }),
+    ["chatelaine luks repair disk.img"],
+  );
 }
 
 function parseToken(file: string, text: string): LuksToken {

@@ -121,15 +121,15 @@ function forPeople(terminal: Terminal, report: MigrationReport): string {
 }
 
 const columns = [
-  { heading: "OLD ID", cell: ({ sourceId }: MigratedItem) => sourceId },
-  { heading: "NEW ID", cell: ({ targetId }: MigratedItem) => targetId },
+  { heading: "old id", cell: ({ sourceId }: MigratedItem) => sourceId },
+  { heading: "new id", cell: ({ targetId }: MigratedItem) => targetId },
   {
-    heading: "TYPE",
+    heading: "type",
     cell: ({ kind, type }: MigratedItem) => (kind === "container" ? `${type} container` : type),
   },
-  { heading: "NAME", cell: ({ name }: MigratedItem) => name },
-  { heading: "OUTCOME", cell: ({ outcome }: MigratedItem) => outcome },
-  { heading: "REASON", cell: ({ reason }: MigratedItem) => reason ?? "" },
+  { heading: "name", cell: ({ name }: MigratedItem) => name },
+  { heading: "outcome", cell: ({ outcome }: MigratedItem) => outcome },
+  { heading: "reason", cell: ({ reason }: MigratedItem) => reason ?? "" },
 ];
 
 function counts({ items }: MigrationReport) {

@@ -1,5 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
-import type { AuditEntry } from "@chatelaine/server";
+import { resolve } from "node:path";
+import { KeyManagerError } from "@chatelaine/keys";
+import type { AuditEntry, AuditReport } from "@chatelaine/server";
 import {
   flagOf,
   type Setting,
@@ -9,10 +11,12 @@ import {
 } from "@chatelaine/server/settings";
 import type { Command } from "commander";
 import { auditTable } from "../audit-table.ts";
+import { plain } from "../output.ts";
 import { parseCount } from "../sizes.ts";
 import { stopRequested } from "../stop-requested.ts";
 import { type Context, examples, noun } from "./command.ts";
 import { printDiagnoses } from "./doctor.ts";
+import { addServerExamples } from "./server-examples.ts";
 
 /**
  * A server's garbage is young, so that a small heap costs it nothing; left alone, V8 and the C library would take more
@@ -48,7 +52,8 @@ export function serverCommand(context: (command: Command) => Context): Command {
   configured(server, "config", "print the effective configuration, without secrets").action(
     async (_options: object, command: Command) => {
       const config = await loadConfig(context, command);
-      context(command).terminal.out(`${config.describe()}\n`);
+      const values = settingNames.map((name) => [name, config.shown(name)]);
+      context(command).print(Object.fromEntries(values), `${config.describe()}\n`);
     },
   );
   configured(server, "doctor", "check what a start depends on; a server may run meanwhile").action(
@@ -59,6 +64,7 @@ export function serverCommand(context: (command: Command) => Context): Command {
   );
   addMaintenance(server, context);
   addIdentity(server, context);
+  addServerExamples(server);
   return server;
 }
 
@@ -121,14 +127,18 @@ function addMaintenance(server: Command, context: (command: Command) => Context)
     audit,
     "verify",
     "check that no entry was changed or dropped; prints each chain's head",
-  ).action(async (_options: object, command: Command) => {
-    const report = (await runCommand(context, command, "audit verify", [])) as {
-      readonly broken: readonly unknown[];
-    };
-    show(context(command), report);
-    if (report.broken.length > 0)
-      throw new AuditBrokenError("audit verify: the record is not authentic");
-  });
+  )
+    .option("--noted <file>", "what an earlier verify printed: nothing of that may be missing")
+    .action(async (_options: object, command: Command) => {
+      const { noted } = command.opts<{ noted?: string }>();
+      const args = noted === undefined ? [] : [textOf(context(command), noted)];
+      const report = (await runCommand(context, command, "audit verify", args)) as AuditReport;
+      show(context(command), report);
+      if (report.broken.length > 0)
+        throw new AuditBrokenError("audit verify: the record is not authentic");
+      if (report.missing.length > 0)
+        throw new AuditBrokenError("audit verify: entries that were noted are missing");
+    });
   configured(
     server,
     "restore <file>",
@@ -136,6 +146,7 @@ function addMaintenance(server: Command, context: (command: Command) => Context)
   ).action(async (file: string, _options: object, command: Command) => {
     const { restoreBackup } = await import("@chatelaine/server");
     await restoreBackup(await loadConfig(context, command), file);
+    context(command).print({ restored: file }, `put ${file} in the place of the database\n`);
   });
   configured(
     server,
@@ -157,10 +168,7 @@ function addIdentity(server: Command, context: (command: Command) => Context): v
     configured(user, `${verb} <name>`, summary)
       .requiredOption("--password-file <file>", "a file with the password; - for standard input")
       .action(async (name: string, options: { passwordFile: string }, command: Command) => {
-        const password = readFileSync(
-          options.passwordFile === "-" ? 0 : options.passwordFile,
-          "utf8",
-        );
+        const password = textOf(context(command), options.passwordFile);
         const args = [name, password.replace(/\r?\n$/, "")];
         show(context(command), await runCommand(context, command, `user ${verb}`, args));
       });
@@ -174,6 +182,13 @@ function addIdentity(server: Command, context: (command: Command) => Context): v
   );
   const project = server.command("project").description("projects of built-in identity");
   simple(project, context, "create <name>", "make a project", "project create");
+  simple(
+    project,
+    context,
+    "delete <project>",
+    "delete a project and everything that is kept for it, its keys included",
+    "project delete",
+  );
   simple(project, context, "list", "all projects", "project list");
   const role = server
     .command("role")
@@ -221,7 +236,17 @@ async function runCommand(
 
 function show(context: Context, result: unknown): void {
   if (result === null || result === undefined) return;
-  context.print(result, `${JSON.stringify(result, null, 2)}\n`);
+  context.print(result, plain(context.terminal, result));
+}
+
+/** What a file holds; `-` is standard input. */
+function textOf({ terminal }: Context, file: string): string {
+  try {
+    return readFileSync(file === "-" ? 0 : resolve(terminal.workingDirectory, file), "utf8");
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new KeyManagerError("invalid_argument", `read ${file}: ${code ?? "failed"}`, { cause });
+  }
 }
 
 /** A verb that has a flag for each setting of the server. */

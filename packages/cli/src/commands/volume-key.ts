@@ -104,7 +104,7 @@ export function addKeyVerbs(volume: Command, context: (command: Command) => Cont
           print(moved, sentenceOf(moved));
         });
       }),
-    ["chatelaine --fixed-key-file /etc/chatelaine/fixed.hex volume migrate /dev/vg0/old --dry-run"],
+    ["chatelaine volume migrate /dev/vg0/old --fixed-key-file /etc/chatelaine/fixed.hex --dry-run"],
   );
 }
 

@@ -1,22 +1,54 @@
-import { closeVolume, openVolume, serveVolume } from "@chatelaine/volumes";
+import {
+  closeVolume,
+  type OpenResult,
+  openVolume,
+  openVolumes,
+  serveVolume,
+  VolumeError,
+} from "@chatelaine/volumes";
 import type { Command } from "commander";
+import { type Column, table } from "../output.ts";
 import { stopRequested } from "../stop-requested.ts";
 import { type Context, examples } from "./command.ts";
+
+interface OpenFlags {
+  readonly name?: string;
+  readonly all?: boolean;
+}
+
+const columns: readonly Column<OpenResult>[] = [
+  { heading: "volume", cell: ({ path }) => path },
+  { heading: "device", cell: ({ opened }) => opened?.device },
+  { heading: "problem", cell: ({ problem }) => problem },
+];
 
 /** `chatelaine volume open`, `close` and `serve`: the plaintext as a block device, or on a socket. */
 export function addMappingVerbs(volume: Command, context: (command: Command) => Context): void {
   examples(
     volume
       .command("open")
-      .description("show a volume's plaintext as a block device; needs root and cryptsetup-bin")
-      .argument("<path>")
+      .description("show plaintext of volumes as block devices; needs root and cryptsetup-bin")
+      .argument("[paths...]", "or --all")
       .option("--name <name>", "of the mapping; default chatelaine- and the volume's id")
-      .action(async (path: string, options: { readonly name?: string }, command: Command) => {
+      .option("--all", "every volume of the project that the ledger has")
+      .action(async (paths: readonly string[], options: OpenFlags, command: Command) => {
+        const [path] = paths;
+        if ((path === undefined) !== (options.all === true)) {
+          throw new VolumeError("invalid_argument", "open: name volumes, or give --all");
+        }
+        if (path === undefined || paths.length > 1) {
+          await openMany(context(command), options, paths.length > 1 ? paths : undefined);
+          return;
+        }
         const { withVolumes, print } = context(command);
         const opened = await withVolumes((volumes) => openVolume(volumes, path, options.name));
         print(opened, `${opened.device}\n`);
       }),
-    ["chatelaine volume open /dev/vg0/data --name data", "mount /dev/mapper/data /srv"],
+    [
+      "chatelaine volume open /dev/vg0/data --name data",
+      "mount /dev/mapper/data /srv",
+      "chatelaine volume open --all",
+    ],
   );
 
   examples(
@@ -60,4 +92,18 @@ export function addMappingVerbs(volume: Command, context: (command: Command) => 
       "qemu-img info 'nbd+unix:///?socket=/run/user/1000/disk.sock'",
     ],
   );
+}
+
+async function openMany(
+  { terminal, withVolumes, print }: Context,
+  { name }: OpenFlags,
+  paths: readonly string[] | undefined,
+): Promise<void> {
+  if (name !== undefined) {
+    throw new VolumeError("invalid_argument", "open: --name is for one volume");
+  }
+  const results = await withVolumes((volumes) => openVolumes(volumes, paths));
+  print(results, table(terminal, columns, results));
+  const failed = results.filter(({ opened }) => opened === undefined).length;
+  if (failed > 0) throw new Error(`open: ${failed} of ${results.length} volumes are not open`);
 }

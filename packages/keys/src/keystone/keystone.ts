@@ -4,6 +4,7 @@ import { KeyManagerError } from "../errors.ts";
 import type { HttpClient } from "../http/client.ts";
 import { jsonObject } from "../http/document.ts";
 import { raced } from "../http/raced.ts";
+import { requestIdIn } from "../http/request-id.ts";
 import type { HttpResponse } from "../http/send.ts";
 import { serviceUrl } from "../http/service-url.ts";
 import { type IdentityToken, identityTokenOf } from "./identity-token.ts";
@@ -240,6 +241,9 @@ function refusal(what: string, response: HttpResponse): KeyManagerError {
   const reason = advice.get(response.status);
   return new KeyManagerError(
     meaning.get(response.status) ?? "bad_response",
-    `${what}: status ${response.status}${reason === undefined ? "" : `: ${reason}`}`,
+    [`${what}: status ${response.status}`, reason, requestIdIn(response)]
+      .filter((part) => part !== undefined && part !== "")
+      .join(": ")
+      .replace(": (", " ("),
   );
 }

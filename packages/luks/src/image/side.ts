@@ -2,13 +2,16 @@ import { LuksError } from "../errors.ts";
 import type { LuksHeader } from "../header.ts";
 import type { SideCipher } from "./transfer.ts";
 
-/** The encryption of a disk's only segment. @throws `unsupported` for a disk of several */
+/** The encryption of a disk's only segment. @throws `unsupported` for a disk of several, or with integrity */
 export function sideOf(operation: string, header: LuksHeader, key: Uint8Array): SideCipher {
   const [segment, ...others] = header.segments;
   if (!segment || others.length > 0 || segment.type !== "crypt") {
     throw new LuksError("unsupported", `${operation}: the disk has not just one encrypted segment`);
   }
-  const { cipher, sectorSize, ivTweak } = segment;
+  const { cipher, sectorSize, ivTweak, hasIntegrity } = segment;
+  if (hasIntegrity) {
+    throw new LuksError("unsupported", `${operation}: dm-integrity, which only the kernel reads`);
+  }
   return { cipher, key: Uint8Array.from(key), sectorSize, ivTweak };
 }
 

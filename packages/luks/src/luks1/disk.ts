@@ -59,7 +59,15 @@ export class Luks1Disk implements LuksDisk {
       volumeKeyBitLength: bits,
       sectorSize: sector,
       segments: [
-        { type: "crypt", offset, size: "dynamic", cipher, sectorSize: sector, ivTweak: 0 },
+        {
+          type: "crypt",
+          offset,
+          size: "dynamic",
+          cipher,
+          sectorSize: sector,
+          ivTweak: 0,
+          hasIntegrity: false,
+        },
       ],
       keyslots: active
         .filter((keyslot) => keyslot.active)

@@ -49,6 +49,7 @@ function describeSegment(segment: Luks2Segment): LuksHeader["segments"][number] 
     cipher: segment.encryption ?? "",
     sectorSize: segment.sector_size ?? 512,
     ivTweak: Number(segment.iv_tweak ?? 0),
+    hasIntegrity: segment.integrity !== undefined,
   };
 }
 

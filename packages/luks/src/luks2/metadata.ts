@@ -53,6 +53,8 @@ export interface Luks2Segment {
   readonly iv_tweak: string;
   readonly encryption: string;
   readonly sector_size: number;
+  /** Of dm-integrity. */
+  readonly integrity?: unknown;
   readonly flags?: readonly string[];
 }
 

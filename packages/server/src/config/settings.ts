@@ -6,6 +6,9 @@ export interface Setting {
   readonly type: SettingType;
   /** Absent: the setting is unset unless somebody sets it. */
   readonly default?: string | number | boolean;
+  /** Least and greatest value of an integer. */
+  readonly min?: number;
+  readonly max?: number;
   /** One line, units included. */
   readonly help: string;
 }
@@ -20,6 +23,8 @@ export const settings = {
   "listen.port": {
     type: "integer",
     default: 9311,
+    min: 0,
+    max: 65_535,
     help: "port to listen on; 0 for any that is free",
   },
   publicUrl: {
@@ -38,6 +43,8 @@ export const settings = {
   "postgres.connections": {
     type: "integer",
     default: 8,
+    min: 1,
+    max: 1_000,
     help: "connections to PostgreSQL of this process",
   },
   "rootKey.file": {
@@ -52,7 +59,7 @@ export const settings = {
     type: "text",
     help: "certificate chain (PEM); with tls.keyFile, HTTPS alone is served",
   },
-  "tls.keyFile": { type: "text", help: "private key (PEM), mode 0600" },
+  "tls.keyFile": { type: "text", help: "private key (PEM), which not everybody may read" },
   "identity.mode": {
     type: ["builtin", "keystone"],
     default: "builtin",
@@ -61,6 +68,7 @@ export const settings = {
   "identity.tokenSeconds": {
     type: "integer",
     default: 3600,
+    min: 1,
     help: "builtin: how long an identity token lives",
   },
   "identity.region": { type: "text", default: "RegionOne", help: "builtin: region of the catalog" },
@@ -99,6 +107,7 @@ export const settings = {
   "keystone.tokenCacheSeconds": {
     type: "integer",
     default: 300,
+    min: 0,
     help: "how long Keystone's answer about a token is believed",
   },
   "keystone.serviceTokenRolesRequired": {
@@ -116,14 +125,26 @@ export const settings = {
   "quotas.secrets": {
     type: "integer",
     default: -1,
+    min: -1,
     help: "secrets a project may have; -1 for no limit",
   },
-  "quotas.orders": { type: "integer", default: -1, help: "orders a project may have" },
-  "quotas.containers": { type: "integer", default: -1, help: "containers a project may have" },
-  "quotas.consumers": { type: "integer", default: -1, help: "consumers a project may register" },
+  "quotas.orders": { type: "integer", default: -1, min: -1, help: "orders a project may have" },
+  "quotas.containers": {
+    type: "integer",
+    default: -1,
+    min: -1,
+    help: "containers a project may have",
+  },
+  "quotas.consumers": {
+    type: "integer",
+    default: -1,
+    min: -1,
+    help: "consumers a project may register",
+  },
   deleteRetentionSeconds: {
     type: "integer",
     default: 0,
+    min: 0,
     help: "how long a deleted secret can be restored; 0: it is gone at once",
   },
   "audit.durableReads": {
@@ -141,11 +162,19 @@ export const settings = {
   "limits.bodyBytes": {
     type: "integer",
     default: 1048576,
+    min: 1,
     help: "a longer body is refused with 413",
+  },
+  "limits.payloadBytes": {
+    type: "integer",
+    default: 20_000,
+    min: 1,
+    help: "a longer payload is refused with 413; in a JSON body it is its text that counts",
   },
   "limits.requestTimeoutMs": {
     type: "integer",
     default: 30000,
+    min: 1,
     help: "a request must have arrived whole by then",
   },
 } as const satisfies Record<string, Setting>;

@@ -6,6 +6,7 @@ import { IdentityError } from "../identity/identity-error.ts";
 import { refusal } from "../identity/refusal.ts";
 import type { Principal } from "../principal.ts";
 import { parseMicroversion } from "../routes/microversion.ts";
+import { acceptsJson } from "../routes/negotiation.ts";
 import { Query } from "../routes/query.ts";
 import type { Refs } from "../routes/refs.ts";
 import type { Call, Handler, Method, Reply, Route } from "../routes/route.ts";
@@ -22,6 +23,8 @@ export interface AppOptions extends PublicOptions {
   readonly tls?: Pick<HttpsOptions, "key" | "cert">;
   /** A body beyond this is refused with 413 before anything reads it. In bytes. Default 1 MiB. */
   readonly maxBodyBytes?: number;
+  /** See {@link Call.maxPayloadBytes}. In bytes. Default 20,000, as Barbican. */
+  readonly maxPayloadBytes?: number;
   /** A request must have arrived whole in this time. In milliseconds. Default 30,000. */
   readonly requestTimeoutMs?: number;
 }
@@ -93,7 +96,7 @@ export function createApp(options: AppOptions): FastifyInstance {
       onRequest: async (request, reply) => {
         await authenticate(request, reply);
       },
-      handler: dispatcher(route, options.refs),
+      handler: dispatcher(route, options.refs, options.maxPayloadBytes ?? 20_000),
     });
   publicRoutes(app, options);
   app.options("*", (_request, reply) => reply.code(200).send());
@@ -157,7 +160,7 @@ function sendIdentityError(identity: Identity, reply: FastifyReply, error: Ident
 
 const noBody = Buffer.alloc(0);
 
-function dispatcher(route: Route, refs: Refs) {
+function dispatcher(route: Route, refs: Refs, maxPayloadBytes: number) {
   const allow = Object.keys(route.handlers).toSorted().join(", ");
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     if (!request.principal) throw new Error("a route was reached without identity");
@@ -169,11 +172,14 @@ function dispatcher(route: Route, refs: Refs) {
       headers: request.headers,
       body: Buffer.isBuffer(request.body) ? request.body : noBody,
       minorVersion: request.minorVersion,
+      maxPayloadBytes,
       refs,
     };
     // No id and no name has a zero character, and PostgreSQL's texts cannot.
     if (request.url.includes("%00") && Object.values(call.params).some((p) => p.includes("\0")))
       throw new WireError(404, "");
+    if (request.method === "GET" && !route.negotiates && !acceptsJson(request.headers.accept))
+      throw new WireError(406, null);
     const handler: Handler | undefined = route.handlers[request.method as Method];
     let answer: Reply;
     if (handler) answer = await handler(call);

@@ -9,7 +9,7 @@ import { type Commands, ControlError } from "./control.ts";
 import { listAudit } from "./list-audit.ts";
 import { rotateProjectKeys } from "./rotate-project-keys.ts";
 import { rotateRootKey } from "./rotate-root-key.ts";
-import { verifyAudit } from "./verify-audit.ts";
+import { type ChainHead, parseNotedHeads, verifyAudit } from "./verify-audit.ts";
 
 export interface CommandParts {
   readonly context: ServiceContext;
@@ -74,13 +74,25 @@ export function serverCommands(parts: CommandParts): Commands {
       await context.audit.flush();
       return listAudit(store, { limit: Number(limit), ...(objectId !== "" && { objectId }) });
     },
-    "audit verify": async () => {
+    "audit verify": async (report = "") => {
+      const noted = report === "" ? [] : notedHeads(report);
       await context.audit.flush();
-      return verifyAudit(store, await systemKey(store, keys.rootKeys, "audit"));
+      return verifyAudit(store, await systemKey(store, keys.rootKeys, "audit"), noted);
     },
     ...(administration &&
       identityCommands(administration, (action) => store.record(entry(action)))),
   };
+}
+
+function notedHeads(report: string): readonly ChainHead[] {
+  try {
+    return parseNotedHeads(report);
+  } catch (cause) {
+    throw new ControlError(
+      `audit verify: what was noted is no report of audit verify: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
 }
 
 function identityCommands(
@@ -105,6 +117,9 @@ function identityCommands(
     "user delete": recorded("user delete", (name = "") => administration.deleteUser(name)),
     "project create": recorded("project create", (name = "") =>
       administration.createProject({ name }),
+    ),
+    "project delete": recorded("project delete", async (name = "") =>
+      administration.deleteProject(name),
     ),
     "project list": () => administration.listProjects(),
     "role grant": recorded("role grant", (user = "", project = "", role = "") =>

@@ -1,10 +1,11 @@
 import { X509Certificate } from "node:crypto";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { Client } from "pg";
 import type { ServerConfig } from "../config.ts";
 import { checkRootKeys, readRootKeyFile, rootKeyFromText } from "../crypto/root-key.ts";
 import { openPolicy } from "../open-policy.ts";
 import { rootKeyPath } from "../open-root-keys.ts";
+import { openTls } from "../open-tls.ts";
 import { driveAsync, driveSync } from "../store/drive.ts";
 import { pendingMigrations, readMigrations } from "../store/migrations.ts";
 import type { Statement, StatementResult, Steps } from "../store/operation.ts";
@@ -61,7 +62,8 @@ function replaced(config: ServerConfig): string {
 
 function certificateOf(config: ServerConfig): Outcome {
   const file = config.text("tls.certificateFile");
-  if (file === undefined) {
+  const tls = openTls(config);
+  if (!tls) {
     const host = config.requiredText("listen.host");
     if (host === "127.0.0.1" || host === "::1" || host === "localhost")
       return ok(`none, and none needed: only this host reaches ${host}`);
@@ -71,7 +73,7 @@ function certificateOf(config: ServerConfig): Outcome {
       mend: "set tls.certificateFile and tls.keyFile, or put a proxy in front that has TLS",
     };
   }
-  const left = new X509Certificate(readFileSync(file)).validToDate.getTime() - Date.now();
+  const left = new X509Certificate(tls.cert).validToDate.getTime() - Date.now();
   const mend = "have it renewed, and restart the server";
   if (left < 0) return { state: "bad", found: `${file}: it has expired`, mend };
   const found = `${file}: good for ${Math.floor(left / dayMs)} days`;

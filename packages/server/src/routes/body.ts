@@ -1,8 +1,10 @@
 import { schemaError, WireError } from "../wire-error.ts";
 import type { Call } from "./route.ts";
 
-/** A longer JSON body is cut off by Barbican, and so is malformed to it; in bytes. */
-export const maxJsonBytes = 25_000;
+/** A longer JSON body is cut off by Barbican, and so is malformed to it; in bytes. Barbican's own limits have this ratio. */
+export function maxJsonBytes(maxPayloadBytes: number): number {
+  return Math.ceil(maxPayloadBytes * 1.25);
+}
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -12,15 +14,17 @@ export type JsonObject = Readonly<Record<string, unknown>>;
  * @param schema Name for messages: "Secret", "Order" …
  * @throws WireError 415 for another Content-Type, 400 for what is not a JSON object
  */
-export function jsonBody(call: Pick<Call, "headers" | "body">, schema: string): JsonObject {
+export function jsonBody(call: JsonCall, schema: string): JsonObject {
   if (mediaType(call.headers["content-type"]) !== "application/json")
     throw new WireError(415, "Content type is not supported: send application/json.");
-  return jsonObject(call.body, schema);
+  return jsonObject(call, schema);
 }
 
+type JsonCall = Pick<Call, "headers" | "body" | "maxPayloadBytes">;
+
 /** The same, whatever the Content-Type says. */
-export function jsonObject(body: Buffer, schema: string): JsonObject {
-  if (body.length > maxJsonBytes) throw malformed();
+export function jsonObject({ body, maxPayloadBytes }: JsonCall, schema: string): JsonObject {
+  if (body.length > maxJsonBytes(maxPayloadBytes)) throw malformed();
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));

@@ -41,7 +41,7 @@ export function containerRoutes(containers: ContainerService): readonly Route[] 
         },
         DELETE: async (call) => {
           await containers.removeSecret(call.principal, idOf(call), () =>
-            parseContainerSecret(jsonObject(call.body, "ContainerSecret")),
+            parseContainerSecret(jsonObject(call, "ContainerSecret")),
           );
           return { status: 204 };
         },

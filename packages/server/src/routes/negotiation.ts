@@ -6,7 +6,8 @@ export function wantsDocument(accept: string | undefined): boolean {
 
 /** True if a JSON answer is acceptable: no Accept, JSON, a wildcard, or a list with one of them. */
 export function acceptsJson(accept: string | undefined): boolean {
-  if (accept === undefined || accept.trim() === "") return true;
+  if (accept === undefined || accept === "application/json" || accept === "*/*") return true;
+  if (accept.trim() === "") return true;
   const good = ["*/*", "application/*", "application/json", "application/json-home"];
   return mediaRanges(accept).some(({ type, q }) => q > 0 && good.includes(type));
 }

@@ -15,6 +15,8 @@ export interface Call {
   readonly body: Buffer;
   /** Minor version the client asked for: 0, 1 or 2. */
   readonly minorVersion: number;
+  /** What a payload may have: its text in a JSON body, or the bytes of a body that is one. */
+  readonly maxPayloadBytes: number;
   readonly refs: Refs;
 }
 
@@ -34,6 +36,8 @@ export interface Route {
   readonly handlers: Readonly<Partial<Record<Method, Handler>>>;
   /** Asked before a wrong method is refused, because a missing object is 404 whatever the method. */
   readonly exists?: (call: Call) => Promise<unknown>;
+  /** Its GET looks at Accept itself; every other GET answers in JSON, or with 406. */
+  readonly negotiates?: boolean;
   /** A wrong method is refused without an Allow header, as Barbican does here. */
   readonly withoutAllow?: boolean;
 }

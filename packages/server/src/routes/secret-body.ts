@@ -1,12 +1,9 @@
 import type { NewSecret, Payload } from "../services/secrets.ts";
 import { issue, WireError } from "../wire-error.ts";
 import { lenientBase64 } from "./base64.ts";
-import { Fields, type JsonObject, mediaType } from "./body.ts";
+import { Fields, jsonBody, mediaType } from "./body.ts";
 import type { Call } from "./route.ts";
 import { parseTimestamp } from "./timestamp.ts";
-
-/** In bytes: of the payload's text as sent in JSON, or of a payload's raw bytes. */
-export const maxPayloadBytes = 20_000;
 
 export const secretTypes = [
   "symmetric",
@@ -50,9 +47,9 @@ export function parseAttributes(fields: Fields, now: string): SecretAttributes {
   };
 }
 
-/** Parses the body of POST /v1/secrets. @throws WireError 400, 413 */
-export function parseNewSecret(object: JsonObject, now: string): NewSecret {
-  const fields = new Fields(object, "Secret");
+/** Parses the body of POST /v1/secrets. @throws WireError 400, 413, 415 */
+export function parseNewSecret(call: Call, now: string): NewSecret {
+  const fields = new Fields(jsonBody(call, "Secret"), "Secret");
   const attributes = parseAttributes(fields, now);
   const type = fields.text("payload_content_type", { nullable: true });
   const encoding = parseEncoding(fields);
@@ -66,6 +63,7 @@ export function parseNewSecret(object: JsonObject, now: string): NewSecret {
   }
   if (typeof text !== "string") throw fields.error("payload is not of type 'string'", "payload");
   if (text === "") throw fields.error("payload is empty", "payload");
+  if (Buffer.byteLength(text) > call.maxPayloadBytes) throw tooLarge();
   return { ...attributes, secretType, payload: parsePayload(fields, text, type, encoding) };
 }
 
@@ -100,7 +98,6 @@ function parsePayload(
       `payload_content_type is not one of ${payloadTypes}`,
       "payload_content_type",
     );
-  if (Buffer.byteLength(text) > maxPayloadBytes) throw tooLarge();
   const isText = contentType === "text/plain";
   if (isText !== (encoding === undefined))
     throw fields.error(
@@ -108,7 +105,7 @@ function parsePayload(
       "payload_content_encoding",
     );
   const bytes = isText ? Buffer.from(text) : lenientBase64(text);
-  if (!bytes) throw fields.error("payload is not base64", "payload");
+  if (!bytes?.length) throw fields.error("payload is not base64", "payload");
   return { bytes, contentType };
 }
 
@@ -123,14 +120,14 @@ export function parsePutPayload(call: Call): () => Payload {
   if (contentType !== "application/octet-stream" && contentType !== "text/plain")
     throw new WireError(415, "Content type is not supported: send text or octets.");
   if (call.body.length === 0) throw issue(400, "Secret update", "no payload was sent");
-  if (call.body.length > maxPayloadBytes) throw tooLarge();
+  if (call.body.length > call.maxPayloadBytes) throw tooLarge();
   return () => {
     const encoding = String(call.headers["content-encoding"] ?? "").toLowerCase();
     if (contentType === "text/plain" || encoding === "") return { bytes: call.body, contentType };
     if (encoding !== "base64")
       throw issue(400, "Secret update", "the content encoding is not supported; use base64");
     const bytes = lenientBase64(call.body.toString("latin1"));
-    if (!bytes) throw issue(400, "Secret update", "the payload is not base64");
+    if (!bytes?.length) throw issue(400, "Secret update", "the payload is not base64");
     return { bytes, contentType };
   };
 }

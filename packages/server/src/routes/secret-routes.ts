@@ -1,6 +1,5 @@
 import type { SecretConsumer, SecretRow, SecretService } from "../services/secrets.ts";
 import { issue, WireError } from "../wire-error.ts";
-import { jsonBody } from "./body.ts";
 import { negotiatePayload, wantsDocument } from "./negotiation.ts";
 import { pageLinks, parseBoolean, parsePage } from "./query.ts";
 import type { Refs } from "./refs.ts";
@@ -17,6 +16,7 @@ export function secretRoutes(secrets: SecretService, now: () => string): readonl
     },
     {
       path: "/v1/secrets/:id",
+      negotiates: true,
       exists: (call) => secrets.find(call.params["id"] ?? ""),
       handlers: {
         GET: (call) =>
@@ -27,6 +27,7 @@ export function secretRoutes(secrets: SecretService, now: () => string): readonl
     },
     {
       path: "/v1/secrets/:id/payload",
+      negotiates: true,
       exists: (call) => secrets.find(call.params["id"] ?? ""),
       withoutAllow: true,
       handlers: { GET: (call) => payload(secrets, call) },
@@ -35,9 +36,7 @@ export function secretRoutes(secrets: SecretService, now: () => string): readonl
 }
 
 async function create(secrets: SecretService, call: Call, now: () => string): Promise<Reply> {
-  const id = await secrets.create(call.principal, () =>
-    parseNewSecret(jsonBody(call, "Secret"), now()),
-  );
+  const id = await secrets.create(call.principal, () => parseNewSecret(call, now()));
   const ref = call.refs.secret(id);
   return { status: 201, headers: { location: ref }, json: { secret_ref: ref } };
 }

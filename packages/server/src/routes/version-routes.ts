@@ -1,6 +1,4 @@
-import { WireError } from "../wire-error.ts";
 import { maxMinorVersion } from "./microversion.ts";
-import { acceptsJson } from "./negotiation.ts";
 import type { Refs } from "./refs.ts";
 import type { Route } from "./route.ts";
 
@@ -30,10 +28,10 @@ export function versionRoutes(): readonly Route[] {
     {
       path: "/v1",
       handlers: {
-        GET: ({ headers, refs, minorVersion }) => {
-          if (!acceptsJson(headers["accept"] as string | undefined)) throw new WireError(406, null);
-          return { status: 200, json: { version: versionDocument(refs, minorVersion) } };
-        },
+        GET: ({ refs, minorVersion }) => ({
+          status: 200,
+          json: { version: versionDocument(refs, minorVersion) },
+        }),
       },
     },
   ];

@@ -29,7 +29,7 @@ export class BuiltinScene {
       tokenCacheSeconds: 0,
       nowMs: () => this.nowMs,
       audit: async (event) => void this.events.push(event),
-      projectDeleted: async (id) => void this.deletedProjects.push(id),
+      eraseProject: async (id) => void this.deletedProjects.push(id),
       ...options,
       passwords: { insecureCostLog2: 4, ...options.passwords },
     });

@@ -546,6 +546,7 @@ describe("the rest of the identity interface", () => {
     assert.equal((await call("GET", `/v3/users/${userId}`)).status, 404);
     assert.equal((await call("DELETE", `/v3/projects/${projectId}`)).status, 204);
     assert.deepEqual(scene.deletedProjects, [projectId]);
+    assert.equal((await call("DELETE", `/v3/projects/${projectId}`)).status, 404);
     assert.equal(
       (await call("POST", "/v3/users", { user: { name: "root", password } })).status,
       409,

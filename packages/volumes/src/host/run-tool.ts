@@ -26,6 +26,7 @@ export interface ToolResult {
 /** The Debian package that each program is in. */
 const packageOf: Readonly<Record<string, string>> = {
   cryptsetup: "cryptsetup-bin",
+  dmsetup: "dmsetup",
   lvcreate: "lvm2",
   lvremove: "lvm2",
   lvs: "lvm2",

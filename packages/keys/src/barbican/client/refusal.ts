@@ -1,5 +1,6 @@
 import { KeyManagerError, type KeyManagerErrorCode } from "../../errors.ts";
 import { type Document, errorObject } from "../../http/document.ts";
+import { requestIdIn } from "../../http/request-id.ts";
 import type { HttpResponse } from "../../http/send.ts";
 
 /** What a status outside the expected ones means. A status in no row is `bad_response`: never success. */
@@ -46,13 +47,12 @@ export function refusal(
   const body = errorObject(response);
   const said = typeof body?.["description"] === "string" ? body["description"] : "";
   const code = codeOf(status, said, body);
-  const requestId = response.headers.get("x-openstack-request-id");
   const quotable = !tokens.some((token) => said.includes(token));
   const reason = [
     `status ${status}`,
     carriedSecret ? propertyIn(said) : quotable ? quoted(said) : "",
     adviceOf(status, code),
-    requestId === undefined || !/^[\w-]{1,80}$/.test(requestId) ? "" : `(${requestId})`,
+    requestIdIn(response),
   ].filter((part) => part !== "");
   return new KeyManagerError(code, `${what}: ${reason.join(": ").replace(": (", " (")}`);
 }

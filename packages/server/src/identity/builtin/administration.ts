@@ -8,6 +8,8 @@ import type { Assignment, ProjectRecord, UserRecord } from "./records.ts";
 export interface AdministrationParts {
   readonly store: IdentityStore;
   readonly passwords: PasswordHasher;
+  /** Erases what is kept for a project. Default: there is nothing. */
+  readonly eraseProject?: (projectId: string) => Promise<void>;
   /** Called after each change that may end tokens. Default: nothing, for a command beside the server. */
   readonly changed?: () => void;
   /** Default: the system's clock. */
@@ -28,12 +30,14 @@ export type UserInfo = Omit<UserRecord, "passwordHash">;
 export class Administration {
   readonly #store: IdentityStore;
   readonly #passwords: PasswordHasher;
+  readonly #eraseProject: (projectId: string) => Promise<void>;
   readonly #changed: () => void;
   readonly #nowMs: () => number;
 
   constructor(parts: AdministrationParts) {
     this.#store = parts.store;
     this.#passwords = parts.passwords;
+    this.#eraseProject = parts.eraseProject ?? (() => Promise.resolve());
     this.#changed = parts.changed ?? (() => {});
     this.#nowMs = parts.nowMs ?? Date.now;
   }
@@ -122,9 +126,11 @@ export class Administration {
     this.#changed();
   }
 
-  /** Nobody can reach what the key server keeps for the project afterwards. */
+  /** Erases everything that is kept for it, then the project. One that was cut short leaves it disabled, for another try. */
   async deleteProject(idOrName: string): Promise<ProjectRecord> {
     const project = await this.findProject(idOrName);
+    await this.setProjectEnabled(project.id, false); // so that nothing comes meanwhile
+    await this.#eraseProject(project.id);
     await this.#store.deleteProject(project.id);
     this.#changed();
     return project;

@@ -68,8 +68,8 @@ export interface BuiltinIdentityOptions {
    * so that a flood of them does not fill the record. Default: none.
    */
   readonly audit?: (event: IdentityEvent) => Promise<void>;
-  /** Told when a project is gone, so that what was kept for it can go too. Default: nothing happens. */
-  readonly projectDeleted?: (projectId: string) => Promise<void>;
+  /** Erases what is kept for a project that is about to be deleted. Default: nothing is. */
+  readonly eraseProject?: (projectId: string) => Promise<void>;
   /** Default: the system's clock. */
   readonly nowMs?: () => number;
 }
@@ -86,7 +86,7 @@ const known = [
   "passwords",
   "logins",
   "audit",
-  "projectDeleted",
+  "eraseProject",
   "nowMs",
 ] as const satisfies readonly (keyof BuiltinIdentityOptions)[];
 

@@ -37,7 +37,14 @@ export function openBuiltinIdentity(options: BuiltinIdentityOptions): BuiltinIde
   const limiter = new LoginLimiter({ nowMs, ...options.logins });
   const audit = options.audit ?? (() => Promise.resolve());
   const login = new Login({ store, tokens, passwords, limiter, audit, nowMs });
-  const administration = new Administration({ store, passwords, changed, nowMs });
+  const { eraseProject } = options;
+  const administration = new Administration({
+    store,
+    passwords,
+    changed,
+    nowMs,
+    ...(eraseProject && { eraseProject }),
+  });
   const documents = new Documents({
     publicUrl: options.publicUrl,
     region: options.region ?? "RegionOne",
@@ -55,7 +62,6 @@ export function openBuiltinIdentity(options: BuiltinIdentityOptions): BuiltinIde
     applicationCredentials: new ApplicationCredentials({ store, passwords, changed, nowMs }),
     documents,
     audit,
-    projectDeleted: options.projectDeleted ?? (() => Promise.resolve()),
   });
   return { identity, api, administration };
 }

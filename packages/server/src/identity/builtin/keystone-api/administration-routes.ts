@@ -140,8 +140,7 @@ async function updateProject(call: AuthenticatedCall): Promise<Answer> {
 }
 
 async function deleteProject(call: AuthenticatedCall): Promise<Answer> {
-  const project = await call.parts.administration.deleteProject(await projectId(call));
-  await call.parts.projectDeleted(project.id);
+  await call.parts.administration.deleteProject(await projectId(call));
   return { status: 204 };
 }
 

@@ -76,8 +76,6 @@ export interface KeystoneApiParts {
   readonly applicationCredentials: ApplicationCredentials;
   readonly documents: Documents;
   readonly audit: (event: IdentityEvent) => Promise<void>;
-  /** Told when a project is gone, so that what was kept for it can go too. */
-  readonly projectDeleted: (projectId: string) => Promise<void>;
 }
 
 /** @throws LoginError `forbidden` */

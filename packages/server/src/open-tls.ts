@@ -1,0 +1,57 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
+import { ConfigError, type ServerConfig } from "./config.ts";
+
+export interface Tls {
+  /** The chain, PEM. */
+  readonly cert: Buffer;
+  /** PEM. */
+  readonly key: Buffer;
+}
+
+/**
+ * The certificate that the configuration names, and its key; undefined for plain HTTP.
+ *
+ * @throws ConfigError if a file cannot be read, everybody may read the key, or the two do not belong together
+ */
+export function openTls(config: ServerConfig): Tls | undefined {
+  const certificateFile = config.text("tls.certificateFile");
+  const keyFile = config.text("tls.keyFile");
+  if (certificateFile === undefined || keyFile === undefined) return undefined;
+  const cert = readOrRefuse("tls.certificateFile", certificateFile);
+  const key = readOrRefuse("tls.keyFile", keyFile);
+  refuseIfPublic(keyFile);
+  if (!belongTogether(cert, key))
+    throw new ConfigError(
+      `tls.keyFile ${keyFile}: it is not the key of the first certificate in ${certificateFile}; set the two that belong together`,
+    );
+  return { cert, key };
+}
+
+/** A group may read it, as on Debian, and as a credential of systemd looks; the world may not. */
+function refuseIfPublic(keyFile: string): void {
+  const mode = statSync(keyFile).mode & 0o777;
+  if ((mode & 0o007) !== 0)
+    throw new ConfigError(
+      `tls.keyFile ${keyFile}: mode ${mode.toString(8)} lets everybody read it; run: chmod 600 ${keyFile}`,
+    );
+}
+
+function belongTogether(cert: Buffer, key: Buffer): boolean {
+  try {
+    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError(`tls: certificate or key is not PEM, or has a passphrase: ${reason}`, {
+      cause,
+    });
+  }
+}
+
+function readOrRefuse(setting: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new ConfigError(`${setting} ${path}: ${(cause as Error).message}`, { cause });
+  }
+}

@@ -1,0 +1,118 @@
+import { type LuksHeader, readLuks, type VolumeKey } from "@chatelaine/luks";
+import { messageOf } from "./errors.ts";
+import { type CryptTable, mapTogether } from "./host/crypt-table.ts";
+import { devicePath } from "./host/mapping.ts";
+import { type OpenedVolume, openVolume } from "./open-volume.ts";
+import { unlockVolume } from "./verify-volume.ts";
+import { projectOf, type VolumeContext } from "./volume-context.ts";
+
+/** What came of one volume. */
+export interface OpenResult {
+  readonly path: string;
+  /** Undefined if there is a problem. */
+  readonly opened: OpenedVolume | undefined;
+  readonly problem: string | undefined;
+}
+
+/** How many keys are asked for at once. */
+const concurrency = 8;
+
+/**
+ * Maps many volumes at once, as `openVolume` maps one: a hundred in seconds. One
+ * volume's failure keeps no other from it.
+ *
+ * Our own code proves and opens their key slots, and one run of dmsetup maps all
+ * block devices among them; cryptsetup maps what is not as simple as that, such as
+ * files, which need a loop device, and disks with integrity.
+ *
+ * @param paths default: all volumes of the context's project that the ledger has
+ * @returns a result for each, in the order of `paths`
+ */
+export async function openVolumes(
+  context: VolumeContext,
+  paths?: readonly string[],
+): Promise<readonly OpenResult[]> {
+  const wanted = paths ?? (await recordedPaths(context));
+  const ready = await inParallel(wanted, (path) => prepare(context, path));
+  const tables = ready.flatMap(({ table }) => (table === undefined ? [] : [table]));
+  let mapped: ReadonlySet<string>;
+  try {
+    mapped = await mapTogether(tables);
+  } finally {
+    for (const { volumeKey } of ready) volumeKey?.destroy();
+  }
+  const results: OpenResult[] = [];
+  for (const { path, id, table, problem } of ready) {
+    if (problem !== undefined) results.push({ path, opened: undefined, problem });
+    else if (id !== undefined && table !== undefined && mapped.has(table.name)) {
+      const { name } = table;
+      results.push({ path, opened: { id, name, device: devicePath(name) }, problem });
+    } else results.push(await openAlone(context, path));
+  }
+  return results;
+}
+
+async function recordedPaths(context: VolumeContext): Promise<readonly string[]> {
+  const filter = { kind: "volume", project: projectOf(context) } as const;
+  const records = await context.ledger.volumes(filter);
+  return records.filter(({ state }) => state === "ready").map(({ location }) => location);
+}
+
+/** What can be mapped with the others, or why it cannot be opened at all; neither is for cryptsetup. */
+interface Ready {
+  readonly path: string;
+  readonly id?: string;
+  readonly table?: CryptTable | undefined;
+  readonly volumeKey?: VolumeKey;
+  readonly problem?: string;
+}
+
+async function prepare(context: VolumeContext, path: string): Promise<Ready> {
+  try {
+    const header = await readLuks(path);
+    if (!isSimple(header)) return { path };
+    const { volume, volumeKey } = await unlockVolume(context, path);
+    return { path, id: volume.id, volumeKey, table: tableOf(path, header, volumeKey) };
+  } catch (error) {
+    return { path, problem: messageOf(error) };
+  }
+}
+
+/** One segment, encrypted, and nothing that asks for a treatment of its own. */
+function isSimple({ segments, flags, requirements }: LuksHeader): boolean {
+  const [segment, ...others] = segments;
+  if (segment?.type !== "crypt" || segment.hasIntegrity || others.length > 0) return false;
+  return flags.length === 0 && requirements.length === 0;
+}
+
+function tableOf(path: string, header: LuksHeader, key: VolumeKey): CryptTable | undefined {
+  const [segment] = header.segments;
+  if (segment === undefined) return undefined;
+  const name = `chatelaine-${header.uuid}`;
+  const { cipher, offset, size, sectorSize, ivTweak } = segment;
+  const uuid = `CRYPT-LUKS${header.version}-${header.uuid.replaceAll("-", "")}-${name}`;
+  return { name, uuid, disk: path, cipher, key, offset, size, sectorSize, ivTweak };
+}
+
+async function openAlone(context: VolumeContext, path: string): Promise<OpenResult> {
+  try {
+    return { path, opened: await openVolume(context, path), problem: undefined };
+  } catch (error) {
+    return { path, opened: undefined, problem: messageOf(error) };
+  }
+}
+
+async function inParallel<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<Result>,
+): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let index = next++; index < items.length; index = next++) {
+      results[index] = await work(items[index] as Item);
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, worker));
+  return results;
+}
