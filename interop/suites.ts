@@ -98,8 +98,20 @@ export const suites: readonly Suite[] = [
   {
     name: "qemu",
     proves:
-      "a real QEMU reads a volume with the arguments we print, and an NBD socket shows it without root",
-    packages: ["qemu-system-common", "qemu-system-x86", "qemu-utils"],
+      "a real QEMU reads a volume with the arguments we print; an NBD socket and FUSE show it without dm-crypt",
+    packages: ["fuse3", "qemu-system-common", "qemu-system-x86", "qemu-utils"],
+    peers: [],
+  },
+  {
+    name: "libvirt",
+    proves:
+      "libvirt boots a guest from an encrypted volume with our XML and a secret that it keeps in memory alone",
+    packages: [
+      "libvirt-clients",
+      "libvirt-daemon",
+      "libvirt-daemon-driver-qemu",
+      "qemu-system-x86",
+    ],
     peers: [],
   },
   {

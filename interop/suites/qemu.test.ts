@@ -1,11 +1,23 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { after, describe, it } from "node:test";
+import { pathToFileURL } from "node:url";
 import { type Caller, MemoryKeyManager } from "@chatelaine/keys";
 import {
   createVolume,
@@ -52,6 +64,33 @@ describe("volumes presented to QEMU", () => {
     } finally {
       await readOnly.close();
     }
+  });
+
+  it("is a file of FUSE's, written and read like any other, encrypted on the disk", async () => {
+    const file = join(directory, "plain.raw");
+    const served = await serveVolume(volumes, path, { file });
+    try {
+      assert.equal(served.uri, pathToFileURL(file).href);
+      const shown = openSync(file, "r+");
+      try {
+        assert.equal(fstatSync(shown).size, 1 << 20);
+        writeSync(shown, Buffer.alloc(65_536, 0x5a), 0, 65_536, 131_072);
+        fsyncSync(shown);
+        const bytes = Buffer.alloc(65_536);
+        readSync(shown, bytes, 0, 65_536, 0);
+        assert.ok(bytes.every((byte) => byte === 0x5a));
+      } finally {
+        closeSync(shown);
+      }
+      await assert.rejects(serveVolume(volumes, path, { file }), { code: "exists" });
+    } finally {
+      await served.close();
+    }
+    assert.ok(!existsSync(file));
+    assert.ok(!readFileSync(path).includes(Buffer.alloc(64, 0x5a)));
+    const read = new Uint8Array(65_536);
+    await withVolumeData(volumes, path, (disk) => disk.read(131_072, read));
+    assert.ok(read.every((byte) => byte === 0x5a));
   });
 
   it("is read by a real QEMU with the arguments that we print, and not with another key", async () => {

@@ -25,6 +25,14 @@ export type {
   VolumeRecord,
 } from "./ledger/ledger.ts";
 export { openLedger, type SqliteLedgerOptions } from "./ledger/sqlite-ledger.ts";
+export {
+  giveLibvirtSecret,
+  type LibvirtDisk,
+  type LibvirtDiskOptions,
+  type LibvirtOptions,
+  libvirtDisk,
+  takeLibvirtSecret,
+} from "./libvirt.ts";
 export { closeVolume, type OpenedVolume, openVolume } from "./open-volume.ts";
 export { type OpenResult, openVolumes } from "./open-volumes.ts";
 export type { Recovered } from "./operations/recover.ts";

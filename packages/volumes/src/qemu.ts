@@ -1,3 +1,4 @@
+import type { StoredObject } from "@chatelaine/keys";
 import { readLuks } from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
@@ -36,15 +37,7 @@ export async function qemuDisk(
   options: QemuDiskOptions = {},
 ): Promise<QemuDisk> {
   const { descriptor = 3, readOnly = false } = options;
-  const { version } = await readLuks(path);
-  if (version !== 1) {
-    throw new VolumeError(
-      "unsupported",
-      `present ${path}: QEMU reads LUKS1 only, and this is LUKS2: open it with the kernel`,
-    );
-  }
-  const { id, keyId } = await verifyVolume(context, path);
-  const key = await context.keyManager.get(context.caller, keyId);
+  const { id, key } = await keyForQemu(context, path);
   // QEMU's names have 31 characters at most.
   const nodeName = `luks-${id.replaceAll("-", "").slice(0, 26)}`;
   const secret = `secret-${id}`;
@@ -67,4 +60,24 @@ export async function qemuDisk(
     nodeName,
     lendPassphrase: (use) => lendPassphrase(key, use),
   };
+}
+
+/**
+ * The key of a volume that QEMU can read by itself, proven to open it.
+ *
+ * @throws as {@link qemuDisk}
+ */
+export async function keyForQemu(
+  context: VolumeContext,
+  path: string,
+): Promise<{ readonly id: string; readonly key: StoredObject }> {
+  const { version } = await readLuks(path);
+  if (version !== 1) {
+    throw new VolumeError(
+      "unsupported",
+      `present ${path}: QEMU reads LUKS1 only, and this is LUKS2: open it with the kernel`,
+    );
+  }
+  const { id, keyId } = await verifyVolume(context, path);
+  return { id, key: await context.keyManager.get(context.caller, keyId) };
 }

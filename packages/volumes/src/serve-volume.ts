@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { rm, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Writable } from "node:stream";
+import { pathToFileURL } from "node:url";
 import { refuseUnknownOptions } from "@chatelaine/keys";
 import { VolumeError } from "./errors.ts";
 import { startError, toolEnvironment } from "./host/run-tool.ts";
@@ -9,16 +11,19 @@ import { qemuDisk } from "./qemu.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
 /** Where the disk is served, and whether it may be changed. */
+/** Either a socket or a file. */
 export interface ServeVolumeOptions {
   /** Path of the Unix socket to make. */
-  readonly socket: string;
+  readonly socket?: string | undefined;
+  /** Path of the file to make: FUSE shows the plaintext as its contents, to the same user. Removed in the end. */
+  readonly file?: string | undefined;
   /** Default false. */
   readonly readOnly?: boolean | undefined;
 }
 
-/** A volume's plaintext on an NBD socket. */
+/** A volume's plaintext on an NBD socket, or as a file. */
 export interface ServedVolume {
-  /** Such as `nbd+unix:///?socket=/run/disk.sock`. */
+  /** Such as `nbd+unix:///?socket=/run/disk.sock` or `file:///run/disk.raw`. */
   readonly uri: string;
   /** Of qemu-storage-daemon. */
   readonly pid: number;
@@ -29,53 +34,91 @@ export interface ServedVolume {
 const program = "qemu-storage-daemon";
 
 /**
- * Shows a volume's plaintext on an NBD socket, by qemu-storage-daemon: for hosts
- * whose kernel has no dm-crypt, and for programs that may not be root. The
+ * Shows a volume's plaintext on an NBD socket or as a file, by qemu-storage-daemon:
+ * for hosts whose kernel has no dm-crypt, and for programs that may not be root. The
  * passphrase reaches it on a pipe. Who may connect is what the socket's folder says.
  *
- * Needs the Debian package qemu-system-common.
+ * Needs the Debian package qemu-system-common; for a file, fuse3 besides, and a
+ * kernel with FUSE.
  *
- * @throws as {@link qemuDisk}; `unsupported` if it is not installed, `tool_failed`
+ * @throws as {@link qemuDisk}; `exists` if the file is there already; `unsupported`
+ *   if it is not installed, `tool_failed`
  */
 export async function serveVolume(
   context: VolumeContext,
   path: string,
   options: ServeVolumeOptions,
 ): Promise<ServedVolume> {
-  refuseUnknownOptions("serveVolume", options, ["socket", "readOnly"]);
+  refuseUnknownOptions("serveVolume", options, ["socket", "file", "readOnly"]);
   const { readOnly = false } = options;
-  const socket = resolve(options.socket);
+  const place = placeOf(path, options);
   const disk = await qemuDisk(context, path, { descriptor: 3, readOnly });
-  const server = { addr: { type: "unix", path: socket } };
-  const { nodeName } = disk;
-  const served = {
-    type: "nbd",
-    id: "volume",
-    "node-name": nodeName,
-    name: "",
-    writable: !readOnly,
-  };
-  const words = ["--nbd-server", JSON.stringify(server), "--export", JSON.stringify(served)];
+  const node = { id: "volume", "node-name": disk.nodeName, writable: !readOnly };
+  const words = exportArguments(place, node);
   // Its greeting on standard output is last: when it comes, the socket is there.
   const monitor = ["--chardev", "stdio,id=monitor", "--monitor", "chardev=monitor"];
   // Node.js's own pipes are sockets, which /dev/fd cannot open: bash makes a true one, and becomes the program.
   const bash = ["-c", 'exec "$0" "$@" 3< <(exec cat <&4)', program];
+  await makeFile(place);
   const child = spawn("bash", [...bash, ...disk.arguments, ...words, ...monitor], {
     stdio: ["pipe", "pipe", "pipe", "ignore", "pipe"],
     env: toolEnvironment(),
   });
   await disk.lendPassphrase((passphrase) => handOver(child, passphrase));
-  await greeting(child, path);
+  await greeting(child, path).catch(async (error: unknown) => {
+    await removeFile(place);
+    throw error;
+  });
   return {
-    uri: `nbd+unix:///?socket=${encodeURIComponent(socket).replaceAll("%2F", "/")}`,
+    uri: uriOf(place),
     pid: child.pid as number,
     close: async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const gone = once(child, "exit");
-      child.kill("SIGTERM");
-      await gone;
+      if (child.exitCode === null && child.signalCode === null) {
+        const gone = once(child, "exit");
+        child.kill("SIGTERM");
+        await gone;
+      }
+      await removeFile(place);
     },
   };
+}
+
+type Place =
+  | { readonly type: "socket"; readonly path: string }
+  | { readonly type: "file"; readonly path: string };
+
+function placeOf(path: string, { socket, file }: ServeVolumeOptions): Place {
+  if (socket !== undefined && file === undefined) return { type: "socket", path: resolve(socket) };
+  if (file !== undefined && socket === undefined) return { type: "file", path: resolve(file) };
+  throw new VolumeError("invalid_argument", `serve ${path}: give either a socket or a file`);
+}
+
+/** qemu-storage-daemon(1). */
+function exportArguments({ type, path }: Place, node: object): readonly string[] {
+  if (type === "file") {
+    return ["--export", JSON.stringify({ type: "fuse", ...node, mountpoint: path })];
+  }
+  const server = { addr: { type: "unix", path } };
+  const shown = { type: "nbd", ...node, name: "" };
+  return ["--nbd-server", JSON.stringify(server), "--export", JSON.stringify(shown)];
+}
+
+function uriOf({ type, path }: Place): string {
+  if (type === "file") return pathToFileURL(path).href;
+  return `nbd+unix:///?socket=${encodeURIComponent(path).replaceAll("%2F", "/")}`;
+}
+
+/** FUSE mounts over a file; only one that we made is ours to remove. @throws `exists`, `io` */
+async function makeFile({ type, path }: Place): Promise<void> {
+  if (type !== "file") return;
+  await writeFile(path, "", { flag: "wx", mode: 0o600 }).catch((cause: NodeJS.ErrnoException) => {
+    const code = cause.code === "EEXIST" ? "exists" : "io";
+    throw new VolumeError(code, `serve to ${path}: ${cause.message}`, { cause });
+  });
+}
+
+async function removeFile({ type, path }: Place): Promise<void> {
+  if (type === "file") await rm(path, { force: true });
 }
 
 /** Resolves once the pipe has the passphrase, which may then be zeroed. */

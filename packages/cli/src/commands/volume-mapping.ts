@@ -66,23 +66,27 @@ export function addMappingVerbs(volume: Command, context: (command: Command) => 
   examples(
     volume
       .command("serve")
-      .description("show a LUKS1 volume's plaintext on an NBD socket until Ctrl-C; needs no root")
+      .description(
+        "show a LUKS1 volume's plaintext on an NBD socket until Ctrl-C; needs neither root nor dm-crypt",
+      )
       .argument("<path>")
-      .argument("<socket>", "a Unix socket to make")
+      .argument("<place>", "a Unix socket to make; with --fuse, a file")
+      .option("--fuse", "as a file whose contents are the plaintext")
       .option("--read-only", "refuse writes")
       .action(
         async (
           path: string,
-          socket: string,
-          options: { readonly readOnly?: boolean },
+          place: string,
+          { fuse, readOnly }: { readonly fuse?: boolean; readonly readOnly?: boolean },
           command: Command,
         ) => {
           const { withVolumes, print } = context(command);
-          const { readOnly } = options;
+          const where = fuse === true ? { file: place } : { socket: place };
           const served = await withVolumes((volumes) =>
-            serveVolume(volumes, path, { socket, readOnly }),
+            serveVolume(volumes, path, { ...where, readOnly }),
           );
-          print({ uri: served.uri, pid: served.pid }, `${served.uri}\n`);
+          const { uri, pid } = served;
+          print({ uri, pid }, `${fuse === true ? place : uri}\n`);
           await stopRequested();
           await served.close();
         },
@@ -90,6 +94,7 @@ export function addMappingVerbs(volume: Command, context: (command: Command) => 
     [
       "chatelaine volume serve disk.img /run/user/1000/disk.sock",
       "qemu-img info 'nbd+unix:///?socket=/run/user/1000/disk.sock'",
+      "chatelaine volume serve disk.img /run/user/1000/disk.raw --fuse",
     ],
   );
 }

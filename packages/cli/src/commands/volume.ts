@@ -13,6 +13,7 @@ import { type Context, examples, noun } from "./command.ts";
 import { addDataVerbs } from "./volume-data.ts";
 import { addHeaderVerbs } from "./volume-header.ts";
 import { addKeyVerbs } from "./volume-key.ts";
+import { addLibvirtVerb } from "./volume-libvirt.ts";
 import { addMappingVerbs } from "./volume-mapping.ts";
 import { addSnapshotVerbs } from "./volume-snapshot.ts";
 
@@ -128,6 +129,7 @@ export function volumeCommand(context: (command: Command) => Context): Command {
     addSnapshotVerbs,
     addHeaderVerbs,
     addMappingVerbs,
+    addLibvirtVerb,
   ]) {
     add(volume, context);
   }

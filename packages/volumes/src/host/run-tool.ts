@@ -15,6 +15,8 @@ export interface ToolOptions {
   readonly onLine?: (line: string) => void;
   /** It goes on if this process dies, although nobody reads what it says. Default false. */
   readonly outlivesUs?: boolean;
+  /** For a program that opens /dev/stdin: Node.js's own pipes are sockets, which cannot be opened. Default false. */
+  readonly truePipe?: boolean;
   readonly spawn?: Spawn;
 }
 
@@ -31,6 +33,7 @@ const packageOf: Readonly<Record<string, string>> = {
   lvremove: "lvm2",
   lvs: "lvm2",
   lvchange: "lvm2",
+  virsh: "libvirt-clients",
   "qemu-storage-daemon": "qemu-system-common",
 };
 
@@ -44,13 +47,17 @@ const packageOf: Readonly<Record<string, string>> = {
 export async function runTool(
   program: string,
   args: readonly string[],
-  { input, accept = [], onLine, outlivesUs = false, spawn = platformSpawn }: ToolOptions = {},
+  {
+    input,
+    accept = [],
+    onLine,
+    outlivesUs = false,
+    truePipe = false,
+    spawn = platformSpawn,
+  }: ToolOptions = {},
 ): Promise<ToolResult> {
   const env = toolEnvironment();
-  // A signal that is ignored stays so in the program that the shell becomes.
-  const [started, startedArgs] = outlivesUs
-    ? ["sh", ["-c", 'trap "" PIPE; exec "$0" "$@"', program, ...args]]
-    : [program, [...args]];
+  const [started, startedArgs] = startOf(program, args, outlivesUs, truePipe);
   const child = spawn(started, startedArgs, { stdio: ["pipe", "pipe", "pipe"], env });
   const [out, error]: [Buffer[], Buffer[]] = [[], []];
   child.stdout.on("data", (chunk: Buffer) => out.push(chunk));
@@ -64,10 +71,32 @@ export async function runTool(
     child.once("close", (code) => resolve(code ?? 255));
   });
   if (status !== 0 && !accept.includes(status)) {
-    const words = Buffer.concat(error).toString().trim().split("\n").slice(-3).join("; ");
-    throw new VolumeError("tool_failed", `${program} ${args[0] ?? ""}: status ${status}: ${words}`);
+    const lastWords = Buffer.concat(error).toString().trim().split("\n").slice(-3).join("; ");
+    const message = `${program} ${args[0] ?? ""}: status ${status}: ${lastWords}`;
+    // What a shell says of a program that is not there.
+    if ((truePipe || outlivesUs) && status === 127) {
+      throw startError(program, Object.assign(new Error(message), { code: "ENOENT" }));
+    }
+    throw new VolumeError("tool_failed", message);
   }
   return { status, stdout: Buffer.concat(out).toString() };
+}
+
+/** Some programs are started by a shell, which becomes the program or feeds it. */
+function startOf(
+  program: string,
+  args: readonly string[],
+  outlivesUs: boolean,
+  truePipe: boolean,
+): readonly [string, string[]] {
+  const shell = (script: string): readonly [string, string[]] => [
+    "sh",
+    ["-c", script, program, ...args],
+  ];
+  if (truePipe) return shell('cat | "$0" "$@"');
+  // A signal that is ignored stays so in the program that the shell becomes.
+  if (outlivesUs) return shell('trap "" PIPE; exec "$0" "$@"');
+  return [program, [...args]];
 }
 
 /** What a program of the host gets of an environment. */

@@ -1,0 +1,54 @@
+import {
+  giveLibvirtSecret,
+  inspectVolume,
+  libvirtDisk,
+  takeLibvirtSecret,
+} from "@chatelaine/volumes";
+import type { Command } from "commander";
+import { type Context, examples } from "./command.ts";
+
+interface LibvirtFlags {
+  readonly target: string;
+  readonly connect: string;
+  readonly readOnly?: boolean;
+  readonly forget?: boolean;
+  readonly dryRun?: boolean;
+}
+
+/** `chatelaine volume libvirt`: the secret goes to libvirt on a pipe, the XML to standard output. */
+export function addLibvirtVerb(volume: Command, context: (command: Command) => Context): void {
+  examples(
+    volume
+      .command("libvirt")
+      .description("give libvirt a LUKS1 volume's secret, and print the disk's XML")
+      .argument("<path>")
+      .option("--target <device>", "the guest's name for the disk", "vda")
+      .option("--read-only", "refuse writes")
+      .option("--connect <uri>", "which libvirt", "qemu:///system")
+      .option("--forget", "take the secret away from libvirt instead")
+      .option("--dry-run", "only print the XML of secret and disk; tell libvirt nothing")
+      .action(async (path: string, flags: LibvirtFlags, command: Command) => {
+        const { withVolumes, withLedger, print } = context(command);
+        const { target, readOnly, connect } = flags;
+        if (flags.forget === true) {
+          const { id } = await withLedger((ledger) => inspectVolume(path, ledger));
+          if (flags.dryRun !== true) await takeLibvirtSecret(id, { connect });
+          const would = flags.dryRun === true ? "would take" : "took";
+          print({ secretId: id }, `${would} secret ${id} away from libvirt\n`);
+          return;
+        }
+        const disk = await withVolumes((volumes) =>
+          libvirtDisk(volumes, path, { target, readOnly }),
+        );
+        if (flags.dryRun !== true) await giveLibvirtSecret(disk, { connect });
+        const { secretId, secretXml, diskXml } = disk;
+        const shown = flags.dryRun === true ? `${secretXml}${diskXml}` : diskXml;
+        print({ secretId, secretXml, diskXml }, shown);
+      }),
+    [
+      "chatelaine volume libvirt /dev/vg0/data --target vdb >disk.xml",
+      "virsh attach-device web-1 disk.xml",
+      "chatelaine volume libvirt /dev/vg0/data --forget",
+    ],
+  );
+}

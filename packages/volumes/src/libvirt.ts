@@ -1,0 +1,124 @@
+import { refuseUnknownOptions } from "@chatelaine/keys";
+import { locationOf, occupantOf } from "./disk/location.ts";
+import { VolumeError } from "./errors.ts";
+import { runTool, type ToolResult } from "./host/run-tool.ts";
+import { lendPassphrase } from "./passphrase.ts";
+import { keyForQemu } from "./qemu.ts";
+import type { VolumeContext } from "./volume-context.ts";
+
+/** How the guest sees a volume. */
+export interface LibvirtDiskOptions {
+  /** The guest's name for the disk, from which libvirt takes the bus: `vda` (default), `sda`, … */
+  readonly target?: string | undefined;
+  /** Default false. */
+  readonly readOnly?: boolean | undefined;
+}
+
+/** How libvirt is told to have QEMU open a volume. */
+export interface LibvirtDisk {
+  /** UUID of the libvirt secret: the volume's id. */
+  readonly secretId: string;
+  /** For `virsh secret-define`. Ephemeral: never on the host's disk. Private: libvirt gives it to no client. */
+  readonly secretXml: string;
+  /** For a domain's devices, or `virsh attach-device`. */
+  readonly diskXml: string;
+  /** Lends the secret's value, for `virsh secret-set-value --plain`. */
+  lendPassphrase<T>(use: (passphrase: Uint8Array) => Promise<T>): Promise<T>;
+}
+
+/**
+ * Presents a volume to libvirt: QEMU's own LUKS driver opens it, without a mapping.
+ * No secret is in the XML (https://libvirt.org/formatsecret.html,
+ * https://libvirt.org/formatstorageencryption.html).
+ *
+ * @throws as `qemuDisk`: `unsupported` for LUKS2; `missing_key`, `wrong_key`; `invalid_argument`
+ */
+export async function libvirtDisk(
+  context: VolumeContext,
+  path: string,
+  options: LibvirtDiskOptions = {},
+): Promise<LibvirtDisk> {
+  refuseUnknownOptions("libvirtDisk", options, ["target", "readOnly"]);
+  const { target = "vda", readOnly = false } = options;
+  if (!/^(?:vd|sd|hd|xvd)[a-z]{1,3}$/.test(target)) {
+    throw new VolumeError(
+      "invalid_argument",
+      `present ${path}: target ${JSON.stringify(target)} is no disk's name such as vda`,
+    );
+  }
+  const location = await locationOf(path);
+  const isDevice = (await occupantOf(location)) === "device";
+  const { id, key } = await keyForQemu(context, path);
+  const source = `${isDevice ? "dev" : "file"}='${escaped(location)}'`;
+  return {
+    secretId: id,
+    secretXml: `<secret ephemeral='yes' private='yes'>
+  <uuid>${id}</uuid>
+  <description>passphrase of encrypted volume ${id}</description>
+  <usage type='volume'>
+    <volume>${escaped(location)}</volume>
+  </usage>
+</secret>
+`,
+    diskXml: `<disk type='${isDevice ? "block" : "file"}' device='disk'>
+  <driver name='qemu' type='raw'/>
+  <source ${source}>
+    <encryption format='luks'>
+      <secret type='passphrase' uuid='${id}'/>
+    </encryption>
+  </source>
+  <target dev='${target}'/>
+${readOnly ? "  <readonly/>\n" : ""}</disk>
+`,
+    lendPassphrase: (use) => lendPassphrase(key, use),
+  };
+}
+
+/** Whom to tell. */
+export interface LibvirtOptions {
+  /** Which libvirt; default `qemu:///system`. */
+  readonly connect?: string | undefined;
+}
+
+/**
+ * Gives libvirt a volume's secret, on a pipe. It has it until it is taken away, or
+ * libvirt's daemon ends. Giving it again is no error.
+ *
+ * Needs the Debian package libvirt-clients.
+ *
+ * @throws `unsupported` if it is not installed; `tool_failed`
+ */
+export async function giveLibvirtSecret(
+  disk: LibvirtDisk,
+  options: LibvirtOptions = {},
+): Promise<void> {
+  await virsh(options, ["secret-define", "/dev/stdin"], Buffer.from(disk.secretXml));
+  const set = ["secret-set-value", disk.secretId, "--file", "/dev/stdin", "--plain"];
+  await disk.lendPassphrase((passphrase) => virsh(options, set, passphrase));
+}
+
+/** Takes a volume's secret away from libvirt, if it has one. A domain that runs keeps what it opened. */
+export async function takeLibvirtSecret(
+  secretId: string,
+  options: LibvirtOptions = {},
+): Promise<void> {
+  const { stdout } = await virsh(options, ["secret-list"]);
+  if (stdout.includes(secretId)) await virsh(options, ["secret-undefine", secretId]);
+}
+
+function virsh(
+  { connect = "qemu:///system" }: LibvirtOptions,
+  words: readonly string[],
+  input?: Uint8Array,
+): Promise<ToolResult> {
+  const all = ["--quiet", "--connect", connect, ...words];
+  return runTool("virsh", all, input === undefined ? {} : { input, truePipe: true });
+}
+
+function escaped(text: string): string {
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll("'", "&apos;");
+}
