@@ -124,8 +124,8 @@ export const suites: readonly Suite[] = [
   {
     name: "volume-data",
     proves:
-      "an open volume is encrypted anew on a real kernel while a file system on it is written to, past kills",
-    packages: [...guestPackages, "cryptsetup-bin", "dmsetup", "e2fsprogs", "lvm2"],
+      "on a real kernel open volumes are encrypted anew and grow under a file system, past kills and a full disk",
+    packages: [...guestPackages, "cryptsetup-bin", "dmsetup", "e2fsprogs", "lvm2", "mount"],
     peers: [],
   },
   {

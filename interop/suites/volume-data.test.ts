@@ -1,12 +1,23 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { type Caller, MemoryKeyManager } from "@chatelaine/keys";
+import type { OpenDisk } from "@chatelaine/luks";
+import {
+  encryptVolume,
+  openLedger,
+  recover,
+  reencryptVolume,
+  type VolumeContext,
+  withVolumeData,
+} from "@chatelaine/volumes";
 import { runInGuest } from "../guest/guest.ts";
+import { runTool } from "../host/run-tool.ts";
 
-it("6.4 an open volume is encrypted anew while it is written to, and goes on when it is cut", async () => {
+it("6.4 an open volume is encrypted anew and made larger while it is in use, and goes on when it is cut", async () => {
   const folder = mkdtempSync(join(tmpdir(), "volume-data-"));
   const program = "../../packages/volumes/test/kill/mapped.ts";
   try {
@@ -21,3 +32,52 @@ it("6.4 an open volume is encrypted anew while it is written to, and goes on whe
     rmSync(folder, { recursive: true });
   }
 });
+
+describe("a disk that gets full while its data are encrypted", () => {
+  const mountPoint = mkdtempSync(join(tmpdir(), "volume-data-full-"));
+  const state = mkdtempSync(join(tmpdir(), "volume-data-state-"));
+  const path = join(mountPoint, "disk.img");
+  const caller: Caller = { type: "project", projectId: "a", userId: "alice" };
+  const keyManager = new MemoryKeyManager({ warn: () => undefined });
+  const ledger = openLedger({ path: join(state, "ledger.sqlite") });
+  const volumes: VolumeContext = { keyManager, caller, ledger };
+  before(() => runTool("mount", ["-t", "tmpfs", "-o", "size=64m", "tmpfs", mountPoint]));
+  after(async () => {
+    await ledger.close();
+    runTool("umount", [mountPoint]);
+    rmSync(mountPoint, { recursive: true });
+    rmSync(state, { recursive: true });
+  });
+  const resize = (size: string) => runTool("mount", ["-o", `remount,size=${size}`, mountPoint]);
+
+  it("is refused beforehand without a change, and goes on with room if others took it meanwhile", async () => {
+    writeFileSync(path, Buffer.alloc(8 << 20, "precious"));
+    resize("12m");
+    await assert.rejects(encryptVolume(volumes, path), { code: "io", message: /needs \d+ bytes/ });
+    assert.equal(readFileSync(path).length, 8 << 20);
+    assert.deepEqual(await Array.fromAsync(keyManager.list(caller)), []);
+    resize("64m");
+    let isTaken = false;
+    const crowded: VolumeContext = {
+      ...volumes,
+      onStep: ({ step, moment }) => {
+        if (isTaken || step !== "encrypt the data" || moment !== "taking") return;
+        isTaken = true;
+        writeFileSync(join(mountPoint, "others"), Buffer.alloc(50 << 20));
+      },
+    };
+    await assert.rejects(encryptVolume(crowded, path), { code: "unfinished", message: /ENOSPC/ });
+    assert.equal((await recover(volumes))[0]?.outcome, "failed");
+    rmSync(join(mountPoint, "others"));
+    assert.equal((await recover(volumes))[0]?.outcome, "finished");
+    assert.equal(await withVolumeData(volumes, path, firstWord), "precious");
+    await reencryptVolume(volumes, path);
+    assert.equal(await withVolumeData(volumes, path, firstWord), "precious");
+  });
+});
+
+async function firstWord(disk: OpenDisk): Promise<string> {
+  const bytes = Buffer.alloc(8);
+  await disk.read(0, bytes);
+  return bytes.toString();
+}

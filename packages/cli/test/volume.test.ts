@@ -152,6 +152,43 @@ describe("chatelaine volume", () => {
     assert.notEqual((JSON.parse(again.out) as { keyId: string }).keyId, keyId);
   });
 
+  it("encrypts a plain disk in place, makes it larger, and decrypts it only if told twice", async () => {
+    const session = new Session();
+    const path = join(directory, "plain.raw");
+    await writeFile(path, Buffer.alloc(65536, "precious"));
+    const foreseen = await session.run("volume", "encrypt", path, "--dry-run");
+    assert.equal(foreseen.out, `would encrypt ${path} in place under a key of its own\n`);
+    const made = await session.run("volume", "encrypt", path, "--label", "mine", "--json");
+    assert.equal(made.code, 0, made.error);
+    const { keyId } = JSON.parse(made.out) as { keyId: string };
+    assert.equal((await session.run("volume", "verify", path)).code, 0);
+    assert.equal((await session.run("volume", "encrypt", path)).code, 6);
+    const larger = await session.run("volume", "resize", path, "--size", "128k");
+    assert.equal(larger.out, `${path}: has 128 KiB for data\n`);
+    assert.equal((await session.run("volume", "resize", path, "--size", "64k")).code, 2);
+    const refused = await session.run("volume", "decrypt", path);
+    assert.deepEqual([refused.code, /--leave-unencrypted/.test(refused.error)], [2, true]);
+    const would = await session.run("volume", "decrypt", path, "--dry-run");
+    assert.equal(would.out, `would leave ${path} unencrypted, and delete key ${keyId}\n`);
+    const done = await session.run("volume", "decrypt", path, "--leave-unencrypted");
+    assert.equal(done.out, `${path}: not encrypted any more; key ${keyId} is deleted\n`);
+    const left = await readFile(path);
+    assert.deepEqual([left.length, left.subarray(0, 8).toString()], [131072, "precious"]);
+    assert.equal((await session.run("key", "list", "--json")).out, "[]\n");
+  });
+
+  it("makes a volume under a key of the user's own, which outlives it", async () => {
+    const session = new Session();
+    const path = join(directory, "own-key.img");
+    const spec = { algorithm: "aes", bitLength: 256 };
+    const key = await session.keyManager.createKey(session.caller, spec);
+    const made = await session.run("volume", "create", path, "--size", "64k", "--key", key);
+    assert.ok(made.out.includes(key), made.error);
+    const deleted = await session.run("volume", "delete", path);
+    assert.equal(deleted.out, `deleted ${path}; others need its key ${key}\n`);
+    assert.equal((await session.run("key", "get", key)).code, 0);
+  });
+
   it("hands a volume to another project, once it has said what that would do", async () => {
     const session = new Session();
     const path = join(directory, "handed.img");

@@ -50,7 +50,7 @@ export async function deleteVolume(context: VolumeContext, path: string): Promis
 }
 
 /** A key that was made for the volume must be in the caller's own project: only there can he delete it. */
-async function assertDeletable(
+export async function assertDeletable(
   context: VolumeContext,
   volumeId: string,
   keyId: ObjectId,

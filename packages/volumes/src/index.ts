@@ -1,6 +1,13 @@
 export { type CloneVolumeOptions, cloneVolume } from "./clone-volume.ts";
 export { type CreateVolumeOptions, createVolume } from "./create-volume.ts";
+export { type DecryptVolumeOptions, decryptVolume } from "./decrypt-volume.ts";
 export { type DeletedVolume, deleteVolume } from "./delete-volume.ts";
+export {
+  type EncryptionPreview,
+  type EncryptVolumeOptions,
+  encryptVolume,
+  previewEncryption,
+} from "./encrypt-volume.ts";
 export {
   type CreateDiskOptions,
   createDisk,
@@ -57,6 +64,7 @@ export {
   transferVolume,
 } from "./rekey-volume.ts";
 export { type RekeyResult, type RekeyVolumesOptions, rekeyVolumes } from "./rekey-volumes.ts";
+export { type ResizedVolume, type ResizeVolumeOptions, resizeVolume } from "./resize-volume.ts";
 export { type ServedVolume, type ServeVolumeOptions, serveVolume } from "./serve-volume.ts";
 export { findSnapshot, forgetSnapshot, snapshotVolume } from "./snapshot-volume.ts";
 export { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";

@@ -1,13 +1,33 @@
+import { type ObjectId, objectId } from "@chatelaine/keys";
 import {
+  decryptVolume,
+  type EncryptVolumeOptions,
+  encryptVolume,
+  previewEncryption,
   previewReencryption,
   type ReencryptVolumeOptions,
   reencryptVolume,
+  resizeVolume,
+  VolumeError,
+  verifyVolume,
 } from "@chatelaine/volumes";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import { record } from "../output.ts";
+import { parseCount, parseSize, showSize } from "../sizes.ts";
 import { type Context, examples } from "./command.ts";
+import { attributesOf } from "./volume-attributes.ts";
 
-interface ReencryptFlags extends ReencryptVolumeOptions {
+interface DryRun {
   readonly dryRun?: boolean;
+}
+
+interface EncryptFlags extends DryRun {
+  readonly format: "luks1" | "luks2";
+  readonly label?: string;
+  readonly sectorSize?: 512 | 1024 | 2048 | 4096;
+  readonly key?: ObjectId;
+  readonly journal?: string;
+  readonly allowDestroyingData?: readonly string[];
 }
 
 const journalFlag = [
@@ -15,8 +35,113 @@ const journalFlag = [
   "for what a resumption needs; default: PATH.chatelaine; a block device needs one",
 ] as const;
 
-/** `chatelaine volume reencrypt`: every sector is written anew. */
+/** `chatelaine volume encrypt`, `decrypt`, `reencrypt` and `resize`: the data themselves. */
 export function addDataVerbs(volume: Command, context: (command: Command) => Context): void {
+  examples(
+    volume
+      .command("encrypt")
+      .description("make a volume of a plain disk where it is; its data stay")
+      .argument(
+        "<path>",
+        "a file, which grows by 16 MiB, or a block device whose last 16 MiB are free",
+      )
+      .addOption(
+        new Option("--format <name>", "luks1 for QEMU, which reads nothing else")
+          .choices(["luks1", "luks2"])
+          .default("luks2"),
+      )
+      .option("--label <text>", "in the LUKS header, at most 47 bytes")
+      .option("--sector-size <bytes>", "512, 1024, 2048 or 4096; LUKS2 only", parseCount)
+      .option("--key <id>", "a key of your own instead of a new one", objectId)
+      .option(...journalFlag)
+      .option(
+        "--allow-destroying-data <kinds...>",
+        "unrecognised: the end of a block device is not zero, but free",
+      )
+      .option("--dry-run", "only say what would be changed")
+      .action(async (path: string, flags: EncryptFlags, command: Command) => {
+        const { dryRun, key: keyId, ...rest } = flags;
+        const options: EncryptVolumeOptions = { ...rest, keyId };
+        const { withVolumes, print } = context(command);
+        await withVolumes(async (volumes) => {
+          if (dryRun === true) {
+            const seen = await previewEncryption(volumes, path, options);
+            const key = keyId === undefined ? "a key of its own" : `key ${keyId}`;
+            print({ ...seen, dryRun: true }, `would encrypt ${path} in place under ${key}\n`);
+            return;
+          }
+          const made = await encryptVolume(volumes, path, options);
+          print(made, record(attributesOf(made)));
+        });
+      }),
+    [
+      "chatelaine volume encrypt disk.raw --dry-run",
+      "chatelaine volume encrypt disk.raw",
+      "chatelaine volume encrypt /dev/vg0/data --journal /var/lib/chatelaine/data.journal",
+    ],
+  );
+
+  examples(
+    volume
+      .command("decrypt")
+      .description("make a plain disk of a volume where it is, and delete its key")
+      .argument("<path>")
+      .option("--leave-unencrypted", "yes: everybody who has the disk can read it afterwards")
+      .option(...journalFlag)
+      .option("--dry-run", "only say what would be changed")
+      .action(
+        async (
+          path: string,
+          flags: DryRun & { readonly leaveUnencrypted?: boolean; readonly journal?: string },
+          command: Command,
+        ) => {
+          const { withVolumes, print } = context(command);
+          await withVolumes(async (volumes) => {
+            if (flags.dryRun === true) {
+              const seen = await verifyVolume(volumes, path);
+              const sentence = `would leave ${path} unencrypted, and delete key ${seen.keyId}\n`;
+              print({ ...seen, dryRun: true }, sentence);
+              return;
+            }
+            if (flags.leaveUnencrypted !== true) {
+              throw new VolumeError(
+                "invalid_argument",
+                `decrypt ${path}: everybody who has the disk could read it: give --leave-unencrypted`,
+              );
+            }
+            const done = await decryptVolume(volumes, path, { journal: flags.journal });
+            const key = done.keyDeleted ? "is deleted" : "is kept";
+            print(done, `${path}: not encrypted any more; key ${done.keyId} ${key}\n`);
+          });
+        },
+      ),
+    [
+      "chatelaine volume decrypt disk.img --dry-run",
+      "chatelaine volume decrypt disk.img --leave-unencrypted",
+    ],
+  );
+
+  examples(
+    volume
+      .command("resize")
+      .description("make a volume larger, open or not; then grow the file system on it")
+      .argument("<path>", "a file; or a block device, which has been made larger already")
+      .option("--size <size>", "for the data, such as 20G; only for files", parseSize)
+      .action(async (path: string, flags: { readonly size?: number }, command: Command) => {
+        const { withVolumes, print } = context(command);
+        const resized = await withVolumes((volumes) =>
+          resizeVolume(volumes, path, { sizeBytes: flags.size }),
+        );
+        const open = resized.isOpen ? ", and shows them" : "";
+        print(resized, `${path}: has ${showSize(resized.sizeBytes)} for data${open}\n`);
+      }),
+    [
+      "chatelaine volume resize disk.img --size 20G",
+      "lvextend --size +10G vg0/data",
+      "chatelaine volume resize /dev/vg0/data",
+    ],
+  );
+
   examples(
     volume
       .command("reencrypt")
@@ -26,7 +151,7 @@ export function addDataVerbs(volume: Command, context: (command: Command) => Con
       .option("--drop-other-slots", "give up key slots that open with something else")
       .option(...journalFlag)
       .option("--dry-run", "only say what would be changed")
-      .action(async (path: string, flags: ReencryptFlags, command: Command) => {
+      .action(async (path: string, flags: ReencryptVolumeOptions & DryRun, command: Command) => {
         const { dryRun, ...options } = flags;
         const { withVolumes, print } = context(command);
         if (dryRun === true) {

@@ -1,15 +1,16 @@
+import { type ObjectId, objectId } from "@chatelaine/keys";
 import {
   cloneVolume,
   createVolume,
   deleteVolume,
   inspectVolume,
-  type Volume,
   verifyVolume,
 } from "@chatelaine/volumes";
 import { type Command, Option } from "commander";
 import { record } from "../output.ts";
-import { parseSize, showSize } from "../sizes.ts";
+import { parseSize } from "../sizes.ts";
 import { type Context, examples, noun } from "./command.ts";
+import { attributesOf } from "./volume-attributes.ts";
 import { addDataVerbs } from "./volume-data.ts";
 import { addHeaderVerbs } from "./volume-header.ts";
 import { addKeyVerbs } from "./volume-key.ts";
@@ -31,6 +32,11 @@ export function volumeCommand(context: (command: Command) => Context): Command {
       .argument("<path>", "a file to make, or a blank block device")
       .option("--size <size>", "for the data, such as 10G; only for files", parseSize)
       .option("--label <text>", "in the LUKS header, at most 47 bytes")
+      .option(
+        "--key <id>",
+        "a key of your own instead of a new one; it outlives the volume",
+        objectId,
+      )
       .addOption(
         new Option("--format <name>", "luks1 for QEMU, which reads nothing else")
           .choices(["luks1", "luks2"])
@@ -42,14 +48,15 @@ export function volumeCommand(context: (command: Command) => Context): Command {
           options: {
             readonly size?: number;
             readonly label?: string;
+            readonly key?: ObjectId;
             readonly format: "luks1" | "luks2";
           },
           command: Command,
         ) => {
           const { withVolumes, print } = context(command);
-          const { size: sizeBytes, label, format } = options;
+          const { size: sizeBytes, label, format, key: keyId } = options;
           const made = await withVolumes((volumes) =>
-            createVolume(volumes, { path, sizeBytes, label, format }),
+            createVolume(volumes, { path, sizeBytes, label, format, keyId }),
           );
           print(made, record(attributesOf(made)));
         },
@@ -57,6 +64,7 @@ export function volumeCommand(context: (command: Command) => Context): Command {
     [
       "chatelaine volume create disk.img --size 10G",
       "chatelaine volume create /dev/vg0/data --label data",
+      "chatelaine volume create disk.img --size 10G --key 6b3c…",
     ],
   );
 
@@ -134,17 +142,4 @@ export function volumeCommand(context: (command: Command) => Context): Command {
     add(volume, context);
   }
   return volume;
-}
-
-function attributesOf(volume: Volume) {
-  return {
-    path: volume.path,
-    id: volume.id,
-    key: volume.keyId,
-    "key slots": volume.slots.join(", "),
-    cipher: `${volume.cipher}, ${volume.volumeKeyBitLength} bits`,
-    "sector size": volume.sectorSize,
-    "data offset": showSize(volume.dataOffset),
-    label: volume.label === "" ? undefined : volume.label,
-  };
 }

@@ -20,29 +20,44 @@ const blockFolder = "/sys/class/block";
  *   that has the file open for writing (as far as this process may see others)
  */
 export async function mappingOf(operation: string, path: string): Promise<DiskMapping | undefined> {
-  const isFile = (await stat(path)).isFile();
-  const devices = isFile ? await loopDevicesOf(path) : [await kernelNameOf(path)];
-  const holders: { readonly device: string; readonly name: string; readonly isLuks: boolean }[] =
-    [];
-  for (const device of devices) {
-    const names = await readdir(`${blockFolder}/${device}/holders`).catch(() => []);
-    if (isFile && names.length === 0) throw busy(operation, path, `/dev/${device} shows it`);
-    for (const holder of names) {
-      const uuid = await attributeOf(holder, "dm/uuid");
-      const name = (await attributeOf(holder, "dm/name")) || holder;
-      holders.push({ device, name, isLuks: uuid.startsWith("CRYPT-LUKS") });
-    }
-  }
+  const { isFile, devices, holders } = await usersOf(path);
   const [holder, ...others] = holders;
+  if (holder?.isLuks === true && others.length === 0) return holder;
   if (holder !== undefined) {
-    if (holder.isLuks && others.length === 0) {
-      return { name: holder.name, device: `/dev/${holder.device}` };
-    }
     throw busy(operation, path, `${holders.map(({ name }) => name).join(", ")} lies on it`);
   }
-  const writer = isFile ? await writerOf(path) : undefined;
+  if (!isFile) return undefined;
+  if (devices.length > 0) throw busy(operation, path, `/dev/${devices.join(", ")} shows it`);
+  const writer = await writerOf(path);
   if (writer !== undefined) throw busy(operation, path, `process ${writer} has it open`);
   return undefined;
+}
+
+/** Refuses a disk whose plaintext, or which itself, is in use. @throws `busy` */
+export async function requireUnused(operation: string, path: string): Promise<void> {
+  const mapping = await mappingOf(operation, path);
+  if (mapping === undefined) return;
+  throw busy(operation, path, `/dev/mapper/${mapping.name} is open: close it first`);
+}
+
+/** The first LUKS mapping of a disk, whoever else uses it. */
+export async function luksMappingOf(path: string): Promise<DiskMapping | undefined> {
+  return (await usersOf(path)).holders.find(({ isLuks }) => isLuks);
+}
+
+/** What lies on a disk in the kernel. */
+async function usersOf(path: string) {
+  const isFile = (await stat(path)).isFile();
+  const devices = isFile ? await loopDevicesOf(path) : [await kernelNameOf(path)];
+  const holders: (DiskMapping & { readonly isLuks: boolean })[] = [];
+  for (const device of devices) {
+    for (const holder of await readdir(`${blockFolder}/${device}/holders`).catch(() => [])) {
+      const isLuks = (await attributeOf(holder, "dm/uuid")).startsWith("CRYPT-LUKS");
+      const name = (await attributeOf(holder, "dm/name")) || holder;
+      holders.push({ name, device: `/dev/${device}`, isLuks });
+    }
+  }
+  return { isFile, devices, holders };
 }
 
 /** The block device by which the kernel knows a disk: itself, or the loop device of a file, if it has one. */

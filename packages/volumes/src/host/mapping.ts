@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { VolumeError } from "../errors.ts";
+import type { DiskMapping } from "./disk-use.ts";
 import { runTool } from "./run-tool.ts";
 
 /** How a disk without a header is mapped. */
@@ -46,6 +47,20 @@ export async function unmap(name: string): Promise<void> {
   // 4: it is not there; 5: it is in use.
   const { status } = await runTool("cryptsetup", ["close", name], { accept: [4, 5] });
   if (status === 5) throw new VolumeError("busy", `unmap ${devicePath(name)}: it is in use`);
+}
+
+/**
+ * Lets a mapping of a LUKS disk reach to the end of its device, which has grown, or of the
+ * file behind its loop device.
+ *
+ * @throws `unsupported`, `tool_failed`
+ */
+export async function growMapping(
+  { name, device }: DiskMapping,
+  passphrase: Uint8Array,
+): Promise<void> {
+  if (/^\/dev\/loop\d+$/.test(device)) await runTool("losetup", ["--set-capacity", device]);
+  await runTool("cryptsetup", ["resize", "--key-file=-", name], { input: passphrase });
 }
 
 /** @returns what a mapping shows: a block device, or the file behind a loop device; undefined if there is none */

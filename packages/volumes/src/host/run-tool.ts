@@ -29,6 +29,7 @@ export interface ToolResult {
 const packageOf: Readonly<Record<string, string>> = {
   cryptsetup: "cryptsetup-bin",
   dmsetup: "dmsetup",
+  losetup: "mount",
   lvcreate: "lvm2",
   lvremove: "lvm2",
   lvs: "lvm2",

@@ -42,6 +42,7 @@ export interface CreateFacts {
 }
 
 type CreateWork = Work<CreateInput, CreateFacts>;
+type KeyWork = Work<Pick<CreateInput, "keyId">, CreateFacts>;
 
 /** What formatLuks2 puts before the data. */
 export const headerBytes = 16 * 1024 * 1024;
@@ -109,7 +110,8 @@ async function claim(work: CreateWork): Promise<undefined> {
   }
 }
 
-async function makeKey({ context, operation, input }: CreateWork): Promise<CreateFacts> {
+/** A key of the volume's own, or the one that the user brought. */
+export async function makeKey({ context, operation, input }: KeyWork): Promise<CreateFacts> {
   const { id, volumeId } = operation;
   if (input.keyId !== undefined) {
     await registerConsumer(context, volumeId, input.keyId);
@@ -118,7 +120,7 @@ async function makeKey({ context, operation, input }: CreateWork): Promise<Creat
   return { keyId: await createVolumeKey(context, volumeId, keyName(volumeId, id)) };
 }
 
-async function unmakeKey({ context, operation, input }: CreateWork): Promise<void> {
+export async function unmakeKey({ context, operation, input }: KeyWork): Promise<void> {
   const { id, volumeId } = operation;
   if (input.keyId !== undefined) await unregisterConsumer(context, volumeId, input.keyId);
   else await discardKeysNamed(context, volumeId, keyName(volumeId, id));

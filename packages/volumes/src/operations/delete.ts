@@ -56,7 +56,11 @@ async function removeDisk({ input, operation }: DeleteWork): Promise<undefined> 
   }
 }
 
-async function deleteKeys({ context, operation, input }: DeleteWork): Promise<DeleteFacts> {
+export async function deleteKeys({
+  context,
+  operation,
+  input,
+}: Work<Pick<DeleteInput, "keyIds">, DeleteFacts>): Promise<DeleteFacts> {
   let keyDeleted = true;
   for (const keyId of input.keyIds) {
     if (!(await discardKey(context, operation.volumeId, keyId))) keyDeleted = false;

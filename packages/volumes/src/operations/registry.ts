@@ -1,12 +1,15 @@
 import type { VolumeContext } from "../volume-context.ts";
 import { changeKeyOperation } from "./change-key.ts";
 import { createOperation } from "./create.ts";
+import { decryptOperation } from "./decrypt.ts";
 import { deleteOperation } from "./delete.ts";
 import { createDiskOperation, destroyDiskOperation } from "./disk.ts";
+import { encryptOperation } from "./encrypt.ts";
 import { backupHeaderOperation, restoreHeaderOperation } from "./header.ts";
 import type { AnyOperation } from "./operation.ts";
 import { type Recovered, recoverWith } from "./recover.ts";
 import { reencryptOperation } from "./reencrypt.ts";
+import { resizeOperation } from "./resize.ts";
 import { forgetSnapshotOperation, snapshotOperation } from "./snapshot.ts";
 
 /** Every operation there is, by which `recover` knows what to do. To add one: its file, and a line here. */
@@ -15,10 +18,13 @@ const operations: readonly AnyOperation[] = [
   changeKeyOperation,
   createDiskOperation,
   createOperation,
+  decryptOperation,
   deleteOperation,
   destroyDiskOperation,
+  encryptOperation,
   forgetSnapshotOperation,
   reencryptOperation,
+  resizeOperation,
   restoreHeaderOperation,
   snapshotOperation,
 ];

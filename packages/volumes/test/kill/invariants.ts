@@ -80,10 +80,10 @@ async function checkVolume(world: World, volume: VolumeRecord): Promise<void> {
 export async function fingerprint(
   { ledger, keyManager }: Pick<World, "ledger" | "keyManager">,
   path: string,
-  { changesCiphertext = false }: Pick<Scenario, "changesCiphertext">,
+  { changesCiphertext = false, dataBytes }: Pick<Scenario, "changesCiphertext" | "dataBytes">,
 ): Promise<string> {
   const volume = await ledger.volumeAt(path);
-  if (!changesCiphertext) return fingerprintOfCiphertext(path);
+  if (!changesCiphertext) return fingerprintOfCiphertext(path, dataBytes);
   const hash = createHash("sha256");
   if (volume?.keyId === undefined) return hash.update(await readFile(path)).digest("hex");
   const key = await keyManager.get(volume.project === "b" ? bob : alice, volume.keyId);
@@ -98,13 +98,13 @@ export async function fingerprint(
 }
 
 /** Unchanged while the volume key is. */
-async function fingerprintOfCiphertext(path: string): Promise<string> {
+async function fingerprintOfCiphertext(path: string, dataBytes?: number): Promise<string> {
   const { dataOffset, digests } = await readLuks(path);
   const file = await open(path, "r");
   try {
     const hash = createHash("sha256").update(JSON.stringify([dataOffset, digests.length]));
     const { size } = await file.stat();
-    const bytes = Buffer.alloc(size - dataOffset);
+    const bytes = Buffer.alloc(dataBytes ?? size - dataOffset);
     await file.read(bytes, 0, bytes.length, dataOffset);
     return hash.update(bytes).digest("hex");
   } finally {

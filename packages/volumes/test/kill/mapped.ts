@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Caller, MemoryKeyManager } from "@chatelaine/keys";
@@ -12,10 +12,13 @@ import { readLuks } from "@chatelaine/luks";
 import {
   closeVolume,
   createVolume,
+  decryptVolume,
+  encryptVolume,
   openLedger,
   openVolume,
   recover,
   reencryptVolume,
+  resizeVolume,
   type VolumeContext,
   verifyVolume,
 } from "../../src/index.ts";
@@ -43,6 +46,8 @@ async function all(): Promise<void> {
   for (const path of ["/dev/vg/data", file]) await encryptAnewWhileWritten(path);
   for (const staysOpen of [true, false]) await cutAndGoOn("/dev/vg/data", staysOpen);
   await dieAlone("/dev/vg/data");
+  for (const path of ["/dev/vg/data", file]) await growWhileOpen(path);
+  await encryptInPlace();
   await refuseOpenLuks1(join(folder, "old.img"));
 }
 
@@ -136,6 +141,47 @@ async function cutInTheMiddle(path: string): Promise<void> {
     },
     path,
   );
+}
+
+async function growWhileOpen(path: string): Promise<void> {
+  const { name, device } = await openVolume(volumes, path, "data");
+  run("mount", device, mountPoint);
+  const before = Number(run("blockdev", "--getsize64", device));
+  const sizeBytes = before + (8 << 20);
+  if (path.startsWith("/dev/")) run("lvextend", "-q", "-L", "+8M", path);
+  const grown = await resizeVolume(volumes, path, path.startsWith("/dev/") ? {} : { sizeBytes });
+  assert.deepEqual([grown.sizeBytes, grown.isOpen], [sizeBytes, true]);
+  assert.equal(Number(run("blockdev", "--getsize64", device)), sizeBytes);
+  run("resize2fs", device);
+  checkFiles();
+  run("umount", mountPoint);
+  await closeVolume(name);
+  await openAndCheck(path);
+}
+
+/** A logical volume with a file system that leaves room for the header, there and back. */
+async function encryptInPlace(): Promise<void> {
+  const path = "/dev/vg/plain";
+  run("lvcreate", "-q", "-y", "-L", "32M", "-n", "plain", "vg");
+  const journal = join(folder, "plain.journal");
+  run("mke2fs", "-q", "-t", "ext4", path, "15M");
+  run("mount", path, mountPoint);
+  writeFileSync(join(mountPoint, "1"), "1\n".repeat(50_000));
+  await assert.rejects(encryptVolume(volumes, path, { journal }), { code: "busy" });
+  run("umount", mountPoint);
+  await assert.rejects(encryptVolume(volumes, path), { code: "invalid_argument" });
+  assert.deepEqual((await ledger.volumeAt(path)) ?? "none", "none");
+  await encryptVolume(volumes, path, { journal });
+  await openAndCheck(path);
+  await reencryptVolume(volumes, path, { journal });
+  await openAndCheck(path);
+  const { name } = await openVolume(volumes, path, "data");
+  await assert.rejects(decryptVolume(volumes, path, { journal }), { code: "busy" });
+  await closeVolume(name);
+  await decryptVolume(volumes, path, { journal });
+  run("mount", "-o", "ro", path, mountPoint);
+  checkFiles();
+  run("umount", mountPoint);
 }
 
 async function refuseOpenLuks1(path: string): Promise<void> {

@@ -7,9 +7,12 @@ import {
   backupVolumeHeader,
   cloneVolume,
   createVolume,
+  decryptVolume,
   deleteVolume,
+  encryptVolume,
   reencryptVolume,
   rekeyVolume,
+  resizeVolume,
   restoreVolumeHeader,
   snapshotVolume,
   transferVolume,
@@ -40,6 +43,8 @@ export interface Scenario {
   readonly mayStay?: readonly string[];
   /** The same data are encrypted otherwise afterwards, or not at all. */
   readonly changesCiphertext?: boolean;
+  /** How much of the data there was before. */
+  readonly dataBytes?: number;
 }
 
 const sizeBytes = 256 * 1024;
@@ -171,7 +176,51 @@ export const scenarios: readonly Scenario[] = [
     mayBeAbsent: false,
     changesCiphertext: true,
   },
+  {
+    name: "encrypt in place",
+    failures: "O4",
+    prepare: plainDisk,
+    act: (context, directory) => encryptVolume(context, diskOf(directory)),
+    mayBeAbsent: true,
+    changesCiphertext: true,
+  },
+  {
+    name: "encrypt in place with the user's key",
+    prepare: async (context, directory) => {
+      await plainDisk(context, directory);
+      return [await context.keyManager.createKey(alice, userKeySpec)];
+    },
+    act: (context, directory, [keyId]) =>
+      encryptVolume(context, diskOf(directory), { keyId, format: "luks1" }),
+    mayBeAbsent: true,
+    changesCiphertext: true,
+  },
+  {
+    name: "decrypt in place",
+    failures: "O4",
+    prepare: makeDisk,
+    act: (context, directory) => decryptVolume(context, diskOf(directory)),
+    mayBeAbsent: true,
+    mayStay: ["disk.img"],
+    changesCiphertext: true,
+  },
+  {
+    name: "resize",
+    prepare: makeDisk,
+    act: (context, directory) =>
+      resizeVolume(context, diskOf(directory), { sizeBytes: 2 * sizeBytes }),
+    mayBeAbsent: false,
+    dataBytes: sizeBytes,
+  },
 ];
+
+async function plainDisk(_context: VolumeContext, directory: string): Promise<readonly ObjectId[]> {
+  const file = await open(diskOf(directory), "wx");
+  await file.truncate(sizeBytes);
+  await file.close();
+  await fill(diskOf(directory));
+  return [];
+}
 
 const foreignPassphrase = "0f".repeat(32);
 

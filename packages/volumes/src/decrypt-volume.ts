@@ -1,0 +1,50 @@
+import { type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
+import { assertDeletable, type DeletedVolume } from "./delete-volume.ts";
+import { inPlaceInput } from "./disk/in-place.ts";
+import { locationOf } from "./disk/location.ts";
+import { decryptOperation } from "./operations/decrypt.ts";
+import { perform } from "./operations/perform.ts";
+import { recover } from "./operations/registry.ts";
+import { refuseMismatch } from "./rekey-volume.ts";
+import { verifyVolume } from "./verify-volume.ts";
+import type { VolumeContext } from "./volume-context.ts";
+
+/** How a volume becomes a plain disk. */
+export interface DecryptVolumeOptions {
+  /** As of `encryptVolume`. */
+  readonly journal?: string | undefined;
+}
+
+/**
+ * Decrypts a volume where it is, so that everybody who has the disk can read it, and
+ * deletes its key. A file shrinks by its header; the end of a block device is zeroed.
+ * Nobody may use the disk meanwhile.
+ *
+ * It can be killed at any instant, as `encryptVolume`.
+ *
+ * @throws `missing_key`, `wrong_key`, `busy`, `mismatch`, `invalid_argument`, `io` if there is no
+ *   room, before anything is changed; `unfinished`
+ */
+export async function decryptVolume(
+  context: VolumeContext,
+  path: string,
+  options: DecryptVolumeOptions = {},
+): Promise<DeletedVolume> {
+  refuseUnknownOptions("decryptVolume", options, ["journal"]);
+  await recover(context);
+  const { openedSlot: _slot, ...volume } = await verifyVolume(context, path);
+  const { id, keyId } = volume;
+  const location = await locationOf(path);
+  await refuseMismatch(context, id, location);
+  const known = await context.ledger.volume(id);
+  const keyIds: readonly ObjectId[] = [...new Set([keyId, known?.keyId ?? keyId])];
+  for (const one of keyIds) await assertDeletable(context, id, one);
+  const place = await inPlaceInput("decrypt", location, options.journal);
+  const input = { ...place, keyId, keyIds };
+  const { keyDeleted } = await perform(decryptOperation, context, {
+    volumeId: id,
+    keyId: known?.keyId,
+    input,
+  });
+  return { ...volume, keyDeleted };
+}

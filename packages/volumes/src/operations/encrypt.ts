@@ -1,0 +1,108 @@
+import type { ObjectId } from "@chatelaine/keys";
+import {
+  chatelaineToken,
+  encryptImage,
+  forgetImage,
+  type ImageFormat,
+  resumeImage,
+} from "@chatelaine/luks";
+import {
+  type InPlaceInput,
+  journalFolder,
+  journalOf,
+  requireNoJournal,
+  runOptions,
+} from "../disk/in-place.ts";
+import type { Occupant } from "../disk/location.ts";
+import { requireRoom } from "../disk/room.ts";
+import { requireUnused } from "../host/disk-use.ts";
+import { keyBitLength, lendPassphrase } from "../passphrase.ts";
+import { nowOf } from "../volume-context.ts";
+import { keyOf } from "./change-key.ts";
+import { type CreateFacts, type CreateInput, headerBytes, makeKey, unmakeKey } from "./create.ts";
+import type { Operation, Work } from "./operation.ts";
+
+/** A disk whose data are to be encrypted where they are. */
+export interface EncryptInput
+  extends InPlaceInput,
+    Required<Pick<CreateInput, "sectorSize" | "label" | "format">>,
+    Pick<CreateInput, "keyId"> {
+  readonly occupant: Exclude<Occupant, "nothing">;
+  /** See `encryptImage`. */
+  readonly allowDestroyingData: readonly string[];
+}
+
+type EncryptWork = Work<EncryptInput, CreateFacts>;
+
+/**
+ * Makes a volume of a disk with data. Until the commit the disk is as it was; from
+ * then on the journal says how far the data have moved, and it can only go forward.
+ */
+export const encryptOperation: Operation<EncryptInput, CreateFacts> = {
+  kind: "encrypt",
+  prepare: [
+    { name: "look at the disk", take: look, undo: async () => {} },
+    { name: "make the key", take: makeKey, undo: unmakeKey },
+    {
+      name: "write the journal",
+      take: begin,
+      undo: ({ input }) => forgetImage(input.location, journalOf(input)),
+    },
+  ],
+  commit: ({ volume, facts }) =>
+    volume === undefined ? [] : [{ type: "put", volume: { ...volume, keyId: facts.keyId } }],
+  finish: [{ name: "encrypt the data", take: encryptData }],
+  end: ({ context, volume }) =>
+    volume === undefined
+      ? []
+      : [{ type: "put", volume: { ...volume, state: "ready", updated: nowOf(context) } }],
+  abandon: ({ operation }) => [{ type: "remove", id: operation.volumeId }],
+};
+
+async function look({ input }: EncryptWork): Promise<undefined> {
+  await examine(input);
+}
+
+/** Refuses what is in use, or would not fit. Changes nothing. */
+export async function examine(input: EncryptInput): Promise<void> {
+  const { location, occupant } = input;
+  await requireUnused("encrypt", location);
+  await requireNoJournal("encrypt", input);
+  const growthBytes = occupant === "file" ? headerBytes : 0;
+  const journal = journalFolder(input);
+  await requireRoom("encrypt", { location, journal, keepsBatch: false, growthBytes });
+}
+
+async function begin(work: EncryptWork): Promise<undefined> {
+  const { context, input, facts } = work;
+  const { location, allowDestroyingData } = input;
+  await lendPassphrase(await keyOf(context, facts.keyId as ObjectId), (passphrase) =>
+    encryptImage(location, {
+      ...journalOf(input),
+      ...(allowDestroyingData.length > 0 && { allowDestroyingData }),
+      format: formatOf(work, passphrase),
+      onlyBegin: true,
+    }),
+  );
+}
+
+function formatOf(
+  { context, operation, input, facts }: EncryptWork,
+  passphrase: Uint8Array,
+): ImageFormat {
+  const uuid = operation.volumeId;
+  const keyslots = [{ passphrase, entropyBits: keyBitLength }];
+  if (input.format === "luks1") return { version: 1, uuid, keyslots, dataOffset: headerBytes };
+  const { sectorSize, label } = input;
+  const object = facts.keyId as ObjectId;
+  const tokens = [chatelaineToken({ keyslots: [0], object, created: nowOf(context) })];
+  return { version: 2, uuid, keyslots, tokens, sectorSize, label };
+}
+
+/** Without a journal it has been done already. */
+async function encryptData(work: EncryptWork): Promise<undefined> {
+  const { context, input, facts } = work;
+  await lendPassphrase(await keyOf(context, facts.keyId as ObjectId), (passphrase) =>
+    resumeImage(input.location, { ...runOptions(work), passphrase }),
+  );
+}
