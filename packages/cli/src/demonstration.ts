@@ -12,10 +12,10 @@ import {
   verifyVolume,
   withVolumeData,
 } from "@chatelaine/volumes";
-import { auditTable } from "./audit-table.ts";
 import type { EmbeddedServer } from "./embedded-server.ts";
-import { record, time } from "./output.ts";
+import { record, table, time, wrapped } from "./output.ts";
 import { showSize } from "./sizes.ts";
+import { styled } from "./styled.ts";
 import type { Terminal } from "./terminal.ts";
 
 const sizeBytes = 64 * 1024 * 1024;
@@ -40,7 +40,10 @@ export async function demonstrate(options: DemonstrationOptions): Promise<void> 
   const { keyManager, caller } = server;
   const context: VolumeContext = { keyManager, caller, ledger };
   const path = join(options.directory, "disk.img");
-  const say = (line: string) => terminal.out(`  ${line}\n`);
+  const say = (text: string) =>
+    terminal.out(styled(terminal, "dim", wrapped(terminal, "  ", text)));
+  const show: Show = (attributes) =>
+    terminal.out(indented(record(attributes, (terminal.columns ?? 80) - 2)));
   const steps = new Steps(terminal, signal);
   await mkdir(options.directory, { recursive: true, mode: 0o700 });
   await recover(context);
@@ -50,34 +53,65 @@ export async function demonstrate(options: DemonstrationOptions): Promise<void> 
     : await steps.take("A disk with a key of its own", () =>
         createVolume(context, { path, sizeBytes, label: "chatelaine" }),
       );
-  say(path);
-  say(`${showSize(sizeBytes)}, LUKS2, ${volume.cipher}; volume ${volume.id}`);
-  say(`key ${volume.keyId}, which the server generated for it alone`);
+  show({
+    disk: path,
+    format: `${showSize(sizeBytes)}, LUKS2, ${volume.cipher}`,
+    key: volume.keyId,
+  });
+  say("The server generated the key, for this disk alone. The disk says which key it needs.");
 
-  await showText(steps, say, context, volume);
+  await showText(steps, show, context, volume);
 
   const { openedSlot } = await steps.take("Verified", () => verifyVolume(context, path));
-  say(`the key that the disk names opens its slot ${openedSlot}`);
+  say(`The key that the disk names opens its slot ${openedSlot}.`);
 
   const rekeyed = await steps.take("Another key", () => rekeyVolume(context, path));
-  say(`key ${rekeyed.keyId} from now on; ${volume.keyId} opens nothing, and is deleted`);
+  show({ "new key": rekeyed.keyId, "old key": volume.keyId });
+  say("The old key opens nothing any more, and is deleted.");
 
   const key = await steps.take("The key's record", () =>
     keyManager.describe(caller, rekeyed.keyId),
   );
-  const { name, type, algorithm, bitLength, created, consumers } = key;
-  const shown = { name, type, algorithm, bits: bitLength, created: time(created) };
-  const needed = consumers?.map((consumer) => `${consumer.resourceType} ${consumer.resourceId}`);
-  terminal.out(indented(record({ ...shown, "needed by": needed?.join(", ") })));
+  const { id, type, algorithm, bitLength, created, consumers } = key;
+  const needed = consumers.map((consumer) => `${consumer.resourceType} ${consumer.resourceId}`);
+  show({
+    id,
+    type: `${type}, ${algorithm} of ${bitLength} bits`,
+    created: time(created),
+    "needed by": needed.join(", "),
+  });
+  say("A key that somebody needs is not deleted.");
 
-  const entries = await steps.take("The audit record", () => server.command("audit list", "8"));
-  terminal.out(indented(auditTable(terminal, entries as readonly AuditEntry[])));
+  const entries = await steps.take("The audit record", () =>
+    server.command("audit list", isNarrow(terminal) ? "4" : "8"),
+  );
+  terminal.out(indented(trail(terminal, entries as readonly AuditEntry[])));
+  say("Who read, made or deleted which key, in a chain of digests that shows a missing entry.");
+}
+
+function isNarrow({ columns }: Terminal): boolean {
+  return columns !== undefined && columns < 80;
+}
+
+/** The audit record of one user on one day. */
+function trail(terminal: Terminal, entries: readonly AuditEntry[]): string {
+  const { columns } = terminal;
+  return table(
+    { ...terminal, columns: columns === undefined ? undefined : columns - 2 },
+    [
+      { heading: "at", cell: ({ at }) => at.slice(11, 19) },
+      { heading: "action", cell: ({ action }) => action },
+      { heading: "key", cell: ({ objectId }) => objectId },
+      { heading: "done", cell: ({ outcome }) => outcome },
+    ],
+    entries,
+  );
 }
 
 /** Writes a text into the disk, or finds that of an earlier start, and shows what of it is on the disk. */
 async function showText(
   steps: Steps,
-  say: (line: string) => void,
+  show: Show,
   context: VolumeContext,
   { path, dataOffset }: Volume,
 ): Promise<void> {
@@ -88,23 +122,25 @@ async function showText(
   if (sector.some((byte) => byte !== 0) && textOf().startsWith("A text that ")) {
     await steps.take("Its text, as it was written", read);
   } else {
-    const text = `A text that was written into this disk at ${time(new Date())}.`;
+    const text = `A text that was written at ${time(new Date())}.`;
     sector.fill(0);
     new TextEncoder().encodeInto(text, sector);
-    await steps.take("A text written into it, and read back", async () => {
+    await steps.take("A text written, and read back", async () => {
       await withVolumeData(context, path, (disk) => disk.write(0, sector), "write");
       await read();
     });
   }
-  say(`read with the key:  ${textOf()}`);
   const file = await open(path);
   try {
-    const { buffer } = await file.read(Buffer.alloc(16), 0, 16, dataOffset);
-    say(`lies on the disk:   ${buffer.toString("hex").replace(/(..)/g, "$1 ")}…`);
+    const { buffer } = await file.read(Buffer.alloc(8), 0, 8, dataOffset);
+    const bytes = buffer.toString("hex").replace(/(..)/g, "$1 ");
+    show({ "with the key": textOf(), without: `${bytes}…` });
   } finally {
     await file.close();
   }
 }
+
+type Show = (attributes: Readonly<Record<string, string | undefined>>) => void;
 
 /** Numbered steps with the time that each took. */
 class Steps {
@@ -124,7 +160,8 @@ class Steps {
     const result = await step();
     const took = Math.round(performance.now() - began);
     this.#number += 1;
-    this.#terminal.out(`\n${this.#number}. ${title} (${took} ms)\n`);
+    const heading = styled(this.#terminal, "bold", `${this.#number}. ${title}`);
+    this.#terminal.out(`\n${heading} (${took} ms)\n`);
     return result;
   }
 }

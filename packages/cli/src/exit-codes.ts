@@ -74,6 +74,13 @@ const luksExits: Record<LuksErrorCode, ExitName> = {
   io: "io",
 };
 
+/** By its own code. */
+const storeExits: Readonly<Record<string, ExitName>> = {
+  unavailable: "unavailable",
+  locked: "conflict",
+  schema: "unsupported",
+};
+
 /** By name: the server is loaded only by the commands that need it. */
 const serverExits: Readonly<Record<string, ExitName>> = {
   ConfigError: "invalid",
@@ -81,7 +88,6 @@ const serverExits: Readonly<Record<string, ExitName>> = {
   LoginError: "invalid",
   RootKeyError: "integrity",
   IntegrityError: "integrity",
-  StoreError: "unavailable",
   ControlError: "conflict",
   DoctorError: "conflict",
   MigrateStoreError: "conflict",
@@ -96,6 +102,8 @@ function exitNameOf(error: unknown): ExitName {
   if (error instanceof KeyManagerError) return keyManagerExits[error.code];
   if (error instanceof VolumeError) return volumeExits[error.code];
   if (error instanceof LuksError) return luksExits[error.code];
-  if (error instanceof Error) return serverExits[error.name] ?? "unexpected";
-  return "unexpected";
+  if (!(error instanceof Error)) return "unexpected";
+  const { name, code } = error as NodeJS.ErrnoException;
+  if (name === "StoreError") return storeExits[code ?? ""] ?? "unavailable";
+  return serverExits[name] ?? "unexpected";
 }

@@ -33,7 +33,7 @@ export function table<T>(
     cells.some((line) => indivisible.test(line[index] ?? "")) ? width : Math.min(width, shortest),
   );
   const room = terminal.columns ?? Number.POSITIVE_INFINITY;
-  if (total(least) > room) return cells.map((line) => block(headings, line)).join("\n");
+  if (total(least) > room) return cells.map((line) => block(headings, line, room)).join("\n");
   const widths = narrowed(full, least, room);
   const [head = "", ...body] = lines.map((line) =>
     line
@@ -55,15 +55,47 @@ function narrowed(full: readonly number[], least: readonly number[], room: numbe
   return widths;
 }
 
-function block(headings: readonly string[], cells: readonly string[]): string {
-  return record(Object.fromEntries(headings.map((heading, index) => [heading, cells[index]])));
+function block(headings: readonly string[], cells: readonly string[], room: number): string {
+  const named = headings.map((heading, index) => [heading, cells[index]] as const);
+  return record(Object.fromEntries(named), room);
 }
 
-/** One thing, a line for each of its attributes; what is undefined is left out. */
-export function record(attributes: Readonly<Record<string, string | number | undefined>>): string {
-  const entries = Object.entries(attributes).filter(([, value]) => value !== undefined);
+/** Prose in lines that fit the terminal, which all begin with `indent`. A word that is too long stays whole. */
+export function wrapped({ columns }: Terminal, indent: string, text: string): string {
+  const room = (columns ?? 80) - indent.length;
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > room) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line].map((each) => `${indent}${each}\n`).join("");
+}
+
+/**
+ * One thing, a line for each of its attributes; what is undefined is left out.
+ *
+ * @param room a value for which a line of that length is too short is below its name
+ */
+export function record(
+  attributes: Readonly<Record<string, string | number | undefined>>,
+  room = Number.POSITIVE_INFINITY,
+): string {
+  const entries = Object.entries(attributes)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => [name, shown(value)] as const);
   const width = Math.max(...entries.map(([name]) => name.length));
-  return entries.map(([name, value]) => `${name.padEnd(width)}${gap}${shown(value)}\n`).join("");
+  return entries
+    .map(([name, value]) =>
+      width + gap.length + value.length > room
+        ? `${name}\n${gap}${value}\n`
+        : `${name.padEnd(width)}${gap}${value}\n`,
+    )
+    .join("");
 }
 
 /** Whatever a server's command gave: a table of things, one thing, or what has parts as JSON. */
@@ -71,7 +103,7 @@ export function plain(terminal: Terminal, value: unknown): string {
   const things = Array.isArray(value) ? value : [value];
   if (things.length === 0) return "";
   if (!things.every(isFlat)) return json(value);
-  if (!Array.isArray(value)) return record(things[0] as Flat);
+  if (!Array.isArray(value)) return record(things[0] as Flat, terminal.columns);
   const names = [...new Set(things.flatMap((thing) => Object.keys(thing as Flat)))];
   const columns = names.map((heading) => ({ heading, cell: (thing: Flat) => thing[heading] }));
   return table(terminal, columns, things as Flat[]);

@@ -35,14 +35,14 @@ describe("a table", () => {
     for (let width = 50; width <= 200; width++) {
       const lines = stripVTControlCharacters(table(terminal(width), columns, rows)).split("\n");
       const isTable = width >= 36 + 8 + 20 + 4;
-      assert.equal(lines.length, isTable ? 4 : 8, `${width} columns`);
+      assert.equal(lines.length === 4, isTable, `${width} columns`);
       assert.ok(lines.every((line) => line.length <= width || !isTable));
       assert.equal(lines.filter((line) => line.includes(id)).length, 2);
       assert.equal(lines.filter((line) => line.includes("2027-01-02T03:04:0")).length, 2);
     }
     const narrow = table(terminal(40), columns, rows).split("\n");
-    assert.deepEqual(narrow[0], `id    ${id}`);
-    assert.deepEqual(narrow[3], "");
+    assert.deepEqual(narrow.slice(0, 2), ["id", `  ${id}`]);
+    assert.ok(narrow.includes("name  short"));
   });
 
   it("is not cut where it goes to a file or a program", () => {

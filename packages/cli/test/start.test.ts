@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Session } from "./session.ts";
@@ -29,14 +30,14 @@ describe("chatelaine start", () => {
     assert.match(first.out, /A disk with a key of its own \(\d+ ms\)/);
     assert.match(first.out, /secret:decrypt/);
     assert.doesNotMatch(first.out, /OS_CLOUD/);
-    const written = /read with the key: +(.*)/.exec(first.out)?.[1] ?? "none";
+    const written = /with the key +(.*)/.exec(first.out)?.[1] ?? "none";
 
     const second = await start("--port", "0");
     assert.deepEqual([second.code, second.error], [0, ""]);
     assert.match(second.out, /A disk, found again/);
     assert.ok(second.out.includes(written));
-    const [, oldKey] = /key (\S+) from now on/.exec(first.out) ?? [];
-    assert.match(second.out, new RegExp(`key ${oldKey}, which`));
+    const [, oldKey] = /new key +(\S+)/.exec(first.out) ?? [];
+    assert.match(second.out, new RegExp(`key +${oldKey}\n`));
   });
 
   it("keeps its data from others", async () => {
@@ -60,7 +61,41 @@ describe("chatelaine start", () => {
     await writeFile(file, "");
     const refused = await new Session().run("start", "--data-directory", join(file, "data"));
     assert.equal(refused.code, 2);
-    assert.match(refused.error, /server\.log: ENOTDIR/);
+    assert.match(refused.error, /start .*: cannot be written \(ENOTDIR\): choose another --data-/);
+  });
+
+  it("leaves data alone that a newer version wrote", async () => {
+    await start("--port", "0");
+    for (const file of ["volumes.sqlite", "keys.db"]) {
+      const database = new DatabaseSync(join(data, file));
+      const columns = database.prepare("SELECT type FROM pragma_table_info('migrations')").all();
+      const values = columns.map(({ type }) => (type === "INTEGER" ? "99" : "'later'"));
+      database.exec(`INSERT INTO migrations VALUES (${values.join()})`);
+      database.close();
+      const before = await readFile(join(data, file));
+      const { code, error } = await start("--port", "0");
+      assert.equal(code, 8, error);
+      assert.match(error, /99.*newer/);
+      assert.deepEqual(await readFile(join(data, file)), before);
+    }
+  });
+
+  it("refuses a data directory that another start serves", async (t) => {
+    const words = ["start", "--data-directory", data, "--port", "0"];
+    const child = spawn(process.execPath, [main, ...words], { stdio: ["ignore", "pipe", "pipe"] });
+    t.after(() => child.kill("SIGKILL"));
+    await saidUntil(child, /A console will be/);
+    const { code, error } = await start("--port", "0");
+    assert.equal(code, 6, error);
+    assert.match(error, /another process/);
+  });
+
+  it("fits a terminal of 40 columns", async () => {
+    const session = new Session({ columns: 40, environment: { NO_COLOR: "1" } });
+    const words = ["start", "--once", "--data-directory", data, "--port", "0"];
+    const { out } = await session.run(...words);
+    for (const line of out.split("\n"))
+      assert.ok(line.length <= 40 || line.includes(data) || /^ {4}/.test(line), line);
   });
 
   it("serves until Ctrl-C, and says what to do meanwhile", async (t) => {
@@ -68,7 +103,7 @@ describe("chatelaine start", () => {
     const child = spawn(process.execPath, [main, ...words], { stdio: ["ignore", "pipe", "pipe"] });
     t.after(() => child.kill("SIGKILL"));
     const said = await saidUntil(child, /A console will be/);
-    const url = /API: (\S+)/.exec(said)?.[1] ?? "";
+    const url = /at +(http\S+)/.exec(said)?.[1] ?? "";
     assert.equal((await fetch(`${url}/readiness`)).status, 200);
     const environment = {
       OS_CLIENT_CONFIG_FILE: join(data, "clouds.yaml"),
@@ -87,7 +122,7 @@ describe("chatelaine start", () => {
     const child = spawn(process.execPath, [main, ...words], { stdio: ["ignore", "pipe", "pipe"] });
     t.after(() => child.kill("SIGKILL"));
     const ended = once(child, "exit");
-    await saidUntil(child, /its data/);
+    await saidUntil(child, /data +/);
     child.kill("SIGINT");
     assert.deepEqual(await ended, [0, null]);
     assert.equal((await start("--port", "0")).code, 0);

@@ -123,7 +123,7 @@ async function listen({ app }: KeyServer, host: string, port: number): Promise<v
     const { code } = cause as NodeJS.ErrnoException;
     const why =
       code === "EADDRINUSE"
-        ? "something listens there already: stop it, or choose another listen.port"
+        ? "something listens there already: stop it, or choose another port"
         : `the system refuses it (${code ?? String(cause)}): choose another listen.host or listen.port`;
     throw new ConfigError(`${host}:${port}: ${why}`, { cause });
   }

@@ -1,8 +1,12 @@
+import { constants } from "node:fs";
+import { access, mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { KeyManagerError, type KeyManagerErrorCode } from "@chatelaine/keys";
 import { openLedger } from "@chatelaine/volumes";
 import { Command } from "commander";
 import { demonstrate } from "../demonstration.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../embedded-server.ts";
+import { record, wrapped } from "../output.ts";
 import { parsePort } from "../sizes.ts";
 import { stopRequested } from "../stop-requested.ts";
 import type { Terminal } from "../terminal.ts";
@@ -32,15 +36,18 @@ export function startCommand(context: (command: Command) => Context): Command {
       const { terminal } = context(command);
       const stop = new AbortController();
       const stopped = stopRequested(stop.signal).then(() => stop.abort());
-      const server = await openServer(terminal, flags);
+      const dataDirectory = dataDirectoryOf(terminal, flags);
+      const server = await openServer(terminal, flags, dataDirectory);
       try {
-        await showSession(terminal, server, dataDirectoryOf(terminal, flags), stop.signal);
-        if (flags.once !== true && !stop.signal.aborted) {
-          terminal.out(whatNext(server));
-          await stopped;
+        await showSession(terminal, server, dataDirectory, stop.signal);
+        if (!stop.signal.aborted) {
+          terminal.out(whatNext(terminal, server, flags.once === true));
+          if (flags.once !== true) await stopped;
         }
         if (stop.signal.aborted)
           terminal.out("\nStopped; the next start finds everything again.\n");
+      } catch (error) {
+        throw explained(error, dataDirectory);
       } finally {
         stop.abort();
         await server.close();
@@ -52,14 +59,39 @@ export function startCommand(context: (command: Command) => Context): Command {
   ]);
 }
 
-async function openServer(terminal: Terminal, flags: StartFlags): Promise<EmbeddedServer> {
-  const dataDirectory = dataDirectoryOf(terminal, flags);
+async function openServer(
+  terminal: Terminal,
+  { port }: StartFlags,
+  dataDirectory: string,
+): Promise<EmbeddedServer> {
   const began = performance.now();
-  const server = await startEmbeddedServer({ dataDirectory, port: flags.port });
-  const took = Math.round(performance.now() - began);
-  terminal.out(`A key server that speaks Barbican's API: ${server.url} (started in ${took} ms)\n`);
-  terminal.out(`  its data: ${dataDirectory}\n`);
-  return server;
+  try {
+    await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+    await access(dataDirectory, constants.R_OK | constants.W_OK | constants.X_OK);
+    const server = await startEmbeddedServer({ dataDirectory, port });
+    const took = Math.round(performance.now() - began);
+    const title = `A key server that speaks Barbican's API (started in ${took} ms)`;
+    terminal.out(wrapped(terminal, "", title));
+    terminal.out(record({ "  at": server.url, "  data": dataDirectory }));
+    return server;
+  } catch (error) {
+    throw explained(error, dataDirectory);
+  }
+}
+
+/** Says of what keeps the data directory from being used what to do about it. */
+function explained(error: unknown, dataDirectory: string): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const refused = (exit: KeyManagerErrorCode, reason: string) =>
+    new KeyManagerError(exit, `start ${dataDirectory}: ${reason}`, { cause: error });
+  if (/database or disk is full|ENOSPC/.test(`${message} ${code}`))
+    return refused("unavailable", "the disk is full: make room and start again; nothing is lost");
+  if (code !== undefined && /^(?:EACCES|EPERM|EROFS|EEXIST|ENOTDIR|ENOENT)$/.test(code))
+    return refused(
+      "invalid_argument",
+      `cannot be written (${code}): choose another --data-directory`,
+    );
+  return error;
 }
 
 async function showSession(
@@ -86,15 +118,20 @@ function dataDirectoryOf(terminal: Terminal, { dataDirectory }: StartFlags): str
   return join(data, "chatelaine");
 }
 
-function whatNext({ url, cloudsFile, cloud }: EmbeddedServer): string {
+function whatNext(
+  terminal: Terminal,
+  { url, cloudsFile, cloud }: EmbeddedServer,
+  once: boolean,
+): string {
+  if (once) return `\n${wrapped(terminal, "", "Done. Without --once the server goes on serving.")}`;
   return `
-The server goes on serving until Ctrl-C. In another terminal:
-
-  export OS_CLIENT_CONFIG_FILE=${cloudsFile} OS_CLOUD=${cloud}
+${wrapped(terminal, "", "The server goes on serving until Ctrl-C. In another terminal:")}
+  export OS_CLOUD=${cloud}
+  export OS_CLIENT_CONFIG_FILE=${cloudsFile}
   npx chatelaine key list
-  npx chatelaine volume create my-disk.img --size 1G
-  openstack secret list                     # Debian: python3-openstackclient python3-barbicanclient
+  npx chatelaine volume create my.img --size 1G
+  openstack secret list
 
-A console will be at ${url}/console; there is none yet.
-`;
+${wrapped(terminal, "", "(openstack is Debian's python3-openstackclient with python3-barbicanclient.)")}
+${wrapped(terminal, "", `A console will be at ${url}/console; there is none yet.`)}`;
 }
