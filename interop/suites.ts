@@ -191,6 +191,13 @@ export const suites: readonly Suite[] = [
     peers: [],
   },
   {
+    name: "first-start",
+    proves:
+      "npm start says what stands in its way, and finds everything again after Ctrl-C or a kill at each step",
+    packages: ["git", "mount"],
+    peers: [],
+  },
+  {
     name: "api-reference",
     proves: "docs/api is what the comments of the packages say now, and each export has a comment",
     packages: [],

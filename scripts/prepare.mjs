@@ -3,7 +3,8 @@
 // own). Does nothing when nothing changed.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+// By name, an older Node.js would refuse the import before it is told what it lacks.
+import fs from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -12,22 +13,30 @@ const stamp = join(root, "node_modules", ".installed-lock");
 /** Of the oldest line that the packages support; its program needs nothing that Node.js 20 does not. */
 const plainerRuntime = "22.23.3";
 
+refuseOldNode();
 installIfChanged();
 ensureRuntime();
 build();
 
+function refuseOldNode() {
+  if (Number(process.versions.node.split(".")[0]) >= 20) return;
+  fail(
+    `this is Node.js ${process.versions.node}; a clone needs 20 or later, and brings a newer one to run on`,
+  );
+}
+
 function installIfChanged() {
   const lock = createHash("sha256")
-    .update(readFileSync(join(root, "package-lock.json")))
+    .update(fs.readFileSync(join(root, "package-lock.json")))
     .digest("hex");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
+  if (fs.existsSync(stamp) && fs.readFileSync(stamp, "utf8") === lock) return;
   console.error("chatelaine: installing dependencies (npm ci) …");
   if (!npm(["ci"])) {
     fail(
-      "npm ci failed: see its message above; it needs the npm registry (directly, or through npm's `proxy` setting)",
+      "npm ci failed: see its message above; it needs the npm registry (directly, or through npm's `proxy` setting). Nothing is half done: the next try begins anew",
     );
   }
-  writeFileSync(stamp, lock);
+  fs.writeFileSync(stamp, lock);
 }
 
 /** Node.js 26 wants libatomic1, which a minimal Debian lacks. */
@@ -40,13 +49,13 @@ function ensureRuntime() {
     `chatelaine: the workspace's own Node.js does not run here (${why}); installing ${plainerRuntime} in its place …`,
   );
   const folder = join(root, "node_modules", ".plainer-runtime");
-  mkdirSync(folder, { recursive: true });
+  fs.mkdirSync(folder, { recursive: true });
   // First, or npm runs install scripts with it.
-  rmSync(node, { force: true });
+  fs.rmSync(node, { force: true });
   if (!npm(["install", "--prefix", folder, `node@${plainerRuntime}`])) {
     fail(`npm install failed: see its message above; or mend what keeps ${node} from running`);
   }
-  symlinkSync(join(folder, "node_modules", "node", "bin", "node"), node);
+  fs.symlinkSync(join(folder, "node_modules", "node", "bin", "node"), node);
 }
 
 /** Whether npm, the one that runs this script, did it. */
@@ -62,6 +71,8 @@ function npm(args) {
 }
 
 function build() {
+  if (!fs.existsSync(join(root, "packages", "cli", "dist", "main.js")))
+    console.error("chatelaine: building …");
   const result = spawnSync(join(root, "node_modules", ".bin", "tsc"), ["-b"], {
     cwd: root,
     stdio: "inherit",

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { access, mkdir } from "node:fs/promises";
+import { access, mkdir, statfs } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { KeyManagerError, type KeyManagerErrorCode } from "@chatelaine/keys";
 import { openLedger } from "@chatelaine/volumes";
@@ -7,7 +7,7 @@ import { Command } from "commander";
 import { demonstrate } from "../demonstration.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "../embedded-server.ts";
 import { record, wrapped } from "../output.ts";
-import { parsePort } from "../sizes.ts";
+import { parsePort, showSize } from "../sizes.ts";
 import { stopRequested } from "../stop-requested.ts";
 import type { Terminal } from "../terminal.ts";
 import { type Context, examples } from "./command.ts";
@@ -38,6 +38,7 @@ export function startCommand(context: (command: Command) => Context): Command {
       const stopped = stopRequested(stop.signal).then(() => stop.abort());
       const dataDirectory = dataDirectoryOf(terminal, flags);
       const server = await openServer(terminal, flags, dataDirectory);
+      let failure: unknown;
       try {
         await showSession(terminal, server, dataDirectory, stop.signal);
         if (!stop.signal.aborted) {
@@ -47,11 +48,14 @@ export function startCommand(context: (command: Command) => Context): Command {
         if (stop.signal.aborted)
           terminal.out("\nStopped; the next start finds everything again.\n");
       } catch (error) {
-        throw explained(error, dataDirectory);
-      } finally {
-        stop.abort();
-        await server.close();
+        failure = error;
       }
+      stop.abort();
+      // What went wrong first says more than what closing cannot do because of it.
+      await server.close().catch((error: unknown) => {
+        failure ??= error;
+      });
+      if (failure !== undefined) throw explained(failure, dataDirectory);
     });
   return examples(start, [
     "chatelaine start",
@@ -68,6 +72,7 @@ async function openServer(
   try {
     await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
     await access(dataDirectory, constants.R_OK | constants.W_OK | constants.X_OK);
+    await requireRoom(dataDirectory);
     const server = await startEmbeddedServer({ dataDirectory, port });
     const took = Math.round(performance.now() - began);
     const title = `A key server that speaks Barbican's API (started in ${took} ms)`;
@@ -77,6 +82,17 @@ async function openServer(
   } catch (error) {
     throw explained(error, dataDirectory);
   }
+}
+
+/** In bytes: the databases with their logs, and what a disk image that is mostly holes takes. */
+const neededBytes = 32 * 1024 * 1024;
+
+/** SQLite on a full disk has more errors than one can explain. */
+async function requireRoom(dataDirectory: string): Promise<void> {
+  const { bavail, bsize } = await statfs(dataDirectory);
+  if (bavail * bsize >= neededBytes) return;
+  const free = `${showSize(bavail * bsize)} free, ${showSize(neededBytes)} needed`;
+  throw Object.assign(new Error(free), { code: "ENOSPC" });
 }
 
 /** Says of what keeps the data directory from being used what to do about it. */
@@ -125,7 +141,7 @@ function whatNext(
 ): string {
   if (once) return `\n${wrapped(terminal, "", "Done. Without --once the server goes on serving.")}`;
   return `
-${wrapped(terminal, "", "The server goes on serving until Ctrl-C. In another terminal:")}
+${wrapped(terminal, "", "The server goes on serving until Ctrl-C. In another terminal, here:")}
   export OS_CLOUD=${cloud}
   export OS_CLIENT_CONFIG_FILE=${cloudsFile}
   npx chatelaine key list
