@@ -17,7 +17,7 @@ export { diagnoseServer } from "./maintenance/diagnose.ts";
 export { type MigrationReport, migrateConfiguredStore } from "./maintenance/migrate-store.ts";
 export { restoreBackup } from "./maintenance/restore-backup.ts";
 export { runServerCommand } from "./maintenance/run-command.ts";
-export type { AuditReport } from "./maintenance/verify-audit.ts";
+export type { AuditReport, ChainHead } from "./maintenance/verify-audit.ts";
 export type { CopyProgress } from "./migrate-store/copy-progress.ts";
 export { MigrateStoreError } from "./migrate-store/migrate-store-error.ts";
 export { PolicyError } from "./policy/policy-error.ts";

@@ -13,7 +13,7 @@ export interface ChainHead {
 /** What the audit record's chains prove. */
 export interface AuditReport {
   readonly entries: number;
-  /** Whoever keeps these elsewhere can tell later, by {@link verifyAudit}, that no tail is missing. */
+  /** Whoever keeps these elsewhere can tell later, by `audit verify --noted`, that no tail is missing. */
   readonly chains: readonly ChainHead[];
   /** The first entry of each chain that is not authentic; empty if all are. */
   readonly broken: readonly { readonly chain: string; readonly sequence: number }[];
