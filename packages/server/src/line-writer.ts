@@ -14,16 +14,24 @@ export interface LineWriterOptions {
   ) => Promise<{ readonly bytesWritten: number }>;
 }
 
-/** In characters: so much is written at once; what is less waits for more, at most `patienceMs`. */
-const enough = 32_768;
+/** In bytes: so much is written at once; what is less waits for more, at most `patienceMs`. */
+const enough = 49_152;
 const patienceMs = 500;
 
-/** In characters: what comes while so much waits to be taken is lost. */
+/** In bytes: lines are gathered in pieces of memory of this size. */
+const chunkBytes = 65_536;
+
+/** In bytes: what comes while so much waits to be taken is lost. */
 const tooMuch = 8 << 20;
 
 /** A full pipe is tried again after this time, and so many times. */
 const fullMs = 50;
 const maxTries = 100;
+
+interface Chunk {
+  readonly bytes: Buffer;
+  used: number;
+}
 
 /**
  * Writes lines, many at a time, without ever making anybody wait. What a full
@@ -32,7 +40,10 @@ const maxTries = 100;
 export class LineWriter {
   readonly #options: LineWriterOptions;
   readonly #write: NonNullable<LineWriterOptions["write"]>;
-  #lines: string[] = [];
+  /** As bytes, not as strings: those would outlive the collector's young generation. */
+  #chunks: Chunk[] = [];
+  #spare: Chunk | undefined;
+  #lines = 0;
   #size = 0;
   #lost = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -49,8 +60,11 @@ export class LineWriter {
       this.#lost += 1;
       return;
     }
-    this.#lines.push(line);
-    this.#size += line.length;
+    const chunk = this.#chunkFor(line);
+    const written = chunk.bytes.write(line, chunk.used, "utf8");
+    chunk.used += written;
+    this.#size += written;
+    this.#lines += 1;
     this.#schedule();
   }
 
@@ -60,6 +74,18 @@ export class LineWriter {
       if (!this.#running) this.#start();
       await this.#running;
     }
+  }
+
+  #chunkFor(line: string): Chunk {
+    // No character takes more than three bytes for each of its UTF-16 units.
+    const most = line.length * 3;
+    const last = this.#chunks.at(-1);
+    if (last && last.bytes.length - last.used >= most) return last;
+    const spare = most <= chunkBytes ? this.#spare : undefined;
+    if (spare) this.#spare = undefined;
+    const next = spare ?? { bytes: Buffer.allocUnsafeSlow(Math.max(most, chunkBytes)), used: 0 };
+    this.#chunks.push(next);
+    return next;
   }
 
   #schedule(): void {
@@ -78,21 +104,30 @@ export class LineWriter {
   }
 
   async #drain(): Promise<void> {
+    const chunks = this.#chunks;
     const lines = this.#lines;
     const lost = this.#lost;
-    this.#lines = [];
+    this.#chunks = [];
+    this.#lines = 0;
     this.#size = 0;
     this.#lost = 0;
+    const parts: Uint8Array[] = chunks.map(({ bytes, used }) => bytes.subarray(0, used));
     // What came before may have been cut off within a line.
-    const notice = lost > 0 ? `\n${this.#options.lost(lost)}` : "";
+    if (lost > 0) parts.unshift(Buffer.from(`\n${this.#options.lost(lost)}`));
+    const [first, ...others] = parts;
     try {
-      await this.#writeWhole(Buffer.from(notice + lines.join("")));
+      await this.#writeWhole(first && others.length === 0 ? first : Buffer.concat(parts));
     } catch {
-      this.#lost += lost + lines.length;
+      this.#lost += lost + lines;
+    }
+    const spare = chunks.find(({ bytes }) => bytes.length === chunkBytes);
+    if (spare) {
+      spare.used = 0;
+      this.#spare = spare;
     }
   }
 
-  async #writeWhole(bytes: Buffer): Promise<void> {
+  async #writeWhole(bytes: Uint8Array): Promise<void> {
     let tries = 0;
     for (let at = 0; at < bytes.length; ) {
       try {

@@ -5,6 +5,7 @@ import { describe, it } from "node:test";
 import { SecretBytes } from "@chatelaine/keys";
 import { systemClock } from "../src/clock.ts";
 import { loadServerConfig } from "../src/config.ts";
+import { Mac } from "../src/crypto/mac.ts";
 import { ownershipTag, payloadContext } from "../src/crypto/project-keys.ts";
 import {
   createRootKeyFile,
@@ -92,7 +93,8 @@ describe("whoever writes the database", () => {
   });
 
   it("cannot tag an object for another owner", () => {
-    const project = { projectId: "p", generation: 1, sealing: key, tagging: key };
+    const tagging = new Mac(Buffer.alloc(32, 1));
+    const project = { projectId: "p", generation: 1, sealing: key, tagging };
     const owner = {
       kind: "secret",
       id: "s",

@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
+import { Mac } from "../crypto/mac.ts";
 
 /**
  * One append-only chain: each entry's MAC covers the MAC before it, so an entry
@@ -6,12 +6,12 @@ import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
  * A dropped tail shows only to who noted the last MAC (`audit verify` prints it).
  */
 export class AuditChain {
-  readonly #key: KeyObject;
+  readonly #key: Mac;
   #mac: Uint8Array;
 
   /** @param last MAC of the chain's last entry; empty for a new chain. */
   constructor(key: Uint8Array, last: Uint8Array) {
-    this.#key = createSecretKey(key);
+    this.#key = new Mac(key);
     this.#mac = last;
   }
 
@@ -27,7 +27,7 @@ export class AuditChain {
 
   /** Adds a line; returns its MAC (32 bytes). */
   add(line: string): Uint8Array {
-    this.#mac = createHmac("sha256", this.#key).update(this.#mac).update(line).digest();
+    this.#mac = this.#key.of(line, this.#mac);
     return this.#mac;
   }
 }

@@ -18,6 +18,8 @@ export interface AuditTrailOptions {
   readonly gatherMs?: number;
 }
 
+const taken = Promise.resolve();
+
 /** Who did what: makes the entries, and sees that those of reads are not lost in silence. */
 export class AuditTrail {
   readonly #store: Store;
@@ -46,33 +48,31 @@ export class AuditTrail {
 
   /** The entry of a write, which goes into the write's own transaction. */
   entry(principal: Principal, action: string, objectId?: string, outcome = "ok"): AuditEntry {
-    return {
-      at: this.#clock.timestamp(),
-      requestId: principal.requestId,
-      userId: principal.userId,
-      projectId: principal.projectId,
-      action,
-      ...(objectId !== undefined && { objectId }),
-      outcome,
-    };
+    const { requestId, userId, projectId } = principal;
+    const at = this.#clock.timestamp();
+    if (objectId === undefined) return { at, requestId, userId, projectId, action, outcome };
+    return { at, requestId, userId, projectId, action, objectId, outcome };
   }
 
   /** Records a read, or a refusal. @throws StoreError if the record cannot be written */
-  async read(entry: AuditEntry): Promise<void> {
-    if (this.#durableReads || this.#failing || this.#pending >= this.#maxPending) {
-      await this.#store.record(entry);
-      this.#failing = false;
-      return;
-    }
+  read(entry: AuditEntry): Promise<void> {
+    if (this.#durableReads || this.#failing || this.#pending >= this.#maxPending)
+      return this.#writeAtOnce(entry);
     this.#pending += 1;
     this.#gathered.push(entry);
     this.#timer ??= setTimeout(() => this.#writeGathered(), this.#gatherMs);
+    return taken;
   }
 
   /** Resolves when what was read so far is on the disk, or cannot be written. */
   async flush(): Promise<void> {
     this.#writeGathered();
     await this.#writing;
+  }
+
+  async #writeAtOnce(entry: AuditEntry): Promise<void> {
+    await this.#store.record(entry);
+    this.#failing = false;
   }
 
   #writeGathered(): void {

@@ -1,14 +1,8 @@
-import {
-  createHmac,
-  createSecretKey,
-  hkdfSync,
-  type KeyObject,
-  randomBytes,
-  timingSafeEqual,
-} from "node:crypto";
+import { createSecretKey, hkdfSync, type KeyObject, randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { findProjectKeys, insertProjectKey, type ProjectKeyRow } from "../store/operations/keys.ts";
 import type { Store } from "../store/store.ts";
+import { Mac } from "./mac.ts";
 import type { RootKeyRing } from "./root-key.ts";
 import { IntegrityError, open, seal } from "./seal.ts";
 
@@ -19,7 +13,7 @@ export interface ProjectKey {
   /** For payloads. */
   readonly sealing: KeyObject;
   /** For the tags of ownership and ACL. */
-  readonly tagging: KeyObject;
+  readonly tagging: Mac;
 }
 
 export interface ProjectKeysOptions {
@@ -76,8 +70,8 @@ export class ProjectKeys {
   /** The key of one generation. @throws IntegrityError if the project has none such */
   async byGeneration(projectId: string, generation: number): Promise<ProjectKey> {
     const found =
-      this.#cached(projectId)?.find((key) => key.generation === generation) ??
-      (await this.#load(projectId)).find((key) => key.generation === generation);
+      ofGeneration(this.#cached(projectId) ?? [], generation) ??
+      ofGeneration(await this.#load(projectId), generation);
     if (found) return found;
     throw new IntegrityError(`project key ${projectId}: there is no generation ${generation}`);
   }
@@ -131,16 +125,15 @@ export class ProjectKeys {
     const keys = rows.map((row) => {
       const bytes = this.#unwrap(row);
       const derive = (use: string) =>
-        createSecretKey(
-          Buffer.from(hkdfSync("sha256", bytes, "", `chatelaine project key: ${use}`, 32)),
-        );
+        Buffer.from(hkdfSync("sha256", bytes, "", `chatelaine project key: ${use}`, 32));
+      const derived = { sealing: derive("seal"), tagging: derive("tag") };
       const key = {
         projectId,
         generation: row.generation,
-        sealing: derive("seal"),
-        tagging: derive("tag"),
+        sealing: createSecretKey(derived.sealing),
+        tagging: new Mac(derived.tagging),
       };
-      bytes.fill(0);
+      for (const secret of [bytes, derived.sealing, derived.tagging]) secret.fill(0);
       return key;
     });
     if (keys.length === 0) return keys;
@@ -190,24 +183,28 @@ export interface Ownership {
 
 /** The tag (32 bytes) that keeps a database's writer from giving an object to someone else. */
 export function ownershipTag(key: ProjectKey, owner: Ownership): Buffer {
-  return createHmac("sha256", key.tagging)
-    .update(
-      JSON.stringify([
-        "chatelaine ownership",
-        owner.kind,
-        owner.id,
-        owner.projectId,
-        owner.creatorId,
-        owner.acl,
-        owner.expiration,
-      ]),
-    )
-    .digest();
+  return key.tagging.of(ownershipText(owner));
 }
 
 /** @throws IntegrityError if the object's owner, ACL or expiration was changed behind the server's back */
 export function checkOwnership(key: ProjectKey, owner: Ownership, tag: Uint8Array): void {
-  const expected = ownershipTag(key, owner);
-  if (tag.length !== expected.length || !timingSafeEqual(expected, tag))
+  if (!key.tagging.verifies(ownershipText(owner), tag))
     throw new IntegrityError(`${owner.kind} ${owner.id}: owner or ACL is not authentic`);
+}
+
+function ownershipText(owner: Ownership): string {
+  return JSON.stringify([
+    "chatelaine ownership",
+    owner.kind,
+    owner.id,
+    owner.projectId,
+    owner.creatorId,
+    owner.acl,
+    owner.expiration,
+  ]);
+}
+
+function ofGeneration(keys: readonly ProjectKey[], generation: number): ProjectKey | undefined {
+  for (const key of keys) if (key.generation === generation) return key;
+  return undefined;
 }

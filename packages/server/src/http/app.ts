@@ -31,6 +31,8 @@ export interface AppOptions extends PublicOptions {
 
 declare module "fastify" {
   interface FastifyRequest {
+    /** The pattern of the path; empty for what is served without identity. */
+    route: string;
     /** Set once identity has agreed; nothing else may say who asks. */
     principal: Principal | null;
     /** Minor API version; -1 while unknown. */
@@ -71,6 +73,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     }),
     ...(!options.tls && { http: limits }),
   }) as unknown as FastifyInstance;
+  app.decorateRequest("route", "");
   app.decorateRequest("principal", null);
   app.decorateRequest("minorVersion", -1);
   app.removeAllContentTypeParsers();
@@ -83,21 +86,37 @@ export function createApp(options: AppOptions): FastifyInstance {
     options.log.finished(request, reply.statusCode, reply.elapsedTime);
     done();
   });
-  app.setErrorHandler((error, request, reply) => {
+  const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     options.log.failed(request, error);
     sendError(reply, error);
-  });
+  };
+  app.setErrorHandler(fail);
+  const respond = async (dispatch: Dispatch, request: FastifyRequest, reply: FastifyReply) => {
+    try {
+      sendReply(reply, await dispatch(request));
+    } catch (error) {
+      fail(error, request, reply);
+    }
+  };
 
   const authenticate = authenticator(options.identity);
-  for (const route of options.routes)
+  for (const route of options.routes) {
+    const dispatch = dispatcher(route, options.refs, options.maxPayloadBytes ?? 20_000);
     app.route({
       method: app.supportedMethods.filter((method) => method !== "OPTIONS"),
       url: route.path,
-      onRequest: async (request, reply) => {
-        await authenticate(request, reply);
+      // Promises are made where something is waited for, and nowhere else: each request would pay for them.
+      onRequest: (request, reply, done) => {
+        request.route = route.path;
+        const agreed = authenticate(request, reply);
+        if (agreed === true) done();
+        else if (agreed !== false) void onceAgreed(agreed, done);
       },
-      handler: dispatcher(route, options.refs, options.maxPayloadBytes ?? 20_000),
+      handler: (request, reply) => {
+        void respond(dispatch, request, reply);
+      },
     });
+  }
   publicRoutes(app, options);
   app.options("*", (_request, reply) => reply.code(200).send());
   app.setNotFoundHandler(async (request, reply) => {
@@ -110,36 +129,44 @@ export function createApp(options: AppOptions): FastifyInstance {
   return app;
 }
 
+async function onceAgreed(agreed: Promise<boolean>, goOn: () => void): Promise<void> {
+  if (await agreed) goOn();
+}
+
 /** Refuses whom identity does not know, and a version that is not served; true if the request may go on. */
 function authenticator(identity: Identity) {
-  return async (request: FastifyRequest, reply: FastifyReply): Promise<boolean> => {
+  return (request: FastifyRequest, reply: FastifyReply): boolean | Promise<boolean> => {
     const { headers } = request;
     const token = single(headers["x-auth-token"]) ?? single(headers["x-storage-token"]);
     const serviceToken = single(headers["x-service-token"]);
-    let principal: Principal;
-    try {
-      principal = await identity.authenticate(
-        {
-          ...(token !== undefined && { token }),
-          ...(serviceToken !== undefined && { serviceToken }),
-        },
-        request.id,
-        { method: request.method, path: pathOf(request.url) },
-      );
-    } catch (error) {
-      if (error instanceof IdentityError) sendIdentityError(identity, reply, error);
-      else sendError(reply, error);
-      return false;
-    }
-    const version = parseMicroversion(single(headers["openstack-api-version"]));
-    if (version.type !== "ok") {
-      sendVersionError(reply, version.type);
-      return false;
-    }
-    request.principal = principal;
-    request.minorVersion = version.minor;
-    return true;
+    const tokens = {
+      ...(token !== undefined && { token }),
+      ...(serviceToken !== undefined && { serviceToken }),
+    };
+    const known = identity.known?.(tokens, request.id);
+    if (known) return admit(known, request, reply);
+    const askedFor = { method: request.method, path: pathOf(request.url) };
+    return identity.authenticate(tokens, request.id, askedFor).then(
+      (principal) => admit(principal, request, reply),
+      (error: unknown) => {
+        if (error instanceof IdentityError) sendIdentityError(identity, reply, error);
+        else sendError(reply, error);
+        return false;
+      },
+    );
   };
+}
+
+/** False, with an answer, for a version that is not served. */
+function admit(principal: Principal, request: FastifyRequest, reply: FastifyReply): boolean {
+  const version = parseMicroversion(single(request.headers["openstack-api-version"]));
+  if (version.type !== "ok") {
+    sendVersionError(reply, version.type);
+    return false;
+  }
+  request.principal = principal;
+  request.minorVersion = version.minor;
+  return true;
 }
 
 function sendVersionError(reply: FastifyReply, type: "malformed" | "unsupported"): void {
@@ -160,9 +187,16 @@ function sendIdentityError(identity: Identity, reply: FastifyReply, error: Ident
 
 const noBody = Buffer.alloc(0);
 
-function dispatcher(route: Route, refs: Refs, maxPayloadBytes: number) {
+/** Throws, or rejects with, what the caller is to be told. */
+type Dispatch = (request: FastifyRequest) => Reply | Promise<Reply>;
+
+function dispatcher(route: Route, refs: Refs, maxPayloadBytes: number): Dispatch {
   const allow = Object.keys(route.handlers).toSorted().join(", ");
-  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+  const refuseMethod = async (call: Call): Promise<never> => {
+    await route.exists?.(call);
+    throw new WireError(405, "", route.withoutAllow ? {} : { allow });
+  };
+  return (request) => {
     if (!request.principal) throw new Error("a route was reached without identity");
     const question = request.url.indexOf("?");
     const call: Call = {
@@ -181,14 +215,7 @@ function dispatcher(route: Route, refs: Refs, maxPayloadBytes: number) {
     if (request.method === "GET" && !route.negotiates && !acceptsJson(request.headers.accept))
       throw new WireError(406, null);
     const handler: Handler | undefined = route.handlers[request.method as Method];
-    let answer: Reply;
-    if (handler) answer = await handler(call);
-    else {
-      await route.exists?.(call);
-      throw new WireError(405, "", route.withoutAllow ? {} : { allow });
-    }
-    sendReply(reply, answer);
-    await reply;
+    return handler ? handler(call) : refuseMethod(call);
   };
 }
 

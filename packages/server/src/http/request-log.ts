@@ -19,19 +19,19 @@ export class RequestLog {
   }
 
   finished(request: FastifyRequest, status: number, elapsedMs: number): void {
-    const route = request.routeOptions?.url ?? "none";
+    const route = request.route || (request.routeOptions?.url ?? "none");
     this.#metrics.request(request.method, route, status, elapsedMs / 1000);
+    const { method, url, principal } = request;
+    const question = url.indexOf("?");
     this.#log.info(
       {
         requestId: request.id,
-        method: request.method,
-        path: request.url.split("?", 1)[0],
+        method,
+        path: question < 0 ? url : url.slice(0, question),
         status,
         ms: Math.round(elapsedMs * 1000) / 1000,
-        ...(request.principal && {
-          userId: request.principal.userId,
-          projectId: request.principal.projectId,
-        }),
+        userId: principal?.userId,
+        projectId: principal?.projectId,
       },
       "request",
     );

@@ -34,6 +34,12 @@ export interface Identity {
     askedFor?: AskedFor,
   ): Promise<Principal>;
 
+  /**
+   * What {@link authenticate} would resolve to, at once, where all that it takes is remembered. Undefined says nothing
+   * of the token: ask {@link authenticate}. Never throws.
+   */
+  known?(headers: IdentityHeaders, requestId: string): Principal | undefined;
+
   /** Where a client that was refused may get a token: the `WWW-Authenticate` header names it. */
   readonly wwwAuthenticateUri: string;
 

@@ -29,7 +29,7 @@ export interface ServiceContext {
  * @param operation Its human name, for the reply: "Secret retrieval".
  * @throws WireError 403
  */
-export async function authorise(
+export function authorise(
   context: ServiceContext,
   principal: Principal,
   rule: PolicyRule,
@@ -37,8 +37,20 @@ export async function authorise(
   target: PolicyTarget = {},
   objectId?: string,
 ): Promise<void> {
-  if (context.policy.allows(rule, principal, target)) return;
-  await context.audit.read(context.audit.entry(principal, rule, objectId, "forbidden"));
+  if (context.policy.allows(rule, principal, target)) return allowed;
+  return refuse(context, principal, rule, operation, objectId);
+}
+
+const allowed = Promise.resolve();
+
+async function refuse(
+  { audit }: ServiceContext,
+  principal: Principal,
+  rule: PolicyRule,
+  operation: string,
+  objectId: string | undefined,
+): Promise<never> {
+  await audit.read(audit.entry(principal, rule, objectId, "forbidden"));
   throw forbidden(operation);
 }
 

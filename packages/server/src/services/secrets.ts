@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { formatTimestamp } from "../clock.ts";
-import { ownershipTag, payloadContext } from "../crypto/project-keys.ts";
+import { checkOwnership, ownershipTag, payloadContext } from "../crypto/project-keys.ts";
 import { open, seal } from "../crypto/seal.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
 import type { Principal } from "../principal.ts";
@@ -19,7 +19,7 @@ import {
 import { issue, quotaReached, WireError } from "../wire-error.ts";
 import { authorise, type ServiceContext, storeSealed } from "./context.ts";
 import { checkId } from "./ids.ts";
-import { ownershipOf, targetOf, verifyOwnership } from "./ownership.ts";
+import { type OwnedRow, ownershipOf, targetOf, verifyOwnership } from "./ownership.ts";
 
 export type { Condition, SecretConsumer, SecretRow, SecretSort };
 
@@ -111,13 +111,17 @@ export class SecretService {
     checkId("secret", id);
     const row = await store.read(findSecretWithPayload, { id, now: nowOf(clock.nowMs()) });
     if (!row) throw secretNotFound();
-    await verifyOwnership(keys, "secret", row);
-    await this.#authorise(principal, "secret:decrypt", "Secret payload retrieval", row);
     const { sealed, generation, content_type: contentType } = row;
+    const tagging = await keys.byGeneration(row.project_id, row.tag_generation);
+    checkOwnership(tagging, ownershipOf("secret", row), row.tag);
+    await this.#authorise(principal, "secret:decrypt", "Secret payload retrieval", row);
     if (sealed === null || generation === null || contentType === null)
       throw new WireError(404, "Not Found. Sorry but your secret has no payload.");
     const as = negotiate(contentType);
-    const key = await keys.byGeneration(row.project_id, generation);
+    const key =
+      generation === tagging.generation
+        ? tagging
+        : await keys.byGeneration(row.project_id, generation);
     const bytes = open(key.sealing, payloadContext(row.project_id, id, contentType), sealed);
     if (as.utf8Only && !isUtf8(bytes))
       throw new WireError(406, "The payload is not text, and text is what Accept names.");
@@ -212,7 +216,7 @@ export class SecretService {
     principal: Principal,
     rule: PolicyRule,
     operation: string,
-    row: SecretRow,
+    row: OwnedRow,
   ): Promise<void> {
     return authorise(this.#context, principal, rule, operation, targetOf(row, principal), row.id);
   }

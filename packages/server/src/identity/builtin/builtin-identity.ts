@@ -2,7 +2,7 @@ import type { Principal } from "../../principal.ts";
 import { covers } from "../access-rules.ts";
 import type { AskedFor, Identity, IdentityHeaders } from "../identity.ts";
 import { IdentityError } from "../identity-error.ts";
-import { plausibleToken, principalOf } from "../validated-token.ts";
+import { maxTokenLength, plausibleToken, principalOf } from "../validated-token.ts";
 import type { LiveToken, TokenKeeper } from "./token-keeper.ts";
 
 /** Knows tokens that this server issued itself. */
@@ -44,17 +44,14 @@ export class BuiltinIdentity implements Identity {
         "identity token: its access rules do not cover this",
       );
     }
-    return principalOf(
-      {
-        userId: live.user.id,
-        userName: live.user.name,
-        projectId: live.project?.id,
-        domainId: live.project && "default",
-        roles: live.roles,
-      },
-      requestId,
-      serviceRoles,
-    );
+    return principalOf(validated(live), requestId, serviceRoles);
+  }
+
+  known({ token, serviceToken }: IdentityHeaders, requestId: string): Principal | undefined {
+    if (token === undefined || token.length > maxTokenLength || serviceToken !== undefined) return;
+    const live = this.#tokens.known(token);
+    if (!live?.project || live.applicationCredential) return;
+    return principalOf(validated(live), requestId, undefined);
   }
 
   async close(): Promise<void> {
@@ -78,4 +75,14 @@ export class BuiltinIdentity implements Identity {
       });
     }
   }
+}
+
+function validated({ user, project, roles }: LiveToken): Parameters<typeof principalOf>[0] {
+  return {
+    userId: user.id,
+    userName: user.name,
+    projectId: project?.id,
+    domainId: project && "default",
+    roles,
+  };
 }

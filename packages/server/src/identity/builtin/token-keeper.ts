@@ -93,9 +93,18 @@ export class TokenKeeper {
   ): Promise<LiveToken | undefined> {
     const hash = tokenHash(token);
     const live = this.#cache.get(hash) ?? (await this.#underWay.do(hash, () => this.#load(hash)));
-    if (!live) return undefined;
     const graceMs = allowExpired ? this.#options.expiredGraceSeconds * 1000 : 0;
-    return live.token.expiresAtMs + graceMs > this.#options.nowMs() ? live : undefined;
+    return live && this.#expiresAfter(live, graceMs) ? live : undefined;
+  }
+
+  /** What an unexpired token is worth, if that is remembered; undefined says nothing of it: {@link find} does. */
+  known(token: string): LiveToken | undefined {
+    const live = this.#cache.get(tokenHash(token));
+    return live && this.#expiresAfter(live, 0) ? live : undefined;
+  }
+
+  #expiresAfter(live: LiveToken, graceMs: number): boolean {
+    return live.token.expiresAtMs + graceMs > this.#options.nowMs();
   }
 
   async revoke(hash: string): Promise<void> {

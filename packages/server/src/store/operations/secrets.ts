@@ -60,14 +60,28 @@ export const findSecret = operation(
   },
 );
 
-/** The same, with its payload; `sealed` is null if it has none. */
+/** A secret's payload, and what says who may read it. */
+export type SecretWithPayload = Pick<
+  SecretRow,
+  | "id"
+  | "project_id"
+  | "creator_id"
+  | "expiration"
+  | "content_type"
+  | "acl"
+  | "tag"
+  | "tag_generation"
+> & { readonly generation: number | null; readonly sealed: Uint8Array | null };
+
+/** The payload of a secret that is neither deleted nor, by `now`, expired; `sealed` is null if it has none. */
 export const findSecretWithPayload = operation(
   import.meta.url,
   "findSecretWithPayload",
   function* (p: { readonly id: string; readonly now: string }) {
-    return yield* one<SecretRow & { generation: number | null; sealed: Uint8Array | null }>(
-      `SELECT ${columnList}, p.generation, p.sealed FROM secrets s
-       LEFT JOIN payloads p ON p.secret_id = s.id WHERE s.id = ? AND ${alive}`,
+    return yield* one<SecretWithPayload>(
+      `SELECT s.id, s.project_id, s.creator_id, s.expiration, s.content_type, s.acl, s.tag,
+         s.tag_generation, p.generation, p.sealed
+       FROM secrets s LEFT JOIN payloads p ON p.secret_id = s.id WHERE s.id = ? AND ${alive}`,
       p.id,
       p.now,
     );

@@ -12,10 +12,16 @@ const readerCacheKiB = 8_192;
 /** In milliseconds, for what another process does in the file. Node.js 22.14 ignores DatabaseSync's option for it. */
 const waitForOthers = "PRAGMA busy_timeout = 5000";
 
+interface Prepared {
+  readonly statement: StatementSync;
+  /** Turns what SQLite returns for a row into an object; absent for statements that return none. */
+  readonly toRow?: (returned: unknown) => unknown;
+}
+
 /** A connection with its prepared statements. */
 export class Connection {
   readonly database: DatabaseSync;
-  readonly #statements = new Map<string, { readonly statement: StatementSync; reads: boolean }>();
+  readonly #statements = new Map<string, Prepared>();
 
   private constructor(database: DatabaseSync) {
     this.database = database;
@@ -50,22 +56,20 @@ export class Connection {
   /** Executes one statement. @throws what {@link storeError} makes of SQLite's error */
   execute(statement: Statement): StatementResult {
     try {
-      let prepared = this.#statements.get(statement.sql);
-      if (!prepared) {
-        const compiled = this.database.prepare(statement.sql);
-        prepared = {
-          statement: compiled,
-          reads: /^\s*(SELECT|WITH)|\bRETURNING\b/i.test(statement.sql),
-        };
-        if (this.#statements.size >= maxStatements) this.#statements.clear();
-        this.#statements.set(statement.sql, prepared);
-      }
+      const { statement: prepared, toRow } = this.#prepare(statement.sql);
       const args = statement.args as SQLInputValue[];
-      if (prepared.reads) return { rows: prepared.statement.all(...args), changes: 0 };
-      return { rows: [], changes: Number(prepared.statement.run(...args).changes) };
+      if (toRow) return { rows: prepared.all(...args).map(toRow), changes: 0 };
+      return { rows: [], changes: Number(prepared.run(...args).changes) };
     } catch (error) {
       throw storeError(error);
     }
+  }
+
+  /** Runs reads that were asked together on one snapshot of the database, so that its locks are taken once. None may throw. */
+  readTogether(reads: readonly (() => void)[]): void {
+    this.#attempt("BEGIN");
+    for (const read of reads) read();
+    this.#attempt("COMMIT");
   }
 
   /** Executes a script of several statements. */
@@ -81,6 +85,43 @@ export class Connection {
     this.#statements.clear();
     this.database.close();
   }
+
+  /** What fails here, fails in the reads, too, which tell their callers; SQLite may have ended the transaction by itself. */
+  #attempt(sql: "BEGIN" | "COMMIT"): void {
+    try {
+      this.execute({ sql, args: [] });
+    } catch {
+      // As above.
+    }
+  }
+
+  #prepare(sql: string): Prepared {
+    const known = this.#statements.get(sql);
+    if (known) return known;
+    const statement = this.database.prepare(sql);
+    const reads = /^\s*(SELECT|WITH)|\bRETURNING\b/i.test(sql);
+    const prepared = { statement, ...(reads && { toRow: rowMaker(statement) }) };
+    if (this.#statements.size >= maxStatements) this.#statements.clear();
+    this.#statements.set(sql, prepared);
+    return prepared;
+  }
+}
+
+/**
+ * Node.js makes each row a dictionary, which is slow to make and slow to read. From an array of its values, and a
+ * template of its names, comes an object like any other. Before 22.16 Node.js has no such arrays.
+ */
+function rowMaker(statement: StatementSync): (returned: unknown) => unknown {
+  if (!("setReturnArrays" in statement)) return (returned) => returned;
+  statement.setReturnArrays(true);
+  const names = statement.columns().map(({ name }) => name);
+  const template: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, null]));
+  return (returned) => {
+    const row = { ...template };
+    for (let at = 0; at < names.length; at++)
+      row[names[at] ?? ""] = (returned as readonly unknown[])[at];
+    return row;
+  };
 }
 
 function assertPragma(

@@ -150,7 +150,8 @@ export class SqliteStore implements Store {
   #readAll(): void {
     const reads = this.#reads;
     this.#reads = [];
-    for (const read of reads) read();
+    if (reads.length > 1) this.#reader.readTogether(reads);
+    else for (const read of reads) read();
   }
 
   #enqueue(unit: Unit | string): Promise<unknown> {
