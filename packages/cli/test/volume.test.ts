@@ -111,14 +111,14 @@ describe("chatelaine volume", () => {
     assert.deepEqual(
       results.map(({ outcome, oldKeyDeleted }) => [outcome, oldKeyDeleted]),
       [
-        ["rekeyed", true],
-        ["rekeyed", true],
+        ["done", true],
+        ["done", true],
       ],
     );
     await rm(paths[0] ?? "");
     const partly = await session.run(...all, "--max-errors", "1");
-    assert.deepEqual([partly.code, /all-2\.img +rekeyed/.test(partly.out)], [9, true]);
-    assert.match(partly.error, /rekey: 1 of 2 have their old keys/);
+    assert.deepEqual([partly.code, /all-2\.img +done/.test(partly.out)], [9, true]);
+    assert.match(partly.error, /rekey: not done with 1 of 2/);
     for (const wrong of [
       [...all, paths[1] ?? ""],
       ["volume", "rekey"],
@@ -187,6 +187,34 @@ describe("chatelaine volume", () => {
     const deleted = await session.run("volume", "delete", path);
     assert.equal(deleted.out, `deleted ${path}; others need its key ${key}\n`);
     assert.equal((await session.run("key", "get", key)).code, 0);
+  });
+
+  it("verifies, backs up and encrypts anew all volumes, and shows how many are done", async () => {
+    const session = new Session({ columns: 400 });
+    const folder = join(directory, "headers");
+    const paths = ["each-1.img", "each-2.img"].map((name) => join(directory, name));
+    for (const path of paths) await session.run("volume", "create", path, "--size", "64k");
+    const backup = await session.run("volume", "backup", "--all", "--folder", folder);
+    assert.deepEqual([backup.code, /each-1\.img +done/.test(backup.out)], [0, true]);
+    const anew = await session.run("volume", "reencrypt", "--all", "--json");
+    assert.equal(anew.code, 0, anew.error);
+    assert.match(anew.error, /reencrypt \[#{24}\] {2}2 of 2/);
+    const verified = await session.run("volume", "verify", "--all", "--json");
+    assert.deepEqual(
+      (JSON.parse(verified.out) as { outcome: string }[]).map(({ outcome }) => outcome),
+      ["done", "done"],
+    );
+    await rm(paths[0] ?? "");
+    const partly = await session.run("volume", "verify", "--all");
+    assert.deepEqual([partly.code, /each-2\.img +done/.test(partly.out)], [9, true]);
+    for (const wrong of [
+      ["backup", "--all"],
+      ["backup", paths[1] ?? ""],
+      ["verify", "--all", paths[1] ?? ""],
+      ["reencrypt"],
+    ]) {
+      assert.equal((await session.run("volume", ...wrong)).code, 2, wrong.join(" "));
+    }
   });
 
   it("hands a volume to another project, once it has said what that would do", async () => {

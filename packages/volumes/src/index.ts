@@ -1,7 +1,14 @@
+export { type BackedUpHeader, backupVolumeHeaders } from "./backup-volume-headers.ts";
 export { type CloneVolumeOptions, cloneVolume } from "./clone-volume.ts";
 export { type CreateVolumeOptions, createVolume } from "./create-volume.ts";
 export { type DecryptVolumeOptions, decryptVolume } from "./decrypt-volume.ts";
 export { type DeletedVolume, deleteVolume } from "./delete-volume.ts";
+export {
+  type BulkOptions,
+  type BulkResult,
+  type Outcome,
+  type VolumesOptions,
+} from "./each-volume.ts";
 export {
   type EncryptionPreview,
   type EncryptVolumeOptions,
@@ -54,6 +61,7 @@ export {
   type ReencryptVolumeOptions,
   reencryptVolume,
 } from "./reencrypt-volume.ts";
+export { type ReencryptVolumesOptions, reencryptVolumes } from "./reencrypt-volumes.ts";
 export {
   adoptVolume,
   migrateOffFixedKey,
@@ -63,11 +71,12 @@ export {
   rekeyVolume,
   transferVolume,
 } from "./rekey-volume.ts";
-export { type RekeyResult, type RekeyVolumesOptions, rekeyVolumes } from "./rekey-volumes.ts";
+export { migrateDisksOffFixedKey, rekeyVolumes } from "./rekey-volumes.ts";
 export { type ResizedVolume, type ResizeVolumeOptions, resizeVolume } from "./resize-volume.ts";
 export { type ServedVolume, type ServeVolumeOptions, serveVolume } from "./serve-volume.ts";
 export { findSnapshot, forgetSnapshot, snapshotVolume } from "./snapshot-volume.ts";
 export { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
+export { verifyVolumes } from "./verify-volumes.ts";
 export type { KeySource, Volume } from "./volume.ts";
 export {
   projectOf,

@@ -5,8 +5,8 @@ import {
   encryptVolume,
   previewEncryption,
   previewReencryption,
-  type ReencryptVolumeOptions,
   reencryptVolume,
+  reencryptVolumes,
   resizeVolume,
   VolumeError,
   verifyVolume,
@@ -14,11 +14,18 @@ import {
 import { type Command, Option } from "commander";
 import { record } from "../output.ts";
 import { parseCount, parseSize, showSize } from "../sizes.ts";
+import { type BulkFlags, inBulk, requireOneOrAll, withBulkFlags } from "./bulk.ts";
 import { type Context, examples } from "./command.ts";
 import { attributesOf } from "./volume-attributes.ts";
 
 interface DryRun {
   readonly dryRun?: boolean;
+}
+
+interface ReencryptFlags extends BulkFlags {
+  readonly rekey?: boolean;
+  readonly dropOtherSlots?: boolean;
+  readonly journal?: string;
 }
 
 interface EncryptFlags extends DryRun {
@@ -143,34 +150,53 @@ export function addDataVerbs(volume: Command, context: (command: Command) => Con
   );
 
   examples(
-    volume
-      .command("reencrypt")
-      .description("give a volume a new volume key, and encrypt every sector anew; open or not")
-      .argument("<path>")
+    withBulkFlags(
+      volume
+        .command("reencrypt")
+        .description("give volumes a new volume key, and encrypt every sector anew; open or not")
+        .argument("[path]", "of one volume; else --all"),
+    )
       .option("--rekey", "give it a new key as well; default: the key stays")
       .option("--drop-other-slots", "give up key slots that open with something else")
-      .option(...journalFlag)
+      .option(
+        "--journal <folder>",
+        "for what a resumption needs, with --all for each volume's; default: PATH.chatelaine; a block device needs one",
+      )
       .option("--dry-run", "only say what would be changed")
-      .action(async (path: string, flags: ReencryptVolumeOptions & DryRun, command: Command) => {
-        const { dryRun, ...options } = flags;
-        const { withVolumes, print } = context(command);
-        if (dryRun === true) {
-          const seen = await withVolumes((volumes) => previewReencryption(volumes, path, options));
-          const lost =
-            seen.otherSlots.length > 0 ? `, and lose slots ${seen.otherSlots.join(", ")}` : "";
-          const how = seen.isOpen ? " while it is open" : "";
-          const sentence = `would encrypt ${path} anew${how}, under key ${seen.keyId}${lost}\n`;
-          print({ ...seen, dryRun: true }, sentence);
-          return;
-        }
-        const done = await withVolumes((volumes) => reencryptVolume(volumes, path, options));
-        const sentence = `${path}: encrypted anew; key ${done.keyId} opens slot ${done.openedSlot}\n`;
-        print(done, sentence);
+      .action(async (path: string | undefined, flags: ReencryptFlags, command: Command) => {
+        requireOneOrAll("reencrypt", path, flags);
+        if (path !== undefined) return reencryptOne(context(command), path, flags);
+        const { rekey, dropOtherSlots, journal: journals } = flags;
+        return inBulk(context(command), "reencrypt", flags, [], (volumes, options) =>
+          reencryptVolumes(volumes, { ...options, rekey, dropOtherSlots, journals }),
+        );
       }),
     [
       "chatelaine volume reencrypt disk.img --dry-run",
       "chatelaine volume reencrypt disk.img --rekey",
       "chatelaine volume reencrypt /dev/vg0/data --journal /var/lib/chatelaine/data.journal",
+      "chatelaine volume reencrypt --all --rekey --journal /var/lib/chatelaine/journals",
     ],
   );
+}
+
+async function reencryptOne(
+  { withVolumes, print }: Context,
+  path: string,
+  { rekey, dropOtherSlots, journal, dryRun }: ReencryptFlags,
+): Promise<void> {
+  const options = { rekey, dropOtherSlots, journal };
+  await withVolumes(async (volumes) => {
+    if (dryRun === true) {
+      const seen = await previewReencryption(volumes, path, options);
+      const lost =
+        seen.otherSlots.length > 0 ? `, and lose slots ${seen.otherSlots.join(", ")}` : "";
+      const how = seen.isOpen ? " while it is open" : "";
+      const sentence = `would encrypt ${path} anew${how}, under key ${seen.keyId}${lost}\n`;
+      print({ ...seen, dryRun: true }, sentence);
+      return;
+    }
+    const done = await reencryptVolume(volumes, path, options);
+    print(done, `${path}: encrypted anew; key ${done.keyId} opens slot ${done.openedSlot}\n`);
+  });
 }

@@ -1,21 +1,59 @@
-import { backupVolumeHeader, previewHeaderRestore, restoreVolumeHeader } from "@chatelaine/volumes";
+import {
+  type BackedUpHeader,
+  type BulkResult,
+  backupVolumeHeader,
+  backupVolumeHeaders,
+  previewHeaderRestore,
+  restoreVolumeHeader,
+  VolumeError,
+} from "@chatelaine/volumes";
 import type { Command } from "commander";
+import { type BulkFlags, inBulk, requireOneOrAll, withBulkFlags } from "./bulk.ts";
 import { type Context, examples } from "./command.ts";
+
+type Result = BulkResult<BackedUpHeader>;
 
 /** `chatelaine volume backup` and `restore`: of headers and key slots. */
 export function addHeaderVerbs(volume: Command, context: (command: Command) => Context): void {
   examples(
-    volume
-      .command("backup")
-      .description("copy a volume's header and key slots to a new file")
-      .argument("<path>")
-      .argument("<file>")
-      .action(async (path: string, file: string, _options: object, command: Command) => {
-        const { withVolumes, print } = context(command);
-        await withVolumes((volumes) => backupVolumeHeader(volumes, path, file));
-        print({ path, file }, `the header of ${path} is in ${file}\n`);
-      }),
-    ["chatelaine volume backup disk.img disk.header"],
+    withBulkFlags(
+      volume
+        .command("backup")
+        .description("copy headers and key slots of volumes to new files")
+        .argument("[path]", "of one volume; else --all")
+        .argument("[file]", "of the backup"),
+    )
+      .option("--folder <folder>", "with --all: for a file of each volume's id and the time")
+      .action(
+        async (
+          path: string | undefined,
+          file: string | undefined,
+          flags: BulkFlags & { readonly folder?: string },
+          command: Command,
+        ) => {
+          requireOneOrAll("backup", path, flags);
+          const { folder } = flags;
+          if (path !== undefined && file !== undefined) {
+            const { withVolumes, print } = context(command);
+            await withVolumes((volumes) => backupVolumeHeader(volumes, path, file));
+            print({ path, file }, `the header of ${path} is in ${file}\n`);
+          } else if (path === undefined && folder !== undefined) {
+            const fileColumn = { heading: "file", cell: ({ file: of }: Result) => of };
+            await inBulk(context(command), "backup", flags, [fileColumn], (volumes, options) =>
+              backupVolumeHeaders(volumes, folder, options),
+            );
+          } else {
+            throw new VolumeError(
+              "invalid_argument",
+              "backup: name a volume and a file; or give --all and --folder",
+            );
+          }
+        },
+      ),
+    [
+      "chatelaine volume backup disk.img disk.header",
+      "chatelaine volume backup --all --folder /var/backups/headers",
+    ],
   );
 
   examples(

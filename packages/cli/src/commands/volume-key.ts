@@ -2,6 +2,7 @@ import { fixedKeyId, type ObjectId, objectId } from "@chatelaine/keys";
 import {
   type AdoptionPreview,
   adoptVolume,
+  migrateDisksOffFixedKey,
   migrateOffFixedKey,
   previewAdoption,
   projectOf,
@@ -9,6 +10,8 @@ import {
   verifyVolume,
 } from "@chatelaine/volumes";
 import type { Command } from "commander";
+import { parseCount } from "../sizes.ts";
+import { type BulkFlags, inBulk } from "./bulk.ts";
 import { type Context, examples } from "./command.ts";
 import { addRekeyVerb, sentenceOf } from "./volume-rekey.ts";
 
@@ -89,23 +92,41 @@ export function addKeyVerbs(volume: Command, context: (command: Command) => Cont
   examples(
     volume
       .command("migrate")
-      .description("move a disk off the one fixed key of all disks (--fixed-key-file) to its own")
-      .argument("<path>")
+      .description("move disks off the one fixed key of all disks (--fixed-key-file) to their own")
+      .argument("<paths...>")
+      .option("--concurrency <number>", "how many at once", parseCount)
+      .option("--max-errors <number>", "begin no more once more than this many failed", Number)
       .option("--dry-run", "only say what would be changed")
-      .action(async (path: string, options: { readonly dryRun?: boolean }, command: Command) => {
-        const { withVolumes, print } = context(command);
-        await withVolumes(async (volumes) => {
-          if (options.dryRun === true) {
-            const seen = await previewAdoption(volumes, path, { keyId: fixedKeyId });
-            print({ ...seen, dryRun: true }, foreseen(seen, false));
-            return;
-          }
-          const moved = await migrateOffFixedKey(volumes, path);
-          print(moved, sentenceOf(moved));
+      .action(async (paths: readonly string[], flags: Omit<BulkFlags, "filter">, command) => {
+        const [path = "", ...others] = paths;
+        if (others.length === 0) return migrateOne(context(command), path, flags);
+        const all = { ...flags, filter: [] };
+        return inBulk(context(command), "migrate", all, [], (volumes, options) => {
+          const { project: _project, filter: _filter, ...bulk } = options;
+          return migrateDisksOffFixedKey(volumes, paths, bulk);
         });
       }),
-    ["chatelaine volume migrate /dev/vg0/old --fixed-key-file /etc/chatelaine/fixed.hex --dry-run"],
+    [
+      "chatelaine volume migrate /dev/vg0/old --fixed-key-file /etc/chatelaine/fixed.hex --dry-run",
+      "chatelaine volume migrate /dev/vg0/* --fixed-key-file /etc/chatelaine/fixed.hex",
+    ],
   );
+}
+
+async function migrateOne(
+  { withVolumes, print }: Context,
+  path: string,
+  { dryRun }: { readonly dryRun?: boolean },
+): Promise<void> {
+  await withVolumes(async (volumes) => {
+    if (dryRun === true) {
+      const seen = await previewAdoption(volumes, path, { keyId: fixedKeyId });
+      print({ ...seen, dryRun: true }, foreseen(seen, false));
+      return;
+    }
+    const moved = await migrateOffFixedKey(volumes, path);
+    print(moved, sentenceOf(moved));
+  });
 }
 
 function foreseen({ path, id, format, openedSlots }: AdoptionPreview, keep: boolean): string {

@@ -5,10 +5,12 @@ import {
   deleteVolume,
   inspectVolume,
   verifyVolume,
+  verifyVolumes,
 } from "@chatelaine/volumes";
 import { type Command, Option } from "commander";
 import { record } from "../output.ts";
 import { parseSize } from "../sizes.ts";
+import { type BulkFlags, inBulk, requireOneOrAll, withBulkFlags } from "./bulk.ts";
 import { type Context, examples, noun } from "./command.ts";
 import { attributesOf } from "./volume-attributes.ts";
 import { addDataVerbs } from "./volume-data.ts";
@@ -82,19 +84,22 @@ export function volumeCommand(context: (command: Command) => Context): Command {
   );
 
   examples(
-    volume
-      .command("verify")
-      .description("prove that a disk opens with the key it names; writes nothing")
-      .argument("<path>")
-      .action(async (path: string, _options: object, command: Command) => {
-        const { withLedger, open, print } = context(command);
-        const source = open();
-        const verified = await withLedger((ledger) =>
-          verifyVolume({ ...source, ...(ledger && { ledger }) }, path),
-        );
-        print(verified, `${path}: key ${verified.keyId} opens slot ${verified.openedSlot}\n`);
-      }),
-    ["chatelaine volume verify disk.img"],
+    withBulkFlags(
+      volume
+        .command("verify")
+        .description("prove that disks open with the key they name; writes nothing")
+        .argument("[path]", "of one volume; else --all"),
+    ).action(async (path: string | undefined, flags: BulkFlags, command: Command) => {
+      requireOneOrAll("verify", path, flags);
+      if (path === undefined) return inBulk(context(command), "verify", flags, [], verifyVolumes);
+      const { withLedger, open, print } = context(command);
+      const source = open();
+      const verified = await withLedger((ledger) =>
+        verifyVolume({ ...source, ...(ledger && { ledger }) }, path),
+      );
+      print(verified, `${path}: key ${verified.keyId} opens slot ${verified.openedSlot}\n`);
+    }),
+    ["chatelaine volume verify disk.img", "chatelaine volume verify --all --json"],
   );
 
   examples(
