@@ -70,6 +70,8 @@ export interface KeyServerParts {
 /** A key server that does not listen yet. */
 export interface KeyServer {
   readonly app: FastifyInstance;
+  /** Everything behind identity. */
+  readonly routes: readonly Route[];
   readonly context: ServiceContext;
   /** Finishes what was accepted. Does not close the store. */
   close(): Promise<void>;
@@ -102,6 +104,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     onFinished: (outcome) => metrics.order(outcome),
     onTrouble: (error) => log.error({ error: String(error) }, "order processing"),
   });
+  const routes = allRoutes(context, () => runner.wake());
   const app = createApp({
     identity: parts.identity,
     refs: new Refs(parts.publicUrl),
@@ -111,7 +114,8 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     build: packageVersion(),
     log: new RequestLog(log, metrics),
     ready: () => store.ping(),
-    routes: allRoutes(context, () => runner.wake()),
+    withIdentity: parts.keystoneApi !== undefined,
+    routes,
     ...(parts.tls && { tls: parts.tls }),
     ...(parts.serveMetrics !== false && { metrics: () => metrics.text() }),
   });
@@ -120,6 +124,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
   retention.start();
   return {
     app,
+    routes,
     context,
     async close() {
       await app.close();

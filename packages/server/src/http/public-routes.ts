@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { parseMicroversion } from "../routes/microversion.ts";
 import type { Refs } from "../routes/refs.ts";
 import { versionDocument } from "../routes/version-routes.ts";
+import { apiDocument } from "./api-document.ts";
 
 export interface PublicOptions {
   readonly refs: Refs;
@@ -11,9 +12,11 @@ export interface PublicOptions {
   readonly ready: () => Promise<void>;
   /** In Prometheus' format; absent to serve none. */
   readonly metrics?: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  /** True if built-in identity is served under /v3. */
+  readonly withIdentity: boolean;
 }
 
-/** What is served without identity: the version list, health, readiness, metrics. */
+/** What is served without identity, by GET alone: the version list, health, readiness, metrics, and what there is at all. */
 export function publicRoutes(app: FastifyInstance, options: PublicOptions): void {
   only(app, "/", (request, reply) => versions(options, request, reply));
   only(app, "/healthcheck", (request, reply) => {
@@ -35,6 +38,16 @@ export function publicRoutes(app: FastifyInstance, options: PublicOptions): void
       const found = await metrics();
       return reply.type(found.contentType).send(found.text);
     });
+  const document = apiDocument({
+    url: () => options.refs.base,
+    served: (path) => {
+      if (path === "/metrics") return metrics !== undefined;
+      return options.withIdentity || !path.startsWith("/v3");
+    },
+  });
+  only(app, "/chatelaine/v1/openapi.json", async (_request, reply) =>
+    reply.type("application/json").send(await document()),
+  );
 }
 
 type PublicHandler = (request: FastifyRequest, reply: FastifyReply) => unknown;

@@ -26,13 +26,14 @@ export function sendError(reply: FastifyReply, error: unknown): void {
     .code(meant.status)
     .headers(meant.headers)
     .type("application/json")
-    .send(
-      JSON.stringify({
-        code: meant.status,
-        title: titleOf(meant.status),
-        description: meant.description,
-      }),
-    );
+    .send(JSON.stringify(errorDocument(reply.request.url, meant)));
+}
+
+/** Barbican's, but Keystone's for what is Keystone's. */
+function errorDocument(url: string, { status, description }: WireError): object {
+  const title = titleOf(status);
+  if (/^\/+v3(?:[/?]|$)/.test(url)) return { error: { code: status, title, message: description } };
+  return { code: status, title, description };
 }
 
 export function asWireError(error: unknown): WireError {

@@ -3,6 +3,7 @@ import { describe, it, type TestContext } from "node:test";
 import type { Policy } from "../../src/policy/policy.ts";
 import { type PolicyRule, policyRules, targetKinds } from "../../src/policy/rule-names.ts";
 import { RulePolicy } from "../../src/policy/rule-policy.ts";
+import { operations } from "../support/api.ts";
 import { type Harness, idOf, startHarness } from "../support/harness.ts";
 import {
   type Expectation,
@@ -17,70 +18,28 @@ import {
 
 type Rules = Readonly<Partial<Record<string, PolicyRule>>>;
 
-/** Every path behind identity, and the rule that guards each of its methods; any other method is refused. */
-const routes: Readonly<Record<string, Rules>> = {
-  "/v1/secrets": { GET: "secrets:get", POST: "secrets:post" },
-  "/v1/secrets/{secret}": { GET: "secret:get", PUT: "secret:put", DELETE: "secret:delete" },
-  "/v1/secrets/{secret}/payload": { GET: "secret:decrypt" },
-  "/v1/secrets/{secret}/metadata": {
-    GET: "secret_meta:get",
-    PUT: "secret_meta:put",
-    POST: "secret_meta:post",
-  },
-  "/v1/secrets/{secret}/metadata/key": {
-    GET: "secret_meta:get",
-    PUT: "secret_meta:put",
-    DELETE: "secret_meta:delete",
-  },
-  "/v1/secrets/{secret}/acl": {
-    GET: "secret_acls:get",
-    PUT: "secret_acls:put_patch",
-    PATCH: "secret_acls:put_patch",
-    DELETE: "secret_acls:delete",
-  },
-  "/v1/secrets/{secret}/consumers": {
-    GET: "secret_consumers:get",
-    POST: "secret_consumers:post",
-    DELETE: "secret_consumers:delete",
-  },
-  "/v1/containers": { GET: "containers:get", POST: "containers:post" },
-  "/v1/containers/{container}": { GET: "container:get", DELETE: "container:delete" },
-  "/v1/containers/{container}/secrets": {
-    POST: "container_secret:post",
-    DELETE: "container_secret:delete",
-  },
-  "/v1/containers/{container}/acl": {
-    GET: "container_acls:get",
-    PUT: "container_acls:put_patch",
-    PATCH: "container_acls:put_patch",
-    DELETE: "container_acls:delete",
-  },
-  "/v1/containers/{container}/consumers": {
-    GET: "container_consumers:get",
-    POST: "container_consumers:post",
-    DELETE: "container_consumers:delete",
-  },
-  "/v1/containers/{container}/consumers/{container}": { GET: "consumer:get" },
-  "/v1/orders": { GET: "orders:get", POST: "orders:post", PUT: "orders:put" },
-  "/v1/orders/{order}": { GET: "order:get", DELETE: "order:delete" },
-  "/v1/quotas": { GET: "quotas:get" },
-  "/v1/project-quotas": { GET: "project_quotas:get" },
-  "/v1/project-quotas/some": {
-    GET: "project_quotas:get",
-    PUT: "project_quotas:put",
-    DELETE: "project_quotas:delete",
-  },
-  "/v1/secret-stores": { GET: "secretstores:get" },
-  "/v1/secret-stores/global-default": { GET: "secretstores:get_global_default" },
-  "/v1/secret-stores/preferred": { GET: "secretstores:get_preferred" },
-  "/v1/secret-stores/some": { GET: "secretstore:get" },
-  "/v1/secret-stores/some/preferred": {
-    POST: "secretstore_preferred:post",
-    DELETE: "secretstore_preferred:delete",
-  },
-  "/v1/transport_keys": { GET: "transport_keys:get", POST: "transport_keys:post" },
-  "/v1/transport_keys/some": { GET: "transport_key:get", DELETE: "transport_key:delete" },
-};
+/**
+ * Every path behind identity, and the rule that guards each of its methods, as openapi.yaml has them; any other method
+ * is refused.
+ */
+const routes = Map.groupBy(
+  operations.filter(({ path }) => path.startsWith("/v1/")),
+  ({ path }) => path,
+);
+
+/** `{secret}` is a secret of the situation, and so on; any name does for the rest. */
+function patternOf(path: string): string {
+  return path
+    .replace(/\{(secret|container|order)_id\}/, "{$1}")
+    .replace("{consumer_id}", "{container}")
+    .replaceAll(/\{(?!secret\}|container\}|order\})\w+\}/g, "some");
+}
+
+function rulesOf(path: string): Rules {
+  return Object.fromEntries(
+    (routes.get(path) ?? []).map(({ method, rule }) => [method, rule as PolicyRule]),
+  );
+}
 
 /** Notes what a policy says, and then refuses, so that what is asked for is never done; without one it allows all. */
 class NotingPolicy implements Policy {
@@ -124,7 +83,8 @@ async function walk(
   for (const situation of situations)
     made.push({ situation, pathOf: await makeObjects(ask, situation) });
   policy.judge = new RulePolicy({ ruleSet });
-  for (const [pattern, rules] of Object.entries(routes))
+  for (const path of routes.keys()) {
+    const [pattern, rules] = [patternOf(path), rulesOf(path)];
     for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE"]) {
       const rule = rules[method];
       // A refused method, or a rule that guards no object, is the same whatever there is.
@@ -145,6 +105,7 @@ async function walk(
           else assert.deepEqual([answer.status, policy.noted], [403, [[rule, allowed]]], name);
         }
     }
+  }
 }
 
 describe("every route", () => {
@@ -155,7 +116,7 @@ describe("every route", () => {
     walk(t, "secure", secureRoles, secureExpectation));
 
   it("has a rule, and every rule a route", () => {
-    const asked = new Set(Object.values(routes).flatMap((rules) => Object.values(rules)));
+    const asked = new Set([...routes.keys()].flatMap((path) => Object.values(rulesOf(path))));
     assert.deepEqual(asked, new Set(policyRules));
   });
 });

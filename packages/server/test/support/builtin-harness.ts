@@ -23,13 +23,13 @@ export async function startBuiltinHarness(t: TestContext) {
   return { ...harness, store, administration };
 }
 
-/** What alice sends to log in. */
-export const login = (password: string) => ({
+/** What a user sends to log in to a project, by default alice to vault. */
+export const login = (password: string, { name = "alice", project = "vault" } = {}) => ({
   auth: {
     identity: {
       methods: ["password"],
-      password: { user: { name: "alice", domain: { id: "default" }, password } },
+      password: { user: { name, domain: { id: "default" }, password } },
     },
-    scope: { project: { name: "vault", domain: { id: "default" } } },
+    scope: { project: { name: project, domain: { id: "default" } } },
   },
 });

@@ -12,6 +12,7 @@ import { RulePolicy } from "../../src/policy/rule-policy.ts";
 import type { Principal } from "../../src/principal.ts";
 import { createKeyServer, type KeyServer, type KeyServerParts } from "../../src/server.ts";
 import type { Store } from "../../src/store/store.ts";
+import { assertDocumented } from "./api.ts";
 import { openTestStore } from "./test-store.ts";
 
 /**
@@ -51,7 +52,7 @@ export interface Harness {
   readonly server: KeyServer;
   readonly store: Store;
   readonly folder: string;
-  /** A request without a socket, by default as a member of project `p`. */
+  /** A request without a socket, by default as a member of project `p`. Its answer must be as openapi.yaml has it. */
   readonly ask: (method: string, path: string, options?: AskOptions) => Promise<Answer>;
 }
 
@@ -104,7 +105,7 @@ function asker(server: KeyServer): Harness["ask"] {
         payload: isObject ? JSON.stringify(options.body) : options.body,
       }),
     });
-    return {
+    const seen: Answer = {
       status: answer.statusCode,
       headers: answer.headers,
       text: answer.payload,
@@ -113,6 +114,8 @@ function asker(server: KeyServer): Harness["ask"] {
         return JSON.parse(answer.payload) as Record<string, unknown>;
       },
     };
+    assertDocumented(method, path, seen);
+    return seen;
   };
 }
 
