@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { Caller } from "@chatelaine/keys";
-import { formatLuks2 } from "@chatelaine/luks";
+import { formatLuks2, readLuks } from "@chatelaine/luks";
 import { Session } from "./session.ts";
 
 describe("chatelaine volume", () => {
@@ -68,6 +68,15 @@ describe("chatelaine volume", () => {
     const header = join(directory, "source.header");
     await session.run("volume", "create", path, "--size", "64k");
     assert.equal((await session.run("volume", "clone", path, copy)).code, 0);
+    for (const [flag, isShared] of [
+      ["--own-volume-key", false],
+      ["--no-own-volume-key", true],
+    ] as const) {
+      const other = join(directory, `${flag}.img`);
+      assert.equal((await session.run("volume", "clone", path, other, flag)).code, 0);
+      assert.equal((await volumeKeyOf(other)) === (await volumeKeyOf(path)), isShared, flag);
+      assert.equal((await session.run("volume", "delete", other)).code, 0);
+    }
     assert.equal((await session.run("volume", "backup", path, header)).code, 0);
     assert.match((await session.run("volume", "restore", path)).out, /opens slot 0/);
     assert.equal((await session.run("recover")).out, "nothing to recover\n");
@@ -189,6 +198,21 @@ describe("chatelaine volume", () => {
     assert.equal((await session.run("key", "get", key)).code, 0);
   });
 
+  it("imports a disk with the user's own key, which stays", async () => {
+    const session = new Session();
+    const path = join(directory, "mine.img");
+    const spec = { algorithm: "aes", bitLength: 256 };
+    const key = await session.keyManager.createKey(session.caller, spec);
+    const stored = await session.keyManager.get(session.caller, key);
+    const passphrase = stored.value.use((bytes) => Buffer.from(Buffer.from(bytes).toString("hex")));
+    await writeFile(path, "");
+    await truncate(path, 20 * 1024 * 1024);
+    await formatLuks2(path, { keyslots: [{ passphrase, entropyBits: 256 }] });
+    const { out } = await session.run("volume", "import", path, "--key", key);
+    assert.equal(out, `${path}: key ${key} opens slot 0\n`);
+    assert.equal((await session.run("volume", "import", path, "--key", key)).code, 6);
+  });
+
   it("verifies, backs up and encrypts anew all volumes, and shows how many are done", async () => {
     const session = new Session({ columns: 400 });
     const folder = join(directory, "headers");
@@ -299,3 +323,7 @@ describe("chatelaine volume", () => {
     assert.equal((await session.run("key", "list", "--json")).out, "[]\n");
   });
 });
+
+async function volumeKeyOf(path: string): Promise<string | undefined> {
+  return (await readLuks(path)).digests[0]?.fingerprint;
+}

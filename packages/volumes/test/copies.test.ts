@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { copyFile, mkdtemp, open, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { MemoryKeyManager, type ObjectId, type ProjectCaller } from "@chatelaine/keys";
-import { readLuks, testPassphrase, withOpenDisk } from "@chatelaine/luks";
+import { addKeyslot, readLuks, testPassphrase, withOpenDisk } from "@chatelaine/luks";
 import {
   backupVolumeHeader,
   cloneVolume,
@@ -84,6 +86,41 @@ describe("copies of a volume", () => {
     assert.notEqual(await ciphertext(path), await ciphertext(other));
     await deleteVolume(volumes, path);
     assert.equal(await contentOf(other), "precious");
+  });
+
+  it("a clone shares the volume key if told so, but neither key nor slots nor UUID", async () => {
+    const backup = { passphrase: Buffer.from("a slot of somebody's"), entropyBits: 128 };
+    const source = await verifyVolume(volumes, path);
+    await addKeyslot(path, await hexOf(source.keyId), backup);
+    const options = { path: other, ownVolumeKey: false };
+    const clone = await cloneVolume(volumes, path, options);
+    assert.equal(await contentOf(other), "precious");
+    assert.deepEqual([clone.id === source.id, clone.keyId === source.keyId], [false, false]);
+    const [before, after] = [await readLuks(path), await readLuks(other)];
+    assert.equal(after.digests[0]?.fingerprint, before.digests[0]?.fingerprint);
+    assert.deepEqual([before.keyslots.length, after.keyslots.length], [2, 1]);
+    assert.equal((await stat(other)).mode & 0o777, 0o600);
+    for (const passphrase of [await hexOf(source.keyId), backup.passphrase]) {
+      await assert.rejects(testPassphrase(other, passphrase), { code: "wrong_passphrase" });
+    }
+    assert.equal((await ledger.volume(clone.id))?.parentId, source.id);
+    const old = join(directory, "old.img");
+    await createVolume(volumes, { path: old, sizeBytes, format: "luks1" });
+    await rm(other);
+    await assert.rejects(cloneVolume(volumes, old, options), { code: "unsupported" });
+  });
+
+  it("keeps the holes of a clone that shares the volume key", async () => {
+    await cloneVolume(volumes, path, { path: other, ownVolumeKey: false });
+    assert.ok((await stat(other)).blocks * 512 < 4 * 1024 * 1024);
+  });
+
+  it("is not cloned while somebody writes to it", async () => {
+    const writer = spawn("sh", ["-c", 'exec 3<>"$0"; echo; read x', path], { stdio: "pipe" });
+    await once(writer.stdout, "data");
+    await assert.rejects(cloneVolume(volumes, path, { path: other }), { code: "busy" });
+    writer.stdin.end();
+    await once(writer, "exit");
   });
 
   it("3.3 a clone whose source's key is gone is refused, and leaves nothing", async () => {

@@ -2,6 +2,7 @@ import { fixedKeyId, type ObjectId, objectId } from "@chatelaine/keys";
 import {
   type AdoptionPreview,
   adoptVolume,
+  importVolume,
   migrateDisksOffFixedKey,
   migrateOffFixedKey,
   previewAdoption,
@@ -15,7 +16,7 @@ import { type BulkFlags, inBulk } from "./bulk.ts";
 import { type Context, examples } from "./command.ts";
 import { addRekeyVerb, sentenceOf } from "./volume-rekey.ts";
 
-/** `chatelaine volume rekey`, `transfer`, `adopt`, `migrate`: another key for a disk. */
+/** `chatelaine volume rekey`, `transfer`, `adopt`, `import`, `migrate`: another key for a disk. */
 export function addKeyVerbs(volume: Command, context: (command: Command) => Context): void {
   addRekeyVerb(volume, context);
 
@@ -87,6 +88,24 @@ export function addKeyVerbs(volume: Command, context: (command: Command) => Cont
       "chatelaine volume adopt /dev/vg0/old --key 6b3c… --dry-run",
       "chatelaine volume adopt /dev/vg0/old --key 6b3c…",
     ],
+  );
+
+  examples(
+    volume
+      .command("import")
+      .description("take a LUKS disk under our care with your own key that opens it, and keep both")
+      .argument("<path>")
+      .requiredOption(
+        "--key <id>",
+        "whose hexadecimal text opens it; it outlives the volume",
+        objectId,
+      )
+      .action(async (path: string, { key }: { readonly key: ObjectId }, command: Command) => {
+        const { withVolumes, print } = context(command);
+        const brought = await withVolumes((volumes) => importVolume(volumes, path, key));
+        print(brought, `${path}: key ${brought.keyId} opens slot ${brought.openedSlot}\n`);
+      }),
+    ["chatelaine volume import /dev/vg0/mine --key 6b3c…"],
   );
 
   examples(

@@ -128,12 +128,29 @@ export function volumeCommand(context: (command: Command) => Context): Command {
       .description("make a second volume with the data of a first, and with keys of its own")
       .argument("<path>")
       .argument("<new-path>", "a file to make")
-      .action(async (path: string, newPath: string, _options: object, command: Command) => {
-        const { withVolumes, print } = context(command);
-        const made = await withVolumes((volumes) => cloneVolume(volumes, path, { path: newPath }));
-        print(made, record(attributesOf(made)));
-      }),
-    ["chatelaine volume clone disk.img copy.img"],
+      .option("--own-volume-key", "encrypt the data anew; the default, and the safer way")
+      .option(
+        "--no-own-volume-key",
+        "copy them as they are: faster, but who knows the volume key of the one reads the other",
+      )
+      .action(
+        async (
+          path: string,
+          newPath: string,
+          { ownVolumeKey }: { readonly ownVolumeKey?: boolean },
+          command: Command,
+        ) => {
+          const { withVolumes, print } = context(command);
+          const made = await withVolumes((volumes) =>
+            cloneVolume(volumes, path, { path: newPath, ownVolumeKey }),
+          );
+          print(made, record(attributesOf(made)));
+        },
+      ),
+    [
+      "chatelaine volume clone disk.img copy.img",
+      "chatelaine volume clone disk.img copy.img --no-own-volume-key",
+    ],
   );
 
   for (const add of [

@@ -9,7 +9,7 @@ import {
 import type { Occupant } from "../disk/location.ts";
 import { makeSparseFile, publish, stagingPath, withdraw } from "../disk/staging.ts";
 import { requireZeroes, wipeHeader } from "../disk/wipe.ts";
-import type { VolumeRecord } from "../ledger/ledger.ts";
+import type { VolumeChange, VolumeRecord } from "../ledger/ledger.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
 import { verifyVolume } from "../verify-volume.ts";
 import { nowOf, projectOf, type VolumeContext } from "../volume-context.ts";
@@ -42,7 +42,7 @@ export interface CreateFacts {
 }
 
 type CreateWork = Work<CreateInput, CreateFacts>;
-type KeyWork = Work<Pick<CreateInput, "keyId">, CreateFacts>;
+type KeyWork = Work<{ readonly keyId?: ObjectId }, CreateFacts>;
 
 /** What formatLuks2 puts before the data. */
 export const headerBytes = 16 * 1024 * 1024;
@@ -57,18 +57,26 @@ export const createOperation: Operation<CreateInput, CreateFacts> = {
     { name: "copy the data", take: copyData, undo: async () => {} },
     { name: "publish", take: publishFile, undo: withdrawFile },
   ],
-  commit: ({ context, volume, facts }) =>
-    volume === undefined
-      ? []
-      : [
-          {
-            type: "put",
-            volume: { ...volume, keyId: facts.keyId, state: "ready", updated: nowOf(context) },
-          },
-        ],
+  commit: commitMade,
   finish: [],
-  abandon: ({ operation }) => [{ type: "remove", id: operation.volumeId }],
+  abandon: abandonMade,
 };
+
+/** The volume is there, and opens. */
+export function commitMade({
+  context,
+  volume,
+  facts,
+}: Work<object, CreateFacts>): readonly VolumeChange[] {
+  if (volume === undefined) return [];
+  const updated = nowOf(context);
+  return [{ type: "put", volume: { ...volume, keyId: facts.keyId, state: "ready", updated } }];
+}
+
+/** As if it had never been begun. */
+export function abandonMade({ operation }: Work<object, CreateFacts>): readonly VolumeChange[] {
+  return [{ type: "remove", id: operation.volumeId }];
+}
 
 /** The volume's first row, before anything of it exists. */
 export function beginningOf(

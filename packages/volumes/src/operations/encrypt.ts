@@ -19,7 +19,14 @@ import { requireUnused } from "../host/disk-use.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
 import { nowOf } from "../volume-context.ts";
 import { keyOf } from "./change-key.ts";
-import { type CreateFacts, type CreateInput, headerBytes, makeKey, unmakeKey } from "./create.ts";
+import {
+  abandonMade,
+  type CreateFacts,
+  type CreateInput,
+  headerBytes,
+  makeKey,
+  unmakeKey,
+} from "./create.ts";
 import type { Operation, Work } from "./operation.ts";
 
 /** A disk whose data are to be encrypted where they are. */
@@ -56,7 +63,7 @@ export const encryptOperation: Operation<EncryptInput, CreateFacts> = {
     volume === undefined
       ? []
       : [{ type: "put", volume: { ...volume, state: "ready", updated: nowOf(context) } }],
-  abandon: ({ operation }) => [{ type: "remove", id: operation.volumeId }],
+  abandon: abandonMade,
 };
 
 async function look({ input }: EncryptWork): Promise<undefined> {

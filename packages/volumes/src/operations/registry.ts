@@ -1,11 +1,13 @@
 import type { VolumeContext } from "../volume-context.ts";
 import { changeKeyOperation } from "./change-key.ts";
+import { cloneOperation } from "./clone.ts";
 import { createOperation } from "./create.ts";
 import { decryptOperation } from "./decrypt.ts";
 import { deleteOperation } from "./delete.ts";
 import { createDiskOperation, destroyDiskOperation } from "./disk.ts";
 import { encryptOperation } from "./encrypt.ts";
 import { backupHeaderOperation, restoreHeaderOperation } from "./header.ts";
+import { importOperation } from "./import.ts";
 import type { AnyOperation } from "./operation.ts";
 import { type Recovered, recoverWith } from "./recover.ts";
 import { reencryptOperation } from "./reencrypt.ts";
@@ -16,6 +18,7 @@ import { forgetSnapshotOperation, snapshotOperation } from "./snapshot.ts";
 const operations: readonly AnyOperation[] = [
   backupHeaderOperation,
   changeKeyOperation,
+  cloneOperation,
   createDiskOperation,
   createOperation,
   decryptOperation,
@@ -23,6 +26,7 @@ const operations: readonly AnyOperation[] = [
   destroyDiskOperation,
   encryptOperation,
   forgetSnapshotOperation,
+  importOperation,
   reencryptOperation,
   resizeOperation,
   restoreHeaderOperation,

@@ -10,6 +10,7 @@ import {
   decryptVolume,
   deleteVolume,
   encryptVolume,
+  importVolume,
   reencryptVolume,
   rekeyVolume,
   resizeVolume,
@@ -119,6 +120,16 @@ export const scenarios: readonly Scenario[] = [
     mayBeAbsent: false,
   },
   {
+    name: "clone with the source's volume key",
+    prepare: makeDisk,
+    act: (context, directory) =>
+      cloneVolume(context, diskOf(directory), {
+        path: join(directory, "clone.img"),
+        ownVolumeKey: false,
+      }),
+    mayBeAbsent: false,
+  },
+  {
     name: "snapshot",
     failures: "O5",
     prepare: async (context, directory) => {
@@ -148,9 +159,17 @@ export const scenarios: readonly Scenario[] = [
     mayBeAbsent: true,
   },
   {
+    name: "import with the user's key",
+    prepare: (context, directory) => foreignDisk(context, directory, "luks2"),
+    act: (context, directory, [keyId]) =>
+      importVolume(context, diskOf(directory), keyId as ObjectId),
+    mayBeAbsent: true,
+  },
+  {
     name: "adopt a disk with a passphrase",
     prepare: async (context, directory) => {
-      await foreignDisk(context, directory, "luks2");
+      const [key] = await foreignDisk(context, directory, "luks2");
+      await context.keyManager.delete(alice, key as ObjectId);
       return [];
     },
     act: (context, directory) =>
@@ -238,7 +257,6 @@ async function foreignDisk(
   const keyslots = [{ passphrase, entropyBits: 256 }];
   await (format === "luks1" ? formatLuks1(path, { keyslots }) : formatLuks2(path, { keyslots }));
   await fill(path);
-  if (format === "luks2") return [];
   const value = new SecretBytes(Buffer.from(foreignPassphrase, "hex"));
   return [await keyManager.store(alice, { type: "symmetric", algorithm: "aes", value })];
 }

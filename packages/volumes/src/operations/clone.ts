@@ -1,0 +1,79 @@
+import type { ObjectId } from "@chatelaine/keys";
+import { addKeyslot, addToken, chatelaineToken, readLuks, relabel } from "@chatelaine/luks";
+import { killSlots, removeTokensNaming } from "../disk/slots.ts";
+import { sparseCopy } from "../disk/sparse-copy.ts";
+import { publish, stagingPath, withdraw } from "../disk/staging.ts";
+import { tokensOf } from "../inspect-volume.ts";
+import { keyBitLength, lendPassphrase } from "../passphrase.ts";
+import { verifyVolume } from "../verify-volume.ts";
+import { nowOf } from "../volume-context.ts";
+import { keyOf } from "./change-key.ts";
+import { abandonMade, type CreateFacts, commitMade, makeKey, unmakeKey } from "./create.ts";
+import type { Operation, Work } from "./operation.ts";
+
+/** A volume whose ciphertext is to be copied. */
+export interface CloneInput {
+  /** Of the clone. */
+  readonly location: string;
+  /** One is made. */
+  readonly keyId?: never;
+  readonly from: { readonly location: string; readonly keyId: ObjectId };
+}
+
+type CloneWork = Work<CloneInput, CreateFacts>;
+
+/**
+ * A clone that shares its source's volume key, but neither key, slot nor UUID. It is
+ * made beside its place, so that nothing of it is seen before it opens with its own key alone.
+ */
+export const cloneOperation: Operation<CloneInput, CreateFacts> = {
+  kind: "clone",
+  prepare: [
+    { name: "copy the disk", take: copyDisk, undo: withdrawCopy },
+    { name: "make the key", take: makeKey, undo: unmakeKey },
+    { name: "give the copy its own key", take: changeKey, undo: async () => {} },
+    { name: "publish", take: publishCopy, undo: withdrawCopy },
+  ],
+  commit: commitMade,
+  finish: [],
+  abandon: abandonMade,
+};
+
+async function copyDisk(work: CloneWork): Promise<undefined> {
+  await sparseCopy(work.input.from.location, copyPath(work));
+}
+
+/** Only ever taken once: before the commit, what was cut is taken back. */
+async function changeKey(work: CloneWork): Promise<undefined> {
+  const { context, operation, input, facts } = work;
+  const path = copyPath(work);
+  const object = facts.keyId as ObjectId;
+  const before = await readLuks(path);
+  const [old, own] = [await keyOf(context, input.from.keyId), await keyOf(context, object)];
+  const slot = await lendPassphrase(old, (opener) =>
+    lendPassphrase(own, (passphrase) =>
+      addKeyslot(path, opener, { passphrase, entropyBits: keyBitLength }),
+    ),
+  );
+  await killSlots(
+    path,
+    before.keyslots.map((keyslot) => keyslot.slot),
+  );
+  for (const token of tokensOf(before)) await removeTokensNaming(path, token.object);
+  const created = nowOf(context);
+  await addToken(path, chatelaineToken({ keyslots: [slot], object, created }));
+  await relabel(path, { uuid: operation.volumeId });
+  await verifyVolume(context, path);
+}
+
+async function publishCopy(work: CloneWork): Promise<undefined> {
+  await publish(copyPath(work), work.input.location);
+}
+
+async function withdrawCopy(work: CloneWork): Promise<void> {
+  await withdraw(copyPath(work), work.input.location, work.operation.volumeId);
+}
+
+function copyPath({ input, operation }: CloneWork): string {
+  return stagingPath(input.location, operation.id);
+}

@@ -1,0 +1,79 @@
+import type { ObjectId } from "@chatelaine/keys";
+import { addToken, chatelaineToken, readLuks } from "@chatelaine/luks";
+import { removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
+import { VolumeError } from "../errors.ts";
+import { tokensOf } from "../inspect-volume.ts";
+import { lendPassphrase } from "../passphrase.ts";
+import { nowOf } from "../volume-context.ts";
+import { registerConsumer, unregisterConsumer } from "../volume-key.ts";
+import { keyOf } from "./change-key.ts";
+import { beginningOf } from "./create.ts";
+import type { Operation, Work } from "./operation.ts";
+
+/** A disk that others made, and the user's key that opens it. */
+export interface ImportInput {
+  readonly location: string;
+  readonly format: "luks1" | "luks2";
+  readonly cipher: string;
+  readonly keyId: ObjectId;
+}
+
+/** What was found of the disk. */
+export interface ImportFacts {
+  /** Those that the key opens. */
+  readonly slots: readonly number[];
+  /** The disk named the key already. */
+  readonly wasNamed: boolean;
+}
+
+type ImportWork = Work<ImportInput, ImportFacts>;
+
+/** The disk opens as it did; only the ledger, a token and a consumer are new. */
+export const importOperation: Operation<ImportInput, ImportFacts> = {
+  kind: "import",
+  prepare: [
+    { name: "prove the key", take: prove, undo: async () => {} },
+    {
+      name: "register as the key's consumer",
+      take: async ({ context, operation, input }) => {
+        await registerConsumer(context, operation.volumeId, input.keyId);
+        return undefined;
+      },
+      undo: ({ context, operation, input }) =>
+        unregisterConsumer(context, operation.volumeId, input.keyId),
+    },
+    { name: "name the key on the disk", take: nameKey, undo: unnameKey },
+  ],
+  commit: ({ context, operation, input }) => {
+    const { location, format, cipher, keyId } = input;
+    const more = { format, cipher, keyId, state: "ready" } as const;
+    return [{ type: "put", volume: beginningOf(context, operation.volumeId, location, more) }];
+  },
+  finish: [],
+};
+
+async function prove({ context, input }: ImportWork): Promise<ImportFacts> {
+  const { location, keyId } = input;
+  const slots = await lendPassphrase(await keyOf(context, keyId), (passphrase) =>
+    slotsOpenedBy(location, passphrase),
+  );
+  if (slots.length === 0) {
+    throw new VolumeError(
+      "wrong_key",
+      `import ${location}: key ${keyId} opens none of its key slots`,
+    );
+  }
+  const wasNamed = tokensOf(await readLuks(location)).some(({ object }) => object === keyId);
+  return { slots, wasNamed };
+}
+
+async function nameKey({ context, input, facts }: ImportWork): Promise<undefined> {
+  const { location, format, keyId: object } = input;
+  if (format === "luks1" || facts.wasNamed === true) return;
+  const keyslots = facts.slots ?? [];
+  await addToken(location, chatelaineToken({ keyslots, object, created: nowOf(context) }));
+}
+
+async function unnameKey({ input, facts }: ImportWork): Promise<void> {
+  if (facts.wasNamed === false) await removeTokensNaming(input.location, input.keyId);
+}
