@@ -96,6 +96,13 @@ export const suites: readonly Suite[] = [
     peers: [],
   },
   {
+    name: "ledger",
+    proves:
+      "the ledger keeps its promises on PostgreSQL, past kills, a lost connection and a database that goes away",
+    packages: [],
+    peers: ["postgres"],
+  },
+  {
     name: "qemu",
     proves:
       "a real QEMU reads a volume with the arguments we print; an NBD socket and FUSE show it without dm-crypt",

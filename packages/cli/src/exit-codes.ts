@@ -49,6 +49,7 @@ const volumeExits: Record<VolumeErrorCode, ExitName> = {
   unsupported: "unsupported",
   newer_ledger: "unsupported",
   tool_failed: "io",
+  unavailable: "unavailable",
   io: "io",
 };
 

@@ -82,8 +82,16 @@ export async function eachVolume<Done extends object>(
     );
   }
   const volumes = (await context.ledger.volumes({ project })).filter(filter);
-  const subjects = volumes.map((volume) => ({ ...volume, problem: bulk.impossible?.(volume) }));
+  const subjects = volumes.map((volume) => ({
+    ...volume,
+    problem: elsewhere(context, volume) ?? bulk.impossible?.(volume),
+  }));
   return each(own, subjects, options, bulk);
+}
+
+/** What is left to its own host, and named, so that nobody takes it for done. */
+function elsewhere({ ledger }: VolumeContext, { host }: VolumeRecord): string | undefined {
+  return host === ledger.host ? undefined : `its disk is on host ${host}: do it there`;
 }
 
 /** Does the same to each of several disks, which the ledger need not have. As {@link eachVolume}. */

@@ -80,7 +80,7 @@ export interface RestoredDisk extends Disk {
 }
 
 /**
- * Maps all disks of the context's project again, as after a reboot of the host.
+ * Maps all disks of the context's project on this host again, as after a reboot of the host.
  * What is mapped already stays as it is; one disk's failure keeps no other from it.
  */
 export async function restoreDisks(context: VolumeContext): Promise<readonly RestoredDisk[]> {
@@ -89,6 +89,7 @@ export async function restoreDisks(context: VolumeContext): Promise<readonly Res
   for (const record of await context.ledger.volumes({
     kind: "disk",
     project: projectOf(context),
+    host: context.ledger.host,
   })) {
     const { volume, mapping, keyId } = partsOf(record);
     const disk = diskOf(record);

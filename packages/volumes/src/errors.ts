@@ -24,6 +24,8 @@ export type VolumeErrorCode =
   | "newer_ledger"
   /** A host's tool, such as cryptsetup, failed; the message has its status and last words. */
   | "tool_failed"
+  /** The ledger's database gives no answer, or none now: the same may succeed later. */
+  | "unavailable"
   /** The operating system failed a read or write; `cause` has its error. */
   | "io";
 

@@ -39,6 +39,15 @@ export type {
   VolumeKind,
   VolumeRecord,
 } from "./ledger/ledger.ts";
+export {
+  openPostgresLedger,
+  type PostgresLedgerOptions,
+} from "./ledger/postgres/postgres-ledger.ts";
+export type {
+  PostgresConnection,
+  PostgresPool,
+  PostgresResult,
+} from "./ledger/postgres/postgres-pool.ts";
 export { openLedger, type SqliteLedgerOptions } from "./ledger/sqlite-ledger.ts";
 export {
   giveLibvirtSecret,

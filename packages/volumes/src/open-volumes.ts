@@ -53,7 +53,8 @@ export async function openVolumes(
 }
 
 async function recordedPaths(context: VolumeContext): Promise<readonly string[]> {
-  const filter = { kind: "volume", project: projectOf(context) } as const;
+  const { host } = context.ledger;
+  const filter = { kind: "volume", project: projectOf(context), host } as const;
   const records = await context.ledger.volumes(filter);
   return records.filter(({ state }) => state === "ready").map(({ location }) => location);
 }

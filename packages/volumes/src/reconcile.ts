@@ -57,7 +57,7 @@ const day = 24 * 60 * 60 * 1000;
 
 /**
  * Joins what the ledger, the key manager and the disks say, for the context's
- * project. Never touches a disk. With `apply` it registers missing consumers, and
+ * project and the disks of this host. Never touches a disk. With `apply` it registers missing consumers, and
  * quarantines orphan keys before it deletes them.
  */
 export async function reconcile(
@@ -66,7 +66,7 @@ export async function reconcile(
 ): Promise<readonly Finding[]> {
   const { ledger, keyManager, caller } = context;
   const project = projectOf(context);
-  const volumes = await ledger.volumes({ project });
+  const volumes = await ledger.volumes({ project, host: ledger.host });
   const keys = new Map<ObjectId, ObjectInfo>();
   for await (const info of keyManager.list(caller)) keys.set(info.id, info);
   const everyVolume = await ledger.volumes();
@@ -76,7 +76,8 @@ export async function reconcile(
   for (const volume of volumes) {
     findings.push(...(await aboutVolume(context, options, volume, { keys, busy, everyVolume })));
   }
-  const unknown = await unknownDisks(options.disks ?? [], everyVolume);
+  const ownVolumes = everyVolume.filter(({ host }) => host === ledger.host);
+  const unknown = await unknownDisks(options.disks ?? [], ownVolumes);
   findings.push(...unknown);
   const needed = new Set([...everyVolume, ...unknown].map(({ keyId }) => keyId));
   for (const info of keys.values()) {
@@ -159,12 +160,12 @@ async function describeUnlisted(
 
 async function unknownDisks(
   disks: readonly string[],
-  everyVolume: readonly VolumeRecord[],
+  ownVolumes: readonly VolumeRecord[],
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const path of disks) {
     const location = await locationOf(path);
-    if (everyVolume.some((volume) => volume.location === location)) continue;
+    if (ownVolumes.some((volume) => volume.location === location)) continue;
     const header = await readLuks(path).catch((error: unknown) => {
       if (error instanceof LuksError && error.code === "not_luks") return undefined;
       throw error;

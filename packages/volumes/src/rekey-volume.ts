@@ -146,6 +146,12 @@ export async function refuseMismatch(
   location: string,
 ): Promise<void> {
   const elsewhere = await ledger.volume(volumeId);
+  if (elsewhere !== undefined && elsewhere.host !== ledger.host) {
+    throw new VolumeError(
+      "mismatch",
+      `${location}: it says it is volume ${volumeId}, which the ledger has on host ${elsewhere.host}; this is ${ledger.host}`,
+    );
+  }
   if (elsewhere !== undefined && elsewhere.location !== location) {
     throw new VolumeError(
       "mismatch",

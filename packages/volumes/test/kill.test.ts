@@ -5,8 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { MemoryKeyManager, type ObjectId } from "@chatelaine/keys";
-import { openLedger, recover } from "../src/index.ts";
+import { recover } from "../src/index.ts";
 import { checkInvariants, fingerprint } from "./kill/invariants.ts";
+import { openLedgerIn } from "./kill/open-ledger.ts";
 import { type Death, type Life, runChild } from "./kill/run-child.ts";
 import { alice, callerOf, type Scenario, scenarios } from "./kill/scenarios.ts";
 
@@ -50,7 +51,7 @@ async function run(scenario: Scenario, death: Death): Promise<Life> {
   const directory = await mkdtemp(join(scratch, "chatelaine-kill-"));
   const disk = join(directory, "disk.img");
   const keyManager = new MemoryKeyManager({ warn: () => {} });
-  const ledger = openLedger({ path: join(directory, "state", "ledger.sqlite") });
+  const ledger = await openLedgerIn(directory);
   const context = { keyManager, caller: alice, ledger, callerOf };
   try {
     const userKeys = await scenario.prepare(context, directory);

@@ -273,6 +273,7 @@ describe("another key for a volume", () => {
       ledger: new Proxy(ledger, {
         get(target, name) {
           const method = Reflect.get(target, name) as (...args: unknown[]) => unknown;
+          if (typeof method !== "function") return method;
           if (name !== "lock") return method.bind(target);
           return async (...args: unknown[]) => {
             await rekeyVolume(volumes, path);

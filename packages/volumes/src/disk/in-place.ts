@@ -39,9 +39,10 @@ export function journalFolder({ location, journal }: InPlaceInput): string {
 
 /** What the image operations of `@chatelaine/luks` get from an operation. */
 export function runOptions(work: Work<InPlaceInput, object>): ImageRunOptions {
-  const { context, operation, input } = work;
+  const { context, operation, input, signal } = work;
   const { location, journal } = input;
   return {
+    signal,
     ...(journal !== undefined && { journal }),
     onProgress: ({ doneBytes, totalBytes }) =>
       context.onProgress?.({

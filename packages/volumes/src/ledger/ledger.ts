@@ -13,7 +13,9 @@ export interface VolumeRecord {
   readonly kind: VolumeKind;
   /** Whose it is: the label that {@link VolumeContext} had. */
   readonly project: string;
-  /** Absolute path of its file or block device. No two volumes have the same. */
+  /** Whose path `location` is: {@link Ledger.host} of the ledger that wrote it. */
+  readonly host: string;
+  /** Absolute path of its file or block device. No two volumes of one host have the same. */
   readonly location: string;
   readonly format: VolumeFormat;
   /** dm-crypt's name, such as `aes-xts-plain64`. */
@@ -46,6 +48,8 @@ export interface OperationRecord {
   readonly kind: string;
   readonly volumeId: string;
   readonly project: string;
+  /** Where the disks are that it works on: only there can it be recovered. */
+  readonly host: string;
   readonly phase: OperationPhase;
   /** The index, within its phase's steps, of the step that may have been begun. */
   readonly step: number;
@@ -67,6 +71,7 @@ export type VolumeChange =
 /** Which volumes; what is absent does not restrict. */
 export interface VolumeFilter {
   readonly project?: string | undefined;
+  readonly host?: string | undefined;
   readonly kind?: VolumeKind | undefined;
   readonly keyId?: ObjectId | undefined;
   readonly parentId?: string | undefined;
@@ -74,7 +79,13 @@ export interface VolumeFilter {
 
 /** Held until released, or until its process is gone. */
 export interface Lock {
-  /** Lets others have it. */
+  /**
+   * Aborted once the lock may be another's, because the ledger could not be told in
+   * time that its holder lives. The reason is a `VolumeError`, `busy`. From then on
+   * the holder must not touch the volume, and no {@link Ledger.write} of his is taken.
+   */
+  readonly lost: AbortSignal;
+  /** Never rejects: what could not be given back now is so later, at the latest with the process. */
   release(): Promise<void>;
 }
 
@@ -83,28 +94,35 @@ export interface Lock {
  *
  * Every write has survived a loss of power when its promise resolves. Processes
  * may share a ledger; they exclude each other by {@link Ledger.lock}, nothing else.
- * Rejects with `VolumeError` only.
+ * Rejects with `VolumeError` only: `unavailable` while its database is away, `io`.
  */
 export interface Ledger {
+  /**
+   * Names the machine, or all machines that see the same disks at the same paths.
+   * Of a ledger that is one machine's own always `localhost`.
+   */
+  readonly host: string;
   /** Undefined if there is none of that id. */
   volume(id: string): Promise<VolumeRecord | undefined>;
-  /** By {@link VolumeRecord.location}. */
+  /** The volume at a path of this host. */
   volumeAt(location: string): Promise<VolumeRecord | undefined>;
-  /** In the order of their creation. */
+  /** In the order of their creation; those of every host, unless the filter names one. */
   volumes(filter?: VolumeFilter): Promise<readonly VolumeRecord[]>;
   /** Undefined if there is none of that id. */
   operation(id: string): Promise<OperationRecord | undefined>;
-  /** Those that are neither done nor undone, oldest first. */
+  /** Those that are neither done nor undone, of every host, oldest first. */
   unfinished(volumeId?: string): Promise<readonly OperationRecord[]>;
   /**
    * Writes an operation as it stands, and what it changes of volumes, all or nothing.
+   * Whoever writes has the lock of the operation's volume.
    *
-   * @throws `exists` if another volume has that location
+   * @throws `exists` if another volume has that location; `busy` if the lock is not, or no longer, the caller's
    */
   write(operation: OperationRecord, changes?: readonly VolumeChange[]): Promise<void>;
   /**
-   * Takes the right to work on a subject, a volume's id. A holder whose process
-   * has died loses it.
+   * Takes the right to work on a subject, a volume's id. A holder whose process has
+   * died loses it: on this machine at once, on another after a while that the
+   * implementation states.
    *
    * @throws `busy` if a living process, this one included, has it
    */

@@ -12,10 +12,9 @@ export interface Migration {
   readonly checksum: string;
 }
 
-/** Reads this package's `migrations/sqlite/NNNN_name.sql`, in order. */
-export function readMigrations(
-  folder: URL = new URL("../../migrations/sqlite/", import.meta.url),
-): readonly Migration[] {
+/** Reads this package's `migrations/DIALECT/NNNN_name.sql`, in order. */
+export function readMigrations(dialect: "sqlite" | "postgres"): readonly Migration[] {
+  const folder = new URL(`../../migrations/${dialect}/`, import.meta.url);
   return readdirSync(folder)
     .filter((file) => /^\d{4}_[a-z0-9-]+\.sql$/.test(file))
     .toSorted()
@@ -64,7 +63,8 @@ export function rollBack(database: DatabaseSync): void {
   }
 }
 
-function refuseUnknown(
+/** @throws `newer_ledger` if one was applied, number and checksum, that is not among `migrations` */
+export function refuseUnknown(
   migrations: readonly Migration[],
   applied: ReadonlyMap<number, string>,
 ): void {

@@ -19,8 +19,22 @@ export function thisProcess(): ProcessIdentity {
     boot: textOf("/proc/sys/kernel/random/boot_id"),
     pidNamespace: pidNamespace(),
     pid: process.pid,
-    started: startOf(process.pid) ?? "",
+    started: statusOf(process.pid).started,
   };
+}
+
+/** What can be said of a process from here; `unseen` if it may be either. */
+export type Fate = "alive" | "dead" | "unseen";
+
+/**
+ * Of a process that may run on any machine. One whose boot of a kernel is not
+ * ours is unseen: machine ids are copied along with machines, so that another boot
+ * of a machine with our id need not be an earlier one of ours.
+ */
+export function fateOf(other: ProcessIdentity, self: ProcessIdentity): Fate {
+  if (other.boot === "" || other.boot !== self.boot) return "unseen";
+  if (other.pidNamespace !== self.pidNamespace) return "unseen";
+  return isDead(other, self) ? "dead" : "alive";
 }
 
 /**
@@ -31,16 +45,18 @@ export function isDead(other: ProcessIdentity, self: ProcessIdentity): boolean {
   if (other.machine !== self.machine) return false;
   if (other.boot !== self.boot) return true;
   if (other.pidNamespace !== self.pidNamespace) return false;
-  if (other.started !== "") return startOf(other.pid) !== other.started;
-  return !answersSignals(other.pid);
+  const { state, started } = statusOf(other.pid);
+  // Nothing is read of other users' processes where /proc hides them.
+  if (state === "") return !answersSignals(other.pid);
+  return state === "Z" || state === "X" || (other.started !== "" && started !== other.started);
 }
 
-/** Field 22 of /proc/PID/stat (proc(5)); undefined if there is no such process, or it is a zombie. */
-function startOf(pid: number): string | undefined {
+/** Fields 3 and 22 of /proc/PID/stat (proc(5)); empty if there is no such process, or it is hidden. */
+function statusOf(pid: number): { readonly state: string; readonly started: string } {
   const stat = textOf(`/proc/${pid}/stat`);
   // The second field is the program's name in parentheses, and may itself hold both.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
+  return { state: fields[0] ?? "", started: fields[19] ?? "" };
 }
 
 function answersSignals(pid: number): boolean {

@@ -14,6 +14,7 @@ import type {
 } from "./ledger.ts";
 import { migrate, readMigrations, rollBack } from "./migrations.ts";
 import { isDead, type ProcessIdentity, thisProcess } from "./process-identity.ts";
+import { operationOf, type Row, volumeOf } from "./rows.ts";
 
 /** Where the ledger is. */
 export interface SqliteLedgerOptions {
@@ -24,9 +25,6 @@ export interface SqliteLedgerOptions {
   /** How long to wait for another process's write, in milliseconds. Default 10,000. */
   readonly busyTimeoutMs?: number | undefined;
 }
-
-/** The schema has no other columns. */
-type Row = Readonly<Record<string, string | number | null>>;
 
 /**
  * A ledger in one SQLite file, for the processes of one machine.
@@ -44,10 +42,19 @@ export function openLedger(options: SqliteLedgerOptions): Ledger {
  */
 const givenUp = new Set<string>();
 
+/** What is on this machine belongs to it, whatever it is called now. */
+const host = "localhost";
+
+/** A process that lives has its lock. */
+const neverLost = new AbortController().signal;
+
 class SqliteLedger implements Ledger {
+  readonly host = host;
   readonly #database: DatabaseSync;
   readonly #self: ProcessIdentity = thisProcess();
   readonly #now: () => Date;
+  /** Tokens of the locks that were taken through this ledger, by subject. */
+  readonly #held = new Map<string, string>();
 
   constructor({ path, now = () => new Date(), busyTimeoutMs = 10_000 }: SqliteLedgerOptions) {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -59,7 +66,7 @@ class SqliteLedger implements Ledger {
       this.#database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
       this.#set("journal_mode", "WAL", "wal");
       this.#set("synchronous", "FULL", 2);
-      migrate(this.#database, readMigrations(), now());
+      migrate(this.#database, readMigrations("sqlite"), now());
     } catch (error) {
       this.#database.close();
       throw error;
@@ -76,6 +83,7 @@ class SqliteLedger implements Ledger {
 
   async volumes(filter: VolumeFilter = {}): Promise<readonly VolumeRecord[]> {
     const { project = null, kind = null, keyId = null, parentId = null } = filter;
+    if ((filter.host ?? host) !== host) return [];
     return this.#volumes(
       // Numbered parameters would say each once, but Node.js 22.14 cannot bind them.
       `WHERE (? IS NULL OR project = ?) AND (? IS NULL OR kind = ?)
@@ -97,6 +105,7 @@ class SqliteLedger implements Ledger {
 
   async write(operation: OperationRecord, changes: readonly VolumeChange[] = []): Promise<void> {
     this.#transaction(`write operation ${operation.id}`, () => {
+      this.#requireLock(operation);
       this.#run(
         `INSERT INTO operations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
           phase = excluded.phase, step = excluded.step, facts = excluded.facts,
@@ -142,9 +151,12 @@ class SqliteLedger implements Ledger {
         this.#now().getTime(),
       ]);
     });
+    this.#held.set(subject, token);
     return {
+      lost: neverLost,
       release: async () => {
         givenUp.add(token);
+        if (this.#held.get(subject) === token) this.#held.delete(subject);
         try {
           this.#transaction(`unlock ${subject}`, () =>
             this.#run("DELETE FROM locks WHERE subject = ? AND token = ?", [subject, token]),
@@ -180,6 +192,12 @@ class SqliteLedger implements Ledger {
     this.#database.close();
   }
 
+  #requireLock({ id, volumeId }: OperationRecord): void {
+    const [lock] = this.#all("SELECT token FROM locks WHERE subject = ?", [volumeId]);
+    if (lock !== undefined && lock["token"] === this.#held.get(volumeId)) return;
+    throw new VolumeError("busy", `write operation ${id}: it has no lock on volume ${volumeId}`);
+  }
+
   #apply(change: VolumeChange): void {
     if (change.type === "remove") {
       this.#run("DELETE FROM volumes WHERE id = ?", [change.id]);
@@ -211,11 +229,13 @@ class SqliteLedger implements Ledger {
   }
 
   #volumes(where: string, args: readonly SQLInputValue[]): VolumeRecord[] {
-    return this.#all(`SELECT * FROM volumes ${where}`, args).map(volumeOf);
+    return this.#all(`SELECT * FROM volumes ${where}`, args).map((row) => volumeOf(row, host));
   }
 
   #operations(where: string, args: readonly SQLInputValue[]): OperationRecord[] {
-    return this.#all(`SELECT * FROM operations ${where}`, args).map(operationOf);
+    return this.#all(`SELECT * FROM operations ${where}`, args).map((row) =>
+      operationOf(row, host),
+    );
   }
 
   #all(sql: string, args: readonly SQLInputValue[]): Row[] {
@@ -264,42 +284,4 @@ function holderOf(row: Row): ProcessIdentity {
     pid: Number(row["pid"]),
     started: String(row["started"]),
   };
-}
-
-function volumeOf(row: Row): VolumeRecord {
-  return {
-    id: String(row["id"]),
-    kind: row["kind"] as VolumeRecord["kind"],
-    project: String(row["project"]),
-    location: String(row["location"]),
-    format: row["format"] as VolumeRecord["format"],
-    cipher: String(row["cipher"]),
-    keyId: row["key_id"] === null ? undefined : objectId(String(row["key_id"])),
-    state: row["state"] as VolumeRecord["state"],
-    parentId: optionalText(row["parent_id"]),
-    headerBackup: optionalText(row["header_backup"]),
-    attributes: JSON.parse(String(row["attributes"])) as Record<string, string>,
-    created: new Date(Number(row["created"])),
-    updated: new Date(Number(row["updated"])),
-  };
-}
-
-function operationOf(row: Row): OperationRecord {
-  return {
-    id: String(row["id"]),
-    kind: String(row["kind"]),
-    volumeId: String(row["volume_id"]),
-    project: String(row["project"]),
-    phase: row["phase"] as OperationRecord["phase"],
-    step: Number(row["step"]),
-    input: JSON.parse(String(row["input"])) as object,
-    facts: JSON.parse(String(row["facts"])) as object,
-    problem: optionalText(row["problem"]),
-    created: new Date(Number(row["created"])),
-    updated: new Date(Number(row["updated"])),
-  };
-}
-
-function optionalText(value: string | number | null | undefined): string | undefined {
-  return value === null || value === undefined ? undefined : String(value);
 }

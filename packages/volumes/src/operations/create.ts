@@ -90,6 +90,7 @@ export function beginningOf(
     id,
     kind: "volume",
     project: projectOf(context),
+    host: context.ledger.host,
     location,
     format: "luks2",
     cipher: "aes-xts-plain64",
@@ -167,7 +168,7 @@ async function unformat({ input, operation }: CreateWork): Promise<void> {
 
 /** Decrypted with the one volume key and encrypted with the other, so that neither ever opens both. */
 async function copyData(work: CreateWork): Promise<undefined> {
-  const { context, input, facts } = work;
+  const { context, input, facts, signal } = work;
   if (input.from === undefined) return;
   const { location, keyId } = input.from;
   const { keyManager, caller } = context;
@@ -184,6 +185,7 @@ async function copyData(work: CreateWork): Promise<undefined> {
           async (target) => {
             const chunk = new Uint8Array(4 * 1024 * 1024);
             for (let offset = 0; offset < source.size; offset += chunk.length) {
+              signal.throwIfAborted();
               const part = chunk.subarray(0, Math.min(chunk.length, source.size - offset));
               await source.read(offset, part);
               await target.write(offset, part);

@@ -12,6 +12,8 @@ export interface Work<Input extends object, Facts extends object> {
   readonly volume: VolumeRecord | undefined;
   /** A passphrase that the user typed, if the operation was begun with one. Never in the ledger: only steps before the commit have it. */
   readonly passphrase: Uint8Array | undefined;
+  /** Aborted when the volume may be another process's by now: a step that takes long asks it in between. */
+  readonly signal: AbortSignal;
 }
 
 /** One thing that is done to a disk or in a key manager. */

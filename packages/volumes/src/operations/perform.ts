@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { ObjectId } from "@chatelaine/keys";
 import { messageOf, VolumeError } from "../errors.ts";
-import type { OperationRecord, VolumeChange } from "../ledger/ledger.ts";
+import type { Lock, OperationRecord, VolumeChange } from "../ledger/ledger.ts";
 import { nowOf, projectOf, type StepEvent, type VolumeContext } from "../volume-context.ts";
 import type { AnyOperation, Operation, Step, UndoableStep, Work } from "./operation.ts";
 
@@ -43,6 +43,7 @@ export async function perform<Input extends object, Facts extends object>(
       kind: operation.kind,
       volumeId,
       project: projectOf(context),
+      host: context.ledger.host,
       phase: "preparing",
       step: 0,
       input,
@@ -52,7 +53,7 @@ export async function perform<Input extends object, Facts extends object>(
       updated: now,
     };
     await context.ledger.write(record, changes);
-    return (await new Run(operation, context, record, passphrase).forward()) as Facts;
+    return (await new Run(operation, context, record, lock, passphrase).forward()) as Facts;
   } finally {
     await lock.release();
   }
@@ -60,14 +61,17 @@ export async function perform<Input extends object, Facts extends object>(
 
 /**
  * Takes up an operation whose process died: undoes what was not committed,
- * finishes what was. The caller holds the volume's lock.
+ * finishes what was.
+ *
+ * @param lock the volume's, which the caller holds
  */
 export async function resume(
   operation: AnyOperation,
   context: VolumeContext,
   record: OperationRecord,
+  lock: Lock,
 ): Promise<"finished" | "undone"> {
-  const run = new Run(operation, context, record);
+  const run = new Run(operation, context, record, lock);
   if (record.phase === "finishing") {
     await run.finish();
     return "finished";
@@ -106,17 +110,20 @@ class Run {
   readonly #operation: AnyOperation;
   readonly #context: VolumeContext;
   #record: OperationRecord;
+  readonly #lost: AbortSignal;
   readonly #passphrase: Uint8Array | undefined;
 
   constructor(
     operation: AnyOperation,
     context: VolumeContext,
     record: OperationRecord,
+    { lost }: Lock,
     passphrase?: Uint8Array,
   ) {
     this.#operation = operation;
     this.#context = context;
     this.#record = record;
+    this.#lost = lost;
     this.#passphrase = passphrase;
   }
 
@@ -174,7 +181,9 @@ class Run {
 
   async #take(step: Step<object, object>): Promise<void> {
     this.#tell(step, "taking");
-    const found = await step.take(await this.#work());
+    const work = await this.#work();
+    this.#lost.throwIfAborted();
+    const found = await step.take(work);
     this.#tell(step, "taken");
     await this.#write({
       step: this.#record.step + 1,
@@ -184,7 +193,9 @@ class Run {
 
   async #untake(step: UndoableStep<object, object>): Promise<void> {
     this.#tell(step, "undoing");
-    await step.undo(await this.#work());
+    const work = await this.#work();
+    this.#lost.throwIfAborted();
+    await step.undo(work);
     this.#tell(step, "undone");
   }
 
@@ -197,6 +208,7 @@ class Run {
       facts,
       volume: await this.#context.ledger.volume(volumeId),
       passphrase: this.#passphrase,
+      signal: this.#lost,
     };
   }
 

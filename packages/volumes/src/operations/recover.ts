@@ -11,10 +11,11 @@ export interface Recovered {
   readonly volumeId: string;
   /**
    * - `running`: a living process has it; it was left alone.
+   * - `other_host`: its disks are another host's, where alone it can be recovered.
    * - `other_project`: it was begun in a project that there are no credentials for.
    * - `failed`: it is still not finished; `problem` says why.
    */
-  readonly outcome: "finished" | "undone" | "running" | "other_project" | "failed";
+  readonly outcome: "finished" | "undone" | "running" | "other_host" | "other_project" | "failed";
   readonly problem: string | undefined;
 }
 
@@ -47,8 +48,9 @@ export async function recoverWith(
 async function recoverOne(
   operations: readonly AnyOperation[],
   context: VolumeContext,
-  { id, kind, volumeId, project }: OperationRecord,
+  { id, kind, volumeId, project, host }: OperationRecord,
 ): Promise<Recovered["outcome"] | undefined> {
+  if (host !== context.ledger.host) return "other_host";
   const operation = operations.find((candidate) => candidate.kind === kind);
   if (operation === undefined) {
     throw new VolumeError("newer_ledger", `recover ${id}: no operation "${kind}" is known here`);
@@ -63,7 +65,7 @@ async function recoverOne(
   try {
     const now = await context.ledger.operation(id);
     if (now === undefined || now.phase === "done" || now.phase === "undone") return undefined;
-    return await resume(operation, own, now);
+    return await resume(operation, own, now, lock);
   } finally {
     await lock.release();
   }

@@ -3,7 +3,8 @@ import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ObjectId } from "@chatelaine/keys";
-import { type Ledger, openLedger, recover, VolumeError } from "../../src/index.ts";
+import { type Ledger, recover, VolumeError } from "../../src/index.ts";
+import { openLedgerIn } from "./open-ledger.ts";
 import { remoteKeyManager } from "./remote-key-manager.ts";
 import { alice, callerOf, scenarios } from "./scenarios.ts";
 
@@ -19,7 +20,7 @@ function moment(): void {
 }
 
 await tellOfDiskWrites();
-const ledger = tellOf(openLedger({ path: join(directory, "state", "ledger.sqlite") }));
+const ledger = tellOf(await openLedgerIn(directory));
 const context = {
   keyManager: remoteKeyManager(moment),
   caller: alice,
@@ -69,6 +70,7 @@ function tellOf(inner: Ledger): Ledger {
   return new Proxy(inner, {
     get(target, property) {
       const method = Reflect.get(target, property) as (...args: unknown[]) => unknown;
+      if (typeof method !== "function") return method;
       if (property !== "write") return method.bind(target);
       return async (...args: unknown[]) => {
         moment();

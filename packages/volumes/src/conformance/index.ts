@@ -1,0 +1,2 @@
+export { keepsTheLedgerPromises } from "./ledger-promises.ts";
+export type { LedgerSetting } from "./scene.ts";
