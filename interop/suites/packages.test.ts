@@ -11,6 +11,8 @@ import { parseAllDocuments } from "yaml";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const bin = join(root, "node_modules/.bin");
+/** Not one of the workspace's dependencies: it brings a TypeScript of its own. */
+const attw = "@arethetypeswrong/cli@0.18.5";
 const names = ["keys", "luks", "volumes", "server", "cli"];
 
 let directory: string;
@@ -100,41 +102,30 @@ describe("the packages' tarballs", () => {
     assert.deepEqual([status, stdout], [0, "0 2\n"], stderr);
   });
 
-  it("have types that hold, and refuse what is wrong", async () => {
-    await writeFile(
-      join(project, "types.ts"),
-      `import { type KeyManager, type ObjectId, openKeyManager, SecretBytes } from "@chatelaine/keys";
-import { keepsTheKeyManagerPromises } from "@chatelaine/keys/conformance";
-import { readLuks } from "@chatelaine/luks";
-import { loadServerConfig, startServer } from "@chatelaine/server";
-import { createVolume, openLedger, type VolumeContext } from "@chatelaine/volumes";
-const keyManager: KeyManager = openKeyManager({ backend: "memory" });
-const context: VolumeContext = {
-  keyManager,
-  caller: { type: "project", projectId: "p", userId: "u" },
-  ledger: openLedger({ path: "x" }),
-};
-export const id: Promise<ObjectId> = createVolume(context, { path: "x" }).then((v) => v.keyId);
-export const version: Promise<1 | 2> = readLuks("x").then((header) => header.version);
-export const all = [keepsTheKeyManagerPromises, loadServerConfig, startServer];
-// @ts-expect-error a secret is no text
-keyManager.store(context.caller, { type: "passphrase", value: "text" });
-// @ts-expect-error a call names its caller
-keyManager.get("id");
-// @ts-expect-error an id is not any text
-keyManager.get(context.caller, "id");
-// @ts-expect-error misspelled
-createVolume(context, { path: "x", sizeByte: 1 });
-SecretBytes.random(1);
-`,
-    );
-    for (const types of ["@types/node", "undici-types"])
-      await cp(join(root, "node_modules", types), join(project, "node_modules", types), {
-        recursive: true,
-      });
-    const options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "esnext"];
-    const { status, stdout } = run(join(bin, "tsc"), ...options, "--types", "node", "types.ts");
-    assert.equal(status, 0, stdout);
+  for (const resolution of ["nodenext", "bundler"])
+    it(`have types that hold, and refuse what is wrong: ${resolution}`, async () => {
+      const types = ["@types/node", "undici-types"];
+      for (const name of types)
+        await cp(join(root, "node_modules", name), join(project, "node_modules", name), {
+          recursive: true,
+        });
+      await cp(join(root, "interop/packages/consumer.ts"), join(project, "consumer.ts"));
+      const module = resolution === "bundler" ? "esnext" : resolution;
+      const options = ["--noEmit", "--module", module, "--moduleResolution", resolution];
+      options.push("--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess");
+      const lib = ["--target", "es2024", "--lib", "es2024,esnext.array", "--types", "node"];
+      const { status, stdout } = run(join(bin, "tsc"), ...options, ...lib, "consumer.ts");
+      assert.equal(status, 0, stdout);
+    });
+
+  it("have types that are found wherever modules are looked for", () => {
+    const tools = join(directory, "tools");
+    npm(directory, "install", "--no-audit", "--no-fund", "--prefix", tools, attw);
+    for (const tarball of tarballs) {
+      const program = join(tools, "node_modules/.bin/attw");
+      const { status, stdout, stderr } = run(program, "--profile", "esm-only", tarball);
+      assert.equal(status, 0, stdout + stderr);
+    }
   });
 
   it("bring a command that works", () => {
