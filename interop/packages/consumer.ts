@@ -36,6 +36,7 @@ import {
 import { run } from "chatelaine";
 
 /** Compiles if a value is of that type. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it is necessary for the caller
 function is<T>(_value: T): void {}
 
 export async function keys(): Promise<void> {
@@ -46,7 +47,7 @@ export async function keys(): Promise<void> {
   is<ObjectId>(id);
   const object = await manager.get(caller, id);
   if (object.type === "symmetric") is<"symmetric">(object.type);
-  await object.value.use((bytes) => bytes.length);
+  is<number>(object.value.use((bytes) => bytes.length));
   for await (const info of manager.list(caller, { type: "symmetric" })) is<ObjectInfo>(info);
   if (tracksConsumers(manager)) is<KeyManager & ConsumerTracking>(manager);
   const secrets: Secrets = new BarbicanClient(barbican).secrets;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { existsSync, writeFileSync } from "node:fs";
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -11,8 +11,8 @@ import { parseAllDocuments } from "yaml";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const bin = join(root, "node_modules/.bin");
-/** Not one of the workspace's dependencies: it brings a TypeScript of its own. */
-const attw = "@arethetypeswrong/cli@0.18.5";
+/** Not the workspace's dependencies: the first brings a TypeScript of its own, and both a lot besides. */
+const tools = { attw: "@arethetypeswrong/cli@0.18.5", kubernetes: "kubernetes-models@4.5.1" };
 const names = ["keys", "luks", "volumes", "server", "cli"];
 
 let directory: string;
@@ -44,6 +44,13 @@ function npm(cwd: string, ...words: readonly string[]): string {
 
 function run(file: string, ...words: readonly string[]) {
   return spawnSync(file, words, { cwd: project, encoding: "utf8" });
+}
+
+/** The folder that a tool is installed in. */
+function folderOf(tool: string): string {
+  const folder = join(directory, "tools", tool.replaceAll(/\W/g, "-"));
+  npm(directory, "install", "--no-audit", "--no-fund", "--prefix", folder, tool);
+  return folder;
 }
 
 describe("the packages' tarballs", () => {
@@ -119,10 +126,8 @@ describe("the packages' tarballs", () => {
     });
 
   it("have types that are found wherever modules are looked for", () => {
-    const tools = join(directory, "tools");
-    npm(directory, "install", "--no-audit", "--no-fund", "--prefix", tools, attw);
+    const program = join(folderOf(tools.attw), "node_modules/.bin/attw");
     for (const tarball of tarballs) {
-      const program = join(tools, "node_modules/.bin/attw");
       const { status, stdout, stderr } = run(program, "--profile", "esm-only", tarball);
       assert.equal(status, 0, stdout + stderr);
     }
@@ -171,7 +176,7 @@ describe("the Dockerfile", () => {
       if (name === "FROM") assert.match(rest, /bookworm/, "Debian-based");
   });
 
-  it("installs, starts and is healthy by its own commands, for want of an engine", async (t) => {
+  it("installs, starts and is healthy by its own commands, not as root and with nothing to write to but its volume", async (t) => {
     const steps = await dockerfile();
     const json = (word: string) =>
       JSON.parse(
@@ -187,20 +192,35 @@ describe("the Dockerfile", () => {
     execFileSync("sh", ["-ec", command], { stdio: ["ignore", "pipe", "pipe"] });
     const [entry = "", ...words] = [...json("ENTRYPOINT"), ...json("CMD")];
     assert.ok(existsSync(join(prefix, "bin", entry)));
+    await cp(join(root, "node_modules/node/bin/node"), join(prefix, "bin/node"));
+    // Whom the container runs as may see where this is.
+    await chmod(directory, 0o755);
+    const data = join(directory, "container-data");
+    await mkdir(data);
     const port = "19411";
-    const flags = ["--data-directory", join(directory, "container-data"), "--listen-port", port];
     const environment = Object.fromEntries(
       steps
         .filter(([name]) => name === "ENV")
         .map(([, rest]) => rest.split("=") as [string, string]),
     );
-    const PATH = `${bin}:${process.env["PATH"] ?? ""}`;
-    const server = spawn(join(prefix, "bin", entry), [...words, ...flags], {
+    const PATH = `${prefix}/bin:${process.env["PATH"] ?? ""}`;
+    // What `docker run --read-only --tmpfs /tmp --cap-drop ALL` and the volume make of the file systems and the user.
+    const user = steps.findLast(([name]) => name === "USER")?.[1] ?? "";
+    const confined = `mount --make-rprivate /
+      for place in $(findmnt --noheadings --list --types nosysfs,noproc --output TARGET); do
+        mount --options remount,bind,ro "$place" 2>/dev/null || true
+      done
+      mount --types tmpfs --options mode=0700,uid=${user} tmpfs ${data}
+      exec setpriv --reuid ${user} --regid ${user} --clear-groups --no-new-privs --bounding-set=-all -- "$@"`;
+    const flags = ["--data-directory", data, "--listen-port", port];
+    const line = ["sh", "-c", confined, "sh", join(prefix, "bin", entry), ...words, ...flags];
+    const server = spawn("unshare", ["--mount", ...line], {
       env: { ...environment, PATH },
       stdio: ["ignore", "ignore", "pipe"],
     });
     t.after(() => server.kill("SIGKILL"));
     await listening(server);
+    assert.deepEqual(await readdir(data), [], "its data is in the volume, and nowhere else");
     const [health = "", ...check] = json("HEALTHCHECK").map((word) =>
       word.replace(":9311/", `:${port}/`),
     );
@@ -226,6 +246,29 @@ describe("what else runs the server", () => {
       server,
     );
     assert.equal(status, 0, stdout);
+  });
+
+  it("the Kubernetes manifest has only what Kubernetes knows", async () => {
+    const text = await readFile(join(root, "deploy/kubernetes.yaml"), "utf8");
+    const [deployment, service] = parseAllDocuments(text).map((each) => JSON.stringify(each));
+    const folder = folderOf(tools.kubernetes);
+    const check = (service_: string | undefined) => {
+      const program = `import type { IDeployment } from "kubernetes-models/apps/v1/Deployment";
+        import type { IService } from "kubernetes-models/v1/Service";
+        export const deployment: IDeployment = ${deployment};
+        export const service: IService = ${service_};`;
+      writeFileSync(join(folder, "manifest.ts"), program);
+      const options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext"];
+      const { status, stdout } = spawnSync(join(bin, "tsc"), [...options, "manifest.ts"], {
+        cwd: folder,
+        encoding: "utf8",
+      });
+      return { status, stdout };
+    };
+    const { status, stdout } = check(service);
+    assert.equal(status, 0, stdout);
+    // Literals are refused for what they have too much, or this would show nothing.
+    assert.match(check(service?.replace('"port"', '"ports"')).stdout, /ports"?' does not exist/);
   });
 
   it("the Kubernetes manifest sets what the server knows, and probes what it serves", async () => {

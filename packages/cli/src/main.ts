@@ -14,7 +14,16 @@ process.exitCode = await run(process.argv.slice(2), {
   columns: process.stdout.isTTY ? process.stdout.columns : undefined,
   environment,
   workingDirectory: process.cwd(),
-  homeDirectory: homedir(),
+  homeDirectory: home(),
   temporaryDirectory: tmpdir(),
   restart: restartWith,
 });
+
+/** A user who is only a number, as in a container, may have none. */
+function home(): string {
+  try {
+    return homedir();
+  } catch {
+    return "/";
+  }
+}
