@@ -1,12 +1,27 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { describe, it, type TestContext } from "node:test";
 import type { AuditEntry } from "../src/audit/audit-entry.ts";
 import { AuditTrail } from "../src/audit/audit-trail.ts";
 import { systemClock } from "../src/clock.ts";
 import { loadServerConfig, type ServerConfig } from "../src/config.ts";
-import { addRootKey, readRootKeyFile } from "../src/crypto/root-key.ts";
+import {
+  addRootKey,
+  createRootKeyFile,
+  RootKeyError,
+  readRootKeyFile,
+} from "../src/crypto/root-key.ts";
 import { ControlError } from "../src/maintenance/control.ts";
 import { restoreBackup } from "../src/maintenance/restore-backup.ts";
 import { rotateProjectKeys } from "../src/maintenance/rotate-project-keys.ts";
@@ -178,6 +193,42 @@ describe("a running server's administrator", () => {
     }
     const report = (await runServerCommand(config, "audit verify")) as AuditReport;
     assert.deepEqual(report.broken, []);
+    await second.server.close();
+    const path = join(folder, "keys.db");
+    const asItIs = () =>
+      readdirSync(folder)
+        .toSorted()
+        .map((name) => [
+          name,
+          createHash("sha256")
+            .update(readFileSync(join(folder, name)))
+            .digest("hex"),
+        ]);
+    const before = asItIs();
+    const unchanged = () => assert.deepEqual(asItIs(), before);
+    const foreign = configOf(folder, { "--root-key-file": join(temporaryFolder(t), "other-key") });
+    createRootKeyFile(foreign.requiredText("rootKey.file"));
+    await assert.rejects(restoreBackup(foreign, backup), RootKeyError);
+    unchanged();
+    const newer = join(temporaryFolder(t), "newer.db");
+    copyFileSync(backup, newer);
+    const future = new DatabaseSync(newer);
+    future.exec("INSERT INTO migrations VALUES (9999, 'future', 'x', 'y')");
+    future.close();
+    await assert.rejects(restoreBackup(config, newer), /newer|does not know/);
+    unchanged();
+    // What is restored onto may be beyond repair: that is when one restores.
+    writeFileSync(path, "y".repeat(50_000));
+    await restoreBackup(config, backup);
+    assert.equal(readFileSync(`${path}.before-restore`, "utf8"), "y".repeat(50_000));
+    const third = await start(t, folder);
+    assert.equal(await third.payload(id), "in the backup");
+    await third.server.close();
+    rmSync(path);
+    await restoreBackup(config, backup);
+    const fourth = await start(t, folder);
+    assert.equal(await fourth.payload(id), "in the backup");
+    await fourth.server.close();
     writeFileSync(join(folder, "rubbish"), "x".repeat(10_000));
     await assert.rejects(restoreBackup(config, join(folder, "rubbish")), ControlError);
     await assert.rejects(restoreBackup(config, join(folder, "none")), /no such file/);
@@ -287,7 +338,13 @@ describe("a running server's administrator", () => {
     await runServerCommand(config, "restore-secret", [id]);
     assert.equal(await payload(id), "back again");
     await assert.rejects(runServerCommand(config, "restore-secret", [id]), /no deleted secret/);
-    await runServerCommand(config, "erase-project", [projectId]);
+    await assert.rejects(runServerCommand(config, "erase-project", ["x"]), /nothing is kept/);
+    assert.deepEqual(await runServerCommand(config, "erase-project", [projectId]), {
+      projectId,
+      secrets: 1,
+      containers: 0,
+      orders: 0,
+    });
     assert.equal((await ask("GET", `/v1/secrets/${id}`)).status, 404);
     await assert.rejects(runServerCommand(config, "restore-secret", [id]), /no deleted secret/);
   });

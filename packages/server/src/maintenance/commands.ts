@@ -66,9 +66,13 @@ export function serverCommands(parts: CommandParts): Commands {
       return { id };
     },
     "erase-project": async (projectId = "") => {
-      await store.write(eraseProject, { projectId }, entry("erase-project", projectId));
+      const audit = entry("erase-project", projectId);
+      const erased = await store.write(eraseProject, { projectId }, audit);
       keys.forget(projectId);
-      return { projectId };
+      if (Object.values(erased).every((count) => count === 0))
+        throw new ControlError(`erase-project ${projectId}: nothing is kept for such a project`);
+      const { secrets, containers, orders } = erased;
+      return { projectId, secrets, containers, orders };
     },
     "audit list": async (limit = "50", objectId = "") => {
       await context.audit.flush();

@@ -4,6 +4,7 @@ import {
   copyFileSync,
   existsSync,
   fsyncSync,
+  linkSync,
   openSync,
   renameSync,
   rmSync,
@@ -14,38 +15,76 @@ import { systemClock } from "../clock.ts";
 import type { ServerConfig } from "../config.ts";
 import { checkRootKeys } from "../crypto/root-key.ts";
 import { openRootKeys } from "../open-root-keys.ts";
-import { openStore } from "../open-store.ts";
 import { listRootKeys } from "../store/operations/keys.ts";
+import { lockFile, makePrivate } from "../store/sqlite/file-lock.ts";
+import { SqliteStore } from "../store/sqlite/sqlite-store.ts";
 import { ControlError } from "./control.ts";
 
 /**
- * Puts a backup in the place of the SQLite database. No server may run on it. What
- * was there stays beside it, as `<database>.before-restore`.
+ * Puts a backup in the place of the SQLite database, whatever that is like. No server may run on it. What was there
+ * stays beside it, as `<database>.before-restore`.
  *
- * @throws ControlError if the backup is damaged, RootKeyError if it was written
- *   with another root key than the one at hand
+ * @throws ControlError if the backup is damaged, RootKeyError if it was written with another root key than the one at
+ *   hand, StoreError if it is of a newer version or a server runs; nothing is changed then
  */
 export async function restoreBackup(config: ServerConfig, backup: string): Promise<void> {
   const path = config.path("database", "keys.db");
   if (/^postgres(ql)?:/.test(path))
     throw new ControlError("restore: use PostgreSQL's own tools (pg_restore) for this database");
   assertWhole(backup);
-  // Opening takes the lock, so no server runs; closing leaves nothing in the log.
-  if (existsSync(path)) await (await openStore(config, systemClock())).close();
-  const fresh = `${path}.restoring`;
+  makePrivate(path);
+  const lock = lockFile(path);
+  try {
+    const fresh = `${path}.restoring`;
+    try {
+      await prepare(config, backup, fresh);
+      replace(path, fresh);
+    } finally {
+      for (const suffix of ["", "-wal", "-shm", ".lock"]) rmSync(fresh + suffix, { force: true });
+    }
+  } finally {
+    lock.close();
+  }
+}
+
+/** Makes a copy that a server of this version, with the root key at hand, can start on. */
+async function prepare(config: ServerConfig, backup: string, fresh: string): Promise<void> {
   copyFileSync(backup, fresh);
   chmodSync(fresh, 0o600);
-  sync(fresh);
-  const aside = `${path}.before-restore`;
-  if (existsSync(path)) renameSync(path, aside);
-  for (const suffix of ["-wal", "-shm"]) rmSync(path + suffix, { force: true });
-  renameSync(fresh, path);
-  sync(dirname(path));
-  const store = await openStore(config, systemClock());
+  const store = await SqliteStore.open({ path: fresh, now: systemClock().timestamp() });
   try {
     checkRootKeys(await openRootKeys(config, store), await store.read(listRootKeys, null));
   } finally {
     await store.close();
+  }
+  sync(fresh);
+}
+
+/** There is a database under its name all the time, whenever the power goes. */
+function replace(path: string, fresh: string): void {
+  emptyLog(path);
+  const aside = `${path}.before-restore`;
+  for (const suffix of ["-wal", "-shm", ""]) {
+    rmSync(aside + suffix, { force: true });
+    if (existsSync(path + suffix)) linkSync(path + suffix, aside + suffix);
+  }
+  // SQLite would take it for the new file's.
+  for (const suffix of ["-wal", "-shm"]) rmSync(path + suffix, { force: true });
+  renameSync(fresh, path);
+  sync(dirname(path));
+}
+
+/** So that the old database is whole without its log, unless it is damaged, which may be why it is replaced. */
+function emptyLog(path: string): void {
+  try {
+    const database = new DatabaseSync(path);
+    try {
+      database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } finally {
+      database.close();
+    }
+  } catch {
+    // As above.
   }
 }
 

@@ -1,12 +1,11 @@
-import { closeSync, mkdirSync, openSync } from "node:fs";
-import { dirname } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 import { type AuditEntry, auditLine } from "../../audit/audit-entry.ts";
 import { driveSync } from "../drive.ts";
 import type { Operation } from "../operation.ts";
 import { type Store, StoreError } from "../store.ts";
 import { Connection } from "./connection.ts";
+import { lockFile, makePrivate } from "./file-lock.ts";
 import {
   type FromWriter,
   fromFailure,
@@ -67,7 +66,7 @@ export class SqliteStore implements Store {
    */
   static async open(options: SqliteStoreOptions): Promise<SqliteStore> {
     makePrivate(options.path);
-    const lock = takeLock(`${options.path}.lock`);
+    const lock = lockFile(options.path);
     const data: WriterData = { path: options.path, now: options.now };
     const script = import.meta.url.endsWith(".ts") ? "./writer.ts" : "./writer.js";
     const worker = new Worker(new URL(script, import.meta.url), {
@@ -219,31 +218,4 @@ function only(results: readonly UnitResult[]): unknown {
   if (result === true) return undefined;
   if (result?.ok) return result.value;
   throw fromFailure(result?.failure ?? { code: "unavailable", message: "writer thread ended" });
-}
-
-/** Held for the life of the process by an open transaction; the system lets go of it when the process dies. */
-function takeLock(path: string): DatabaseSync {
-  const lock = new DatabaseSync(path, { timeout: 0 });
-  try {
-    lock.exec("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE");
-    return lock;
-  } catch (error) {
-    lock.close();
-    throw new StoreError(
-      "locked",
-      `open ${path.slice(0, -5)}: another process serves this database; stop it first, or use PostgreSQL for several`,
-      { cause: error },
-    );
-  }
-}
-
-/** Makes the file, and the folder around it, before SQLite would: others may read neither. Its log takes the file's mode. */
-function makePrivate(path: string): void {
-  try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    for (const file of [path, `${path}.lock`]) closeSync(openSync(file, "a", 0o600));
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StoreError("unavailable", `${path}: cannot be made or written: ${reason}`, { cause });
-  }
 }

@@ -1,0 +1,36 @@
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { StoreError } from "../store.ts";
+
+/**
+ * Takes a database file for this process, by an open transaction in `<path>.lock`;
+ * the system lets go of it when the process dies. {@link DatabaseSync.close} does before.
+ *
+ * @throws StoreError `locked` if another process has it
+ */
+export function lockFile(path: string): DatabaseSync {
+  const lock = new DatabaseSync(`${path}.lock`, { timeout: 0 });
+  try {
+    lock.exec("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE");
+    return lock;
+  } catch (error) {
+    lock.close();
+    throw new StoreError(
+      "locked",
+      `open ${path}: another process serves this database; stop it first, or use PostgreSQL for several`,
+      { cause: error },
+    );
+  }
+}
+
+/** Makes the file, and the folder around it, before SQLite would: others may read neither. Its log takes the file's mode. */
+export function makePrivate(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    for (const file of [path, `${path}.lock`]) closeSync(openSync(file, "a", 0o600));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new StoreError("unavailable", `${path}: cannot be made or written: ${reason}`, { cause });
+  }
+}
