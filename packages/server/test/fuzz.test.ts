@@ -99,6 +99,16 @@ const value: fc.Arbitrary<unknown> = fc.letrec((tie) => ({
       "project_quotas",
       "secrets",
       "passphrase",
+      "user",
+      "project",
+      "password",
+      "original_password",
+      "application_credential",
+      "description",
+      "enabled",
+      "roles",
+      "access_rules",
+      "expires_at",
       "__proto__",
       "constructor",
     ),
@@ -106,8 +116,23 @@ const value: fc.Arbitrary<unknown> = fc.letrec((tie) => ({
     { maxKeys: 6 },
   ),
 })).value;
+/** What somebody sends to log in, with any text in each place. */
+const proof = fc
+  .tuple(text, text, text, text, fc.constantFrom("password", "token", "application_credential"))
+  .map(([id, name, domain, secret, method]) => {
+    const user = { ...(id && { id }), name, domain: { name: domain }, password: secret };
+    const credential = { ...(id && { id }), name, user, secret };
+    const identity = {
+      methods: [method],
+      password: { user },
+      token: { id: secret },
+      application_credential: credential,
+    };
+    return { auth: { identity, scope: { project: { name, domain: { id: domain } } } } };
+  });
 const body = fc.oneof(
   value.map((json) => JSON.stringify(json) ?? ""),
+  proof.map((json) => JSON.stringify(json)),
   fc.string({ unit: "binary", maxLength: 40 }),
   fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
   fc.constantFrom("", "{", "[".repeat(5_000), '{"a":'.repeat(3_000), "{}".padEnd(30_000)),

@@ -45,4 +45,29 @@ describe("a key server with identity of its own", () => {
     const large = await ask("POST", "/v3/auth/tokens", { token: null, body: "x".repeat(70_000) });
     assert.equal(large.status, 413);
   });
+
+  it("refuses a zero character wherever it is, on any database", async (t) => {
+    const { ask, administration } = await startBuiltinHarness(t);
+    await administration.grantRole("alice", "vault", "admin");
+    const zero = "a\0b";
+    const logged = await ask("POST", "/v3/auth/tokens", { body: login("secret"), token: null });
+    const token = String(logged.headers["x-subject-token"]);
+    const asked: readonly (readonly [number, string, string, object?])[] = [
+      [404, "GET", "/v3/users/a%00b"],
+      [404, "GET", "/v3/projects/a%00b"],
+      [404, "GET", "/v3/users/a%00b/projects"],
+      [404, "PUT", "/v3/projects/a%00b/users/a%00b/roles/a%00b"],
+      [400, "GET", "/v3/role_assignments?user.id=a%00b"],
+      [400, "GET", "/v3/users?name=%00"],
+      [400, "POST", "/v3/users", { user: { name: zero, password: "x" } }],
+      [400, "POST", "/v3/projects", { project: { name: "x", description: zero } }],
+      [400, "POST", "/v3/auth/tokens", login(zero)],
+      [400, "POST", "/v3/auth/tokens", login("secret", { name: zero })],
+      [400, "POST", "/v3/auth/tokens", login("secret", { project: zero })],
+    ];
+    for (const [status, method, path, body] of asked) {
+      const answer = await ask(method, path, { token, ...(body && { body }) });
+      assert.equal(answer.status, status, `${method} ${path}: ${answer.text}`);
+    }
+  });
 });

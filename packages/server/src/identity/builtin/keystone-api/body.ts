@@ -48,6 +48,7 @@ export class Body {
 
   text(): string {
     if (typeof this.#value !== "string") throw this.#mistake("text");
+    if (this.#value.includes("\0")) throw this.#mistake("text without a zero character");
     return this.#value;
   }
 

@@ -71,6 +71,8 @@ export class KeystoneApi {
         headers: { allow },
       };
     }
+    if ([...request.query.values()].some((value) => value.includes("\0")))
+      throw new LoginError("bad_request", "A query parameter is not text.");
     const { route, parameters } = chosen;
     const call: Call = {
       request,
@@ -184,7 +186,8 @@ function match(pattern: string, path: string): Record<string, string> | undefine
     } catch {
       return undefined;
     }
-    if (segment === "") return undefined;
+    // No id has a zero character, and PostgreSQL's texts cannot.
+    if (segment === "" || parameters[part.slice(1)]?.includes("\0")) return undefined;
   }
   return parameters;
 }
