@@ -1,3 +1,4 @@
+import { progressColumns, redrawnLine } from "./redrawn-line.ts";
 import type { Terminal } from "./terminal.ts";
 
 const barWidth = 24;
@@ -16,7 +17,8 @@ export function countBar(
   what: string,
   now: () => number = () => performance.now(),
 ): CountBar {
-  if (terminal.columns === undefined) return { update: () => {}, end: () => {} };
+  const columns = progressColumns(terminal);
+  if (columns === undefined) return { update: () => {}, end: () => {} };
   const begin = now();
   let drawn: number | undefined;
   return {
@@ -26,7 +28,10 @@ export function countBar(
       drawn = time;
       const left = Math.ceil(((time - begin) / done / 1000) * (total - done));
       const bar = "#".repeat(Math.round((done / total) * barWidth)).padEnd(barWidth);
-      terminal.error(`\r${what} [${bar}]  ${done} of ${total}  ${left} s left  `);
+      const count = `${done} of ${total}`;
+      const forms = [`[${bar}]  ${count}  ${left} s left`, `${count}  ${left} s left`, count];
+      const named = forms.map((form) => `${what} ${form}`);
+      terminal.error(redrawnLine(columns, named));
     },
     end: () => {
       if (drawn !== undefined) terminal.error("\n");

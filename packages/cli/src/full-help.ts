@@ -1,4 +1,4 @@
-import { Help } from "commander";
+import { Help, type Option } from "commander";
 
 const narrowIndent = " ".repeat(6);
 
@@ -13,6 +13,12 @@ export class FullHelp extends Help {
     if (description === "" || width - termWidth - 4 >= this.minWidthToWrap)
       return super.formatItem(term, termWidth, description, helper);
     return `  ${term}\n${narrowIndent}${this.#hanging(description, width, narrowIndent)}`;
+  }
+
+  override optionDescription(option: Option): string {
+    const { defaultValue, description } = option;
+    const isEmptyList = Array.isArray(defaultValue) && defaultValue.length === 0;
+    return isEmptyList ? description : super.optionDescription(option);
   }
 
   override styleUsage(usage: string): string {

@@ -1,5 +1,6 @@
 import type { ImageProgress } from "@chatelaine/luks";
 import type { VolumeProgress } from "@chatelaine/volumes";
+import { progressColumns, redrawnLine } from "./redrawn-line.ts";
 import { showSize } from "./sizes.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -14,7 +15,7 @@ export interface ProgressBar {
 }
 
 /** For programs: a line of JSON on standard error for each per cent, such as `{"progress":"encrypt","doneBytes":1,"totalBytes":100}`. */
-function progressLines(terminal: Terminal, what: string): ProgressBar {
+function jsonLines(terminal: Terminal, what: string): ProgressBar {
   let told = -1;
   return {
     update: ({ doneBytes, totalBytes }) => {
@@ -39,7 +40,7 @@ export function volumeProgress(
       if (subject !== `${operation} ${volumeId}`) {
         bar?.end();
         subject = `${operation} ${volumeId}`;
-        bar = (asJson ? progressLines : progressBar)(terminal, operation);
+        bar = (asJson ? jsonLines : progressBar)(terminal, operation);
       }
       bar?.update(progress);
     },
@@ -53,7 +54,8 @@ export function progressBar(
   what: string,
   now: () => number = () => performance.now(),
 ): ProgressBar {
-  if (terminal.columns === undefined) return { update: () => {}, end: () => {} };
+  const columns = progressColumns(terminal);
+  if (columns === undefined) return { update: () => {}, end: () => {} };
   const begin = now();
   let drawn = Number.NEGATIVE_INFINITY;
   let first: number | undefined;
@@ -64,7 +66,8 @@ export function progressBar(
       if (time - drawn < redrawMs && doneBytes < totalBytes) return;
       drawn = time;
       const bytesPerSecond = ((doneBytes - first) / Math.max(1, time - begin)) * 1000;
-      terminal.error(`\r${progressLine(what, doneBytes, totalBytes, bytesPerSecond)}`);
+      const forms = progressLines(what, doneBytes, totalBytes, bytesPerSecond);
+      terminal.error(redrawnLine(columns, forms));
     },
     end: () => {
       if (first !== undefined) terminal.error("\n");
@@ -72,19 +75,25 @@ export function progressBar(
   };
 }
 
-/** `encrypt [######      ]  50 %  512 MiB of 1 GiB  300 MiB/s  2 s left` */
-export function progressLine(
+/** `encrypt [######      ]  50 %  512 MiB of 1 GiB  300 MiB/s  2 s left`, and shorter ones for narrow terminals. */
+export function progressLines(
   what: string,
   doneBytes: number,
   totalBytes: number,
   bytesPerSecond: number,
-): string {
+): readonly string[] {
   const share = totalBytes === 0 ? 1 : doneBytes / totalBytes;
   const bar = "#".repeat(Math.round(share * barWidth)).padEnd(barWidth);
-  const left =
-    bytesPerSecond > 0
-      ? `  ${showSize(Math.round(bytesPerSecond))}/s  ${Math.ceil((totalBytes - doneBytes) / bytesPerSecond)} s left`
-      : "";
-  const percent = String(Math.floor(share * 100)).padStart(3);
-  return `${what} [${bar}] ${percent} %  ${showSize(doneBytes)} of ${showSize(totalBytes)}${left}  `;
+  const isMoving = bytesPerSecond > 0;
+  const speed = isMoving ? `  ${showSize(Math.round(bytesPerSecond))}/s` : "";
+  const seconds = Math.ceil((totalBytes - doneBytes) / bytesPerSecond);
+  const left = isMoving ? `  ${seconds} s left` : "";
+  const percent = `${String(Math.floor(share * 100)).padStart(3)} %`;
+  const done = `  ${showSize(doneBytes)} of ${showSize(totalBytes)}`;
+  return [
+    `${what} [${bar}] ${percent}${done}${speed}${left}`,
+    `${what} ${percent}${done}${left}`,
+    `${what} ${percent}${left}`,
+    `${what} ${percent}`,
+  ];
 }

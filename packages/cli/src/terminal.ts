@@ -6,6 +6,8 @@ export interface Terminal {
   readonly error: (text: string) => void;
   /** Of the results' terminal, in characters; undefined if they go elsewhere. */
   readonly columns: number | undefined;
+  /** Of the errors' terminal, undefined if they go elsewhere. Absent: the same as `columns`. */
+  readonly errorColumns?: number | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly workingDirectory: string;
   readonly homeDirectory: string;

@@ -85,6 +85,7 @@ describe("chatelaine migrate keys", () => {
     bar.update(25, 100);
     bar.update(26, 100);
     bar.end();
-    assert.equal(drawn, `\rmigrate [${"######".padEnd(24)}]  25 of 100  3 s left  \n`);
+    const line = `migrate [${"######".padEnd(24)}]  25 of 100  3 s left`;
+    assert.equal(drawn, `\r${line.padEnd(79)}\n`);
   });
 });

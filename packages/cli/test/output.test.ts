@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import { plain, table } from "../src/output.ts";
+import { progressColumns, redrawnLine } from "../src/redrawn-line.ts";
 import { styled } from "../src/styled.ts";
 import type { Terminal } from "../src/terminal.ts";
 
@@ -65,5 +66,19 @@ describe("whatever a server's command gave", () => {
     assert.equal(plain(terminal(undefined), { a: true, long: "x" }), "a     true\nlong  x\n");
     assert.equal(plain(terminal(undefined), { a: [] }), '{\n  "a": []\n}\n');
     assert.equal(plain(terminal(undefined), []), "");
+  });
+});
+
+describe("progress", () => {
+  it("is drawn on one line, in the longest form that there is room for", () => {
+    assert.equal(redrawnLine(12, ["0123456789ab", "0123456789"]), "\r0123456789 ");
+    assert.equal(redrawnLine(13, ["0123456789ab", "0123456789"]), "\r0123456789ab");
+    assert.equal(redrawnLine(6, ["0123456789ab", "0123456789"]), "\r01234");
+  });
+
+  it("is drawn where errors go, not where results go", () => {
+    assert.equal(progressColumns(terminal(80)), 80);
+    assert.equal(progressColumns({ ...terminal(80), errorColumns: undefined }), undefined);
+    assert.equal(progressColumns({ ...terminal(undefined), errorColumns: 40 }), 40);
   });
 });
