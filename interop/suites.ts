@@ -125,7 +125,15 @@ export const suites: readonly Suite[] = [
     name: "disks",
     proves:
       "ephemeral LVM disks with keys of their own on a real kernel, mapped again after a reboot",
-    packages: [...guestPackages, "cryptsetup-bin", "lvm2", "dmsetup", "systemd"],
+    packages: [
+      ...guestPackages,
+      "cryptsetup-bin",
+      "dmsetup",
+      "e2fsprogs",
+      "lvm2",
+      "systemd",
+      "thin-provisioning-tools",
+    ],
     peers: [],
   },
   {

@@ -70,7 +70,25 @@ function first(): void {
   assert.ok(!existsSync("/dev/mapper/doomed-crypt"));
   assert.equal(keys(), 2);
 
+  assert.equal(
+    chatelaine("disk", "resize", "vg", "swap", "--size", "20M"),
+    "/dev/mapper/swap-crypt has 20 MiB\n",
+  );
+  chatelaine("disk", "snapshot", "vg", "swap", "friday", "--format", "luks2");
+  assert.equal(keys(), 3);
+  assert.equal(
+    chatelaine("disk", "open", "vg", "friday", "--read-only"),
+    "/dev/mapper/friday-crypt-ro\n",
+  );
+  assert.equal(read("/dev/mapper/friday-crypt-ro", 17), "plaintext of swap");
+  chatelaine("disk", "close", "vg", "friday", "--read-only");
+  chatelaine("disk", "destroy", "vg", "friday");
+  assert.equal(keys(), 2);
+
   execFileSync("lvcreate", ["-q", "-y", "-L", "24M", "-n", "data", "vg"]);
+  // Its extents have what a destroyed disk left, so it is not taken for blank.
+  assert.equal(run("volume", "create", "/dev/vg/data").status, 6);
+  execFileSync("dd", ["if=/dev/zero", "of=/dev/vg/data", "bs=1M", "count=24", "status=none"]);
   chatelaine("volume", "create", "/dev/vg/data", "--label", "data");
   assert.equal(
     chatelaine("volume", "open", "/dev/vg/data", "--name", "data"),

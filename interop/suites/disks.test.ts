@@ -25,10 +25,10 @@ for (const [program, how] of [
   };
 
   describe(`ephemeral disks on a real kernel's LVM and dm-crypt, ${how}`, () => {
-    it("O6 O7 D1 D2 D4 D5 D6 D12 have each a key of their own, of 512 raw bits, destroyed with the disk", async () => {
+    it("O6 O7 D1 D2 D4 D5 D6 D7 D8 D9 D11 D12 have each a key of their own, plain or LUKS2, thick or thin", async () => {
       mkdirSync(folder);
       writeFileSync(disk, "");
-      truncateSync(disk, 240 << 20);
+      truncateSync(disk, 400 << 20);
       await boot("first");
     });
 
@@ -43,12 +43,13 @@ it("O6 O7 D4 are killed before and after steps on a real kernel's LVM, and leave
   const disk = join(folder, "physical.img");
   mkdirSync(folder);
   writeFileSync(disk, "");
-  truncateSync(disk, 64 << 20);
+  truncateSync(disk, 160 << 20);
   const path = fileURLToPath(new URL("../../packages/volumes/test/kill/disks.ts", import.meta.url));
   const result = await runInGuest([process.execPath, path, "kill", folder], {
     shares: [folder],
     disks: [disk],
-    environment: { NODE_NO_WARNINGS: "1" },
+    environment: { NODE_NO_WARNINGS: "1", CHATELAINE_KILLS: process.env["CHATELAINE_KILLS"] ?? "" },
+    timeoutSeconds: 900,
   });
   assert.equal(result.status, 0, result.stdout + result.stderr);
   const kills = Number(/kills: (\d+)/.exec(result.stdout)?.[1]);

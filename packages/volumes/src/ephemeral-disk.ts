@@ -2,28 +2,47 @@ import { randomUUID } from "node:crypto";
 import { type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
 import { messageOf, VolumeError } from "./errors.ts";
 import {
-  activateLogicalVolume,
+  activateLogicalVolumes,
   type LogicalVolume,
   logicalVolumePath,
   requireLvmName,
+  sizeOf,
+  wholeExtents,
 } from "./host/logical-volume.ts";
-import { devicePath, mappedDisk } from "./host/mapping.ts";
+import { devicePath, mappedDisk, unmap } from "./host/mapping.ts";
 import type { VolumeRecord } from "./ledger/ledger.ts";
-import { createDiskOperation, destroyDiskOperation, mapDisk } from "./operations/disk.ts";
+import { headerBytes } from "./operations/create.ts";
+import { createDiskOperation, type DiskInput, destroyDiskOperation } from "./operations/disk.ts";
+import {
+  type DiskFormat,
+  type DiskParts,
+  mapDisk,
+  mapDisks,
+  readOnlyMapping,
+  showReadOnly,
+} from "./operations/disk-mapping.ts";
+import { resizeDiskOperation } from "./operations/disk-resize.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
 import { projectOf, type VolumeContext } from "./volume-context.ts";
 
-/** Whose disk, how large, and in which volume group. */
+/** A disk to make. */
 export interface CreateDiskOptions {
   /** LVM's volume group. */
   readonly group: string;
   /** Of the logical volume; the mapping is called the same, with `-crypt`. */
   readonly name: string;
-  /** In bytes; LVM rounds it up to whole extents. */
+  /** For the plaintext, in bytes; LVM rounds it up to whole extents. */
   readonly sizeBytes: number;
   /** Whose disk it is: an instance's id. */
   readonly instance: string;
+  /**
+   * `plain` (default): a 512-bit key encrypts the sectors, and nothing on the disk says what it is. `luks2`: the
+   * disk names its key, and can be rekeyed and re-encrypted.
+   */
+  readonly format?: DiskFormat | undefined;
+  /** Name of a thin pool in the group, which gives space as it is written to. Default: all of it at once. */
+  readonly thinPool?: string | undefined;
 }
 
 /** An ephemeral disk, and where its plaintext is. */
@@ -38,8 +57,8 @@ export interface Disk {
 }
 
 /**
- * Makes an encrypted ephemeral disk: a logical volume, a 512-bit key of its own,
- * and the mapping, in dm-crypt's plain mode with the key's raw bytes.
+ * Makes an encrypted ephemeral disk: a logical volume, a key of its own, and the
+ * mapping.
  *
  * Needs root, and the Debian packages lvm2 and cryptsetup-bin.
  *
@@ -49,28 +68,61 @@ export async function createDisk(
   context: VolumeContext,
   options: CreateDiskOptions,
 ): Promise<Disk> {
-  refuseUnknownOptions("createDisk", options, ["group", "name", "sizeBytes", "instance"]);
-  const { group, name, sizeBytes, instance } = options;
+  const names = ["group", "name", "sizeBytes", "instance", "format", "thinPool"];
+  refuseUnknownOptions("createDisk", options, names);
+  const { group, name, sizeBytes, instance, format, thinPool } = options;
   requireLvmName("create disk: group", group);
-  requireLvmName("create disk: name", name);
-  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 512) {
-    throw new VolumeError("invalid_argument", `create disk ${name}: it needs a size in bytes`);
-  }
+  return makeDisk(context, { group, name }, { sizeBytes, instance, format, thinPool });
+}
+
+/** Where a disk's data at this instant is to go. */
+export interface SnapshotDiskOptions {
+  /** Of the new disk's logical volume, in the same group. */
+  readonly name: string;
+  /** Whose it is; default the same instance's. */
+  readonly instance?: string | undefined;
+  /** Default: as the disk itself. */
+  readonly format?: DiskFormat | undefined;
+  /** Default: none, all space at once. */
+  readonly thinPool?: string | undefined;
+}
+
+/**
+ * Copies a disk, as it is at one instant, to a new disk with a key of its own: who
+ * has the one key cannot read the other, and either may be destroyed. The disk may
+ * be in use; what its file system has not written yet is not in the copy.
+ *
+ * Takes a snapshot of LVM's for as long as it copies.
+ *
+ * @throws `not_found`, `exists`, `tool_failed`, `io`; nothing is left then
+ */
+export async function snapshotDisk(
+  context: VolumeContext,
+  volume: LogicalVolume,
+  options: SnapshotDiskOptions,
+): Promise<Disk> {
+  refuseUnknownOptions("snapshotDisk", options, ["name", "instance", "format", "thinPool"]);
   await recover(context);
-  const volume = { group, name };
-  const location = logicalVolumePath(volume);
-  if ((await context.ledger.volumeAt(location)) !== undefined) {
-    throw new VolumeError("exists", `create disk ${location}: it is in the ledger already`);
+  const record = await recordOf(context, volume);
+  const parts = partsOf(record);
+  const lock = await context.ledger.lock(record.id);
+  try {
+    const space = await sizeOf(volume);
+    const { name, instance = diskOf(record).instance, format = parts.format, thinPool } = options;
+    return await makeDisk(
+      context,
+      { group: volume.group, name },
+      {
+        sizeBytes: parts.format === "luks2" ? space - headerBytes : space,
+        instance,
+        format,
+        thinPool,
+        from: { ...parts, id: record.id },
+      },
+    );
+  } finally {
+    await lock.release();
   }
-  const mapping = `${name}-crypt`;
-  const mapped = await mappedDisk(mapping);
-  if (mapped !== undefined) {
-    throw new VolumeError("exists", `create disk ${location}: ${mapping} shows ${mapped} already`);
-  }
-  const id = randomUUID();
-  const input = { volume, sizeBytes, mapping, instance };
-  await perform(createDiskOperation, context, { volumeId: id, input });
-  return findDisk(context, volume);
 }
 
 /** What came of one disk when the mappings were restored. */
@@ -85,17 +137,24 @@ export interface RestoredDisk extends Disk {
  */
 export async function restoreDisks(context: VolumeContext): Promise<readonly RestoredDisk[]> {
   await recover(context);
-  const restored: RestoredDisk[] = [];
-  for (const record of await context.ledger.volumes({
+  const records = await context.ledger.volumes({
     kind: "disk",
     project: projectOf(context),
     host: context.ledger.host,
-  })) {
-    const { volume, mapping, keyId } = partsOf(record);
+  });
+  const parts = records.map(partsOf);
+  // All at once; whatever that leaves out is tried alone, which says why.
+  await activateLogicalVolumes(parts.map(({ volume }) => volume)).catch(() => undefined);
+  const mapped = await mapDisks(context, parts).catch(() => new Set<string>());
+  const restored: RestoredDisk[] = [];
+  for (const record of records) {
+    const own = partsOf(record);
     const disk = diskOf(record);
     try {
-      await activateLogicalVolume(volume);
-      await mapDisk(context, mapping, volume, keyId);
+      if (!mapped.has(own.mapping)) {
+        await activateLogicalVolumes([own.volume]);
+        await mapDisk(context, own);
+      }
       restored.push({ ...disk, problem: undefined });
     } catch (error) {
       restored.push({ ...disk, problem: messageOf(error) });
@@ -104,11 +163,92 @@ export async function restoreDisks(context: VolumeContext): Promise<readonly Res
   return restored;
 }
 
+/** How a disk is shown. */
+export interface OpenDiskOptions {
+  /** A second device beside the disk's own, which refuses writes: `…-crypt-ro`. Default false. */
+  readonly readOnly?: boolean | undefined;
+}
+
 /**
- * Destroys a disk: mapping, logical volume, key. Without the key, what remains of
+ * Maps one disk again; or shows it read-only besides, to look into it from another
+ * instance. Opening what is open is no error.
+ *
+ * @throws `not_found`, `busy`, `tool_failed`
+ */
+export async function openDisk(
+  context: VolumeContext,
+  volume: LogicalVolume,
+  options: OpenDiskOptions = {},
+): Promise<Disk> {
+  refuseUnknownOptions("openDisk", options, ["readOnly"]);
+  await recover(context);
+  const record = await recordOf(context, volume);
+  const parts = partsOf(record);
+  await activateLogicalVolumes([volume]);
+  if (options.readOnly !== true) {
+    await mapDisk(context, parts);
+    return diskOf(record);
+  }
+  const mapping = readOnlyMapping(parts.mapping);
+  return { ...diskOf(record), device: await showReadOnly(context, { ...parts, mapping }) };
+}
+
+/** Takes the mapping away, or the second, read-only one. @throws `not_found`, `busy` */
+export async function closeDisk(
+  context: VolumeContext,
+  volume: LogicalVolume,
+  options: OpenDiskOptions = {},
+): Promise<void> {
+  refuseUnknownOptions("closeDisk", options, ["readOnly"]);
+  const { mapping } = partsOf(await recordOf(context, volume));
+  await unmap(options.readOnly === true ? readOnlyMapping(mapping) : mapping);
+}
+
+/** A disk, and how much there is room for in it. */
+export interface ResizedDisk extends Disk {
+  /** Of the plaintext. */
+  readonly sizeBytes: number;
+}
+
+/**
+ * Makes a disk larger, in use or not: the logical volume, and the mapping if there
+ * is one. Then grow the file system on it. It is never made smaller, since nobody can
+ * say whether a file system still needs the end.
+ *
+ * @param sizeBytes for the plaintext; LVM rounds it up to whole extents
+ * @throws `not_found`; `invalid_argument` for a smaller size; `tool_failed` without room
+ */
+export async function resizeDisk(
+  context: VolumeContext,
+  volume: LogicalVolume,
+  sizeBytes: number,
+): Promise<ResizedDisk> {
+  await recover(context);
+  const record = await recordOf(context, volume);
+  const parts = partsOf(record);
+  const header = parts.format === "luks2" ? headerBytes : 0;
+  requireSize(`resize disk ${volume.name}`, sizeBytes);
+  const before = await sizeOf(volume);
+  const after = await wholeExtents(volume, sizeBytes + header);
+  if (after < before) {
+    throw new VolumeError(
+      "invalid_argument",
+      `resize disk ${record.location}: it has ${before - header} bytes and is never made smaller, since a file system may need its end`,
+    );
+  }
+  await perform(resizeDiskOperation, context, {
+    volumeId: record.id,
+    keyId: record.keyId,
+    input: { ...parts, before, after },
+  });
+  return { ...diskOf(record), sizeBytes: after - header };
+}
+
+/**
+ * Destroys a disk: mappings, logical volume, key. Without the key, what remains of
  * its data on the physical volume is noise.
  *
- * @throws `not_found`; `busy` while the mapped device is in use: nothing is lost then
+ * @throws `not_found`; `busy` while a mapped device is in use: nothing is lost then
  */
 export async function destroyDisk(
   context: VolumeContext,
@@ -116,7 +256,12 @@ export async function destroyDisk(
 ): Promise<void> {
   await recover(context);
   const record = await recordOf(context, { group, name });
-  await perform(destroyDiskOperation, context, { volumeId: record.id, input: partsOf(record) });
+  const { volume, mapping, keyId } = partsOf(record);
+  await perform(destroyDiskOperation, context, {
+    volumeId: record.id,
+    keyId,
+    input: { volume, mapping, keyId },
+  });
 }
 
 /**
@@ -126,6 +271,52 @@ export async function destroyDisk(
  */
 export async function findDisk(context: VolumeContext, volume: LogicalVolume): Promise<Disk> {
   return diskOf(await recordOf(context, volume));
+}
+
+/** Optional, and not merely undefined: it goes into the ledger. */
+interface NewDisk extends Pick<DiskInput, "sizeBytes" | "instance" | "from"> {
+  readonly format: DiskFormat | undefined;
+  readonly thinPool: string | undefined;
+}
+
+async function makeDisk(
+  context: VolumeContext,
+  volume: LogicalVolume,
+  { sizeBytes, instance, format = "plain", thinPool, from }: NewDisk,
+): Promise<Disk> {
+  const { name } = volume;
+  requireLvmName("create disk: name", name);
+  if (thinPool !== undefined) requireLvmName("create disk: thin pool", thinPool);
+  if (format !== "plain" && format !== "luks2") {
+    throw new VolumeError("invalid_argument", `create disk ${name}: format ${String(format)}`);
+  }
+  requireSize(`create disk ${name}`, sizeBytes);
+  await recover(context);
+  const location = logicalVolumePath(volume);
+  if ((await context.ledger.volumeAt(location)) !== undefined) {
+    throw new VolumeError("exists", `create disk ${location}: it is in the ledger already`);
+  }
+  const mapping = `${name}-crypt`;
+  const mapped = await mappedDisk(mapping);
+  if (mapped !== undefined) {
+    throw new VolumeError("exists", `create disk ${location}: ${mapping} shows ${mapped} already`);
+  }
+  const input: DiskInput = {
+    volume,
+    sizeBytes,
+    mapping,
+    instance,
+    format,
+    ...(thinPool !== undefined && { thinPool }),
+    ...(from !== undefined && { from }),
+  };
+  await perform(createDiskOperation, context, { volumeId: randomUUID(), input });
+  return findDisk(context, volume);
+}
+
+function requireSize(what: string, sizeBytes: number): void {
+  if (Number.isSafeInteger(sizeBytes) && sizeBytes >= 512) return;
+  throw new VolumeError("invalid_argument", `${what}: it needs a size in bytes`);
 }
 
 async function recordOf({ ledger }: VolumeContext, volume: LogicalVolume): Promise<VolumeRecord> {
@@ -147,10 +338,10 @@ function diskOf(record: VolumeRecord): Disk {
   };
 }
 
-function partsOf({ attributes, keyId, location }: VolumeRecord) {
+function partsOf({ attributes, format, keyId, location }: VolumeRecord): DiskParts {
   const { group, name, mapping } = attributes;
   if (group === undefined || name === undefined || mapping === undefined || keyId === undefined) {
     throw new VolumeError("mismatch", `disk ${location}: the ledger does not say how it is mapped`);
   }
-  return { volume: { group, name }, mapping, keyId };
+  return { volume: { group, name }, mapping, keyId, format: format === "plain" ? format : "luks2" };
 }

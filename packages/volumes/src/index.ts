@@ -17,12 +17,19 @@ export {
 } from "./encrypt-volume.ts";
 export {
   type CreateDiskOptions,
+  closeDisk,
   createDisk,
   type Disk,
   destroyDisk,
   findDisk,
+  type OpenDiskOptions,
+  openDisk,
+  type ResizedDisk,
   type RestoredDisk,
+  resizeDisk,
   restoreDisks,
+  type SnapshotDiskOptions,
+  snapshotDisk,
 } from "./ephemeral-disk.ts";
 export { VolumeError, type VolumeErrorCode } from "./errors.ts";
 export type { LogicalVolume } from "./host/logical-volume.ts";
@@ -59,6 +66,7 @@ export {
 } from "./libvirt.ts";
 export { closeVolume, type OpenedVolume, openVolume } from "./open-volume.ts";
 export { type OpenResult, openVolumes } from "./open-volumes.ts";
+export type { DiskFormat } from "./operations/disk-mapping.ts";
 export type { Recovered } from "./operations/recover.ts";
 export { recover } from "./operations/registry.ts";
 export { type AdoptionPreview, previewAdoption } from "./preview.ts";

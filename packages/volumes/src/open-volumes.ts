@@ -1,6 +1,7 @@
-import { type LuksHeader, readLuks, type VolumeKey } from "@chatelaine/luks";
+import { readLuks, type VolumeKey } from "@chatelaine/luks";
 import { messageOf } from "./errors.ts";
 import { type CryptTable, mapTogether } from "./host/crypt-table.ts";
+import { isSimple, luksTable } from "./host/luks-table.ts";
 import { devicePath } from "./host/mapping.ts";
 import { type OpenedVolume, openVolume } from "./open-volume.ts";
 import { unlockVolume } from "./verify-volume.ts";
@@ -73,26 +74,11 @@ async function prepare(context: VolumeContext, path: string): Promise<Ready> {
     const header = await readLuks(path);
     if (!isSimple(header)) return { path };
     const { volume, volumeKey } = await unlockVolume(context, path);
-    return { path, id: volume.id, volumeKey, table: tableOf(path, header, volumeKey) };
+    const table = luksTable(path, `chatelaine-${volume.id}`, header, volumeKey);
+    return { path, id: volume.id, volumeKey, table };
   } catch (error) {
     return { path, problem: messageOf(error) };
   }
-}
-
-/** One segment, encrypted, and nothing that asks for a treatment of its own. */
-function isSimple({ segments, flags, requirements }: LuksHeader): boolean {
-  const [segment, ...others] = segments;
-  if (segment?.type !== "crypt" || segment.hasIntegrity || others.length > 0) return false;
-  return flags.length === 0 && requirements.length === 0;
-}
-
-function tableOf(path: string, header: LuksHeader, key: VolumeKey): CryptTable | undefined {
-  const [segment] = header.segments;
-  if (segment === undefined) return undefined;
-  const name = `chatelaine-${header.uuid}`;
-  const { cipher, offset, size, sectorSize, ivTweak } = segment;
-  const uuid = `CRYPT-LUKS${header.version}-${header.uuid.replaceAll("-", "")}-${name}`;
-  return { name, uuid, disk: path, cipher, key, offset, size, sectorSize, ivTweak };
 }
 
 async function openAlone(context: VolumeContext, path: string): Promise<OpenResult> {

@@ -6,7 +6,15 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { MemoryKeyManager } from "@chatelaine/keys";
 import { runTool } from "../src/host/run-tool.ts";
-import { createDisk, destroyDisk, openLedger } from "../src/index.ts";
+import {
+  closeDisk,
+  createDisk,
+  destroyDisk,
+  openDisk,
+  openLedger,
+  resizeDisk,
+  snapshotDisk,
+} from "../src/index.ts";
 
 describe("a tool of the host", () => {
   it("gets its input through a pipe, and neither arguments nor environment of ours besides", async () => {
@@ -50,10 +58,25 @@ describe("an ephemeral disk", () => {
     const caller = { type: "project", projectId: "a", userId: "alice" } as const;
     const volumes = { keyManager, caller, ledger };
     const good = { group: "vg", name: "disk", sizeBytes: 1 << 20, instance: "i" };
-    for (const bad of [{ group: "-vg" }, { name: "../x" }, { name: "" }, { sizeBytes: 0.5 }]) {
+    for (const bad of [
+      { group: "-vg" },
+      { name: "../x" },
+      { name: "" },
+      { sizeBytes: 0.5 },
+      { thinPool: "a b" },
+      { format: "luks1" as "luks2" },
+    ]) {
       await assert.rejects(createDisk(volumes, { ...good, ...bad }), { code: "invalid_argument" });
     }
-    await assert.rejects(destroyDisk(volumes, good), { code: "not_found" });
+    for (const act of [
+      () => destroyDisk(volumes, good),
+      () => resizeDisk(volumes, good, 1 << 20),
+      () => snapshotDisk(volumes, good, { name: "copy" }),
+      () => openDisk(volumes, good, { readOnly: true }),
+      () => closeDisk(volumes, good),
+    ]) {
+      await assert.rejects(act(), { code: "not_found" });
+    }
     assert.deepEqual(await Array.fromAsync(keyManager.list(caller)), []);
     await ledger.close();
     await rm(directory, { recursive: true });

@@ -1,14 +1,21 @@
 import {
+  closeDisk,
   createDisk,
   type Disk,
+  type DiskFormat,
   destroyDisk,
   findDisk,
+  type OpenDiskOptions,
+  openDisk,
   type RestoredDisk,
+  resizeDisk,
   restoreDisks,
+  type SnapshotDiskOptions,
+  snapshotDisk,
 } from "@chatelaine/volumes";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { type Column, record, table } from "../output.ts";
-import { parseSize } from "../sizes.ts";
+import { parseSize, showSize } from "../sizes.ts";
 import { type Context, examples, noun } from "./command.ts";
 
 const columns: readonly Column<RestoredDisk>[] = [
@@ -30,21 +37,20 @@ export function diskCommand(context: (command: Command) => Context): Command {
       .argument("<name>", "of the logical volume")
       .requiredOption("--size <size>", "such as 10G", parseSize)
       .requiredOption("--instance <id>", "whose disk it is")
-      .action(
-        async (
-          group: string,
-          name: string,
-          { size, instance }: { readonly size: number; readonly instance: string },
-          command: Command,
-        ) => {
-          const { withVolumes, print } = context(command);
-          const made = await withVolumes((volumes) =>
-            createDisk(volumes, { group, name, sizeBytes: size, instance }),
-          );
-          print(made, record({ ...made }));
-        },
-      ),
-    ["chatelaine disk create vg0 web-1-disk --size 20G --instance web-1"],
+      .addOption(formatOption().default("plain"))
+      .option("--thin-pool <name>", "takes space from this pool as it is written to")
+      .action(async (group: string, name: string, flags: CreateFlags, command: Command) => {
+        const { withVolumes, print } = context(command);
+        const { size: sizeBytes, instance, format, thinPool } = flags;
+        const made = await withVolumes((volumes) =>
+          createDisk(volumes, { group, name, sizeBytes, instance, format, thinPool }),
+        );
+        print(made, record({ ...made }));
+      }),
+    [
+      "chatelaine disk create vg0 web-1-disk --size 20G --instance web-1",
+      "chatelaine disk create vg0 web-1-data --size 20G --instance web-1 --format luks2 --thin-pool pool",
+    ],
   );
 
   examples(
@@ -59,6 +65,91 @@ export function diskCommand(context: (command: Command) => Context): Command {
         if (failed > 0) throw new Error(`${failed} of ${restored.length} disks are not mapped`);
       }),
     ["chatelaine disk restore"],
+  );
+
+  examples(
+    disk
+      .command("open")
+      .description("map one disk again; with --read-only, show it to another instance besides")
+      .argument("<group>")
+      .argument("<name>")
+      .option("--read-only", "a second device, which refuses writes")
+      .action(async (group: string, name: string, options: OpenDiskOptions, command: Command) => {
+        const { withVolumes, print } = context(command);
+        const opened = await withVolumes((volumes) => openDisk(volumes, { group, name }, options));
+        print(opened, `${opened.device}\n`);
+      }),
+    ["chatelaine disk open vg0 web-1-disk", "chatelaine disk open vg0 web-1-disk --read-only"],
+  );
+
+  examples(
+    disk
+      .command("close")
+      .description("take a mapping away; refused while it is in use")
+      .argument("<group>")
+      .argument("<name>")
+      .option("--read-only", "only the second device")
+      .action(async (group: string, name: string, options: OpenDiskOptions, command: Command) => {
+        const { withVolumes, print } = context(command);
+        await withVolumes((volumes) => closeDisk(volumes, { group, name }, options));
+        print({ group, name }, `closed ${group}/${name}\n`);
+      }),
+    ["chatelaine disk close vg0 web-1-disk --read-only"],
+  );
+
+  examples(
+    disk
+      .command("resize")
+      .description("make a disk larger, in use or not; then grow its file system")
+      .argument("<group>")
+      .argument("<name>")
+      .requiredOption("--size <size>", "for the data, such as 20G", parseSize)
+      .action(
+        async (
+          group: string,
+          name: string,
+          { size }: { readonly size: number },
+          command: Command,
+        ) => {
+          const { withVolumes, print } = context(command);
+          const resized = await withVolumes((volumes) =>
+            resizeDisk(volumes, { group, name }, size),
+          );
+          const room = showSize(resized.sizeBytes);
+          print(resized, `${resized.device} has ${room}\n`);
+        },
+      ),
+    ["chatelaine disk resize vg0 web-1-disk --size 40G", "resize2fs /dev/mapper/web-1-disk-crypt"],
+  );
+
+  examples(
+    disk
+      .command("snapshot")
+      .description(
+        "copy a disk, as it is now, to a new one with a key of its own; it may be in use",
+      )
+      .argument("<group>")
+      .argument("<name>")
+      .argument("<new-name>", "of the copy's logical volume")
+      .option("--instance <id>", "whose copy it is; default the same instance's")
+      .addOption(formatOption())
+      .option("--thin-pool <name>", "takes space from this pool as it is written to")
+      .action(
+        async (
+          group: string,
+          name: string,
+          newName: string,
+          options: Omit<SnapshotDiskOptions, "name">,
+          command: Command,
+        ) => {
+          const { withVolumes, print } = context(command);
+          const made = await withVolumes((volumes) =>
+            snapshotDisk(volumes, { group, name }, { ...options, name: newName }),
+          );
+          print(made, record({ ...made }));
+        },
+      ),
+    ["chatelaine disk snapshot vg0 web-1-disk web-1-friday"],
   );
 
   examples(
@@ -88,6 +179,18 @@ export function diskCommand(context: (command: Command) => Context): Command {
     ["chatelaine disk destroy vg0 web-1-disk --dry-run", "chatelaine disk destroy vg0 web-1-disk"],
   );
   return disk;
+}
+
+interface CreateFlags {
+  readonly size: number;
+  readonly instance: string;
+  readonly format: DiskFormat;
+  readonly thinPool?: string;
+}
+
+function formatOption(): Option {
+  const what = "luks2 can be rekeyed; plain has no header, and full entropy in every key bit";
+  return new Option("--format <name>", what).choices(["plain", "luks2"]);
 }
 
 function dryRunOf({ device, location, keyId }: Disk): string {

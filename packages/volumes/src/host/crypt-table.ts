@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { hexOf } from "../passphrase.ts";
+import { type BlockDevice, blockDevice } from "./block-device.ts";
 import { devicePath } from "./mapping.ts";
 import { runTool } from "./run-tool.ts";
 
@@ -22,6 +23,8 @@ export interface CryptTable {
   readonly sectorSize: number;
   /** Added to each sector's number. */
   readonly ivTweak: number;
+  /** Default false. */
+  readonly readOnly?: boolean;
 }
 
 /** What neither dmsetup's syntax nor libdevmapper's mangling of names would change. */
@@ -62,12 +65,6 @@ export async function mapTogether(tables: readonly CryptTable[]): Promise<Readon
   return new Set([...there, ...names.filter((name) => existsSync(devicePath(name)))]);
 }
 
-interface BlockDevice {
-  /** As `MAJOR:MINOR`. */
-  readonly number: string;
-  readonly bytes: number;
-}
-
 /** Whether a mapping is this one, of this disk; by what the kernel says in sysfs. */
 async function shows(name: string, uuid: string, disk: BlockDevice): Promise<boolean> {
   const mapping = await blockDevice(devicePath(name));
@@ -81,28 +78,16 @@ async function shows(name: string, uuid: string, disk: BlockDevice): Promise<boo
   return false;
 }
 
-/** @returns undefined for anything else, such as a file */
-async function blockDevice(path: string): Promise<BlockDevice | undefined> {
-  const status = await stat(path).catch(() => undefined);
-  if (status?.isBlockDevice() !== true) return undefined;
-  // makedev(3) of Linux: twelve bits of major number, twenty of minor.
-  const major = Math.floor(status.rdev / 256) & 0xfff;
-  const minor = (status.rdev & 0xff) | ((status.rdev >>> 12) & 0xfff00);
-  const number = `${major}:${minor}`;
-  const sectors = await readFile(`/sys/dev/block/${number}/size`, "ascii").catch(() => "");
-  return /^\d+\n?$/.test(sectors) ? { number, bytes: Number(sectors) * 512 } : undefined;
-}
-
 /** dmsetup(8), CONCISE FORMAT. */
 function specification(table: CryptTable, device: BlockDevice): Uint8Array {
-  const { name, uuid, cipher, key, offset, sectorSize, ivTweak } = table;
+  const { name, uuid, cipher, key, offset, sectorSize, ivTweak, readOnly = false } = table;
   const room = device.bytes - offset;
   const bytes = table.size === "dynamic" ? room - (room % sectorSize) : table.size;
   const more = sectorSize === 512 ? "" : ` 1 sector_size:${sectorSize}`;
   const digits = key.use(hexOf);
   try {
     return Buffer.concat([
-      Buffer.from(`${name},${uuid},,rw,0 ${bytes / 512} crypt ${cipher} `),
+      Buffer.from(`${name},${uuid},,${readOnly ? "ro" : "rw"},0 ${bytes / 512} crypt ${cipher} `),
       digits,
       Buffer.from(` ${ivTweak} ${device.number} ${offset / 512}${more};`),
     ]);

@@ -20,6 +20,14 @@ export function requireLvmName(what: string, name: string): void {
   throw new VolumeError("invalid_argument", `${what} ${JSON.stringify(name)}: is no name for LVM`);
 }
 
+/** Where the space comes from. */
+export interface LogicalVolumeSpace {
+  /** In bytes; LVM rounds it up to whole extents. */
+  readonly sizeBytes: number;
+  /** Name of a thin pool in the group, which gives space as it is written to. Default: all of it at once. */
+  readonly thinPool?: string | undefined;
+}
+
 /**
  * Makes a logical volume whose first bytes are zeroes, and marks it as an
  * operation's own.
@@ -28,28 +36,96 @@ export function requireLvmName(what: string, name: string): void {
  */
 export async function createLogicalVolume(
   { group, name }: LogicalVolume,
-  sizeBytes: number,
+  { sizeBytes, thinPool }: LogicalVolumeSpace,
   tag: string,
 ): Promise<void> {
-  const size = ["--size", `${sizeBytes}b`, "--addtag", tag];
-  const words = ["--yes", "--quiet", "--wipesignatures", "n", "--zero", "y"];
-  await runTool("lvcreate", [...words, ...size, "--name", name, group]);
+  const words = ["--yes", "--quiet", "--wipesignatures", "n", "--addtag", tag, "--name", name];
+  // A thin volume reads as zeroes anyway.
+  const space =
+    thinPool === undefined
+      ? ["--zero", "y", "--size", `${sizeBytes}b`]
+      : ["--thinpool", thinPool, "--virtualsize", `${sizeBytes}b`];
+  await runTool("lvcreate", [...words, ...space, group]);
+}
+
+/**
+ * Makes a snapshot beside its origin, and marks it. One of a thick volume has room
+ * for a fifth of it to be overwritten meanwhile; then it fails whoever reads it.
+ */
+export async function snapshotLogicalVolume(
+  origin: LogicalVolume,
+  name: string,
+  tag: string,
+): Promise<void> {
+  const { pool } = await attributesOf(origin);
+  const words = ["--yes", "--quiet", "--snapshot", "--setactivationskip", "n", "--addtag", tag];
+  const room = pool === "" ? ["--extents", "20%ORIGIN"] : [];
+  await runTool("lvcreate", [...words, ...room, "--name", name, pathIn(origin)]);
 }
 
 /** Removes a logical volume, if there is one of that name with this mark. */
 export async function removeLogicalVolume(volume: LogicalVolume, tag: string): Promise<void> {
-  if (!(await tagsOf(volume)).includes(tag)) return;
-  await runTool("lvremove", ["--yes", "--quiet", `${volume.group}/${volume.name}`]);
+  if (!(await isMarked(volume, tag))) return;
+  await runTool("lvremove", ["--yes", "--quiet", pathIn(volume)]);
 }
 
-/** Makes it known to the kernel again, as after a reboot. */
-export async function activateLogicalVolume({ group, name }: LogicalVolume): Promise<void> {
-  await runTool("lvchange", ["--activate", "y", `${group}/${name}`]);
+/** Whether there is a logical volume of that name with this mark. */
+export async function isMarked(volume: LogicalVolume, tag: string): Promise<boolean> {
+  return (await find(volume))?.tags.includes(tag) ?? false;
 }
 
-async function tagsOf({ group, name }: LogicalVolume): Promise<readonly string[]> {
-  const words = ["--noheadings", "--options", "lv_name,lv_tags", "--separator", "|"];
-  const { stdout } = await runTool("lvs", [...words, group]);
-  const line = stdout.split("\n").find((row) => row.trim().split("|")[0] === name);
-  return (line?.trim().split("|")[1] ?? "").split(",");
+/** Makes them known to the kernel again, as after a reboot. */
+export async function activateLogicalVolumes(volumes: readonly LogicalVolume[]): Promise<void> {
+  if (volumes.length > 0) await runTool("lvchange", ["--activate", "y", ...volumes.map(pathIn)]);
+}
+
+/** @returns what a size comes to in a group's whole extents */
+export async function wholeExtents(volume: LogicalVolume, bytes: number): Promise<number> {
+  const { extentBytes } = await attributesOf(volume);
+  return Math.ceil(bytes / extentBytes) * extentBytes;
+}
+
+/** In bytes. */
+export async function sizeOf(volume: LogicalVolume): Promise<number> {
+  return (await attributesOf(volume)).bytes;
+}
+
+/** Changes the size, if it is `from`. @throws `tool_failed` if there is no room */
+export async function resizeLogicalVolume(
+  volume: LogicalVolume,
+  from: number,
+  to: number,
+): Promise<void> {
+  if ((await sizeOf(volume)) !== from) return;
+  const words = ["--yes", "--quiet", "--size", `${to}b`];
+  if (to > from) await runTool("lvextend", [...words, pathIn(volume)]);
+  if (to < from) await runTool("lvreduce", ["--force", ...words, pathIn(volume)]);
+}
+
+interface Attributes {
+  readonly tags: readonly string[];
+  /** Of a thin volume. */
+  readonly pool: string;
+  readonly bytes: number;
+  readonly extentBytes: number;
+}
+
+async function attributesOf(volume: LogicalVolume): Promise<Attributes> {
+  const found = await find(volume);
+  if (found !== undefined) return found;
+  throw new VolumeError("not_found", `logical volume ${pathIn(volume)}: it is not there`);
+}
+
+async function find({ group, name }: LogicalVolume): Promise<Attributes | undefined> {
+  const columns = "lv_name,lv_tags,pool_lv,lv_size,vg_extent_size";
+  const words = ["--noheadings", "--units", "b", "--nosuffix", "--separator", "|"];
+  const { stdout } = await runTool("lvs", [...words, "--options", columns, group]);
+  const lines = stdout.split("\n").map((line) => line.trim().split("|"));
+  const [, tags = "", pool = "", bytes, extentBytes] = lines.find(([one]) => one === name) ?? [];
+  if (bytes === undefined) return undefined;
+  return { tags: tags.split(","), pool, bytes: Number(bytes), extentBytes: Number(extentBytes) };
+}
+
+function pathIn({ group, name }: LogicalVolume): string {
+  return `${group}/${name}`;
 }

@@ -31,6 +31,8 @@ const packageOf: Readonly<Record<string, string>> = {
   dmsetup: "dmsetup",
   losetup: "mount",
   lvcreate: "lvm2",
+  lvextend: "lvm2",
+  lvreduce: "lvm2",
   lvremove: "lvm2",
   lvs: "lvm2",
   lvchange: "lvm2",

@@ -1,26 +1,44 @@
 import type { ObjectId } from "@chatelaine/keys";
+import { chatelaineToken, formatLuks2, LuksError } from "@chatelaine/luks";
+import { copyDevice } from "../disk/copy-device.ts";
+import { VolumeError } from "../errors.ts";
 import {
   createLogicalVolume,
+  isMarked,
   type LogicalVolume,
   logicalVolumePath,
   removeLogicalVolume,
+  snapshotLogicalVolume,
 } from "../host/logical-volume.ts";
-import { map, unmap } from "../host/mapping.ts";
-import type { VolumeContext } from "../volume-context.ts";
+import { devicePath, unmap } from "../host/mapping.ts";
+import { keyBitLength, lendPassphrase } from "../passphrase.ts";
+import { nowOf } from "../volume-context.ts";
 import { createVolumeKey, discardKey, discardKeysNamed, keyName } from "../volume-key.ts";
-import { beginningOf } from "./create.ts";
+import { beginningOf, headerBytes } from "./create.ts";
+import {
+  type DiskFormat,
+  type DiskParts,
+  diskCipher,
+  diskKeyBitLength,
+  mapDisk,
+  readOnlyMapping,
+  showReadOnly,
+} from "./disk-mapping.ts";
 import type { Operation, Work } from "./operation.ts";
 
-/** Of an ephemeral disk's key, in bits: two AES-256 keys for XTS, every bit of them random. */
-export const diskKeyBitLength = 512;
-export const diskCipher = "aes-xts-plain64";
-
+/** A disk to make. */
 export interface DiskInput {
   readonly volume: LogicalVolume;
+  /** Of the plaintext. */
   readonly sizeBytes: number;
   /** Of the mapping. */
   readonly mapping: string;
   readonly instance: string;
+  /** Default `plain`. */
+  readonly format?: DiskFormat;
+  readonly thinPool?: string;
+  /** The disk whose data it is to hold. */
+  readonly from?: DiskParts & { readonly id: string };
 }
 
 export interface DiskFacts {
@@ -35,32 +53,50 @@ export const createDiskOperation: Operation<DiskInput, DiskFacts> = {
   prepare: [
     {
       name: "make the logical volume",
-      take: async ({ input, operation }) => {
-        await createLogicalVolume(input.volume, input.sizeBytes, tagOf(operation.volumeId));
-        return undefined;
-      },
+      take: makeLogicalVolume,
       undo: ({ input, operation }) => removeLogicalVolume(input.volume, tagOf(operation.volumeId)),
     },
     {
       name: "make the key",
-      take: async ({ context, operation: { id, volumeId } }) => ({
-        keyId: await createVolumeKey(context, volumeId, keyName(volumeId, id), diskKeyBitLength),
-      }),
+      take: async ({ context, input, operation: { id, volumeId } }) => {
+        const bits = input.format === "luks2" ? keyBitLength : diskKeyBitLength;
+        return { keyId: await createVolumeKey(context, volumeId, keyName(volumeId, id), bits) };
+      },
       undo: ({ context, operation: { id, volumeId } }) =>
         discardKeysNamed(context, volumeId, keyName(volumeId, id)),
     },
-    { name: "map", take: mapNew, undo: ({ input }) => unmap(input.mapping) },
+    // What is undone goes with the logical volume.
+    { name: "format", take: formatDisk, undo: async () => {} },
+    {
+      name: "map",
+      take: async (work) => {
+        await mapDisk(work.context, partsOf(work));
+        return undefined;
+      },
+      undo: ({ input }) => unmap(input.mapping),
+    },
+    { name: "copy the data", take: copyData, undo: forgetSource },
   ],
-  commit: ({ context, operation, input, facts }) => {
+  commit: (work) => {
+    const { context, operation, input, facts } = work;
+    const { instance, mapping, thinPool, from } = input;
     const { group, name } = input.volume;
-    const { instance, mapping } = input;
+    const format = formatOf(input);
     const volume = beginningOf(context, operation.volumeId, logicalVolumePath(input.volume), {
       kind: "disk",
-      format: "plain",
+      format,
       cipher: diskCipher,
       state: "ready",
       keyId: facts.keyId as ObjectId,
-      attributes: { instance, mapping, group, name, keyBitLength: String(diskKeyBitLength) },
+      parentId: from?.id,
+      attributes: {
+        instance,
+        mapping,
+        group,
+        name,
+        ...(format === "plain" && { keyBitLength: String(diskKeyBitLength) }),
+        ...(thinPool !== undefined && { thinPool }),
+      },
     });
     return [{ type: "put", volume }];
   },
@@ -80,6 +116,7 @@ export const destroyDiskOperation: Operation<DestroyDiskInput, object> = {
     {
       name: "unmap",
       take: async ({ input }) => {
+        await unmap(readOnlyMapping(input.mapping));
         await unmap(input.mapping);
         return undefined;
       },
@@ -108,20 +145,81 @@ export const destroyDiskOperation: Operation<DestroyDiskInput, object> = {
   end: ({ operation }) => [{ type: "remove", id: operation.volumeId }],
 };
 
-async function mapNew({ context, input, facts }: DiskWork): Promise<undefined> {
-  await mapDisk(context, input.mapping, input.volume, facts.keyId as ObjectId);
+function formatOf({ format = "plain" }: DiskInput): DiskFormat {
+  return format;
 }
 
-/** @returns the path of the mapped device */
-export async function mapDisk(
-  { keyManager, caller }: VolumeContext,
-  mapping: string,
-  volume: LogicalVolume,
-  keyId: ObjectId,
-): Promise<string> {
-  const plain = { cipher: diskCipher, keyBitLength: diskKeyBitLength };
-  const { value } = await keyManager.get(caller, keyId);
-  return value.use((bytes) => map(mapping, logicalVolumePath(volume), bytes, plain));
+function partsOf({ input, facts }: DiskWork): DiskParts {
+  const { volume, mapping } = input;
+  return { volume, mapping, format: formatOf(input), keyId: facts.keyId as ObjectId };
+}
+
+async function makeLogicalVolume({ input, operation }: DiskWork): Promise<undefined> {
+  const { volume, thinPool } = input;
+  const sizeBytes = input.sizeBytes + (input.format === "luks2" ? headerBytes : 0);
+  await createLogicalVolume(volume, { sizeBytes, thinPool }, tagOf(operation.volumeId));
+}
+
+async function formatDisk(work: DiskWork): Promise<undefined> {
+  const { context, input, facts, operation } = work;
+  if (input.format !== "luks2") return;
+  if (!(await isMarked(input.volume, tagOf(operation.volumeId)))) {
+    throw new VolumeError("mismatch", `create disk ${input.volume.name}: it is not ours any more`);
+  }
+  const keyId = facts.keyId as ObjectId;
+  const key = await context.keyManager.get(context.caller, keyId);
+  await lendPassphrase(key, async (passphrase) => {
+    const write = (allowDestroyingData: readonly string[]) =>
+      formatLuks2(logicalVolumePath(input.volume), {
+        uuid: operation.volumeId,
+        keyslots: [{ passphrase, entropyBits: keyBitLength }],
+        tokens: [chatelaineToken({ keyslots: [0], object: keyId, created: nowOf(context) })],
+        allowDestroyingData,
+      });
+    await write([]).catch((error: unknown) => {
+      if (!(error instanceof LuksError && error.code === "holds_data")) throw error;
+      // Of whoever had the extents before: the logical volume is ours, and new.
+      return write(error.holds);
+    });
+  });
+}
+
+/** From a snapshot, so that the disk may be in use; decrypted with the one key and encrypted with the other. */
+async function copyData({ context, input, operation }: DiskWork): Promise<undefined> {
+  const { from, mapping, volume } = input;
+  if (from === undefined) return;
+  const source = sourceOf(input, from);
+  await snapshotLogicalVolume(from.volume, source.volume.name, tagOf(operation.volumeId));
+  const shown = await showReadOnly(context, source);
+  await copyDevice(shown, devicePath(mapping), (doneBytes, totalBytes) =>
+    context.onProgress?.({
+      volumeId: operation.volumeId,
+      operation: "snapshot-disk",
+      location: logicalVolumePath(volume),
+      doneBytes,
+      totalBytes,
+    }),
+  );
+  await removeSource(source, tagOf(operation.volumeId));
+}
+
+async function forgetSource({ input, operation }: DiskWork): Promise<void> {
+  if (input.from === undefined) return;
+  await removeSource(sourceOf(input, input.from), tagOf(operation.volumeId));
+}
+
+async function removeSource({ mapping, volume }: DiskParts, tag: string): Promise<void> {
+  await unmap(mapping);
+  await removeLogicalVolume(volume, tag);
+}
+
+/** The snapshot from which is copied, while it is. */
+function sourceOf({ volume, mapping }: DiskInput, from: DiskParts): DiskParts {
+  return {
+    ...from,
+    volume: { group: from.volume.group, name: `${volume.name}-source` },
+    mapping: `${mapping}-source`,
+  };
 }
 
 function tagOf(volumeId: string): string {

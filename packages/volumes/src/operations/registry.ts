@@ -5,6 +5,7 @@ import { createOperation } from "./create.ts";
 import { decryptOperation } from "./decrypt.ts";
 import { deleteOperation } from "./delete.ts";
 import { createDiskOperation, destroyDiskOperation } from "./disk.ts";
+import { resizeDiskOperation } from "./disk-resize.ts";
 import { encryptOperation } from "./encrypt.ts";
 import { backupHeaderOperation, restoreHeaderOperation } from "./header.ts";
 import { importOperation } from "./import.ts";
@@ -28,6 +29,7 @@ const operations: readonly AnyOperation[] = [
   forgetSnapshotOperation,
   importOperation,
   reencryptOperation,
+  resizeDiskOperation,
   resizeOperation,
   restoreHeaderOperation,
   snapshotOperation,

@@ -1,0 +1,65 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { VolumeError } from "../errors.ts";
+import { blockDevice } from "../host/block-device.ts";
+import { ioError } from "./staging.ts";
+
+const chunkBytes = 4 * 1024 * 1024;
+
+/**
+ * Copies all of a block device to another, zeroes too: what was never written to an
+ * encrypted device reads as noise. Durable when it resolves.
+ *
+ * @throws `io`, also if there is no room
+ */
+export async function copyDevice(
+  from: string,
+  to: string,
+  onProgress: (doneBytes: number, totalBytes: number) => void,
+): Promise<void> {
+  const chunk = new Uint8Array(chunkBytes);
+  try {
+    const source = await open(from, "r");
+    try {
+      const target = await open(to, "r+");
+      try {
+        const [total, room] = [await bytesOf(from), await bytesOf(to)];
+        if (room < total) {
+          throw new VolumeError(
+            "io",
+            `copy ${from} to ${to}: ${total} bytes have no room in ${room}`,
+          );
+        }
+        for (let offset = 0; offset < total; ) {
+          const part = chunk.subarray(0, Math.min(chunk.length, total - offset));
+          const { bytesRead } = await source.read(part, 0, part.length, offset);
+          if (bytesRead === 0) throw new VolumeError("io", `copy ${from}: it ends at ${offset}`);
+          await writeAll(target, part.subarray(0, bytesRead), offset);
+          offset += bytesRead;
+          onProgress(offset, total);
+        }
+        await target.sync();
+      } finally {
+        await target.close();
+      }
+    } finally {
+      await source.close();
+    }
+  } catch (cause) {
+    throw ioError("copy", from, cause);
+  } finally {
+    chunk.fill(0);
+  }
+}
+
+async function bytesOf(path: string): Promise<number> {
+  const device = await blockDevice(path);
+  if (device !== undefined) return device.bytes;
+  throw new VolumeError("io", `copy ${path}: it is no block device`);
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, offset + done);
+    done += bytesWritten;
+  }
+}

@@ -1,0 +1,131 @@
+import type { ObjectId, StoredObject } from "@chatelaine/keys";
+import { readLuks, unlock } from "@chatelaine/luks";
+import { VolumeError } from "../errors.ts";
+import { type CryptTable, mapTogether } from "../host/crypt-table.ts";
+import { type LogicalVolume, logicalVolumePath } from "../host/logical-volume.ts";
+import { isSimple, luksTable } from "../host/luks-table.ts";
+import { devicePath, map } from "../host/mapping.ts";
+import { lendPassphrase } from "../passphrase.ts";
+import type { KeySource } from "../volume.ts";
+
+/** Of a plain disk's key, in bits: two AES-256 keys for XTS, every bit of them random. */
+export const diskKeyBitLength = 512;
+export const diskCipher = "aes-xts-plain64";
+
+/** How a disk is encrypted: `plain` by the key itself, `luks2` by a volume key that the key opens. */
+export type DiskFormat = "plain" | "luks2";
+
+/** What the kernel is told of a disk. */
+export interface DiskParts {
+  readonly volume: LogicalVolume;
+  /** Of the mapping. */
+  readonly mapping: string;
+  readonly format: DiskFormat;
+  readonly keyId: ObjectId;
+}
+
+/** @returns the path of the mapped device */
+export async function mapDisk(
+  { keyManager, caller }: KeySource,
+  { mapping, volume, format, keyId }: DiskParts,
+): Promise<string> {
+  const path = logicalVolumePath(volume);
+  const key = await keyManager.get(caller, keyId);
+  if (format === "luks2") {
+    return lendPassphrase(key, (passphrase) => map(mapping, path, passphrase));
+  }
+  const plain = { cipher: diskCipher, keyBitLength: diskKeyBitLength };
+  return key.value.use((bytes) => map(mapping, path, bytes, plain));
+}
+
+/**
+ * Maps many disks at once.
+ *
+ * @returns the names of those that are mapped now; try the others one by one
+ */
+export async function mapDisks(
+  source: KeySource,
+  disks: readonly DiskParts[],
+): Promise<ReadonlySet<string>> {
+  const tables: DiskTable[] = [];
+  try {
+    for (const parts of disks) {
+      // Whose key or header is not to be had is for `mapDisk` to say.
+      const table = await tableOf(source, parts).catch(() => undefined);
+      if (table !== undefined) tables.push(table);
+    }
+    return await mapTogether(tables);
+  } finally {
+    for (const { destroyKey } of tables) destroyKey();
+  }
+}
+
+/**
+ * Maps a disk so that writes are refused, also while another mapping shows it.
+ *
+ * @returns the path of the mapped device
+ * @throws `tool_failed`
+ */
+export async function showReadOnly(source: KeySource, parts: DiskParts): Promise<string> {
+  const table = await tableOf(source, parts);
+  if (table === undefined) {
+    throw new VolumeError(
+      "unsupported",
+      `map ${parts.volume.name}: its header is out of the ordinary`,
+    );
+  }
+  try {
+    const mapped = await mapTogether([{ ...table, readOnly: true }]);
+    if (mapped.has(parts.mapping)) return devicePath(parts.mapping);
+  } finally {
+    table.destroyKey();
+  }
+  throw new VolumeError(
+    "tool_failed",
+    `map ${logicalVolumePath(parts.volume)}: dmsetup made no ${devicePath(parts.mapping)}`,
+  );
+}
+
+/** Of the second mapping of a disk, which refuses writes. */
+export function readOnlyMapping(mapping: string): string {
+  return `${mapping}-ro`;
+}
+
+interface DiskTable extends CryptTable {
+  readonly destroyKey: () => void;
+}
+
+/** @returns undefined for what only cryptsetup can map */
+async function tableOf(source: KeySource, parts: DiskParts): Promise<DiskTable | undefined> {
+  const key = await source.keyManager.get(source.caller, parts.keyId);
+  return parts.format === "plain" ? plainTable(parts, key) : openedTable(parts, key);
+}
+
+function plainTable({ volume, mapping }: DiskParts, key: StoredObject): DiskTable {
+  return {
+    name: mapping,
+    uuid: `CRYPT-PLAIN-${mapping}`,
+    disk: logicalVolumePath(volume),
+    cipher: diskCipher,
+    key: key.value,
+    offset: 0,
+    size: "dynamic",
+    sectorSize: 512,
+    ivTweak: 0,
+    destroyKey: () => undefined,
+  };
+}
+
+async function openedTable(
+  { volume, mapping }: DiskParts,
+  key: StoredObject,
+): Promise<DiskTable | undefined> {
+  const path = logicalVolumePath(volume);
+  const header = await readLuks(path);
+  if (!isSimple(header)) return undefined;
+  const { volumeKey } = await lendPassphrase(key, (passphrase) => unlock(path, passphrase));
+  return {
+    ...luksTable(path, mapping, header, volumeKey),
+    destroyKey: () => volumeKey.destroy(),
+  };
+}

@@ -1,0 +1,50 @@
+import { existsSync } from "node:fs";
+import { resizeLogicalVolume } from "../host/logical-volume.ts";
+import { devicePath, growMapping } from "../host/mapping.ts";
+import { lendPassphrase } from "../passphrase.ts";
+import { nowOf } from "../volume-context.ts";
+import type { DiskParts } from "./disk-mapping.ts";
+import type { Operation } from "./operation.ts";
+
+/** A disk that is to grow. */
+export interface ResizeDiskInput extends DiskParts {
+  /** Of the logical volume, in bytes, before and after; whole extents. */
+  readonly before: number;
+  readonly after: number;
+}
+
+/** Until the commit nothing shows the new end, so that it may be cut off again. */
+export const resizeDiskOperation: Operation<ResizeDiskInput, object> = {
+  kind: "resize-disk",
+  prepare: [
+    {
+      name: "extend the logical volume",
+      take: async ({ input: { volume, before, after } }) => {
+        await resizeLogicalVolume(volume, before, after);
+        return undefined;
+      },
+      undo: ({ input: { volume, before, after } }) => resizeLogicalVolume(volume, after, before),
+    },
+  ],
+  commit: ({ context, volume }) =>
+    volume === undefined ? [] : [{ type: "put", volume: { ...volume, updated: nowOf(context) } }],
+  finish: [
+    {
+      name: "grow the mapping",
+      take: async ({ context: { keyManager, caller }, input, volume }) => {
+        const { mapping: name, format } = input;
+        // What is mapped later shows the new end anyway.
+        if (!existsSync(devicePath(name))) return undefined;
+        const mapping = { name, device: devicePath(name) };
+        if (format === "plain") {
+          await growMapping(mapping, new Uint8Array());
+          return undefined;
+        }
+        const keyId = volume?.keyId ?? input.keyId;
+        const key = await keyManager.get(caller, keyId);
+        await lendPassphrase(key, (passphrase) => growMapping(mapping, passphrase));
+        return undefined;
+      },
+    },
+  ],
+};
