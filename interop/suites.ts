@@ -110,6 +110,12 @@ export const suites: readonly Suite[] = [
     peers: [],
   },
   {
+    name: "volume-kills",
+    proves: "volumes on a logical volume survive a kill in the middle of each operation",
+    packages: [...guestPackages, "lvm2"],
+    peers: [],
+  },
+  {
     name: "libvirt",
     proves:
       "libvirt boots a guest from an encrypted volume with our XML and a secret that it keeps in memory alone",

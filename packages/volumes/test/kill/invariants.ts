@@ -6,7 +6,7 @@ import { type MemoryKeyManager, type ObjectId, tracksConsumers } from "@chatelai
 import { readLuks, unlock, withOpenDisk } from "@chatelaine/luks";
 import type { Ledger, VolumeRecord } from "../../src/index.ts";
 import { lendPassphrase } from "../../src/passphrase.ts";
-import { alice, bob, type Scenario } from "./scenarios.ts";
+import { alice, bob, bytesOf, type Scenario } from "./scenarios.ts";
 
 /** What must be so whenever nothing is under way. */
 export interface World {
@@ -103,8 +103,7 @@ async function fingerprintOfCiphertext(path: string, dataBytes?: number): Promis
   const file = await open(path, "r");
   try {
     const hash = createHash("sha256").update(JSON.stringify([dataOffset, digests.length]));
-    const { size } = await file.stat();
-    const bytes = Buffer.alloc(dataBytes ?? size - dataOffset);
+    const bytes = Buffer.alloc(dataBytes ?? (await bytesOf(path)) - dataOffset);
     await file.read(bytes, 0, bytes.length, dataOffset);
     return hash.update(bytes).digest("hex");
   } finally {

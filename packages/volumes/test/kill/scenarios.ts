@@ -1,7 +1,8 @@
-import { copyFile, open } from "node:fs/promises";
+import { copyFile, open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Caller, type ObjectId, SecretBytes } from "@chatelaine/keys";
 import { formatLuks1, formatLuks2 } from "@chatelaine/luks";
+import { blockDevice } from "../../src/host/block-device.ts";
 import {
   adoptVolume,
   backupVolumeHeader,
@@ -40,6 +41,8 @@ export interface Scenario {
   readonly mayBeAbsent: boolean;
   /** Slots that the operation is to leave alone. */
   readonly foreignSlots?: number;
+  /** Makes files, or counts on a file's growing by the header. */
+  readonly onlyFiles?: boolean;
   /** Files beside the volumes' own that may be there afterwards. */
   readonly mayStay?: readonly string[];
   /** The same data are encrypted otherwise afterwards, or not at all. */
@@ -49,12 +52,18 @@ export interface Scenario {
 }
 
 const sizeBytes = 256 * 1024;
+/** The disk is a block device, to which `disk.img` is a link: it has its size. */
+export const isDevice = process.env["CHATELAINE_KILL_DEVICE"] !== undefined;
+const size = isDevice ? {} : { sizeBytes };
 const diskOf = (directory: string) => join(directory, "disk.img");
+/** Beside a file; of a device it must be told. */
+const journalOf = (directory: string) =>
+  isDevice ? { journal: join(directory, "state", "journal") } : {};
 const snapshotOf = (directory: string) => join(directory, "snapshot.img");
 const userKeySpec = { algorithm: "aes", bitLength: 256, name: "the user's" };
 
 async function makeDisk(context: VolumeContext, directory: string): Promise<readonly ObjectId[]> {
-  await createVolume(context, { path: diskOf(directory), sizeBytes });
+  await createVolume(context, { path: diskOf(directory), ...size });
   await fill(diskOf(directory));
   return [];
 }
@@ -64,21 +73,21 @@ export const scenarios: readonly Scenario[] = [
     name: "create",
     failures: "O2",
     prepare: async () => [],
-    act: (context, directory) => createVolume(context, { path: diskOf(directory), sizeBytes }),
+    act: (context, directory) => createVolume(context, { path: diskOf(directory), ...size }),
     mayBeAbsent: true,
   },
   {
     name: "create with the user's key",
     prepare: async ({ keyManager }) => [await keyManager.createKey(alice, userKeySpec)],
     act: (context, directory, [keyId]) =>
-      createVolume(context, { path: diskOf(directory), sizeBytes, keyId }),
+      createVolume(context, { path: diskOf(directory), ...size, keyId }),
     mayBeAbsent: true,
   },
   {
     name: "create in LUKS1",
     prepare: async () => [],
     act: (context, directory) =>
-      createVolume(context, { path: diskOf(directory), sizeBytes, format: "luks1" }),
+      createVolume(context, { path: diskOf(directory), ...size, format: "luks1" }),
     mayBeAbsent: true,
   },
   {
@@ -113,6 +122,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "clone",
+    onlyFiles: true,
     failures: "O5",
     prepare: makeDisk,
     act: (context, directory) =>
@@ -121,6 +131,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "clone with the source's volume key",
+    onlyFiles: true,
     prepare: makeDisk,
     act: (context, directory) =>
       cloneVolume(context, diskOf(directory), {
@@ -131,6 +142,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "snapshot",
+    onlyFiles: true,
     failures: "O5",
     prepare: async (context, directory) => {
       await makeDisk(context, directory);
@@ -180,23 +192,25 @@ export const scenarios: readonly Scenario[] = [
   {
     name: "re-encrypt",
     prepare: makeDisk,
-    act: (context, directory) => reencryptVolume(context, diskOf(directory)),
+    act: (context, directory) => reencryptVolume(context, diskOf(directory), journalOf(directory)),
     mayBeAbsent: false,
     changesCiphertext: true,
   },
   {
     name: "re-encrypt and rekey in LUKS1",
     prepare: async (context, directory) => {
-      await createVolume(context, { path: diskOf(directory), sizeBytes, format: "luks1" });
+      await createVolume(context, { path: diskOf(directory), ...size, format: "luks1" });
       await fill(diskOf(directory));
       return [];
     },
-    act: (context, directory) => reencryptVolume(context, diskOf(directory), { rekey: true }),
+    act: (context, directory) =>
+      reencryptVolume(context, diskOf(directory), { rekey: true, ...journalOf(directory) }),
     mayBeAbsent: false,
     changesCiphertext: true,
   },
   {
     name: "encrypt in place",
+    onlyFiles: true,
     failures: "O4",
     prepare: plainDisk,
     act: (context, directory) => encryptVolume(context, diskOf(directory)),
@@ -205,6 +219,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "encrypt in place with the user's key",
+    onlyFiles: true,
     prepare: async (context, directory) => {
       await plainDisk(context, directory);
       return [await context.keyManager.createKey(alice, userKeySpec)];
@@ -216,6 +231,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "decrypt in place",
+    onlyFiles: true,
     failures: "O4",
     prepare: makeDisk,
     act: (context, directory) => decryptVolume(context, diskOf(directory)),
@@ -225,6 +241,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "resize",
+    onlyFiles: true,
     prepare: makeDisk,
     act: (context, directory) =>
       resizeVolume(context, diskOf(directory), { sizeBytes: 2 * sizeBytes }),
@@ -234,9 +251,7 @@ export const scenarios: readonly Scenario[] = [
 ];
 
 async function plainDisk(_context: VolumeContext, directory: string): Promise<readonly ObjectId[]> {
-  const file = await open(diskOf(directory), "wx");
-  await file.truncate(sizeBytes);
-  await file.close();
+  await makeBlank(diskOf(directory), sizeBytes);
   await fill(diskOf(directory));
   return [];
 }
@@ -250,9 +265,7 @@ async function foreignDisk(
   format: "luks1" | "luks2",
 ): Promise<readonly ObjectId[]> {
   const path = diskOf(directory);
-  const file = await open(path, "wx");
-  await file.truncate(20 * 1024 * 1024);
-  await file.close();
+  await makeBlank(path, 20 * 1024 * 1024);
   const passphrase = Buffer.from(foreignPassphrase);
   const keyslots = [{ passphrase, entropyBits: 256 }];
   await (format === "luks1" ? formatLuks1(path, { keyslots }) : formatLuks2(path, { keyslots }));
@@ -261,10 +274,23 @@ async function foreignDisk(
   return [await keyManager.store(alice, { type: "symmetric", algorithm: "aes", value })];
 }
 
+async function makeBlank(path: string, bytes: number): Promise<void> {
+  // A device has been made blank already.
+  if (isDevice) return;
+  const file = await open(path, "wx");
+  await file.truncate(bytes);
+  await file.close();
+}
+
 /** Puts something where the data is, to be found unchanged. */
 async function fill(path: string): Promise<void> {
+  const bytes = await bytesOf(path);
   const file = await open(path, "r+");
-  const { size } = await file.stat();
-  await file.write(Buffer.alloc(4096, "precious"), 0, 4096, size - 4096);
+  await file.write(Buffer.alloc(4096, "precious"), 0, 4096, bytes - 4096);
   await file.close();
+}
+
+/** Of a file or a block device. */
+export async function bytesOf(path: string): Promise<number> {
+  return (await blockDevice(path))?.bytes ?? (await stat(path)).size;
 }
