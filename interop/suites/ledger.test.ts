@@ -24,7 +24,10 @@ import { waitFor } from "../host/wait-for.ts";
 import { losingCommits } from "../ledger/losing-commits.ts";
 import { type LedgerPlace, openAt } from "../ledger/open-ledger.ts";
 import { type Postgres, startPostgres } from "../postgres/postgres.ts";
+import { KeyServerProcess, ServerFolder } from "../server/key-server.ts";
+import { makeTenants } from "../server/tenants.ts";
 
+const command = fileURLToPath(new URL("../../packages/cli/dist/main.js", import.meta.url));
 const packageTests = fileURLToPath(new URL("../../packages/volumes/test/", import.meta.url));
 const opener = new URL("../ledger/open-ledger.ts", import.meta.url);
 
@@ -164,6 +167,76 @@ describe("hosts that share a ledger in PostgreSQL", () => {
     );
     for (const ledger of [a, b]) await ledger.close();
     rmSync(directory, { recursive: true });
+  });
+});
+
+describe("the chatelaine command with a ledger in PostgreSQL", () => {
+  const directory = mkdtempSync(join(tmpdir(), "chatelaine-command-"));
+  const server = new ServerFolder();
+  let running: KeyServerProcess;
+  let environment: Readonly<Record<string, string>>;
+  let database: string;
+  before(async () => {
+    database = await postgres.createDatabase();
+    running = await KeyServerProcess.start(server);
+    const { alice: tenant } = await makeTenants(running.url, server.adminPassword(), ["alice"]);
+    environment = { ...tenant.environment, HOME: directory, PATH: process.env["PATH"] ?? "" };
+  });
+  after(async () => {
+    await running.stop();
+    server.remove();
+    rmSync(directory, { recursive: true });
+    await postgres.dropDatabase(database);
+  });
+
+  const chatelaine = (words: readonly string[], more: Readonly<Record<string, string>> = {}) =>
+    spawnSync(process.execPath, [command, ...words], {
+      encoding: "utf8",
+      env: { ...environment, ...more },
+    });
+  /** The password goes by PostgreSQL's own variable. */
+  const shared = (host: string) => {
+    const open = new URL(database);
+    const PGPASSWORD = open.password;
+    open.password = "";
+    return { PGPASSWORD, CHATELAINE_LEDGER: open.href, CHATELAINE_LEDGER_HOST: host };
+  };
+
+  it("takes over the volumes of a file, and works on them from their host alone", () => {
+    const [disk, file] = [join(directory, "disk.img"), join(directory, "old.sqlite")];
+    const made = chatelaine(["volume", "create", disk, "--size", "64K"], {
+      CHATELAINE_LEDGER: file,
+    });
+    assert.equal(made.status, 0, made.stderr);
+    const empty = chatelaine(["doctor"], shared("a"));
+    assert.match(empty.stdout, /ledger +postgres:\/\/postgres@.* as host a: not there yet/);
+
+    const tried = chatelaine(["ledger", "import", file, "--dry-run"], shared("a"));
+    assert.match(tried.stdout, /would take 1 volumes/, tried.stderr);
+    const taken = chatelaine(["ledger", "import", file], shared("a"));
+    assert.match(taken.stdout, /took 1 volumes/, taken.stderr);
+    assert.deepEqual([existsSync(file), existsSync(`${file}.imported`)], [false, true]);
+    assert.match(chatelaine(["doctor"], shared("a")).stdout, /as host a: 1 volumes/);
+
+    const rekeyed = chatelaine(["volume", "rekey", disk], shared("a"));
+    assert.equal(rekeyed.status, 0, rekeyed.stderr);
+    const onB = chatelaine(["volume", "rekey", disk], shared("b"));
+    assert.match(onB.stderr, /on host a/);
+    const reconciled = chatelaine(["reconcile", "--json"], shared("b"));
+    assert.doesNotMatch(reconciled.stdout, /orphan|missing/);
+    const deleted = chatelaine(["volume", "delete", disk], shared("a"));
+    assert.equal(deleted.status, 0, deleted.stderr);
+  });
+
+  it("says what is wrong with the database, and no password", () => {
+    const wrong = chatelaine(["recover"], { ...shared("a"), PGPASSWORD: "hunter2" });
+    assert.match(wrong.stderr, /the database refuses: password authentication failed/);
+    assert.equal(wrong.status, 2);
+    const { PGPASSWORD: _, ...without } = shared("a");
+    const none = chatelaine(["recover"], without);
+    assert.match(none.stderr, /the database refuses: it asks for a password, and none was given/);
+    assert.equal(none.status, 2);
+    assert.doesNotMatch(wrong.stderr + none.stderr, /hunter2/);
   });
 });
 

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
+import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import {
   type Caller,
@@ -11,6 +12,7 @@ import {
   settingsFromEnvironment,
 } from "@chatelaine/keys";
 import { parse } from "yaml";
+import { hasPassword, isDatabaseUrl, type LedgerPlace } from "./ledger-place.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Where keys come from: what flags, environment and configuration file can say. */
@@ -27,8 +29,10 @@ export interface Settings {
   readonly fixedKeyFile?: string | undefined;
   /** Ids of users, with commas between, who may read each key that a volume or disk is given. */
   readonly readers?: string | undefined;
-  /** The file that records volumes and what is being done to them. */
+  /** What records volumes and what is being done to them: a file, or the URL of a PostgreSQL that hosts share. */
   readonly ledger?: string | undefined;
+  /** This machine's name in a ledger that hosts share. Default: its host name. */
+  readonly ledgerHost?: string | undefined;
 }
 
 /** Settings as flags give them, and which configuration file the others are in. */
@@ -43,6 +47,7 @@ const variables = {
   fixedKeyFile: "CHATELAINE_FIXED_KEY_FILE",
   readers: "CHATELAINE_READERS",
   ledger: "CHATELAINE_LEDGER",
+  ledgerHost: "CHATELAINE_LEDGER_HOST",
 } as const satisfies Record<keyof Settings, string>;
 
 const settingNames = Object.keys(variables) as readonly (keyof Settings)[];
@@ -115,13 +120,31 @@ export function configuredCloud(terminal: Terminal, flags: Flags): CloudSettings
 }
 
 /**
- * The ledger's file: as configured, else /var/lib/chatelaine/ledger.sqlite for
+ * Where the ledger is: as configured, else /var/lib/chatelaine/ledger.sqlite for
  * root, and below the user's state folder for anybody else.
+ *
+ * @throws `invalid_argument` if a password is where others can read it
  */
-export function ledgerPath(terminal: Terminal, flags: Flags): string {
-  const { ledger } = mergedSettings(terminal, flags);
-  if (ledger !== undefined) return resolve(terminal.workingDirectory, ledger);
-  return join(stateFolder(terminal), "ledger.sqlite");
+export function ledgerPlace(terminal: Terminal, flags: Flags): LedgerPlace {
+  const { ledger, ledgerHost = hostname() } = mergedSettings(terminal, flags);
+  if (ledger === undefined)
+    return { type: "file", path: join(stateFolder(terminal), "ledger.sqlite") };
+  if (!isDatabaseUrl(ledger)) {
+    return { type: "file", path: resolve(terminal.workingDirectory, ledger) };
+  }
+  if (hasPassword(ledger) && ledger === flags.ledger) {
+    throw new KeyManagerError(
+      "invalid_argument",
+      "--ledger: everybody can read a password among the arguments: put it into ~/.pgpass or PGPASSWORD, or the URL into the configuration file",
+    );
+  }
+  if (ledgerHost === "localhost") {
+    throw new KeyManagerError(
+      "invalid_argument",
+      "ledger: this machine is called localhost, as others are: name it by --ledger-host or CHATELAINE_LEDGER_HOST",
+    );
+  }
+  return { type: "postgres", url: ledger, host: ledgerHost };
 }
 
 /** The record of a migration, beside the ledger: another one for each pair of source and target. */
@@ -213,6 +236,13 @@ function parseConfig(path: string, text: string): Settings {
   for (const [name, value] of Object.entries(content)) {
     if (typeof value !== "string")
       throw new KeyManagerError("invalid_argument", `${path}: ${name} must be text`);
+  }
+  const { ledger = "" } = content as Settings;
+  if (isDatabaseUrl(ledger) && hasPassword(ledger) && (statSync(path).mode & 0o077) !== 0) {
+    throw new KeyManagerError(
+      "invalid_argument",
+      `${path}: others may read the password of the ledger's database: chmod 600 ${path}`,
+    );
   }
   return content;
 }

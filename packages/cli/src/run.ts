@@ -4,6 +4,7 @@ import { completionCommand } from "./commands/completion.ts";
 import { diskCommand } from "./commands/disk.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { keyCommand } from "./commands/key.ts";
+import { ledgerCommand } from "./commands/ledger.ts";
 import { luksCommand } from "./commands/luks.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { reconcileCommand } from "./commands/reconcile.ts";
@@ -59,7 +60,11 @@ function programFor(terminal: Terminal, open: Open | undefined): Command {
       "the legacy fixed key in hexadecimal (CHATELAINE_FIXED_KEY_FILE)",
     )
     .option("--readers <ids>", "users who may read the keys that disks get (CHATELAINE_READERS)")
-    .option("--ledger <file>", "the record of volumes (CHATELAINE_LEDGER)")
+    .option(
+      "--ledger <file>",
+      "the record of volumes, or postgres://user@host/database (CHATELAINE_LEDGER)",
+    )
+    .option("--ledger-host <name>", "this machine there (CHATELAINE_LEDGER_HOST; its host name)")
     .option("--config <file>", "configuration file (CHATELAINE_CONFIG)")
     .option("--json", "print results as JSON")
     .option("--verbose", "print what caused an error, too");
@@ -72,6 +77,7 @@ function programFor(terminal: Terminal, open: Open | undefined): Command {
     diskCommand,
     recoverCommand,
     reconcileCommand,
+    ledgerCommand,
     doctorCommand,
     migrateCommand,
     startCommand,

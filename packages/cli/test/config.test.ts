@@ -62,6 +62,52 @@ describe("the configuration of chatelaine", () => {
     assert.match(error, /cannot be read: ENOENT/);
   });
 
+  it("takes no password of the ledger's database from where others can read it", async () => {
+    const url = "postgres://chatelaine:hunter2@127.0.0.1:9/none";
+    const flag = await new Session().runConfigured("--ledger", url, "recover");
+    const query = "postgres://chatelaine@127.0.0.1:9/none?password=hunter2";
+    const inQuery = await new Session().runConfigured("--ledger", query, "doctor");
+    const path = join(directory, "config.yaml");
+    await writeFile(path, `backend: memory\nledger: ${url}\n`, { mode: 0o644 });
+    const file = await new Session().runConfigured("--config", path, "recover");
+    assert.match(file.error, /chmod 600/);
+    const named = await new Session().runConfigured(
+      "--backend",
+      "memory",
+      "--ledger",
+      url,
+      "recover",
+    );
+    assert.match(named.error, /--ledger: everybody can read a password/);
+    for (const { code, error, out } of [flag, inQuery, file, named]) {
+      assert.notEqual(code, 0);
+      assert.doesNotMatch(error + out, /hunter2/);
+    }
+    const nonsense = "postgres:// hunter2";
+    const wrong = await new Session().runConfigured(
+      "--backend",
+      "memory",
+      "--ledger",
+      nonsense,
+      "recover",
+    );
+    assert.match(wrong.error, /no URL such as/);
+    assert.doesNotMatch(wrong.error, /hunter2/);
+  });
+
+  it("takes a ledger in PostgreSQL from the file, and says that its database does not answer", async () => {
+    const path = join(directory, "config.yaml");
+    const url = "postgres://chatelaine:hunter2@127.0.0.1:9/none";
+    await writeFile(path, `backend: memory\nledger: ${url}\nledgerHost: node-7\n`, { mode: 0o600 });
+    const { code, error } = await new Session().runConfigured("--config", path, "recover");
+    assert.equal(code, 9);
+    assert.match(error, /does not answer: .*ECONNREFUSED/);
+    assert.doesNotMatch(error, /hunter2/);
+    const doctor = await new Session().runConfigured("--config", path, "doctor");
+    assert.match(doctor.out, /BAD +ledger +open ledger: the database does not answer/);
+    assert.doesNotMatch(doctor.out, /hunter2/);
+  });
+
   it("suggests the right spelling of a backend", async () => {
     const { code, error } = await new Session().runConfigured(
       "--backend",

@@ -33,6 +33,7 @@ export {
 } from "./ephemeral-disk.ts";
 export { VolumeError, type VolumeErrorCode } from "./errors.ts";
 export type { LogicalVolume } from "./host/logical-volume.ts";
+export { type ImportLedgerOptions, importLedger } from "./import-ledger.ts";
 export { importVolume } from "./import-volume.ts";
 export { inspectVolume } from "./inspect-volume.ts";
 export type {

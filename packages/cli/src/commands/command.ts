@@ -1,15 +1,15 @@
-import { existsSync } from "node:fs";
 import type { Caller, CloudSettings } from "@chatelaine/keys";
-import { type Ledger, openLedger, projectOf, type VolumeContext } from "@chatelaine/volumes";
+import { type Ledger, projectOf, type VolumeContext } from "@chatelaine/volumes";
 import { Command } from "commander";
 import {
   configuredCloud,
   type Flags,
-  ledgerPath,
+  ledgerPlace,
   type Opened,
   openConfigured,
   readersOf,
 } from "../config.ts";
+import { isThere, withLedgerAt } from "../ledger-place.ts";
 import { json } from "../output.ts";
 import { volumeProgress } from "../progress-bar.ts";
 import type { Terminal } from "../terminal.ts";
@@ -50,6 +50,7 @@ export interface GlobalFlags {
   readonly fixedKeyFile?: string;
   readonly readers?: string;
   readonly ledger?: string;
+  readonly ledgerHost?: string;
   readonly config?: string;
   readonly json?: boolean;
   readonly verbose?: boolean;
@@ -74,31 +75,25 @@ export function contextOf(terminal: Terminal, flags: GlobalFlags, open: Open | u
     settings,
     cloud: () => configuredCloud(terminal, settings),
     withLedger: async (work) => {
-      const path = ledgerPath(terminal, settings);
-      if (!existsSync(path)) return work(undefined);
-      const ledger = openLedger({ path });
-      try {
-        return await work(ledger);
-      } finally {
-        await ledger.close();
-      }
+      const place = ledgerPlace(terminal, settings);
+      return (await isThere(place)) ? withLedgerAt(place, work) : work(undefined);
     },
     withVolumes: async (work, others = []) => {
       const source = openNow();
       const callers = others.map(callerOf);
-      const ledger = openLedger({ path: ledgerPath(terminal, settings) });
       const progress = volumeProgress(terminal, flags.json === true);
       try {
-        return await work({
-          ...source,
-          ledger,
-          onProgress: progress.update,
-          readers: readersOf(terminal, settings),
-          callerOf: (project) => callers.find((caller) => projectOf({ caller }) === project),
-        });
+        return await withLedgerAt(ledgerPlace(terminal, settings), (ledger) =>
+          work({
+            ...source,
+            ledger,
+            onProgress: progress.update,
+            readers: readersOf(terminal, settings),
+            callerOf: (project) => callers.find((caller) => projectOf({ caller }) === project),
+          }),
+        );
       } finally {
         progress.end();
-        await ledger.close();
       }
     },
     print: (forPrograms, forPeople) =>

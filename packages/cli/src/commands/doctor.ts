@@ -1,6 +1,6 @@
 import { type Diagnosis, diagnosed, ok } from "@chatelaine/server/diagnosis";
 import { Command } from "commander";
-import { ledgerPath } from "../config.ts";
+import { ledgerPlace } from "../config.ts";
 import { styled } from "../styled.ts";
 import type { Terminal } from "../terminal.ts";
 import { type Context, examples } from "./command.ts";
@@ -24,7 +24,7 @@ export function doctorCommand(context: (command: Command) => Context): Command {
         return ok("names a key manager and credentials");
       });
       found.unshift(configured);
-      found.push(...(await diagnoseHost(terminal, ledgerPath(terminal, settings))));
+      found.push(...(await diagnoseHost(terminal, () => ledgerPlace(terminal, settings))));
       printDiagnoses(context(command), found);
     });
   return examples(doctor, [

@@ -1,20 +1,20 @@
 import { execFile } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { promisify } from "node:util";
 import { type Diagnosis, diagnosed, type Outcome, ok } from "@chatelaine/server/diagnosis";
-import { openLedger } from "@chatelaine/volumes";
+import { describePlace, isThere, type LedgerPlace, withLedgerAt } from "../ledger-place.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** This host: the record of volumes, and what opening volumes in its kernel needs. */
 export async function diagnoseHost(
   terminal: Terminal,
-  ledger: string,
+  ledger: () => LedgerPlace,
 ): Promise<readonly Diagnosis[]> {
   const { PATH } = terminal.environment;
   const tool = async (file: string, ...args: readonly string[]) =>
     (await promisify(execFile)(file, args, { env: { PATH } })).stdout.trim();
   return [
-    await diagnosed("ledger", () => ledgerOf(ledger)),
+    await diagnosed("ledger", () => ledgerOf(ledger())),
     await diagnosed("root", () =>
       process.getuid?.() === 0
         ? ok("yes: volumes can be opened in the kernel")
@@ -38,22 +38,24 @@ export async function diagnoseHost(
   ];
 }
 
-async function ledgerOf(path: string): Promise<Outcome> {
-  if (!existsSync(path)) return ok(`${path}: not there yet; the first volume makes it`);
-  const mode = statSync(path).mode & 0o777;
-  if ((mode & 0o077) !== 0) {
-    const what = `${path}: mode ${mode.toString(8)} lets others see which key each disk needs`;
-    return { state: "warning", found: what, mend: `chmod 600 ${path}` };
+async function ledgerOf(place: LedgerPlace): Promise<Outcome> {
+  const where = describePlace(place);
+  if (!(await isThere(place))) return ok(`${where}: not there yet; the first volume makes it`);
+  if (place.type === "file") {
+    const mode = statSync(place.path).mode & 0o777;
+    if ((mode & 0o077) !== 0) {
+      const what = `${where}: mode ${mode.toString(8)} lets others see which key each disk needs`;
+      return { state: "warning", found: what, mend: `chmod 600 ${place.path}` };
+    }
   }
-  const ledger = openLedger({ path });
-  try {
-    const [volumes, unfinished] = [await ledger.volumes(), await ledger.unfinished()];
-    if (unfinished.length === 0) return ok(`${path}: ${volumes.length} volumes`);
-    const what = `${path}: ${unfinished.length} operations were cut in the middle`;
+  return withLedgerAt(place, async (ledger) => {
+    const { length } = await ledger.volumes();
+    const unfinished = await ledger.unfinished();
+    const own = unfinished.filter(({ host }) => host === ledger.host);
+    if (own.length === 0) return ok(`${where}: ${length} volumes`);
+    const what = `${where}: ${own.length} operations were cut in the middle`;
     return { state: "warning", found: what, mend: "chatelaine recover" };
-  } finally {
-    await ledger.close();
-  }
+  });
 }
 
 async function found(version: Promise<string>, debian: string, use: string): Promise<Outcome> {

@@ -60,6 +60,14 @@ export class PostgresDatabase {
 
   async #try<T>(work: (query: Query) => Promise<T>, timeoutMs: number): Promise<T> {
     const limit = new Limit(timeoutMs);
+    try {
+      return await this.#within(limit, work);
+    } finally {
+      limit.end();
+    }
+  }
+
+  async #within<T>(limit: Limit, work: (query: Query) => Promise<T>): Promise<T> {
     const connection = await limit.of(this.#pool.connect(), (late) => late.release());
     // It may break between two statements.
     connection.on("error", ignored);
@@ -76,7 +84,6 @@ export class PostgresDatabase {
       isClean = await rolledBack(connection, limit);
       throw error;
     } finally {
-      limit.end();
       connection.off("error", ignored);
       connection.release(!isClean);
     }

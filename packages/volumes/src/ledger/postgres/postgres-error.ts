@@ -7,6 +7,9 @@ import { VolumeError } from "../../errors.ts";
  */
 const passing = /^(08|53|57|58|40)...$|^(25006|25P03|55P03)$/;
 
+/** No or a wrong password, no such database, no right to it. */
+const refused = /^(28...|3D000|3F000|42501)$/;
+
 /** Another transaction was quicker to insert the same; a second look says what it was. */
 const lostRace = "23505";
 
@@ -21,6 +24,13 @@ export function mayPass(error: unknown): boolean {
 export function ledgerError(what: string, error: unknown): VolumeError {
   if (error instanceof VolumeError) return error;
   const message = error instanceof Error ? error.message : String(error);
+  const { code } = error as { readonly code?: unknown };
+  if ((typeof code === "string" && refused.test(code)) || isWithoutPassword(error)) {
+    const why = isWithoutPassword(error) ? "it asks for a password, and none was given" : message;
+    return new VolumeError("invalid_argument", `${what}: the database refuses: ${why}`, {
+      cause: error,
+    });
+  }
   if (mayPass(error)) {
     return new VolumeError("unavailable", `${what}: the database does not answer: ${message}`, {
       cause: error,
@@ -32,11 +42,17 @@ export function ledgerError(what: string, error: unknown): VolumeError {
 /** The server's own errors have five characters, those of sockets and name look-ups a word; the driver's have none. */
 function isConnectionTrouble(error: unknown): boolean {
   if (!(error instanceof Error) || error instanceof TypeError) return false;
+  if (isWithoutPassword(error)) return false;
   const { code } = error as NodeJS.ErrnoException;
   if (typeof code === "string") return /^E[A-Z_]+$/.test(code);
   return /\b(connection|connecting|connect|timeout|terminated|closed|client)\b/i.test(
     error.message,
   );
+}
+
+/** The driver's word where it has no password and is asked for one. */
+function isWithoutPassword(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("SASL");
 }
 
 function isSqlState(code: unknown): code is string {

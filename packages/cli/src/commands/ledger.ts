@@ -1,0 +1,50 @@
+import { existsSync, renameSync } from "node:fs";
+import { resolve } from "node:path";
+import { importLedger, VolumeError } from "@chatelaine/volumes";
+import type { Command } from "commander";
+import { ledgerPlace } from "../config.ts";
+import { describePlace, withLedgerAt } from "../ledger-place.ts";
+import { type Context, examples, noun } from "./command.ts";
+
+/** `chatelaine ledger`: the record of volumes itself. */
+export function ledgerCommand(context: (command: Command) => Context): Command {
+  const ledger = noun("ledger", "the record of volumes itself");
+
+  examples(
+    ledger
+      .command("import")
+      .description("take the volumes of a ledger's file into the configured ledger, all or none")
+      .argument("<file>", "afterwards it is called FILE.imported, so that nobody uses it any more")
+      .option("--dry-run", "only make all checks")
+      .action(async (file: string, { dryRun }: { readonly dryRun?: boolean }, command: Command) => {
+        const { terminal, settings, print } = context(command);
+        const path = resolve(terminal.workingDirectory, file);
+        const place = ledgerPlace(terminal, settings);
+        if (place.type === "file" && place.path === path) {
+          throw new VolumeError(
+            "invalid_argument",
+            `import ledger ${path}: it is the configured one`,
+          );
+        }
+        if (!existsSync(path)) {
+          throw new VolumeError("not_found", `import ledger ${path}: there is no such file`);
+        }
+        const volumes = await withLedgerAt(place, (target) =>
+          withLedgerAt({ type: "file", path }, (source) =>
+            importLedger(target, source, { dryRun }),
+          ),
+        );
+        if (dryRun !== true) renameSync(path, `${path}.imported`);
+        const would = dryRun === true ? "would take" : "took";
+        print(
+          { volumes: volumes.map(({ id }) => id), dryRun: dryRun === true },
+          `${would} ${volumes.length} volumes from ${path} into ${describePlace(place)}\n`,
+        );
+      }),
+    [
+      "chatelaine ledger import /var/lib/chatelaine/ledger.sqlite --dry-run",
+      "chatelaine ledger import /var/lib/chatelaine/ledger.sqlite",
+    ],
+  );
+  return ledger;
+}

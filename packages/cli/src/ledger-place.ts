@@ -1,0 +1,98 @@
+import { existsSync } from "node:fs";
+import { Socket } from "node:net";
+import { KeyManagerError } from "@chatelaine/keys";
+import { type Ledger, openLedger, openPostgresLedger } from "@chatelaine/volumes";
+import type { Pool } from "pg";
+
+/** Where the record of volumes is. */
+export type LedgerPlace =
+  | { readonly type: "file"; readonly path: string }
+  | {
+      readonly type: "postgres";
+      readonly url: string;
+      /** This machine's name there. */
+      readonly host: string;
+    };
+
+/** True for what names a database rather than a file. */
+export function isDatabaseUrl(ledger: string): boolean {
+  return /^postgres(ql)?:/i.test(ledger);
+}
+
+/** @throws `invalid_argument`, without a word of the URL */
+export function hasPassword(url: string): boolean {
+  const parsed = URL.parse(url);
+  if (parsed === null) {
+    throw new KeyManagerError(
+      "invalid_argument",
+      "ledger: it is no URL such as postgres://user@host/database",
+    );
+  }
+  return parsed.password !== "" || parsed.searchParams.has("password");
+}
+
+/** For people: no password, and no options. */
+export function describePlace(place: LedgerPlace): string {
+  if (place.type === "file") return place.path;
+  const { username, host, pathname } = new URL(place.url);
+  return `postgres://${username === "" ? "" : `${username}@`}${host}${pathname} as host ${place.host}`;
+}
+
+/** False if there is certainly no ledger; none is made. */
+export async function isThere(place: LedgerPlace): Promise<boolean> {
+  if (place.type === "file") return existsSync(place.path);
+  return withPool(place.url, async (pool) => {
+    try {
+      const found = "SELECT to_regclass('chatelaine_ledger.volumes') IS NOT NULL AS found";
+      return (await pool.query<{ readonly found: boolean }>(found)).rows[0]?.found !== false;
+    } catch {
+      // Whoever opens it is told what is wrong.
+      return true;
+    }
+  });
+}
+
+/** Opens the ledger, makes it if need be, and closes it when `work` is done. */
+export async function withLedgerAt<T>(
+  place: LedgerPlace,
+  work: (ledger: Ledger) => Promise<T>,
+): Promise<T> {
+  if (place.type === "file") return closing(openLedger({ path: place.path }), work);
+  const { url, host } = place;
+  return withPool(url, async (pool) => closing(await openPostgresLedger({ pool, host }), work));
+}
+
+async function closing<T>(ledger: Ledger, work: (ledger: Ledger) => Promise<T>): Promise<T> {
+  try {
+    return await work(ledger);
+  } finally {
+    await ledger.close();
+  }
+}
+
+/** The driver is loaded only by those who use it. It knows PGPASSWORD, ~/.pgpass and the other variables of PostgreSQL's. */
+async function withPool<T>(url: string, work: (pool: Pool) => Promise<T>): Promise<T> {
+  const { default: pg } = await import("pg");
+  const sockets: Socket[] = [];
+  const socket = () => {
+    const made = new Socket();
+    sockets.push(made);
+    return made;
+  };
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: 8,
+    connectionTimeoutMillis: 5_000,
+    keepAlive: true,
+    stream: socket,
+    application_name: "chatelaine",
+  });
+  pool.on("error", () => undefined);
+  try {
+    return await work(pool);
+  } finally {
+    await pool.end();
+    // Where it has no password, the driver leaves the connection to the server's patience, which is a minute.
+    for (const each of sockets) each.destroy();
+  }
+}
