@@ -160,10 +160,10 @@ class Steps {
     const result = await step();
     const took = Math.round(performance.now() - began);
     this.#number += 1;
-    const [heading, time] = [`${this.#number}. ${title}`, `(${took} ms)`];
+    const [heading, duration] = [`${this.#number}. ${title}`, `(${took} ms)`];
     const room = this.#terminal.columns ?? 80;
-    const gap = heading.length + 1 + time.length <= room ? " " : "\n   ";
-    this.#terminal.out(`\n${styled(this.#terminal, "bold", heading)}${gap}${time}\n`);
+    const gap = heading.length + 1 + duration.length <= room ? " " : "\n   ";
+    this.#terminal.out(`\n${styled(this.#terminal, "bold", heading)}${gap}${duration}\n`);
     return result;
   }
 }
