@@ -23,11 +23,38 @@ it("6.4 an open volume is encrypted anew and made larger while it is in use, and
   try {
     const result = await runInGuest(
       [process.execPath, fileURLToPath(new URL(program, import.meta.url)), "all", folder],
-      { shares: [folder], disks: [160 << 20], environment: { NODE_NO_WARNINGS: "1" } },
+      {
+        shares: [folder],
+        disks: [160 << 20],
+        environment: { NODE_NO_WARNINGS: "1" },
+        timeoutSeconds: 900,
+      },
     );
     assert.equal(result.status, 0, result.stdout + result.stderr);
     console.log(result.stdout);
     assert.equal(result.stdout.match(/files were written meanwhile/g)?.length, 2);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+it("volumes on LVM are killed at moments of every operation, and no data, key or record is lost", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "volume-devices-"));
+  const program = "../../packages/volumes/test/kill/devices.ts";
+  try {
+    const result = await runInGuest(
+      [process.execPath, fileURLToPath(new URL(program, import.meta.url)), folder],
+      {
+        shares: [folder],
+        disks: [64 << 20],
+        environment: { NODE_NO_WARNINGS: "1" },
+        timeoutSeconds: 900,
+      },
+    );
+    assert.equal(result.status, 0, result.stdout + result.stderr);
+    const kills = Number(/kills: (\d+)/.exec(result.stdout)?.[1]);
+    console.log(`kills: ${kills}`);
+    assert.ok(kills >= 18, `only ${kills} kills`);
   } finally {
     rmSync(folder, { recursive: true });
   }

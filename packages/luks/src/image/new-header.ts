@@ -81,7 +81,10 @@ export async function installHeader(
       const length = Math.max(0, Math.min(chunk.length, header.size - offset));
       if (length > 0) await header.read(offset, chunk.subarray(0, length));
       if (index === 0) await image.sync();
-      await image.write(offset, chunk);
+      // Most of it is zeroes before and after, and may be holes.
+      const present = new Uint8Array(chunk.length);
+      await image.read(offset, present);
+      if (Buffer.compare(present, chunk) !== 0) await image.write(offset, chunk);
     }
     await image.sync();
   });

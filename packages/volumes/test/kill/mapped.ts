@@ -16,6 +16,7 @@ import {
   encryptVolume,
   openLedger,
   openVolume,
+  openVolumes,
   recover,
   reencryptVolume,
   resizeVolume,
@@ -52,7 +53,10 @@ async function all(): Promise<void> {
 }
 
 async function encryptAnewWhileWritten(path: string): Promise<void> {
-  const { name, device } = await openVolume(volumes, path, "data");
+  // Mapped by dmsetup if it is a block device, else by cryptsetup: it goes on either way.
+  const [{ opened } = { opened: undefined }] = await openVolumes(volumes, [path]);
+  assert.ok(opened);
+  const { name, device } = opened;
   run("mke2fs", "-q", "-t", "ext4", device);
   run("mount", device, mountPoint);
   const before = volumeKeyOf(name);

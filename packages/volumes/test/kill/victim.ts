@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ObjectId } from "@chatelaine/keys";
 import { type Ledger, recover, VolumeError } from "../../src/index.ts";
+import { deviceScenarios } from "./device-scenarios.ts";
 import { openLedgerIn } from "./open-ledger.ts";
 import { remoteKeyManager } from "./remote-key-manager.ts";
 import { alice, callerOf, scenarios } from "./scenarios.ts";
@@ -32,7 +33,9 @@ process.send?.({ began: true });
 try {
   if (name === "recover") await recover(context);
   else {
-    const scenario = scenarios.find((candidate) => candidate.name === name);
+    const scenario = [...scenarios, ...deviceScenarios].find(
+      (candidate) => candidate.name === name,
+    );
     await scenario?.act(context, directory, keys as ObjectId[]);
   }
 } catch (error) {
