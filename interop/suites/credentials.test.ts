@@ -17,6 +17,8 @@ import { applicationCredentialToken, KeystoneAdmin } from "../barbican/keystone-
 import { type BarbicanLab, startBarbicanLab } from "../barbican/lab.ts";
 import { waitFor } from "../host/wait-for.ts";
 import { FaultProxy } from "../proxy/fault-proxy.ts";
+import { KeyServerProcess, ServerFolder } from "../server/key-server.ts";
+import { keystoneMode } from "../server/keystone-mode.ts";
 
 let lab: BarbicanLab;
 let directory: string;
@@ -55,6 +57,47 @@ async function refusedWith(code: KeyManagerErrorCode, call: Promise<unknown>): P
     return true;
   });
 }
+
+/** Who acts for user demo in demo's project, and is none of its members. */
+async function ownsWhatTheTrustorOwns(manager: KeyManager): Promise<void> {
+  const trustee = keystoneCaller({
+    authUrl: lab.keystoneUrl,
+    username: "demo2",
+    password: lab.users.demo2.password,
+    trustId: lab.trust.id,
+  });
+  await works(manager, trustee);
+  const id = await manager.createKey(trustee, { algorithm: "aes", bitLength: 256 });
+  assert.equal((await manager.describe(labCaller(lab, "demo"), id)).id, id);
+  await refusedWith("forbidden", manager.get(labCaller(lab, "demo2"), id));
+  await manager.delete(labCaller(lab, "demo"), id);
+}
+
+describe("a caller of our server, which asks the real Keystone", () => {
+  let folder: ServerFolder;
+  let server: KeyServerProcess;
+  before(async () => {
+    folder = new ServerFolder();
+    server = await KeyServerProcess.start(folder, keystoneMode(lab));
+  });
+  after(async () => {
+    await server.stop();
+    folder.remove();
+  });
+
+  it("acts for another by a trust, and owns what that one owns", () =>
+    ownsWhatTheTrustorOwns(open({ endpoint: server.url })));
+
+  it("has an application credential", async () => {
+    const { id, secret } = lab.applicationCredential;
+    const caller = keystoneCaller({
+      authUrl: lab.keystoneUrl,
+      applicationCredentialId: id,
+      applicationCredentialSecret: secret,
+    });
+    await works(open({ endpoint: server.url }), caller);
+  });
+});
 
 describe("a caller of the real Barbican", () => {
   it("has a password, and names himself and his project by name", async () => {
@@ -108,19 +151,8 @@ describe("a caller of the real Barbican", () => {
     await works(open(), keystoneCaller(named));
   });
 
-  it("acts for another by a trust, and owns what that one owns", async () => {
-    const trustee = keystoneCaller({
-      authUrl: lab.keystoneUrl,
-      username: "demo2",
-      password: lab.users.demo2.password,
-      trustId: lab.trust.id,
-    });
-    await works(open(), trustee);
-    const manager = open();
-    const id = await manager.createKey(trustee, { algorithm: "aes", bitLength: 256 });
-    assert.equal((await manager.describe(labCaller(lab, "demo"), id)).id, id);
-    await manager.delete(labCaller(lab, "demo"), id);
-  });
+  it("acts for another by a trust, and owns what that one owns", () =>
+    ownsWhatTheTrustorOwns(open()));
 
   it("comes from OS_* variables", async () => {
     const settings = settingsFromEnvironment(lab.environment("demo", "secure"));
