@@ -237,6 +237,8 @@ function checkTogether(config: ServerConfig): void {
     throw new ConfigError(
       `limits.bodyBytes must be ${bodyBytes} or more, so that a payload of limits.payloadBytes fits into a body`,
     );
+  if (config.integer("limits.pageItems") > config.integer("limits.maxPageItems"))
+    throw new ConfigError("limits.pageItems must not be more than limits.maxPageItems");
   const pairs = [
     ["tls.certificateFile", "tls.keyFile"],
     ["keystone.applicationCredentialId", "keystone.applicationCredentialSecret"],

@@ -21,6 +21,7 @@ import { containerConsumerRoutes, secretConsumerRoutes } from "./routes/consumer
 import { containerRoutes } from "./routes/container-routes.ts";
 import { metadataRoutes } from "./routes/metadata-routes.ts";
 import { orderRoutes } from "./routes/order-routes.ts";
+import type { PageSizes } from "./routes/query.ts";
 import { quotaRoutes } from "./routes/quota-routes.ts";
 import { Refs } from "./routes/refs.ts";
 import type { Route } from "./routes/route.ts";
@@ -54,6 +55,7 @@ export interface KeyServerParts {
   /** See `createApp`. */
   readonly maxBodyBytes?: number;
   readonly maxPayloadBytes?: number;
+  readonly pageSizes?: PageSizes;
   readonly requestTimeoutMs?: number;
   readonly clock?: Clock;
   readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
@@ -110,6 +112,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     refs: new Refs(parts.publicUrl),
     ...(parts.maxBodyBytes !== undefined && { maxBodyBytes: parts.maxBodyBytes }),
     ...(parts.maxPayloadBytes !== undefined && { maxPayloadBytes: parts.maxPayloadBytes }),
+    ...(parts.pageSizes && { pageSizes: parts.pageSizes }),
     ...(parts.requestTimeoutMs !== undefined && { requestTimeoutMs: parts.requestTimeoutMs }),
     build: packageVersion(),
     log: new RequestLog(log, metrics),

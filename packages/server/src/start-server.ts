@@ -74,6 +74,10 @@ export async function startServer(
       serveMetrics: config.boolean("metrics.enabled"),
       maxBodyBytes: config.integer("limits.bodyBytes"),
       maxPayloadBytes: config.integer("limits.payloadBytes"),
+      pageSizes: {
+        default: config.integer("limits.pageItems"),
+        max: config.integer("limits.maxPageItems"),
+      },
       requestTimeoutMs: config.integer("limits.requestTimeoutMs"),
     });
     await listen(server, config.requiredText("listen.host"), port);

@@ -67,6 +67,7 @@ describe("the server's configuration", () => {
       ["--quotas-secrets", "-2", /-1 or more/],
       ["--limits-body-bytes", "0", /1 or more/],
       ["--limits-request-timeout-ms", "0", /1 or more/],
+      ["--limits-page-items", "101", /not be more than limits\.maxPageItems/],
       ["--limits-payload-bytes", "1000000", /limits\.bodyBytes must be 1250000 or more/],
     ] as const)
       assert.match(message({ flags: { [flag]: value } }), needed, `${flag} ${value}`);

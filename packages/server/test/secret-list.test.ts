@@ -158,6 +158,16 @@ function queries(all: readonly Document[]): fc.Arbitrary<Parameters> {
   );
 }
 
+/** How many items come for each of five limits. */
+async function sizes({ ask }: Harness, collection: string): Promise<readonly number[]> {
+  const found = [];
+  for (const query of ["", "?limit=0", "?limit=4", "?limit=999", "?limit=x"]) {
+    const { json } = await ask("GET", `/v1/${collection}${query}`);
+    found.push((json[collection] as unknown[]).length);
+  }
+  return found;
+}
+
 describe("any list of secrets", () => {
   it("has what its filters let through, in its order, page by page, and nothing twice", async (t) => {
     let now = start;
@@ -182,6 +192,20 @@ describe("any list of secrets", () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it("has as many on a page as it is asked for, within what is configured", async (t) => {
+    const asBarbican = await startHarness(t);
+    const otherwise = await startHarness(t, { pageSizes: { default: 3, max: 5 } });
+    for (const harness of [asBarbican, otherwise])
+      for (let index = 0; index < 12; index++) {
+        await harness.ask("POST", "/v1/secrets", { body: {} });
+        await harness.ask("POST", "/v1/containers", { body: { type: "generic" } });
+      }
+    for (const collection of ["secrets", "containers"]) {
+      assert.deepEqual(await sizes(asBarbican, collection), [10, 1, 4, 12, 10]);
+      assert.deepEqual(await sizes(otherwise, collection), [3, 1, 4, 5, 3]);
+    }
   });
 
   it("that asks for what was granted has that of every project, and nothing else", async (t) => {

@@ -171,6 +171,19 @@ export const settings = {
     min: 1,
     help: "a longer payload is refused with 413; in a JSON body it is its text that counts",
   },
+  "limits.pageItems": {
+    type: "integer",
+    default: 10,
+    min: 1,
+    help: "items on a page of a list whose caller does not say how many",
+  },
+  "limits.maxPageItems": {
+    type: "integer",
+    default: 100,
+    min: 1,
+    max: 1_000,
+    help: "items on a page, whatever the caller says",
+  },
   "limits.requestTimeoutMs": {
     type: "integer",
     default: 30000,

@@ -7,8 +7,7 @@ import { refusal } from "../identity/refusal.ts";
 import type { Principal } from "../principal.ts";
 import { parseMicroversion } from "../routes/microversion.ts";
 import { acceptsJson } from "../routes/negotiation.ts";
-import { Query } from "../routes/query.ts";
-import type { Refs } from "../routes/refs.ts";
+import { barbicanPageSizes, type PageSizes, Query } from "../routes/query.ts";
 import type { Call, Handler, Method, Reply, Route } from "../routes/route.ts";
 import { WireError } from "../wire-error.ts";
 import { type PublicOptions, publicRoutes } from "./public-routes.ts";
@@ -25,9 +24,14 @@ export interface AppOptions extends PublicOptions {
   readonly maxBodyBytes?: number;
   /** See {@link Call.maxPayloadBytes}. In bytes. Default 20,000, as Barbican. */
   readonly maxPayloadBytes?: number;
+  /** Default 10 and 100, as Barbican. */
+  readonly pageSizes?: PageSizes;
   /** A request must have arrived whole in this time. In milliseconds. Default 30,000. */
   readonly requestTimeoutMs?: number;
 }
+
+/** What a request is served with. */
+type Served = Pick<AppOptions, "refs" | "maxPayloadBytes" | "pageSizes">;
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -101,7 +105,11 @@ export function createApp(options: AppOptions): FastifyInstance {
 
   const authenticate = authenticator(options.identity);
   for (const route of options.routes) {
-    const dispatch = dispatcher(route, options.refs, options.maxPayloadBytes ?? 20_000);
+    const dispatch = dispatcher(route, {
+      refs: options.refs,
+      maxPayloadBytes: options.maxPayloadBytes ?? 20_000,
+      pageSizes: options.pageSizes ?? barbicanPageSizes,
+    });
     app.route({
       method: app.supportedMethods.filter((method) => method !== "OPTIONS"),
       url: route.path,
@@ -190,7 +198,10 @@ const noBody = Buffer.alloc(0);
 /** Throws, or rejects with, what the caller is to be told. */
 type Dispatch = (request: FastifyRequest) => Reply | Promise<Reply>;
 
-function dispatcher(route: Route, refs: Refs, maxPayloadBytes: number): Dispatch {
+function dispatcher(
+  route: Route,
+  { refs, maxPayloadBytes, pageSizes }: Required<Served>,
+): Dispatch {
   const allow = Object.keys(route.handlers).toSorted().join(", ");
   const refuseMethod = async (call: Call): Promise<never> => {
     await route.exists?.(call);
@@ -202,7 +213,7 @@ function dispatcher(route: Route, refs: Refs, maxPayloadBytes: number): Dispatch
     const call: Call = {
       principal: request.principal,
       params: request.params as Record<string, string>,
-      query: new Query(question < 0 ? "" : request.url.slice(question + 1)),
+      query: new Query(question < 0 ? "" : request.url.slice(question + 1), pageSizes),
       headers: request.headers,
       body: Buffer.isBuffer(request.body) ? request.body : noBody,
       minorVersion: request.minorVersion,

@@ -1,11 +1,23 @@
 import { WireError } from "../wire-error.ts";
 
+/** How many items a page of a list has. */
+export interface PageSizes {
+  /** If the caller does not say. */
+  readonly default: number;
+  /** Whatever the caller says. */
+  readonly max: number;
+}
+
+export const barbicanPageSizes: PageSizes = { default: 10, max: 100 };
+
 /** A request's query parameters. What is unknown is ignored; what is asked for and given twice is refused. */
 export class Query {
   readonly #parameters: URLSearchParams | undefined;
+  readonly pageSizes: PageSizes;
 
   /** @param text What follows `?` in the request line; empty for none. */
-  constructor(text: string) {
+  constructor(text: string, pageSizes: PageSizes) {
+    this.pageSizes = pageSizes;
     this.#parameters = text === "" ? undefined : new URLSearchParams(text);
   }
 
@@ -32,17 +44,15 @@ export interface Page {
   readonly offset: number;
 }
 
-const defaultLimit = 10;
-const maxLimit = 100;
 /** What is beyond counts as 0, as Barbican has it. */
 const maxOffset = 2 ** 31 - 1;
 
-/** `limit` (1–100, default 10) and `offset` (default 0); nonsense means the default. */
+/** `limit` (within the page sizes) and `offset` (default 0); nonsense means the default. */
 export function parsePage(query: Query): Page {
-  const limit = integer(query.get("limit")) ?? defaultLimit;
+  const limit = integer(query.get("limit")) ?? query.pageSizes.default;
   const offset = integer(query.get("offset")) ?? 0;
   return {
-    limit: Math.min(Math.max(limit, 1), maxLimit),
+    limit: Math.min(Math.max(limit, 1), query.pageSizes.max),
     offset: offset < 0 || offset > maxOffset ? 0 : offset,
   };
 }
