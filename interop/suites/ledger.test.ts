@@ -332,7 +332,7 @@ describe("volumes whose ledger is in PostgreSQL", () => {
       maxBuffer: 64 << 20,
       env: {
         ...environment,
-        CHATELAINE_KILLS: process.env["CHATELAINE_KILLS"] ?? "2",
+        CHATELAINE_KILLS: process.env["CHATELAINE_KILLS"] ?? "1",
         CHATELAINE_TEST_DATABASE: url,
         CHATELAINE_TEST_LEDGER: opener.href,
       },

@@ -29,6 +29,8 @@ export interface Settings {
   readonly fixedKeyFile?: string | undefined;
   /** Ids of users, with commas between, who may read each key that a volume or disk is given. */
   readonly readers?: string | undefined;
+  /** Whose volumes these are, where a service's credentials make the keys: a label. Default: the credentials' project. */
+  readonly forProject?: string | undefined;
   /** What records volumes and what is being done to them: a file, or the URL of a PostgreSQL that hosts share. */
   readonly ledger?: string | undefined;
   /** This machine's name in a ledger that hosts share. Default: its host name. */
@@ -46,6 +48,7 @@ const variables = {
   interface: "OS_INTERFACE",
   fixedKeyFile: "CHATELAINE_FIXED_KEY_FILE",
   readers: "CHATELAINE_READERS",
+  forProject: "CHATELAINE_FOR_PROJECT",
   ledger: "CHATELAINE_LEDGER",
   ledgerHost: "CHATELAINE_LEDGER_HOST",
 } as const satisfies Record<keyof Settings, string>;
@@ -156,6 +159,11 @@ export function migrationJournalPath(terminal: Terminal, source: string, target:
 function stateFolder({ environment, homeDirectory }: Terminal): string {
   const state = environment["XDG_STATE_HOME"] || join(homeDirectory, ".local/state");
   return join(process.getuid?.() === 0 ? "/var/lib" : state, "chatelaine");
+}
+
+/** The label of the project whose volumes are worked on; undefined for the credentials' own. */
+export function projectLabel(terminal: Terminal, flags: Flags): string | undefined {
+  return mergedSettings(terminal, flags).forProject;
 }
 
 /** Who may read each key that a volume or disk is given, besides its owner. */

@@ -61,6 +61,10 @@ function programFor(terminal: Terminal, open: Open | undefined): Command {
     )
     .option("--readers <ids>", "users who may read the keys that disks get (CHATELAINE_READERS)")
     .option(
+      "--for-project <label>",
+      "whose volumes, if a service's credentials make the keys (CHATELAINE_FOR_PROJECT)",
+    )
+    .option(
       "--ledger <file>",
       "the record of volumes, or postgres://user@host/database (CHATELAINE_LEDGER)",
     )

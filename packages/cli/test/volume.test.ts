@@ -3,7 +3,7 @@ import { copyFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import type { Caller } from "@chatelaine/keys";
+import type { Caller, ObjectId } from "@chatelaine/keys";
 import { formatLuks2, readLuks } from "@chatelaine/luks";
 import { Session } from "./session.ts";
 
@@ -45,6 +45,50 @@ describe("chatelaine volume", () => {
       (await session.run("volume", "delete", path)).out,
       `deleted ${path} and its key ${keyId}\n`,
     );
+    assert.equal((await session.run("key", "list", "--json")).out, "[]\n");
+  });
+
+  it("lets the services that --readers names read each key, before and after a rekey", async () => {
+    const session = new Session({ environment: { CHATELAINE_READERS: "nova, glance" } });
+    const path = join(directory, "granted.img");
+    const made = await session.run("volume", "create", path, "--size", "1M", "--json");
+    const rekeyed = await session.run("--readers", "nova", "volume", "rekey", path, "--json");
+    const readersOf = async ({ out }: { readonly out: string }) => {
+      const { keyId } = JSON.parse(out) as { readonly keyId: ObjectId };
+      return (await session.keyManager.readAccess(session.caller, keyId)).userIds;
+    };
+    assert.deepEqual(await readersOf(rekeyed), ["nova"]);
+    const again = await session.run("volume", "create", `${path}2`, "--size", "1M", "--json");
+    assert.deepEqual(await readersOf(again), ["nova", "glance"], made.error);
+  });
+
+  it("keeps the volumes of one whose keys a service makes apart from its own", async () => {
+    const session = new Session();
+    const path = join(directory, "tenant.img");
+    const forTenant = ["--for-project", "tenant"];
+    const made = await session.run(
+      ...forTenant,
+      "volume",
+      "create",
+      path,
+      "--size",
+      "1M",
+      "--json",
+    );
+    const { keyId } = JSON.parse(made.out) as { readonly keyId: ObjectId };
+    const { consumers } = await session.keyManager.describe(session.caller, keyId);
+    assert.equal(consumers.length, 1);
+    const listed = async (...flags: readonly string[]) => {
+      const all = ["volume", "rekey", "--all", "--dry-run", "--json"];
+      const { out } = await session.run(...flags, ...all);
+      return (JSON.parse(out) as readonly { readonly location: string }[]).map(
+        ({ location }) => location,
+      );
+    };
+    assert.deepEqual([await listed(...forTenant), await listed()], [[path], []]);
+    assert.equal((await session.run(...forTenant, "volume", "rekey", path)).code, 0);
+    assert.match((await session.run(...forTenant, "reconcile")).out, /^ok /m);
+    assert.equal((await session.run(...forTenant, "volume", "delete", path)).code, 0);
     assert.equal((await session.run("key", "list", "--json")).out, "[]\n");
   });
 

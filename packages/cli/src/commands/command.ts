@@ -7,6 +7,7 @@ import {
   ledgerPlace,
   type Opened,
   openConfigured,
+  projectLabel,
   readersOf,
 } from "../config.ts";
 import { isThere, withLedgerAt } from "../ledger-place.ts";
@@ -49,6 +50,7 @@ export interface GlobalFlags {
   readonly interface?: string;
   readonly fixedKeyFile?: string;
   readonly readers?: string;
+  readonly forProject?: string;
   readonly ledger?: string;
   readonly ledgerHost?: string;
   readonly config?: string;
@@ -89,6 +91,7 @@ export function contextOf(terminal: Terminal, flags: GlobalFlags, open: Open | u
             ledger,
             onProgress: progress.update,
             readers: readersOf(terminal, settings),
+            project: projectLabel(terminal, settings),
             callerOf: (project) => callers.find((caller) => projectOf({ caller }) === project),
           }),
         );
