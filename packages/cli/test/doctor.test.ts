@@ -68,6 +68,17 @@ describe("chatelaine doctor", () => {
     );
   });
 
+  it("says what it finds below the check where there is no room beside it", async () => {
+    const environment = { ...healthy(), OS_AUTH_URL: "http://127.0.0.1:9/v3", NO_COLOR: "1" };
+    const narrow = await new Session({ environment, columns: 40 }).runConfigured("doctor");
+    assert.match(
+      narrow.out,
+      /^BAD      identity: connection\n  http:.*\n  → nothing listens there/m,
+    );
+    const wide = await new Session({ environment, columns: 100 }).runConfigured("doctor");
+    assert.match(wide.out, /^BAD      identity: connection {2,}http:.*\n {20,}→ nothing listens/m);
+  });
+
   it("1: no key manager is named", async () => {
     const { configuration } = await wrongWith({ OS_AUTH_URL: "" });
     assert.match(configuration ?? "", /no key manager is named.*OS_CLOUD/s);
