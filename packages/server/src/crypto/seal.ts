@@ -19,7 +19,12 @@ export function seal(key: KeyObject, context: readonly string[], bytes: Uint8Arr
   cipher.setAAD(Buffer.from(JSON.stringify(context)));
   const body = cipher.update(bytes);
   cipher.final();
-  return Buffer.concat([nonce, cipher.getAuthTag(), body]);
+  // In memory of its own: what crosses to the writer thread is copied with all of the memory that it is a part of.
+  const sealed = Buffer.allocUnsafeSlow(nonceBytes + tagBytes + body.length);
+  sealed.set(nonce);
+  sealed.set(cipher.getAuthTag(), nonceBytes);
+  sealed.set(body, nonceBytes + tagBytes);
+  return sealed;
 }
 
 /** Decrypts what {@link seal} made. @throws IntegrityError */

@@ -9,13 +9,23 @@ const versionHeaders = Array.from(
   (_, minor) => `key-manager 1.${minor}`,
 );
 
-export function sendReply(reply: FastifyReply, answer: Reply): void {
-  reply.code(answer.status);
-  addVersion(reply);
-  if (answer.headers) void reply.headers(answer.headers);
-  if (answer.bytes) void reply.send(answer.bytes);
-  else if (answer.json === undefined) void reply.send();
-  else void reply.type("application/json").send(JSON.stringify(answer.json));
+/**
+ * Sends what a handler answered, past Fastify, which would look at each header and body to find out what is known here.
+ *
+ * @throws TypeError, and nothing is sent, if a header has what no header may have
+ */
+export function sendReply({ raw, request }: FastifyReply, answer: Reply): void {
+  const { status, bytes, json } = answer;
+  const headers = ["x-openstack-request-id", request.id];
+  const version = versionHeaders[request.minorVersion];
+  if (version !== undefined)
+    headers.push("openstack-api-version", version, "vary", "openstack-api-version");
+  for (const name in answer.headers) headers.push(name, answer.headers[name] ?? "");
+  if (json !== undefined) headers.push("content-type", "application/json; charset=utf-8");
+  const body = bytes ?? (json === undefined ? "" : JSON.stringify(json));
+  if (status !== 204) headers.push("content-length", String(Buffer.byteLength(body)));
+  raw.writeHead(status, headers);
+  raw.end(body);
 }
 
 /** Answers with what an error means on the wire; what is not meant for the caller is 500 without a word of it. */

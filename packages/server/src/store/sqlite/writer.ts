@@ -14,6 +14,10 @@ import {
   type WriterData,
 } from "./messages.ts";
 
+/** Statements, not scripts, because those are compiled each time. */
+const savepoint = { sql: "SAVEPOINT unit", args: [] };
+const release = { sql: "RELEASE unit", args: [] };
+
 /**
  * The thread that owns the connection that writes. It commits a batch of units
  * at a time, each behind a savepoint of its own, so that one sync of the disk
@@ -122,13 +126,13 @@ class Writer {
 
   #run(unit: Unit): unknown {
     const operation = this.#operations.find(unit.module, unit.name);
-    this.#connection.script("SAVEPOINT unit");
+    this.#connection.execute(savepoint);
     try {
       const value = driveSync(operation.steps(unit.parameters), (statement) =>
         this.#connection.execute(statement),
       );
       if (isRefused(value)) this.#connection.script("ROLLBACK TO unit");
-      this.#connection.script("RELEASE unit");
+      this.#connection.execute(release);
       return value;
     } catch (error) {
       if (!(error instanceof StoreError)) this.#connection.script("ROLLBACK TO unit; RELEASE unit");
