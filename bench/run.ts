@@ -10,11 +10,11 @@ import { adapter } from "./adapter.ts";
 import { type Benchmark, isMet, type Result, type Row, type Verdict } from "./benchmark.ts";
 import { luks } from "./luks.ts";
 import { type Machine, thisMachine } from "./machine.ts";
-import { server } from "./server/server.ts";
+import { server, serverBars } from "./server/server.ts";
 import { volumes } from "./volumes/volumes.ts";
 
 /** To add a benchmark: its line here. */
-const benchmarks: readonly Benchmark[] = [adapter, luks, server, volumes];
+const benchmarks: readonly Benchmark[] = [adapter, luks, server, serverBars, volumes];
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

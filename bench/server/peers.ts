@@ -17,10 +17,16 @@ export interface Peer {
 }
 
 /** `node:http` with a constant, in a process of its own. */
-export async function startBare(): Promise<Peer & { stop(): void }> {
+export async function startBare(): Promise<Peer & { readonly pid: number; stop(): void }> {
   const child = fork(fileURLToPath(new URL("bare-server.ts", import.meta.url)));
   const [port] = (await once(child, "message")) as [number];
-  return { name: "bare node:http", port, token: "x".repeat(43), stop: () => child.kill() };
+  return {
+    name: "bare node:http",
+    port,
+    token: "x".repeat(43),
+    pid: child.pid ?? 0,
+    stop: () => child.kill(),
+  };
 }
 
 /** A folder for one of our servers; it may be stopped and started again. */
@@ -87,9 +93,14 @@ export class OurServer implements Peer {
     this.token = answer.headers.get("x-subject-token") ?? "";
   }
 
+  /** Of the process that serves; 0 while there is none. */
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
   /** VmRSS, in MiB: what of the process is in memory, the program's own file and shared libraries included. */
   residentMiB(): number {
-    const status = readFileSync(`/proc/${this.#child?.pid}/status`, "latin1");
+    const status = readFileSync(`/proc/${this.pid}/status`, "latin1");
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
   }
 

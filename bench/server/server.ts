@@ -2,23 +2,31 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type BarbicanLab, startBarbicanLab } from "../../interop/barbican/lab.ts";
 import { makeTenant, type Tenant } from "../../interop/barbican/tenant.ts";
 import { startPostgres } from "../../interop/postgres/postgres.ts";
-import { atLeast, type Benchmark, below, type Row } from "../benchmark.ts";
+import { atLeast, type Benchmark, below, type Result, type Row } from "../benchmark.ts";
 import { packageVersion } from "../machine.ts";
 import { median } from "../statistics.ts";
 import { fillWithSecrets } from "./fill.ts";
 import { LoadGenerator, type Outcome } from "./load.ts";
 import { OurServer, type Peer, startBare } from "./peers.ts";
+import { type ProcessorTime, processorTimeOf } from "./processor-time.ts";
 import {
   constant,
   getPayload,
   list,
   postSecret,
+  type Scenario,
   scenarios,
   storeSecrets,
   type Target,
 } from "./scenarios.ts";
 
-const connectionCounts = [1, 8, 32] as const;
+/** What is run against which servers; bare `node:http` always takes part. */
+interface Plan {
+  readonly scenarios: readonly Scenario[];
+  readonly connectionCounts: readonly number[];
+  readonly withPostgres: boolean;
+  readonly rounds: number;
+}
 
 /** Of one run of one scenario against one server. */
 const forMs = 2_000;
@@ -36,6 +44,9 @@ type Side = "SQLite" | "PostgreSQL" | "Barbican" | "bare";
 /** Requests a second and latencies, by scenario, connections and side; one a round. */
 type Measured = Map<string, Partial<Record<Side, Outcome[]>>>;
 
+/** Processor time of one GET of a payload on 32 connections, one a round. */
+type Costs = Readonly<Record<"SQLite" | "bare", ProcessorTime[]>>;
+
 /**
  * Our key server on SQLite and on PostgreSQL, real Barbican, and a bare `node:http` server that answers a constant:
  * scenario by scenario, turn by turn, under the same load. Ratios are medians over rounds, each within one round.
@@ -43,27 +54,45 @@ type Measured = Map<string, Partial<Record<Side, Outcome[]>>>;
 export const server: Benchmark = {
   name: "server",
   shows: "the key server, real Barbican and bare node:http",
-  async run({ rounds = 3, log }) {
-    const load = new LoadGenerator();
-    try {
-      log("cold starts");
-      const starts = await coldStarts();
-      log(`lists among ${few} and ${many}`);
-      const lists = await compareLists(load, rounds + 2);
-      const { measured, residentMiB } = await compareServers(load, rounds, log);
-      return {
-        rows: [...throughput(measured), ...bars(measured, median(starts), residentMiB, lists)],
-        notes: [
-          `barbican ${packageVersion("python3-barbican")}: two uWSGI processes behind nginx, MariaDB, Keystone; postgresql ${packageVersion("postgresql")}`,
-          `medians of ${rounds} rounds of ${forMs / 1000} s; ${stored.ours} secrets stored, in Barbican ${stored.barbican}; the load generator shares the machine`,
-          `cold starts in ms: ${starts.map(Math.round).join(", ")}; resident: VmRSS of the server on SQLite after all of the above`,
-        ],
-      };
-    } finally {
-      load.stop();
-    }
+  run({ rounds = 3, log }) {
+    return compare({ scenarios, connectionCounts: [1, 8, 32], withPostgres: true, rounds }, log);
   },
 };
+
+/** What the bars are about, alone: the same in a few minutes. */
+export const serverBars: Benchmark = {
+  name: "server-bars",
+  shows: "the bars of the key server alone, without PostgreSQL",
+  run({ rounds = 7, log }) {
+    const chosen = [getPayload, postSecret];
+    return compare({ scenarios: chosen, connectionCounts: [32], withPostgres: false, rounds }, log);
+  },
+};
+
+async function compare(plan: Plan, log: (line: string) => void): Promise<Result> {
+  const load = new LoadGenerator();
+  try {
+    log("cold starts");
+    const starts = await coldStarts();
+    log(`lists among ${few} and ${many}`);
+    const lists = await compareLists(load, plan.rounds + 2);
+    const { measured, costs, residentMiB } = await compareServers(load, plan, log);
+    return {
+      rows: [
+        ...throughput(measured),
+        ...processorTimes(costs),
+        ...bars(measured, median(starts), residentMiB, lists),
+      ],
+      notes: [
+        `barbican ${packageVersion("python3-barbican")}: two uWSGI processes behind nginx, MariaDB, Keystone${plan.withPostgres ? `; postgresql ${packageVersion("postgresql")}` : ""}`,
+        `medians of ${plan.rounds} rounds of ${forMs / 1000} s; ${stored.ours} secrets stored, in Barbican ${stored.barbican}; the load generator shares the machine`,
+        `cold starts in ms: ${starts.map(Math.round).join(", ")}; resident: VmRSS of the server on SQLite after all of the above`,
+      ],
+    };
+  } finally {
+    load.stop();
+  }
+}
 
 /** Each on an empty folder, so that keys, database and first user are made, too. */
 async function coldStarts(): Promise<readonly number[]> {
@@ -116,23 +145,28 @@ async function startFilled(load: LoadGenerator, ours: OurServer, count: number):
 
 async function compareServers(
   load: LoadGenerator,
-  rounds: number,
+  plan: Plan,
   log: (line: string) => void,
-): Promise<{ readonly measured: Measured; readonly residentMiB: number }> {
-  log("starting Barbican and PostgreSQL");
+): Promise<{
+  readonly measured: Measured;
+  readonly costs: Costs;
+  readonly residentMiB: number;
+}> {
+  log("starting Barbican and the others");
   const lab = await startBarbicanLab();
   const tenant = await makeTenant(lab);
-  const postgres = await startPostgres();
-  const database = await postgres.createDatabase();
+  const postgres = plan.withPostgres ? await startPostgres() : undefined;
+  const database = await postgres?.createDatabase();
   const bare = await startBare();
   const sqlite = new OurServer("SQLite");
-  const onPostgres = new OurServer("PostgreSQL", database);
+  const onPostgres = database === undefined ? undefined : new OurServer("PostgreSQL", database);
   try {
     const targets = new Map<Side, Target>();
     for (const [side, ours] of [
       ["SQLite", sqlite],
       ["PostgreSQL", onPostgres],
     ] as const) {
+      if (!ours) continue;
       await ours.start();
       await ours.logIn();
       log(`${side}: ${stored.ours} secrets`);
@@ -143,14 +177,16 @@ async function compareServers(
       "Barbican",
       await filled(load, await barbicanPeer(lab, tenant), stored.barbican, 150),
     );
-    const measured = await measure(load, targets, bare, rounds, log);
-    return { measured, residentMiB: sqlite.residentMiB() };
+    const costs: Costs = { SQLite: [], bare: [] };
+    const pids = { SQLite: sqlite.pid, bare: bare.pid };
+    const measured = await measure(load, targets, bare, plan, { costs, pids }, log);
+    return { measured, costs, residentMiB: sqlite.residentMiB() };
   } finally {
     bare.stop();
     await sqlite.remove();
-    await onPostgres.remove();
-    await postgres.dropDatabase(database);
-    await postgres.stop();
+    await onPostgres?.remove();
+    if (database !== undefined) await postgres?.dropDatabase(database);
+    await postgres?.stop();
     await tenant.remove();
     await lab.stop();
   }
@@ -175,28 +211,39 @@ async function measure(
   load: LoadGenerator,
   targets: ReadonlyMap<Side, Target>,
   bare: Peer,
-  rounds: number,
+  plan: Plan,
+  { costs, pids }: { readonly costs: Costs; readonly pids: Readonly<Record<keyof Costs, number>> },
   log: (line: string) => void,
 ): Promise<Measured> {
   const measured: Measured = new Map();
-  const bareTarget = { peer: bare, ids: [], doomed: 0 };
-  for (let round = 0; round < rounds; round++) {
-    for (const scenario of scenarios) {
-      log(`round ${round + 1} of ${rounds}: ${scenario.name}`);
-      for (const connections of connectionCounts) {
+  const targetsAndBare = new Map(targets).set("bare", { peer: bare, ids: [], doomed: 0 });
+  for (let round = 0; round < plan.rounds; round++) {
+    for (const scenario of plan.scenarios) {
+      log(`round ${round + 1} of ${plan.rounds}: ${scenario.name}`);
+      for (const connections of plan.connectionCounts) {
         const key = keyOf(scenario.name, connections);
         const outcomes = measured.get(key) ?? {};
         measured.set(key, outcomes);
         const note = (side: Side, outcome: Outcome) => {
           outcomes[side] = [...(outcomes[side] ?? []), outcome];
         };
-        for (const [side, target] of targets) {
-          note(side, await scenario.run({ load, target, connections, forMs }));
+        for (const [side, target] of targetsAndBare) {
+          if (side === "bare" && scenario !== getPayload) continue;
+          const counted = side === "bare" || side === "SQLite" ? side : undefined;
+          const before = counted && processorTimeOf(pids[counted]);
+          const shot = { load, target, connections, forMs };
+          const outcome = await (side === "bare" ? constant(shot) : scenario.run(shot));
+          note(side, outcome);
           // What the server does after its answers is not to weigh on the next.
           await sleep(200);
+          if (counted && before && scenario === getPayload && connections === 32) {
+            const after = processorTimeOf(pids[counted]);
+            costs[counted].push({
+              mainThread: (after.mainThread - before.mainThread) / outcome.answers,
+              process: (after.process - before.process) / outcome.answers,
+            });
+          }
         }
-        if (scenario === getPayload)
-          note("bare", await constant({ load, target: bareTarget, connections, forMs }));
       }
     }
   }
@@ -213,8 +260,10 @@ function throughput(measured: Measured): readonly Row[] {
       const found = outcomes[side];
       return found ? Math.round(median(found.map(rateOf))) : "";
     };
-    const at = (side: Side, p: "p50Ms" | "p99Ms") =>
-      median((outcomes[side] ?? []).map((outcome) => outcome[p])).toFixed(2);
+    const at = (side: Side, p: "p50Ms" | "p99Ms") => {
+      const found = outcomes[side];
+      return found ? median(found.map((outcome) => outcome[p])).toFixed(2) : "";
+    };
     return {
       name,
       columns: {
@@ -226,6 +275,20 @@ function throughput(measured: Measured): readonly Row[] {
         "Barbican /s": rates("Barbican"),
         "p99 ms  ": at("Barbican", "p99Ms"),
         "bare /s": rates("bare"),
+      },
+    };
+  });
+}
+
+function processorTimes({ SQLite, bare }: Costs): readonly Row[] {
+  return (["mainThread", "process"] as const).map((what) => {
+    const [ours, peer] = [SQLite, bare].map((times) => median(times.map((time) => time[what])));
+    return {
+      name: `GET payload, 32: ${what === "process" ? "whole process" : "main thread"}`,
+      columns: {
+        "SQLite, µs a request": ours ?? 0,
+        "bare, µs a request": peer ?? 0,
+        "bare / SQLite": (peer ?? 0) / (ours ?? 1),
       },
     };
   });

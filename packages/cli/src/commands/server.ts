@@ -24,7 +24,7 @@ import { addServerExamples } from "./server-examples.ts";
  */
 const smallHeap = {
   flags: ["--max-semi-space-size=4", "--heap-growing-percent=10"],
-  variables: { MALLOC_ARENA_MAX: "1" },
+  variables: { MALLOC_ARENA_MAX: "1", MALLOC_TRIM_THRESHOLD_: "1048576" },
 } as const;
 
 const defaultConfigFile = "/etc/chatelaine/server.yaml";
