@@ -67,12 +67,12 @@ describe("an operation whose lock is lost, as on a shared ledger", () => {
   }
 
   it("stops in the middle of a long step, takes nothing back, and is recovered by whoever has the lock", async () => {
-    let losesAtNextKey = () => {};
+    let losesAtNextKey: (() => void) | undefined;
     const { context, moments } = losing((moment, lose) => {
       if (moment === "taking copy the data") losesAtNextKey = lose;
     });
     const get: typeof keyManager.get = (...args) => {
-      losesAtNextKey();
+      losesAtNextKey?.();
       return MemoryKeyManager.prototype.get.apply(keyManager, args);
     };
     keyManager.get = get;
