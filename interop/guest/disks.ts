@@ -128,7 +128,12 @@ async function manyAtOnce(volumes: VolumeContext): Promise<void> {
     }
     assert.match(results.at(-1)?.problem ?? "", /LUKS/);
   }
+  // Under a name of its own it is not shown a second time.
+  const [simple] = made;
+  await closeVolume((await openVolumes(volumes, [simple.path]))[0]?.opened?.name ?? "");
+  await openVolume(volumes, simple.path, "mine");
   const all = await openVolumes(volumes);
+  assert.equal(all[0]?.opened?.name, "mine");
   assert.deepEqual(
     all.map(({ path }) => path),
     made.map(({ path }) => path),

@@ -1,6 +1,7 @@
 import { readLuks, type VolumeKey } from "@chatelaine/luks";
 import { messageOf } from "./errors.ts";
 import { type CryptTable, mapTogether } from "./host/crypt-table.ts";
+import { luksMappingOf } from "./host/disk-use.ts";
 import { isSimple, luksTable } from "./host/luks-table.ts";
 import { devicePath } from "./host/mapping.ts";
 import { type OpenedVolume, openVolume } from "./open-volume.ts";
@@ -19,8 +20,8 @@ export interface OpenResult {
 const concurrency = 8;
 
 /**
- * Maps many volumes at once, as `openVolume` maps one: a hundred in seconds. One
- * volume's failure keeps no other from it.
+ * Maps many volumes at once, as `openVolume` maps one: a hundred in seconds. What is
+ * open stays as it is, whatever it is called. One volume's failure keeps no other from it.
  *
  * Our own code proves and opens their key slots, and one run of dmsetup maps all
  * block devices among them; cryptsetup maps what is not as simple as that, such as
@@ -43,8 +44,9 @@ export async function openVolumes(
     for (const { volumeKey } of ready) volumeKey?.destroy();
   }
   const results: OpenResult[] = [];
-  for (const { path, id, table, problem } of ready) {
+  for (const { path, id, table, opened, problem } of ready) {
     if (problem !== undefined) results.push({ path, opened: undefined, problem });
+    else if (opened !== undefined) results.push({ path, opened, problem });
     else if (id !== undefined && table !== undefined && mapped.has(table.name)) {
       const { name } = table;
       results.push({ path, opened: { id, name, device: devicePath(name) }, problem });
@@ -66,12 +68,19 @@ interface Ready {
   readonly id?: string;
   readonly table?: CryptTable | undefined;
   readonly volumeKey?: VolumeKey;
+  /** Under a name that somebody gave it. */
+  readonly opened?: OpenedVolume;
   readonly problem?: string;
 }
 
 async function prepare(context: VolumeContext, path: string): Promise<Ready> {
   try {
     const header = await readLuks(path);
+    const shown = await luksMappingOf(path);
+    if (shown !== undefined) {
+      const { name } = shown;
+      return { path, opened: { id: header.uuid, name, device: devicePath(name) } };
+    }
     if (!isSimple(header)) return { path };
     const { volume, volumeKey } = await unlockVolume(context, path);
     const table = luksTable(path, `chatelaine-${volume.id}`, header, volumeKey);

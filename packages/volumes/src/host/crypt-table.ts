@@ -52,6 +52,8 @@ export async function mapTogether(tables: readonly CryptTable[]): Promise<Readon
       if (await shows(name, uuid, device)) there.push(name);
       continue;
     }
+    // device-mapper lets several mappings share a device; two that write are a lost file system.
+    if (table.readOnly !== true && (await isHeld(device))) continue;
     names.push(name);
     specifications.push(specification(table, device));
   }
@@ -63,6 +65,10 @@ export async function mapTogether(tables: readonly CryptTable[]): Promise<Readon
     for (const bytes of [...specifications, input]) bytes.fill(0);
   }
   return new Set([...there, ...names.filter((name) => existsSync(devicePath(name)))]);
+}
+
+async function isHeld({ number }: BlockDevice): Promise<boolean> {
+  return (await readdir(`/sys/dev/block/${number}/holders`).catch(() => [])).length > 0;
 }
 
 /** Whether a mapping is this one, of this disk; by what the kernel says in sysfs. */
