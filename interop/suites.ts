@@ -111,7 +111,8 @@ export const suites: readonly Suite[] = [
   },
   {
     name: "volume-kills",
-    proves: "volumes on a logical volume survive a kill in the middle of each operation",
+    proves:
+      "volumes on a logical volume survive a kill in the middle of operations that volume-data does not kill",
     packages: [...guestPackages, "lvm2"],
     peers: [],
   },
