@@ -28,7 +28,9 @@ export function describeLuks2({ binary, metadata, copies }: Luks2Header): LuksHe
       keyslots: of.keyslots.map(Number),
       segments: of.segments.map(Number),
       fingerprint: [of.digest, of.salt]
-        .map((text) => Buffer.from(text, "base64").toString("hex"))
+        // Of a type that we do not know, nobody has checked what it has.
+        .map((text: unknown) => Buffer.from(typeof text === "string" ? text : "", "base64"))
+        .map((bytes) => bytes.toString("hex"))
         .join(""),
     })),
     tokens: inOrder(metadata.tokens).map(([id, token]) => ({ id, token })),
