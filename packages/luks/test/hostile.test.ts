@@ -81,6 +81,18 @@ describe("hostile LUKS2 metadata", () => {
     await assert.rejects(testPassphrase(disk, key.passphrase), luksError("unsupported"));
   });
 
+  it("with a digest of an unknown type, which has neither salt nor digest, is read, and not opened", async () => {
+    const disk = await diskSaying((json) => {
+      const metadata = JSON.parse(json) as { readonly digests: Record<string, object> };
+      for (const id of Object.keys(metadata.digests)) {
+        metadata.digests[id] = { type: "of-tomorrow", keyslots: ["0"], segments: ["0"] };
+      }
+      return JSON.stringify(metadata);
+    });
+    assert.equal((await readLuks(disk)).digests[0]?.type, "of-tomorrow");
+    await assert.rejects(testPassphrase(disk, key.passphrase), luksError("unsupported"));
+  });
+
   it("with an unknown requirement is read, and not touched", async () => {
     const disk = await diskSaying((json) =>
       json.replace('"config":{', '"config":{"requirements":{"mandatory":["time-travel"]},'),

@@ -24,8 +24,9 @@ export async function unlockLuks2(
   for (const candidate of candidates(operation, device, header, slot)) {
     const keyslot = header.metadata.keyslots[candidate];
     const digest = digestOfKeyslot(header.metadata, String(candidate))?.[1];
-    if (!keyslot || !digest) continue;
+    if (!keyslot) continue;
     try {
+      if (!digest) throw unproven(operation, device, candidate);
       const key = await openKeyslot(device, keyslot, passphrase, limits);
       if (await meetsDigest(key, digest, limits)) return { slot: candidate, key };
       key.fill(0);
@@ -36,6 +37,13 @@ export async function unlockLuks2(
   }
   if (obstacle !== undefined) throw obstacle;
   throw new LuksError("wrong_passphrase", `${operation} ${device.name}: no key slot opens with it`);
+}
+
+function unproven(operation: string, device: BlockDevice, slot: number): LuksError {
+  return new LuksError(
+    "unsupported",
+    `${operation} ${device.name}: slot ${slot} has no digest of a type that we know`,
+  );
 }
 
 /** What is wrong with one slot must not hide another that opens. */
