@@ -91,5 +91,6 @@ function output(command, args) {
 function withoutRunner(node) {
   const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
   const PATH = `${dirname(node)}:${process.env.PATH}`;
-  return { ...environment, PATH, NODE_OPTIONS: typeStripping };
+  const NODE_COMPILE_CACHE = join(scratch, "compile-cache");
+  return { ...environment, PATH, NODE_OPTIONS: typeStripping, NODE_COMPILE_CACHE };
 }
