@@ -111,6 +111,22 @@ describe("a damaged LUKS2 copy", () => {
     await assert.rejects(readLuks(disk), luksError("corrupt_header"));
   });
 
+  it("that another program was writing is read again", async () => {
+    const bytes = new Uint8Array(3 * mebibyte);
+    await formatLuks2(new MemoryDevice(bytes), { keyslots: [one], dataOffset: 2 * mebibyte });
+    const intact = bytes.slice(0, 0x8000);
+    // Each copy is read in the middle of its write; when the second has been read, both are whole.
+    const disk = new (class extends MemoryDevice {
+      override async read(offset: number, into: Uint8Array): Promise<void> {
+        await super.read(offset, into);
+        if (offset === 0x4000 && into.length === 0x4000) this.bytes.set(intact);
+      }
+    })(bytes);
+    bytes[5000] = 1;
+    bytes[0x4000 + 5000] = 1;
+    assert.deepEqual((await readLuks(disk)).copies, { primary: "ok", secondary: "ok" });
+  });
+
   it("that is merely older gives way to the newer", async () => {
     const disk = new MemoryDevice(new Uint8Array(3 * mebibyte));
     await formatLuks2(disk, { keyslots: [one], dataOffset: 2 * mebibyte });

@@ -30,7 +30,12 @@ export async function openVolume(
   });
 }
 
-/** Takes a mapping away. Closing what is closed is no error. @throws `busy` */
+/**
+ * Takes a mapping away. Closing what is closed is no error. If a cryptsetup was killed while
+ * it re-encrypted the volume, what waits to read or write there fails now.
+ *
+ * @throws `busy` while it is in use, or a cryptsetup re-encrypts it
+ */
 export async function closeVolume(name: string): Promise<void> {
   await unmap(name);
 }

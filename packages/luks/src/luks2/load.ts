@@ -31,32 +31,40 @@ type Copy = { readonly binary: BinaryHeader; readonly metadata: Luks2Metadata };
  * @throws `not_luks` if nothing here looks like LUKS2; `corrupt_header` if it does and no copy is intact
  */
 export async function loadLuks2(operation: string, device: BlockDevice): Promise<Luks2Header> {
-  const first = await readCopy(device, 0);
-  const secondaryOffsets = first.binary ? [first.binary.headerSize] : headerSizes;
-  let second: Found = {};
-  for (const offset of secondaryOffsets) {
-    second = await readCopy(device, offset);
-    if (second.binary) break;
-  }
-  const newest =
-    first.copy && second.copy
-      ? first.copy.binary.sequence >= second.copy.binary.sequence
-        ? first.copy
-        : second.copy
-      : (first.copy ?? second.copy);
-  if (!newest) {
-    const problem = first.problem ?? second.problem;
+  for (let tries = 1; ; tries++) {
+    const [primary, secondary] = await readCopies(device);
+    const newest = newer(primary.copy, secondary.copy);
+    if (newest !== undefined) {
+      const stateOf = (copy: Copy | undefined): CopyState =>
+        !copy ? "damaged" : copy.binary.sequence < newest.binary.sequence ? "stale" : "ok";
+      const copies = { primary: stateOf(primary.copy), secondary: stateOf(secondary.copy) };
+      return { ...newest, copies };
+    }
+    const problem = primary.problem ?? secondary.problem;
     if (problem === undefined)
       throw new LuksError("not_luks", `${operation} ${device.name}: no LUKS2 header`);
-    throw new LuksError("corrupt_header", `${operation} ${device.name}: ${problem}`);
+    if (tries === mostTries)
+      throw new LuksError("corrupt_header", `${operation} ${device.name}: ${problem}`);
   }
-  const stateOf = (copy: Copy | undefined): CopyState =>
-    !copy ? "damaged" : copy.binary.sequence < newest.binary.sequence ? "stale" : "ok";
-  return {
-    binary: newest.binary,
-    metadata: newest.metadata,
-    copies: { primary: stateOf(first.copy), secondary: stateOf(second.copy) },
-  };
+}
+
+/** A copy that is being written while we read it looks damaged. One that is damaged looks so each time. */
+const mostTries = 4;
+
+async function readCopies(device: BlockDevice): Promise<readonly [Found, Found]> {
+  const primary = await readCopy(device, 0);
+  const offsets = primary.binary ? [primary.binary.headerSize] : headerSizes;
+  let secondary: Found = {};
+  for (const offset of offsets) {
+    secondary = await readCopy(device, offset);
+    if (secondary.binary) break;
+  }
+  return [primary, secondary];
+}
+
+function newer(primary: Copy | undefined, secondary: Copy | undefined): Copy | undefined {
+  if (!primary || !secondary) return primary ?? secondary;
+  return primary.binary.sequence >= secondary.binary.sequence ? primary : secondary;
 }
 
 interface Found {

@@ -1,6 +1,6 @@
 import { readdir, readFile, readlink, realpath, stat } from "node:fs/promises";
-import { basename } from "node:path";
 import { VolumeError } from "../errors.ts";
+import { attributeOf, kernelNameOf } from "./block-device.ts";
 
 /** The kernel's dm-crypt, showing a disk's plaintext. */
 export interface DiskMapping {
@@ -48,7 +48,9 @@ export async function luksMappingOf(path: string): Promise<DiskMapping | undefin
 /** What lies on a disk in the kernel. */
 async function usersOf(path: string) {
   const isFile = (await stat(path)).isFile();
-  const devices = isFile ? await loopDevicesOf(path) : [await kernelNameOf(path)];
+  const devices = isFile
+    ? await loopDevicesOf(path)
+    : [await kernelNameOf(path)].filter((name) => name !== undefined);
   const holders: (DiskMapping & { readonly isLuks: boolean })[] = [];
   for (const device of devices) {
     for (const holder of await readdir(`${blockFolder}/${device}/holders`).catch(() => [])) {
@@ -79,14 +81,6 @@ async function loopDevicesOf(path: string): Promise<readonly string[]> {
   return found;
 }
 
-async function kernelNameOf(path: string): Promise<string> {
-  const { rdev } = await stat(path);
-  // makedev(3) of Linux: twelve bits of major number, twenty of minor.
-  const major = Math.floor(rdev / 256) & 0xfff;
-  const minor = (rdev & 0xff) | ((rdev >>> 12) & 0xfff00);
-  return basename(await readlink(`/sys/dev/block/${major}:${minor}`).catch(() => path));
-}
-
 async function writerOf(path: string): Promise<number | undefined> {
   const file = await realpath(path);
   for (const pid of (await readdir("/proc").catch(() => [])).map(Number)) {
@@ -100,10 +94,6 @@ async function writerOf(path: string): Promise<number | undefined> {
     }
   }
   return undefined;
-}
-
-async function attributeOf(device: string, attribute: string): Promise<string> {
-  return (await readFile(`${blockFolder}/${device}/${attribute}`, "utf8").catch(() => "")).trim();
 }
 
 function busy(operation: string, path: string, reason: string): VolumeError {

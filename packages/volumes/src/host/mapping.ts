@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { VolumeError } from "../errors.ts";
+import { attributeOf, kernelNameOf } from "./block-device.ts";
+import { deviceBelow, takeApart } from "./cut-reencryption.ts";
 import type { DiskMapping } from "./disk-use.ts";
 import { runTool } from "./run-tool.ts";
 
@@ -41,9 +43,12 @@ export async function map(
   return devicePath(name);
 }
 
-/** Takes a mapping away, if there is one. @throws `busy` while it is in use */
+/** Takes a mapping away, if there is one. @throws `busy` while it is in use, or encrypted anew */
 export async function unmap(name: string): Promise<void> {
-  if ((await mappedDisk(name)) === undefined) return;
+  const mapping = await kernelNameOf(devicePath(name));
+  if (mapping === undefined) return;
+  // cryptsetup would read through what it left behind, and wait for ever.
+  if (await takeApart(name, mapping)) return;
   // 4: it is not there; 5: it is in use.
   const { status } = await runTool("cryptsetup", ["close", name], { accept: [4, 5] });
   if (status === 5) throw new VolumeError("busy", `unmap ${devicePath(name)}: it is in use`);
@@ -65,10 +70,13 @@ export async function growMapping(
 
 /** @returns what a mapping shows: a block device, or the file behind a loop device; undefined if there is none */
 export async function mappedDisk(name: string): Promise<string | undefined> {
-  const { status, stdout } = await runTool("cryptsetup", ["status", name], { accept: [1, 4] });
-  if (status !== 0) return undefined;
-  const field = (label: string) => new RegExp(`^\\s*${label}:\\s+(\\S.*)$`, "m").exec(stdout)?.[1];
-  return field("loop") ?? field("device") ?? "something unknown";
+  const mapping = await kernelNameOf(devicePath(name));
+  if (mapping === undefined) return undefined;
+  const below = await deviceBelow(mapping);
+  if (below === undefined) return "something unknown";
+  const file = await attributeOf(below, "loop/backing_file");
+  const dmName = await attributeOf(below, "dm/name");
+  return file || (dmName === "" ? `/dev/${below}` : devicePath(dmName));
 }
 
 async function isSameDisk(one: string, other: string): Promise<boolean> {

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import type { ImageProgress, LuksHeader } from "@chatelaine/luks";
 import { VolumeError } from "../errors.ts";
+import { removeLeftDevices } from "./cut-reencryption.ts";
 import { blockDeviceOf } from "./disk-use.ts";
 import { runTool } from "./run-tool.ts";
 
@@ -15,6 +16,8 @@ export async function requireCryptsetup(): Promise<void> {
 }
 
 export interface ReencryptMappedOptions {
+  /** The disk's. */
+  readonly uuid: string;
   /** A cut one is gone on with. */
   readonly isBegun: boolean;
   /** The slot that the passphrase opens. All others go. */
@@ -26,13 +29,14 @@ export interface ReencryptMappedOptions {
  * Gives a LUKS2 disk a new volume key while its plaintext is in use, by cryptsetup. The
  * header keeps what a resumption needs, whatever dies.
  *
- * @throws `unsupported`, `tool_failed`, also while another cryptsetup works on it
+ * @throws `unsupported`; `busy` or `tool_failed` while another cryptsetup works on it
  */
 export async function reencryptMapped(
   path: string,
   passphrase: Uint8Array,
-  { isBegun, slot, onProgress }: ReencryptMappedOptions,
+  { uuid, isBegun, slot, onProgress }: ReencryptMappedOptions,
 ): Promise<void> {
+  if (isBegun) await removeLeftDevices(uuid);
   const device = (await blockDeviceOf(path)) ?? path;
   const words = isBegun
     ? ["--resume-only"]
@@ -46,7 +50,7 @@ export async function reencryptMapped(
     ["reencrypt", "--batch-mode", ...words, ...offline, ...progress, "--key-file=-", device],
     { input: passphrase, outlivesUs: true, onLine: (line) => report(line, onProgress) },
   ).catch((cause: unknown) => {
-    // A killed cryptsetup leaves devices behind that it cannot take over itself, only remove.
+    // It cannot take over a mapping under which a killed one has its devices.
     if (!isBegun || !(cause instanceof VolumeError) || cause.code !== "tool_failed") throw cause;
     const remedy = "if no cryptsetup works on it, close the volume and recover again";
     throw new VolumeError("tool_failed", `${cause.message}; ${remedy}`, { cause });

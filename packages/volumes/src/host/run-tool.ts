@@ -36,6 +36,7 @@ const packageOf: Readonly<Record<string, string>> = {
   lvremove: "lvm2",
   lvs: "lvm2",
   lvchange: "lvm2",
+  flock: "util-linux",
   virsh: "libvirt-clients",
   "qemu-storage-daemon": "qemu-system-common",
 };

@@ -150,7 +150,8 @@ async function encryptAnew(work: ReencryptWork): Promise<undefined> {
     if (!isBegun && fingerprintOf(header) !== facts.oldVolumeKey) return;
     const { onProgress = () => undefined } = runOptions(work);
     const slot = facts.slot as number;
-    await reencryptMapped(location, passphrase, { isBegun, slot, onProgress });
+    const { uuid } = header;
+    await reencryptMapped(location, passphrase, { uuid, isBegun, slot, onProgress });
   });
 }
 

@@ -2,7 +2,7 @@
 // open, on a logical volume and on a file: encrypted anew while a file system on them is written to, and cut in the
 // middle. `node mapped.ts cut FOLDER PATH` is a process that dies there, with the cryptsetup that it has started, or (`cut-alone`) without it.
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -46,6 +46,8 @@ async function all(): Promise<void> {
   await createVolume(volumes, { path: file, sizeBytes: 32 << 20 });
   for (const path of ["/dev/vg/data", file]) await encryptAnewWhileWritten(path);
   for (const staysOpen of [true, false]) await cutAndGoOn("/dev/vg/data", staysOpen);
+  await cutWhileHeldUp("/dev/vg/data");
+  await cutEarly("/dev/vg/data");
   await dieAlone("/dev/vg/data");
   for (const path of ["/dev/vg/data", file]) await growWhileOpen(path);
   await encryptInPlace();
@@ -61,10 +63,7 @@ async function encryptAnewWhileWritten(path: string): Promise<void> {
   run("mount", device, mountPoint);
   const before = volumeKeyOf(name);
   const stop = join(mountPoint, "stop");
-  // Each file has its own number for content, many times over, and is on the disk before the next begins.
-  const script = `n=0; until [ -e ${stop} ]; do
-    yes "$n" | head -c 100000 >${mountPoint}/$((n % 40)).part; sync ${mountPoint}/$((n % 40)).part
-    mv ${mountPoint}/$((n % 40)).part ${mountPoint}/$((n % 40)); n=$((n + 1)); echo $n; done`;
+  const script = writeFiles(`[ -e ${stop} ]`);
   const writer = spawn("bash", ["-c", script], { stdio: ["ignore", "pipe", "inherit"] });
   let written = 0;
   writer.stdout.on("data", (text: Buffer) => {
@@ -86,6 +85,13 @@ async function encryptAnewWhileWritten(path: string): Promise<void> {
   assert.deepEqual(await ledger.unfinished(), []);
 }
 
+/** For bash: each file has its own number for content, many times over, and is on the disk before the next begins. */
+function writeFiles(until: string): string {
+  const file = `${mountPoint}/$((n % 40))`;
+  return `n=0; until ${until}; do yes "$n" | head -c 100000 >${file}.part && sync ${file}.part && mv ${file}.part ${file} || exit
+    n=$((n + 1)); echo $n; done`;
+}
+
 /** A process and its cryptsetup die in the middle; the volume stays open, or is closed as by a reboot. */
 async function cutAndGoOn(path: string, staysOpen: boolean): Promise<void> {
   const { name } = await openVolume(volumes, path, "data");
@@ -103,6 +109,85 @@ async function cutAndGoOn(path: string, staysOpen: boolean): Promise<void> {
   assert.deepEqual([recovered?.outcome, recovered?.problem], ["finished", undefined]);
   await closeVolume(name);
   await openAndCheck(path);
+}
+
+/** A cryptsetup that dies while it holds up a file system costs what waits for the disk, and nothing else. */
+async function cutWhileHeldUp(path: string): Promise<void> {
+  const { name, device } = await openVolume(volumes, path, "data");
+  run("mount", device, mountPoint);
+  const writer = spawn("bash", ["-c", writeFiles("false")], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  const writerEnds = once(writer, "exit");
+  await dieIn("cut", path);
+  // Where it dies in most of the time that it takes.
+  for (const left of leftDevices()) if (left.includes("-hotzone-")) run("dmsetup", "suspend", left);
+  const working = spawn("flock", ["--no-fork", await lockOf(path), "sleep", "infinity"]);
+  const workingEnds = once(working, "exit");
+  while (!isLocked(await lockOf(path)));
+  await assert.rejects(closeVolume(name), { code: "busy", message: /wait for its end/ });
+  working.kill();
+  await workingEnds;
+  await assert.rejects(closeVolume(name), { code: "busy", message: /it is in use/ });
+  writer.kill("SIGKILL");
+  await writerEnds;
+  run("umount", mountPoint);
+  await closeVolume(name);
+  assert.deepEqual(leftDevices(), []);
+  await finish("held up");
+  await openAndCheck(path);
+}
+
+/** A cryptsetup that dies early leaves devices on which nothing lies yet. */
+async function cutEarly(path: string): Promise<void> {
+  const { name } = await openVolume(volumes, path, "data");
+  await dieIn("cut", path);
+  await closeVolume(name);
+  const { uuid } = await readLuks(path);
+  for (const left of ["overlay", "hotzone-forward"]) {
+    const dmUuid = `CRYPT-SUBDEV-${uuid.replaceAll("-", "")}-data-${left}`;
+    run(
+      "dmsetup",
+      "create",
+      `data-${left}`,
+      "--uuid",
+      dmUuid,
+      "--table",
+      `0 2048 linear ${path} 0`,
+    );
+  }
+  await finish("early");
+  assert.deepEqual(leftDevices(), []);
+  await openAndCheck(path);
+}
+
+async function finish(when: string): Promise<void> {
+  const [recovered] = await recover(volumes);
+  console.log(`cut, ${when}: ${recovered?.outcome}`);
+  assert.deepEqual([recovered?.outcome, recovered?.problem], ["finished", undefined]);
+}
+
+/** Of cryptsetup, under a mapping that is encrypted anew. */
+function leftDevices(): readonly string[] {
+  const devices = run(
+    "dmsetup",
+    "info",
+    "-c",
+    "--noheadings",
+    "--separator",
+    " ",
+    "-o",
+    "name,uuid",
+  );
+  return devices.split("\n").flatMap((line) => /^(\S+) CRYPT-SUBDEV-/.exec(line)?.[1] ?? []);
+}
+
+async function lockOf(path: string): Promise<string> {
+  return `/run/cryptsetup/LN_LUKS2-reencryption-${(await readLuks(path)).uuid}`;
+}
+
+function isLocked(path: string): boolean {
+  return spawnSync("flock", ["--nonblock", path, "true"]).status !== 0;
 }
 
 /** What it has started goes on, and whoever recovers meanwhile leaves it alone. */
@@ -199,11 +284,17 @@ async function refuseOpenLuks1(path: string): Promise<void> {
 async function openAndCheck(path: string): Promise<void> {
   await verifyVolume(volumes, path);
   const { name, device } = await openVolume(volumes, path, "data");
-  run("e2fsck", "-fp", device);
+  checkFileSystem(device);
   run("mount", "-o", "ro", device, mountPoint);
   checkFiles();
   run("umount", mountPoint);
   await closeVolume(name);
+}
+
+/** As a boot does: what a power cut leaves is repaired. */
+function checkFileSystem(device: string): void {
+  const { status, stdout, stderr } = spawnSync("e2fsck", ["-fp", device], { encoding: "utf8" });
+  assert.ok(status === 0 || status === 1, stdout + stderr);
 }
 
 /** Whatever was written whole is whole. */
