@@ -3,7 +3,7 @@ import { inPlaceInput } from "./disk/in-place.ts";
 import { locationOf } from "./disk/location.ts";
 import { mappingOf } from "./host/disk-use.ts";
 import { inspectVolume } from "./inspect-volume.ts";
-import { perform } from "./operations/perform.ts";
+import { exclusively, perform } from "./operations/perform.ts";
 import { examine, reencryptOperation } from "./operations/reencrypt.ts";
 import { recover } from "./operations/registry.ts";
 import { refuseMismatch, rekeyVolume } from "./rekey-volume.ts";
@@ -53,9 +53,12 @@ export async function reencryptVolume(
   options: ReencryptVolumeOptions = {},
 ): Promise<ReencryptedVolume> {
   await recover(context);
-  await inputOf(context, path, options).then(({ input }) => examine(context, input));
-  if (options.rekey === true) await rekeyVolume(context, path);
-  const { id, input } = await inputOf(context, path, options);
+  let { id, input } = await inputOf(context, path, options);
+  await exclusively(context, id, input.keyId, () => examine(context, input));
+  if (options.rekey === true) {
+    await rekeyVolume(context, path);
+    ({ id, input } = await inputOf(context, path, options));
+  }
   const facts = await perform(reencryptOperation, context, {
     volumeId: id,
     keyId: input.keyId,

@@ -9,8 +9,6 @@ import { runTool } from "./run-tool.ts";
 // holds up whoever reads or writes there, cryptsetup included, until somebody resumes it.
 
 interface Device {
-  /** Such as `dm-2`. */
-  readonly kernelName: string;
   readonly name: string;
   readonly isSuspended: boolean;
   /** Another device lies on it. */
@@ -67,7 +65,7 @@ async function leftDevices(luksUuid: string): Promise<readonly Device[]> {
     const name = await attributeOf(kernelName, "dm/name");
     const isSuspended = (await attributeOf(kernelName, "dm/suspended")) === "1";
     const holders = await readdir(`/sys/class/block/${kernelName}/holders`).catch(() => []);
-    found.push({ kernelName, name, isSuspended, isHeld: holders.length > 0 });
+    found.push({ name, isSuspended, isHeld: holders.length > 0 });
   }
   return found;
 }

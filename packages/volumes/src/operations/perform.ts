@@ -33,10 +33,7 @@ export async function perform<Input extends object, Facts extends object>(
   context: VolumeContext,
   { volumeId, input, id = randomUUID(), changes, keyId, passphrase }: NewOperation<Input>,
 ): Promise<Facts> {
-  const lock = await context.ledger.lock(volumeId);
-  try {
-    await refuseUnfinished(context, volumeId);
-    await refuseChanged(context, volumeId, keyId);
+  return exclusively(context, volumeId, keyId, async (lock) => {
     const now = nowOf(context);
     const record: OperationRecord = {
       id,
@@ -54,6 +51,27 @@ export async function perform<Input extends object, Facts extends object>(
     };
     await context.ledger.write(record, changes);
     return (await new Run(operation, context, record, lock, passphrase).forward()) as Facts;
+  });
+}
+
+/**
+ * Does something with a volume while nobody else works on it: what is on the disk
+ * in the middle of another's operation says nothing.
+ *
+ * @param keyId the volume's when the caller began, if it had one
+ * @throws `busy`, also if it has another key by now; `unfinished`
+ */
+export async function exclusively<T>(
+  context: VolumeContext,
+  volumeId: string,
+  keyId: ObjectId | undefined,
+  work: (lock: Lock) => Promise<T>,
+): Promise<T> {
+  const lock = await context.ledger.lock(volumeId);
+  try {
+    await refuseUnfinished(context, volumeId);
+    await refuseChanged(context, volumeId, keyId);
+    return await work(lock);
   } finally {
     await lock.release();
   }
