@@ -1,5 +1,6 @@
 /**
- * Runs the suites against real peers: `npm run test:interop -- [NAME…] [--list] [--keep]`.
+ * Runs the suites against real peers: `npm run test:interop -- [NAME…] [--list] [--keep]`. `kernel` is the suite of
+ * that name and all whose names begin with `kernel-`.
  *
  * Installs the Debian packages that the chosen suites need, starts their peers once, runs the suites in two lanes,
  * prints a table, and stops what it started. In one lane are, one after the other, the suites that share peers; in the
@@ -40,12 +41,14 @@ async function main(): Promise<number> {
     console.log(formatTable([["suite", "proves"], ...suites.map((s) => [s.name, s.proves])]));
     return 0;
   }
-  const unknown = positionals.filter((name) => !suites.some((suite) => suite.name === name));
+  const unknown = positionals.filter((name) => !suites.some((suite) => isOf(suite, name)));
   if (unknown.length > 0) {
     log(`no suite ${unknown.join(", ")}; there are: ${suites.map((s) => s.name).join(", ")}`);
     return 2;
   }
-  const chosen = suites.filter((s) => positionals.length === 0 || positionals.includes(s.name));
+  const chosen = suites.filter(
+    (suite) => positionals.length === 0 || positionals.some((name) => isOf(suite, name)),
+  );
   const abort = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => abort.abort());
 
@@ -73,6 +76,11 @@ async function main(): Promise<number> {
   }
   const inOrder = chosen.flatMap((suite) => outcomes.get(suite) ?? []);
   return report(inOrder, chosen.length, performance.now() - start);
+}
+
+/** Whether it is the suite of that name, or of its family. */
+function isOf(suite: Suite, name: string): boolean {
+  return suite.name === name || suite.name.startsWith(`${name}-`);
 }
 
 /** What has been installed and started for the suites so far. */

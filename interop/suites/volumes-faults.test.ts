@@ -33,7 +33,7 @@ const faults: Readonly<Record<string, Fault>> = {
 
 describe("volumes with keys of our server, behind a line that fails", () => {
   const folder = new ServerFolder();
-  const directory = mkdtempSync(join(tmpdir(), "volume-faults-"));
+  const directory = mkdtempSync(join(tmpdir(), "volumes-faults-"));
   const path = join(directory, "disk.img");
   const ledger = openLedger({ path: join(directory, "state/ledger.sqlite") });
   let server: KeyServerProcess;

@@ -18,7 +18,7 @@ import { runInGuest } from "../guest/guest.ts";
 import { runTool } from "../host/run-tool.ts";
 
 it("6.4 an open volume is encrypted anew and made larger while it is in use, and goes on when it is cut", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "volume-data-"));
+  const folder = mkdtempSync(join(tmpdir(), "kernel-data-"));
   const program = "../../packages/volumes/test/kill/mapped.ts";
   try {
     const result = await runInGuest(
@@ -61,8 +61,8 @@ it("volumes on LVM are killed at moments of every operation, and no data, key or
 });
 
 describe("a disk that gets full while its data are encrypted", () => {
-  const mountPoint = mkdtempSync(join(tmpdir(), "volume-data-full-"));
-  const state = mkdtempSync(join(tmpdir(), "volume-data-state-"));
+  const mountPoint = mkdtempSync(join(tmpdir(), "kernel-data-full-"));
+  const state = mkdtempSync(join(tmpdir(), "kernel-data-state-"));
   const path = join(mountPoint, "disk.img");
   const caller: Caller = { type: "project", projectId: "a", userId: "alice" };
   const keyManager = new MemoryKeyManager({ warn: () => undefined });
