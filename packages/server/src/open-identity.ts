@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { auditLine } from "./audit/audit-entry.ts";
 import type { Clock } from "./clock.ts";
 import type { ServerConfig } from "./config.ts";
 import type { Administration } from "./identity/builtin/administration.ts";
@@ -39,7 +40,7 @@ export async function openIdentity(
     tokenSeconds: config.integer("identity.tokenSeconds"),
     serviceTokenRoles: config.list("identity.serviceTokenRoles"),
     nowMs: () => clock.nowMs(),
-    audit: (event) => store.record(auditEntryOf(event, clock.timestamp())),
+    audit: (event) => store.record(auditLine(auditEntryOf(event, clock.timestamp()))),
     eraseProject: async (projectId) => {
       await store.write(eraseProject, { projectId });
     },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { AuditEntry } from "../src/audit/audit-entry.ts";
+import { parseAuditLine } from "../src/audit/audit-entry.ts";
 import { AuditTrail, type AuditTrailOptions } from "../src/audit/audit-trail.ts";
 import { systemClock } from "../src/clock.ts";
 import { type Store, StoreError } from "../src/store/store.ts";
@@ -11,9 +11,9 @@ const alice = { userId: "alice", projectId: "p", roles: ["member"], requestId: "
 function trailOn(options: Partial<AuditTrailOptions> = {}) {
   const record = { away: false, written: [] as string[][] };
   const store: Pick<Store, "record"> = {
-    async record(...entries: readonly AuditEntry[]) {
+    async record(lines: string) {
       if (record.away) throw new StoreError("unavailable", "database: away");
-      record.written.push(entries.map(({ objectId }) => objectId ?? ""));
+      record.written.push(lines.split("\n").map((line) => parseAuditLine(line).objectId ?? ""));
     },
   };
   const clock = systemClock();
@@ -32,6 +32,14 @@ describe("the trail of payload reads", () => {
     await trail.flush();
     await trail.flush();
     assert.deepEqual([trail.pending, record.written], [0, [["a", "b", "c"], ["d"]]]);
+  });
+
+  it("may be long, and of any characters", async () => {
+    const { trail, record, read } = trailOn();
+    const ids = Array.from({ length: 2_000 }, (_, n) => `${n} grüß 🔑 \n`.repeat(1 + (n % 9)));
+    for (const id of ids) await read(id);
+    await trail.flush();
+    assert.deepEqual(record.written, [ids]);
   });
 
   it("is written by itself, soon", async () => {

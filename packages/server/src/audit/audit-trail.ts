@@ -1,7 +1,8 @@
 import type { Clock } from "../clock.ts";
 import type { Principal } from "../principal.ts";
 import type { Store } from "../store/store.ts";
-import type { AuditEntry } from "./audit-entry.ts";
+import { type AuditEntry, auditLine } from "./audit-entry.ts";
+import { GatheredLines } from "./gathered-lines.ts";
 
 export interface AuditTrailOptions {
   readonly store: Store;
@@ -27,7 +28,7 @@ export class AuditTrail {
   readonly #durableReads: boolean;
   readonly #maxPending: number;
   readonly #gatherMs: number;
-  #gathered: AuditEntry[] = [];
+  readonly #gathered = new GatheredLines();
   #timer: NodeJS.Timeout | undefined;
   #pending = 0;
   #writing: Promise<void> = Promise.resolve();
@@ -59,7 +60,7 @@ export class AuditTrail {
     if (this.#durableReads || this.#failing || this.#pending >= this.#maxPending)
       return this.#writeAtOnce(entry);
     this.#pending += 1;
-    this.#gathered.push(entry);
+    this.#gathered.add(auditLine(entry));
     this.#timer ??= setTimeout(() => this.#writeGathered(), this.#gatherMs);
     return taken;
   }
@@ -71,26 +72,25 @@ export class AuditTrail {
   }
 
   async #writeAtOnce(entry: AuditEntry): Promise<void> {
-    await this.#store.record(entry);
+    await this.#store.record(auditLine(entry));
     this.#failing = false;
   }
 
   #writeGathered(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const entries = this.#gathered;
-    if (entries.length === 0) return;
-    this.#gathered = [];
+    const { count } = this.#gathered;
+    if (count === 0) return;
     const before = this.#writing;
-    this.#writing = this.#write(entries).then(() => before);
+    this.#writing = this.#write(this.#gathered.take(), count).then(() => before);
   }
 
-  async #write(entries: readonly AuditEntry[]): Promise<void> {
+  async #write(lines: string, count: number): Promise<void> {
     try {
-      await this.#store.record(...entries);
+      await this.#store.record(lines);
     } catch {
       this.#failing = true;
     }
-    this.#pending -= entries.length;
+    this.#pending -= count;
   }
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { AuditChain } from "../audit/audit-chain.ts";
-import type { AuditEntry } from "../audit/audit-entry.ts";
+import { type AuditEntry, auditLine } from "../audit/audit-entry.ts";
 import { all, one, operation, run } from "../store/operation.ts";
 import type { Store } from "../store/store.ts";
 
@@ -103,14 +103,15 @@ export function keepsTheStorePromises(
       await store.write(addQuota, { project: "a" }, entry("one"));
       await store.write(addQuota, { project: "b", refuse: true }, entry("two"));
       await assert.rejects(store.write(addQuota, { project: "c", fail: true }, entry("three")));
-      await Promise.all([store.record(entry("four")), store.record(entry("five"))]);
+      const [four, five, six] = ["four", "five", "six"].map((action) => auditLine(entry(action)));
+      await Promise.all([store.record(`${four}\n${five}`), store.record(six ?? "")]);
       const rows = await store.read(readAudit, null);
       assert.deepEqual(
         rows
           .map(({ line }) => JSON.parse(line) as string[])
           .map((line) => `${line[4]} ${line[6]}`)
           .toSorted(),
-        ["five ok", "four ok", "one ok", "two told_to"],
+        ["five ok", "four ok", "one ok", "six ok", "two told_to"],
       );
       for (const chain of Map.groupBy(rows, (row) => row.chain).values()) {
         const check = new AuditChain(key, new Uint8Array());

@@ -3,7 +3,9 @@
  * for longest goes first. A time to live of 0 remembers nothing.
  */
 export class BoundedCache<Value> {
+  /** In order of use. */
   readonly #entries = new Map<string, { readonly value: Value; readonly untilMs: number }>();
+  #lastUsed: string | undefined;
   readonly #maxEntries: number;
   readonly #ttlMs: number;
   readonly #nowMs: () => number;
@@ -21,9 +23,16 @@ export class BoundedCache<Value> {
   get(key: string): Value | undefined {
     const entry = this.#entries.get(key);
     if (!entry) return undefined;
-    this.#entries.delete(key);
-    if (entry.untilMs <= this.#nowMs()) return undefined;
-    this.#entries.set(key, entry);
+    if (entry.untilMs <= this.#nowMs()) {
+      this.#entries.delete(key);
+      return undefined;
+    }
+    // A map that is always changed makes itself anew again and again.
+    if (key !== this.#lastUsed) {
+      this.#entries.delete(key);
+      this.#entries.set(key, entry);
+      this.#lastUsed = key;
+    }
     return entry.value;
   }
 
@@ -31,6 +40,7 @@ export class BoundedCache<Value> {
     if (this.#ttlMs <= 0) return;
     this.#entries.delete(key);
     this.#entries.set(key, { value, untilMs: this.#nowMs() + this.#ttlMs });
+    this.#lastUsed = key;
     if (this.#entries.size <= this.#maxEntries) return;
     const [oldest] = this.#entries.keys();
     if (oldest !== undefined) this.#entries.delete(oldest);

@@ -1,5 +1,5 @@
 import { chmodSync, existsSync } from "node:fs";
-import type { AuditEntry } from "../audit/audit-entry.ts";
+import { type AuditEntry, auditLine } from "../audit/audit-entry.ts";
 import { systemKey } from "../crypto/system-keys.ts";
 import type { Administration } from "../identity/builtin/administration.ts";
 import type { ServiceContext } from "../services/context.ts";
@@ -33,6 +33,7 @@ export function serverCommands(parts: CommandParts): Commands {
     ...(objectId !== undefined && { objectId }),
     outcome: "ok",
   });
+  const record = (action: string) => store.record(auditLine(entry(action)));
   return {
     backup: async (path = "") => {
       if (!store.backup)
@@ -40,7 +41,7 @@ export function serverCommands(parts: CommandParts): Commands {
       if (path === "" || existsSync(path)) throw new ControlError(`backup ${path}: it exists`);
       await store.backup(path);
       chmodSync(path, 0o600);
-      await store.record(entry("backup"));
+      await record("backup");
       return { path };
     },
     "rotate root-key": async () => {
@@ -51,12 +52,12 @@ export function serverCommands(parts: CommandParts): Commands {
           "rotate root-key: stop every server of this database, run it again, and copy the new root key file to all of them",
         );
       const done = await rotateRootKey(context, parts.rootKeyFile);
-      await store.record(entry("rotate root-key"));
+      await record("rotate root-key");
       return done;
     },
     "rotate project-keys": async () => {
       const done = await rotateProjectKeys(context);
-      await store.record(entry("rotate project-keys"));
+      await record("rotate project-keys");
       return done;
     },
     "restore-secret": async (id = "") => {
@@ -83,8 +84,7 @@ export function serverCommands(parts: CommandParts): Commands {
       await context.audit.flush();
       return verifyAudit(store, await systemKey(store, keys.rootKeys, "audit"), noted);
     },
-    ...(administration &&
-      identityCommands(administration, (action) => store.record(entry(action)))),
+    ...(administration && identityCommands(administration, record)),
   };
 }
 

@@ -22,8 +22,12 @@ export interface Store {
    */
   write<P, R>(operation: Operation<P, R>, parameters: P, audit?: AuditEntry): Promise<R>;
 
-  /** Adds entries to the audit record, all or none; resolves when they are durable. */
-  record(...audit: readonly AuditEntry[]): Promise<void>;
+  /**
+   * Adds entries to the audit record, all or none; resolves when they are durable.
+   *
+   * @param lines of `auditLine`, with a line feed between any two
+   */
+  record(lines: string): Promise<void>;
 
   /** Sets the key of the audit record's hash chain. Entries before it is set are refused. */
   startAudit(key: Uint8Array): Promise<void>;

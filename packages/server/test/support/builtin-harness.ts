@@ -1,4 +1,5 @@
 import type { TestContext } from "node:test";
+import { auditLine } from "../../src/audit/audit-entry.ts";
 import { auditEntryOf } from "../../src/identity/builtin/audit-events.ts";
 import { openBuiltinIdentity } from "../../src/identity/builtin/open-builtin-identity.ts";
 import { SqlIdentityStore } from "../../src/identity/builtin/sql/sql-identity-store.ts";
@@ -14,7 +15,7 @@ export async function startBuiltinHarness(t: TestContext) {
     store: new SqlIdentityStore(store),
     publicUrl: base,
     passwords: { insecureCostLog2: 4 },
-    audit: (event) => store.record(auditEntryOf(event, now)),
+    audit: (event) => store.record(auditLine(auditEntryOf(event, now))),
   });
   await administration.createProject({ name: "vault" });
   await administration.createUser({ name: "alice", password: "secret" });

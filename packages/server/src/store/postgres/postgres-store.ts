@@ -70,8 +70,8 @@ export class PostgresStore implements Store {
     );
   }
 
-  record(...audit: readonly AuditEntry[]): Promise<void> {
-    return this.#records.add(audit.map((entry) => auditLine(entry)));
+  record(lines: string): Promise<void> {
+    return this.#records.add(lines.split("\n"));
   }
 
   async startAudit(key: Uint8Array): Promise<void> {

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
-import { type AuditEntry, auditLine } from "../../audit/audit-entry.ts";
+import type { AuditEntry } from "../../audit/audit-entry.ts";
 import { driveSync } from "../drive.ts";
 import type { Operation } from "../operation.ts";
 import { type Store, StoreError } from "../store.ts";
@@ -110,8 +110,8 @@ export class SqliteStore implements Store {
     return this.#enqueue({ module, name, parameters, ...(audit && { audit }) }) as Promise<R>;
   }
 
-  async record(...audit: readonly AuditEntry[]): Promise<void> {
-    await this.#enqueue(audit.map((entry) => auditLine(entry)).join("\n"));
+  async record(lines: string): Promise<void> {
+    await this.#enqueue(lines);
   }
 
   async startAudit(key: Uint8Array): Promise<void> {
