@@ -55,12 +55,14 @@ export function createApp(options: AppOptions): FastifyInstance {
     headersTimeout: requestTimeoutMs,
     // Node.js looks for who is late only every 30 s by default.
     connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
+    // Node.js spares a request without a body what a stream of one costs (before 25.1 it does not know how).
+    optimizeEmptyRequests: true,
   };
   const app = fastify({
     bodyLimit: options.maxBodyBytes ?? 1_048_576,
     requestTimeout: requestTimeoutMs,
     exposeHeadRoutes: false,
-    genReqId: () => `req-${randomUUID()}`,
+    genReqId: requestIds(),
     routerOptions: {
       ignoreTrailingSlash: true,
       ignoreDuplicateSlashes: true,
@@ -84,10 +86,12 @@ export function createApp(options: AppOptions): FastifyInstance {
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.addHook("onRequest", (request, reply, done) => {
     void reply.header("x-openstack-request-id", request.id);
-    done();
-  });
-  app.addHook("onResponse", (request, reply, done) => {
-    options.log.finished(request, reply.statusCode, reply.elapsedTime);
+    const { raw } = reply;
+    const began = performance.now();
+    // Not by Fastify's onResponse, which costs as much as the line.
+    raw.on("finish", () => {
+      options.log.finished(request, raw.statusCode, performance.now() - began);
+    });
     done();
   });
   const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
@@ -135,6 +139,13 @@ export function createApp(options: AppOptions): FastifyInstance {
     return reply;
   });
   return app;
+}
+
+/** UUIDs of which the last twelve digits count: no two processes have the same, and a request costs no random bytes. */
+function requestIds(): () => string {
+  const process = `req-${randomUUID().slice(0, 24)}`;
+  let requests = 0;
+  return () => process + (requests++).toString(16).padStart(12, "0");
 }
 
 async function onceAgreed(agreed: Promise<boolean>, goOn: () => void): Promise<void> {

@@ -24,7 +24,7 @@ export interface Call {
 export interface Reply {
   readonly status: number;
   readonly json?: unknown;
-  readonly bytes?: Uint8Array;
+  readonly bytes?: Buffer;
   readonly headers?: Readonly<Record<string, string>>;
 }
 

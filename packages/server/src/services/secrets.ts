@@ -106,7 +106,7 @@ export class SecretService {
     principal: Principal,
     id: string,
     negotiate: (stored: string) => { readonly contentType: string; readonly utf8Only: boolean },
-  ): Promise<Payload> {
+  ): Promise<Payload & { readonly bytes: Buffer }> {
     const { store, clock, keys, audit } = this.#context;
     checkId("secret", id);
     const row = await store.read(findSecretWithPayload, { id, now: nowOf(clock.nowMs()) });
