@@ -3,7 +3,7 @@
 // The oldest is exact; of a later line, the newest that npm has. Each is installed from npm into a scratch directory.
 import { spawnSync } from "node:child_process";
 import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -27,6 +27,8 @@ const rows = versions.map((version) => {
     [
       ...typeStripping.split(" "),
       "--test",
+      // One more than by default: many tests wait for processes of their own.
+      `--test-concurrency=${availableParallelism()}`,
       "--test-reporter=dot",
       "--test-reporter-destination=stdout",
     ].concat(["--test-reporter=tap", `--test-reporter-destination=${report}`], files),
