@@ -27,7 +27,7 @@ const fixedKey = "5a".repeat(32);
 symlinkSync(process.execPath, "/usr/local/sbin/node");
 writeFileSync(
   "/usr/local/sbin/chatelaine",
-  `#!/bin/sh\nexec node ${here("../../packages/cli/dist/main.js")} "$@"\n`,
+  `#!/bin/sh\nNODE_COMPILE_CACHE=${process.env["NODE_COMPILE_CACHE"]} exec node ${here("../../packages/cli/dist/main.js")} "$@"\n`,
   { mode: 0o755 },
 );
 const server = await startServer();

@@ -130,7 +130,7 @@ it("is killed before or after a call, write or sync at least 300 times, without 
     {
       cwd: root,
       encoding: "utf8",
-      env: { ...process.env, CHATELAINE_KILLS: "14", NODE_TEST_CONTEXT: undefined },
+      env: { ...process.env, CHATELAINE_KILLS: "30", NODE_TEST_CONTEXT: undefined },
     },
   );
   assert.equal(status, 0, `${stdout}${stderr}`);
