@@ -1,4 +1,5 @@
 import { objectId } from "@chatelaine/keys";
+import { VolumeError } from "../errors.ts";
 import type { OperationRecord, VolumeRecord } from "./ledger.ts";
 
 /** A row as the drivers give it; the columns have the same names in every schema. */
@@ -40,6 +41,103 @@ export function operationOf(row: Row, host: string): OperationRecord {
     created: new Date(Number(row["created"])),
     updated: new Date(Number(row["updated"])),
   };
+}
+
+/** Columns of `volumes` in every schema; one that many hosts share has `host` besides. */
+export const volumeColumns = [
+  "id",
+  "kind",
+  "project",
+  "location",
+  "format",
+  "cipher",
+  "key_id",
+  "state",
+  "parent_id",
+  "header_backup",
+  "attributes",
+  "created",
+  "updated",
+] as const;
+
+/** In the order of `volumeColumns`. */
+export function volumeValues(volume: VolumeRecord, now: Date): (string | number | null)[] {
+  return [
+    volume.id,
+    volume.kind,
+    volume.project,
+    volume.location,
+    volume.format,
+    volume.cipher,
+    volume.keyId ?? null,
+    volume.state,
+    volume.parentId ?? null,
+    volume.headerBackup ?? null,
+    JSON.stringify(volume.attributes),
+    volume.created.getTime(),
+    now.getTime(),
+  ];
+}
+
+/** Columns of `operations`, as `volumeColumns`. */
+export const operationColumns = [
+  "id",
+  "kind",
+  "volume_id",
+  "project",
+  "phase",
+  "step",
+  "input",
+  "facts",
+  "problem",
+  "created",
+  "updated",
+] as const;
+
+/** In the order of `operationColumns`. */
+export function operationValues(operation: OperationRecord, now: Date): (string | number | null)[] {
+  return [
+    operation.id,
+    operation.kind,
+    operation.volumeId,
+    operation.project,
+    operation.phase,
+    operation.step,
+    JSON.stringify(operation.input),
+    JSON.stringify(operation.facts),
+    // A tool's last words may hold what PostgreSQL's text cannot.
+    operation.problem?.replaceAll("\0", "") ?? null,
+    operation.created.getTime(),
+    now.getTime(),
+  ];
+}
+
+/** What of an operation changes as it goes on. */
+const progressColumns = ["phase", "step", "facts", "problem", "updated"];
+
+/**
+ * SQL that inserts a row, or gives the row of that id these values.
+ *
+ * @param placeholder of the value at an index, from 0, such as `?`
+ */
+export function upsert(
+  table: "volumes" | "operations",
+  columns: readonly string[],
+  placeholder: (index: number) => string,
+): string {
+  const changing =
+    table === "operations" ? progressColumns : columns.filter((name) => name !== "id");
+  const sets = changing.map((name) => `${name} = excluded.${name}`).join(", ");
+  const values = columns.map((_, index) => placeholder(index)).join(", ");
+  return `INSERT INTO ${table} (${columns.join(", ")}) VALUES (${values}) ON CONFLICT (id) DO UPDATE SET ${sets}`;
+}
+
+/** Two volumes cannot be in one place. */
+export function placeIsTaken(location: string, by: { id: unknown; state: unknown }): VolumeError {
+  return new VolumeError(
+    "exists",
+    `record ${location}: the ledger has volume ${String(by.id)} (${String(by.state)}) there`,
+  );
 }
 
 function optionalText(value: Row[string] | undefined): string | undefined {

@@ -14,7 +14,17 @@ import type {
 } from "./ledger.ts";
 import { migrate, readMigrations, rollBack } from "./migrations.ts";
 import { isDead, type ProcessIdentity, thisProcess } from "./process-identity.ts";
-import { operationOf, type Row, volumeOf } from "./rows.ts";
+import {
+  operationColumns,
+  operationOf,
+  operationValues,
+  placeIsTaken,
+  type Row,
+  upsert,
+  volumeColumns,
+  volumeOf,
+  volumeValues,
+} from "./rows.ts";
 
 /** Where the ledger is. */
 export interface SqliteLedgerOptions {
@@ -44,6 +54,9 @@ const givenUp = new Set<string>();
 
 /** What is on this machine belongs to it, whatever it is called now. */
 const host = "localhost";
+
+const insertOperation = upsert("operations", operationColumns, () => "?");
+const insertVolume = upsert("volumes", volumeColumns, () => "?");
 
 /** A process that lives has its lock. */
 const neverLost = new AbortController().signal;
@@ -106,24 +119,7 @@ class SqliteLedger implements Ledger {
   async write(operation: OperationRecord, changes: readonly VolumeChange[] = []): Promise<void> {
     this.#transaction(`write operation ${operation.id}`, () => {
       this.#requireLock(operation);
-      this.#run(
-        `INSERT INTO operations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
-          phase = excluded.phase, step = excluded.step, facts = excluded.facts,
-          problem = excluded.problem, updated = excluded.updated`,
-        [
-          operation.id,
-          operation.kind,
-          operation.volumeId,
-          operation.project,
-          operation.phase,
-          operation.step,
-          JSON.stringify(operation.input),
-          JSON.stringify(operation.facts),
-          operation.problem ?? null,
-          operation.created.getTime(),
-          this.#now().getTime(),
-        ],
-      );
+      this.#run(insertOperation, operationValues(operation, this.#now()));
       for (const change of changes) this.#apply(change);
     });
   }
@@ -206,26 +202,9 @@ class SqliteLedger implements Ledger {
     const { volume } = change;
     const [other] = this.#volumes("WHERE location = ?", [volume.location]);
     if (other !== undefined && other.id !== volume.id) {
-      throw new VolumeError(
-        "exists",
-        `record ${volume.location}: the ledger has volume ${other.id} (${other.state}) there`,
-      );
+      throw placeIsTaken(volume.location, other);
     }
-    this.#run("INSERT OR REPLACE INTO volumes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [
-      volume.id,
-      volume.kind,
-      volume.project,
-      volume.location,
-      volume.format,
-      volume.cipher,
-      volume.keyId ?? null,
-      volume.state,
-      volume.parentId ?? null,
-      volume.headerBackup ?? null,
-      JSON.stringify(volume.attributes),
-      volume.created.getTime(),
-      this.#now().getTime(),
-    ]);
+    this.#run(insertVolume, volumeValues(volume, this.#now()));
   }
 
   #volumes(where: string, args: readonly SQLInputValue[]): VolumeRecord[] {

@@ -9,11 +9,25 @@ import type {
   VolumeRecord,
 } from "../ledger.ts";
 import { readMigrations } from "../migrations.ts";
-import { operationOf, type Row, volumeOf } from "../rows.ts";
+import {
+  operationColumns,
+  operationOf,
+  operationValues,
+  placeIsTaken,
+  type Row,
+  upsert,
+  volumeColumns,
+  volumeOf,
+  volumeValues,
+} from "../rows.ts";
 import { Locks } from "./locks.ts";
 import { PostgresDatabase, type Query } from "./postgres-database.ts";
 import { migrate } from "./postgres-migrations.ts";
 import type { PostgresPool } from "./postgres-pool.ts";
+
+const numbered = (index: number) => `$${index + 1}`;
+const insertOperation = upsert("operations", [...operationColumns, "host"], numbered);
+const insertVolume = upsert("volumes", [...volumeColumns, "host"], numbered);
 
 /** Where a shared ledger is, and who asks. */
 export interface PostgresLedgerOptions {
@@ -111,7 +125,7 @@ class PostgresLedger implements Ledger {
   async write(operation: OperationRecord, changes: readonly VolumeChange[] = []): Promise<void> {
     const { id, volumeId } = operation;
     await this.#locks.fence(volumeId, `write operation ${id}`, async (query) => {
-      await this.#writeOperation(query, operation);
+      await query(insertOperation, [...operationValues(operation, this.#now()), operation.host]);
       for (const change of changes) await this.#apply(query, change);
     });
   }
@@ -147,30 +161,6 @@ class PostgresLedger implements Ledger {
     this.#database.close();
   }
 
-  async #writeOperation(query: Query, operation: OperationRecord): Promise<void> {
-    await query(
-      `INSERT INTO operations (id, kind, volume_id, project, host, phase, step, input, facts, problem, created, updated)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO UPDATE SET
-        phase = excluded.phase, step = excluded.step, facts = excluded.facts,
-        problem = excluded.problem, updated = excluded.updated`,
-      [
-        operation.id,
-        operation.kind,
-        operation.volumeId,
-        operation.project,
-        operation.host,
-        operation.phase,
-        operation.step,
-        JSON.stringify(operation.input),
-        JSON.stringify(operation.facts),
-        // A tool's last words may hold what PostgreSQL's text cannot.
-        operation.problem?.replaceAll("\0", "") ?? null,
-        operation.created.getTime(),
-        this.#now().getTime(),
-      ],
-    );
-  }
-
   async #apply(query: Query, change: VolumeChange): Promise<void> {
     if (change.type === "remove") {
       await query("DELETE FROM volumes WHERE id = $1", [change.id]);
@@ -183,37 +173,9 @@ class PostgresLedger implements Ledger {
     );
     if (rows[0] !== undefined) {
       const { id, state } = rows[0];
-      throw new VolumeError(
-        "exists",
-        `record ${volume.location}: the ledger has volume ${String(id)} (${String(state)}) there`,
-      );
+      throw placeIsTaken(volume.location, { id, state });
     }
-    await query(
-      `INSERT INTO volumes (id, kind, project, host, location, format, cipher, key_id, state, parent_id,
-        header_backup, attributes, created, updated)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO UPDATE SET
-        kind = excluded.kind, project = excluded.project, host = excluded.host,
-        location = excluded.location, format = excluded.format, cipher = excluded.cipher,
-        key_id = excluded.key_id, state = excluded.state, parent_id = excluded.parent_id,
-        header_backup = excluded.header_backup, attributes = excluded.attributes,
-        created = excluded.created, updated = excluded.updated`,
-      [
-        volume.id,
-        volume.kind,
-        volume.project,
-        volume.host,
-        volume.location,
-        volume.format,
-        volume.cipher,
-        volume.keyId ?? null,
-        volume.state,
-        volume.parentId ?? null,
-        volume.headerBackup ?? null,
-        JSON.stringify(volume.attributes),
-        volume.created.getTime(),
-        this.#now().getTime(),
-      ],
-    );
+    await query(insertVolume, [...volumeValues(volume, this.#now()), volume.host]);
   }
 
   async #volumes(where: string, values: readonly unknown[]): Promise<VolumeRecord[]> {
