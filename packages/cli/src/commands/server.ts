@@ -19,11 +19,11 @@ import { printDiagnoses } from "./doctor.ts";
 import { addServerExamples } from "./server-examples.ts";
 
 /**
- * A server's garbage is young, so that a small heap costs it nothing; left alone, V8 and the C library would take more
+ * A server's garbage is young, so that a small heap costs it little; left alone, V8 and the C library would take more
  * memory and answer no faster. (`--optimize-for-size` would take least, and half of the speed.)
  */
 const smallHeap = {
-  flags: ["--max-semi-space-size=4", "--heap-growing-percent=10"],
+  flags: ["--max-semi-space-size=6", "--heap-growing-percent=10"],
   variables: { MALLOC_ARENA_MAX: "1", MALLOC_TRIM_THRESHOLD_: "1048576" },
 } as const;
 
