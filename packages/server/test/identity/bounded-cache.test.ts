@@ -5,7 +5,10 @@ import { BoundedCache } from "../../src/identity/bounded-cache.ts";
 function cacheOf(maxEntries: number) {
   const time = { ms: 0 };
   const cache = new BoundedCache<string>({ maxEntries, ttlMs: 1_000, nowMs: () => time.ms });
-  const held = (keys: string) => Array.from(keys).filter((key) => cache.get(key) !== undefined).join("");
+  const held = (keys: string) =>
+    Array.from(keys)
+      .filter((key) => cache.get(key) !== undefined)
+      .join("");
   return { cache, time, held };
 }
 
