@@ -198,6 +198,28 @@ describe("a server that listens", () => {
     assert.equal((await fetch(`${url}/healthcheck`)).status, 200);
   });
 
+  it("answers a request that names a type and has no body", { timeout: 20_000 }, async (t) => {
+    const { server } = await startHarness(t);
+    await server.app.listen({ host: "127.0.0.1", port: 0 });
+    const { port } = server.app.server.address() as AddressInfo;
+    const secret = "/v1/secrets/00000000-0000-4000-8000-000000000000";
+    for (const [method, path, status] of [
+      ["GET", secret, 404],
+      ["DELETE", secret, 404],
+      ["PUT", secret, 404],
+      ["POST", "/v1/secrets", 400],
+    ] as const) {
+      const socket = connect(port, "127.0.0.1");
+      t.signal.addEventListener("abort", () => socket.destroy());
+      socket.write(
+        `${method} ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n` +
+          "x-auth-token: alice/p/member\r\ncontent-type: application/json\r\n\r\n",
+      );
+      const answer = (await Array.fromAsync(socket.setEncoding("latin1"))).join("");
+      assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `), method);
+    }
+  });
+
   it("finishes what it accepted before it stops, and takes no more", async (t) => {
     const { server, store } = await startHarness(t);
     await server.app.listen({ host: "127.0.0.1", port: 0 });

@@ -55,8 +55,6 @@ export function createApp(options: AppOptions): FastifyInstance {
     headersTimeout: requestTimeoutMs,
     // Node.js looks for who is late only every 30 s by default.
     connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
-    // Node.js spares a request without a body what a stream of one costs (before 25.1 it does not know how).
-    optimizeEmptyRequests: true,
   };
   const app = fastify({
     bodyLimit: options.maxBodyBytes ?? 1_048_576,
