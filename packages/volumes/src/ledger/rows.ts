@@ -43,93 +43,64 @@ export function operationOf(row: Row, host: string): OperationRecord {
   };
 }
 
-/** Columns of `volumes` in every schema; one that many hosts share has `host` besides. */
-export const volumeColumns = [
-  "id",
-  "kind",
-  "project",
-  "location",
-  "format",
-  "cipher",
-  "key_id",
-  "state",
-  "parent_id",
-  "header_backup",
-  "attributes",
-  "created",
-  "updated",
-] as const;
-
-/** In the order of `volumeColumns`. */
-export function volumeValues(volume: VolumeRecord, now: Date): (string | number | null)[] {
-  return [
-    volume.id,
-    volume.kind,
-    volume.project,
-    volume.location,
-    volume.format,
-    volume.cipher,
-    volume.keyId ?? null,
-    volume.state,
-    volume.parentId ?? null,
-    volume.headerBackup ?? null,
-    JSON.stringify(volume.attributes),
-    volume.created.getTime(),
-    now.getTime(),
-  ];
+/** Undoes `volumeOf`. A schema that many hosts share has a column `host` besides. */
+export function volumeRow(volume: VolumeRecord, now: Date): Row {
+  return {
+    id: volume.id,
+    kind: volume.kind,
+    project: volume.project,
+    location: volume.location,
+    format: volume.format,
+    cipher: volume.cipher,
+    key_id: volume.keyId ?? null,
+    state: volume.state,
+    parent_id: volume.parentId ?? null,
+    header_backup: volume.headerBackup ?? null,
+    attributes: JSON.stringify(volume.attributes),
+    created: volume.created.getTime(),
+    updated: now.getTime(),
+  };
 }
 
-/** Columns of `operations`, as `volumeColumns`. */
-export const operationColumns = [
-  "id",
-  "kind",
-  "volume_id",
-  "project",
-  "phase",
-  "step",
-  "input",
-  "facts",
-  "problem",
-  "created",
-  "updated",
-] as const;
-
-/** In the order of `operationColumns`. */
-export function operationValues(operation: OperationRecord, now: Date): (string | number | null)[] {
-  return [
-    operation.id,
-    operation.kind,
-    operation.volumeId,
-    operation.project,
-    operation.phase,
-    operation.step,
-    JSON.stringify(operation.input),
-    JSON.stringify(operation.facts),
+/** Undoes `operationOf`, as `volumeRow` does. */
+export function operationRow(operation: OperationRecord, now: Date): Row {
+  return {
+    id: operation.id,
+    kind: operation.kind,
+    volume_id: operation.volumeId,
+    project: operation.project,
+    phase: operation.phase,
+    step: operation.step,
+    input: JSON.stringify(operation.input),
+    facts: JSON.stringify(operation.facts),
     // A tool's last words may hold what PostgreSQL's text cannot.
-    operation.problem?.replaceAll("\0", "") ?? null,
-    operation.created.getTime(),
-    now.getTime(),
-  ];
+    problem: operation.problem?.replaceAll("\0", "") ?? null,
+    created: operation.created.getTime(),
+    updated: now.getTime(),
+  };
 }
 
-/** What of an operation changes as it goes on. */
-const progressColumns = ["phase", "step", "facts", "problem", "updated"];
+/** What of a row changes: a volume may become another; an operation keeps what was asked for. */
+const changing = {
+  volumes: undefined,
+  operations: ["phase", "step", "facts", "problem", "updated"],
+} as const;
 
 /**
- * SQL that inserts a row, or gives the row of that id these values.
+ * SQL that inserts a row, or gives its values to the row that has its id: those that change.
  *
  * @param placeholder of the value at an index, from 0, such as `?`
  */
 export function upsert(
-  table: "volumes" | "operations",
-  columns: readonly string[],
+  table: keyof typeof changing,
+  row: Row,
   placeholder: (index: number) => string,
-): string {
-  const changing =
-    table === "operations" ? progressColumns : columns.filter((name) => name !== "id");
-  const sets = changing.map((name) => `${name} = excluded.${name}`).join(", ");
-  const values = columns.map((_, index) => placeholder(index)).join(", ");
-  return `INSERT INTO ${table} (${columns.join(", ")}) VALUES (${values}) ON CONFLICT (id) DO UPDATE SET ${sets}`;
+): { readonly text: string; readonly values: (string | number | null)[] } {
+  const columns = Object.keys(row);
+  const sets = (changing[table] ?? columns).map((name) => `${name} = excluded.${name}`).join(", ");
+  const places = columns.map((_, index) => placeholder(index)).join(", ");
+  const text = `INSERT INTO ${table} (${columns.join(", ")}) VALUES (${places}) ON CONFLICT (id) DO UPDATE SET ${sets}`;
+  return { text, values: Object.values(row) };
 }
 
 /** Two volumes cannot be in one place. */

@@ -15,15 +15,13 @@ import type {
 import { migrate, readMigrations, rollBack } from "./migrations.ts";
 import { isDead, type ProcessIdentity, thisProcess } from "./process-identity.ts";
 import {
-  operationColumns,
   operationOf,
-  operationValues,
+  operationRow,
   placeIsTaken,
   type Row,
   upsert,
-  volumeColumns,
   volumeOf,
-  volumeValues,
+  volumeRow,
 } from "./rows.ts";
 
 /** Where the ledger is. */
@@ -54,9 +52,6 @@ const givenUp = new Set<string>();
 
 /** What is on this machine belongs to it, whatever it is called now. */
 const host = "localhost";
-
-const insertOperation = upsert("operations", operationColumns, () => "?");
-const insertVolume = upsert("volumes", volumeColumns, () => "?");
 
 /** A process that lives has its lock. */
 const neverLost = new AbortController().signal;
@@ -119,7 +114,7 @@ class SqliteLedger implements Ledger {
   async write(operation: OperationRecord, changes: readonly VolumeChange[] = []): Promise<void> {
     this.#transaction(`write operation ${operation.id}`, () => {
       this.#requireLock(operation);
-      this.#run(insertOperation, operationValues(operation, this.#now()));
+      this.#put("operations", operationRow(operation, this.#now()));
       for (const change of changes) this.#apply(change);
     });
   }
@@ -204,7 +199,12 @@ class SqliteLedger implements Ledger {
     if (other !== undefined && other.id !== volume.id) {
       throw placeIsTaken(volume.location, other);
     }
-    this.#run(insertVolume, volumeValues(volume, this.#now()));
+    this.#put("volumes", volumeRow(volume, this.#now()));
+  }
+
+  #put(table: "volumes" | "operations", row: Row): void {
+    const { text, values } = upsert(table, row, () => "?");
+    this.#run(text, values);
   }
 
   #volumes(where: string, args: readonly SQLInputValue[]): VolumeRecord[] {

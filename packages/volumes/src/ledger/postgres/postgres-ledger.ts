@@ -10,24 +10,18 @@ import type {
 } from "../ledger.ts";
 import { readMigrations } from "../migrations.ts";
 import {
-  operationColumns,
   operationOf,
-  operationValues,
+  operationRow,
   placeIsTaken,
   type Row,
   upsert,
-  volumeColumns,
   volumeOf,
-  volumeValues,
+  volumeRow,
 } from "../rows.ts";
 import { Locks } from "./locks.ts";
 import { PostgresDatabase, type Query } from "./postgres-database.ts";
 import { migrate } from "./postgres-migrations.ts";
 import type { PostgresPool } from "./postgres-pool.ts";
-
-const numbered = (index: number) => `$${index + 1}`;
-const insertOperation = upsert("operations", [...operationColumns, "host"], numbered);
-const insertVolume = upsert("volumes", [...volumeColumns, "host"], numbered);
 
 /** Where a shared ledger is, and who asks. */
 export interface PostgresLedgerOptions {
@@ -125,7 +119,7 @@ class PostgresLedger implements Ledger {
   async write(operation: OperationRecord, changes: readonly VolumeChange[] = []): Promise<void> {
     const { id, volumeId } = operation;
     await this.#locks.fence(volumeId, `write operation ${id}`, async (query) => {
-      await query(insertOperation, [...operationValues(operation, this.#now()), operation.host]);
+      await this.#put(query, "operations", operationRow(operation, this.#now()), operation.host);
       for (const change of changes) await this.#apply(query, change);
     });
   }
@@ -175,7 +169,12 @@ class PostgresLedger implements Ledger {
       const { id, state } = rows[0];
       throw placeIsTaken(volume.location, { id, state });
     }
-    await query(insertVolume, [...volumeValues(volume, this.#now()), volume.host]);
+    await this.#put(query, "volumes", volumeRow(volume, this.#now()), volume.host);
+  }
+
+  async #put(query: Query, table: "volumes" | "operations", row: Row, host: string): Promise<void> {
+    const { text, values } = upsert(table, { ...row, host }, (index) => `$${index + 1}`);
+    await query(text, values);
   }
 
   async #volumes(where: string, values: readonly unknown[]): Promise<VolumeRecord[]> {
