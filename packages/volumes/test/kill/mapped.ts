@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Caller, MemoryKeyManager } from "@chatelaine/keys";
 import { readLuks } from "@chatelaine/luks";
+import { mappedDisk } from "../../src/host/mapping.ts";
 import {
   closeVolume,
   createVolume,
@@ -122,6 +123,7 @@ async function cutWhileHeldUp(path: string): Promise<void> {
   await dieIn("cut", path);
   // Where it dies in most of the time that it takes.
   for (const left of leftDevices()) if (left.includes("-hotzone-")) run("dmsetup", "suspend", left);
+  assert.equal(await mappedDisk(name), "/dev/mapper/vg-data");
   const working = spawn("flock", ["--no-fork", await lockOf(path), "sleep", "infinity"]);
   const workingEnds = once(working, "exit");
   while (!isLocked(await lockOf(path)));
