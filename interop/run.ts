@@ -4,8 +4,8 @@
  *
  * Installs the Debian packages that the chosen suites need, starts their peers once, runs the suites in two lanes,
  * prints a table, and stops what it started. In one lane are, one after the other, the suites that share peers; in the
- * other those that need none, and whichever lane is done first helps with these. A suite whose packages or peers cannot be had is skipped with the reason; with `CI=true`
- * any skip is a failure.
+ * other those that need none, and whichever lane is done first helps with these. A suite whose packages or peers cannot
+ * be had is skipped with the reason; with `CI=true` any skip is a failure.
  */
 import { dirname, join } from "node:path";
 import { run } from "node:test";

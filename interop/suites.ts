@@ -14,7 +14,10 @@ export interface Suite {
   readonly peers: readonly PeerName[];
 }
 
-/** All suites, in the order in which they run, the longest first so that both lanes end together. To add one: a line here and its file. */
+/**
+ * All suites, in the order in which they run. The longest that needs no peers is first, so that both lanes end at about
+ * the same time. To add one: a line here and its file.
+ */
 export const suites: readonly Suite[] = [
   {
     name: "fresh-debian",

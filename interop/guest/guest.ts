@@ -22,7 +22,7 @@ import { installPackages } from "../host/debian.ts";
 export const guestPackages = ["user-mode-linux", "kmod"] as const;
 
 /** What Node.js has compiled, for all guests: to compile the command's code anew takes one three seconds. */
-const compiled = join(tmpdir(), "chatelaine-guest-compiled");
+const compiled = fileURLToPath(new URL("../../node_modules/.cache/guests", import.meta.url));
 
 export interface GuestOptions {
   /** Directories of the host that the guest may write to, at the same path. */
