@@ -1,12 +1,15 @@
 import type { IdentityStore } from "../../src/identity/builtin/identity-store.ts";
 import type {
+  ApplicationCredentialBasis,
   ApplicationCredentialRecord,
   Assignment,
   ProjectRecord,
+  TokenBasis,
   TokenContext,
   TokenRecord,
   UserRecord,
 } from "../../src/identity/builtin/records.ts";
+import { expandRoles } from "../../src/policy/roles.ts";
 
 /** An identity store without a database, for tests of what stands on it. It keeps the same promises. */
 export class MemoryIdentityStore implements IdentityStore {
@@ -30,11 +33,13 @@ export class MemoryIdentityStore implements IdentityStore {
 
   async updateUser(
     id: string,
-    change: { passwordHash: string } | { enabled: boolean },
+    change: { passwordHash: string; provenHash?: string } | { enabled: boolean },
   ): Promise<boolean> {
     const user = this.#users.get(id);
     if (!user) return false;
-    this.#users.set(id, { ...user, ...change });
+    const { provenHash, ...changed } = { provenHash: undefined, ...change };
+    if (user.passwordHash !== (provenHash ?? user.passwordHash)) return false;
+    this.#users.set(id, { ...user, ...changed });
     this.#endTokens((token) => token.userId === id);
     return true;
   }
@@ -96,10 +101,34 @@ export class MemoryIdentityStore implements IdentityStore {
       .toSorted((a, b) => (assignmentKey(a) < assignmentKey(b) ? -1 : 1));
   }
 
-  async insertApplicationCredential(credential: ApplicationCredentialRecord): Promise<boolean> {
-    if (await this.findApplicationCredential(credential)) return false;
+  async insertApplicationCredential(
+    credential: ApplicationCredentialRecord,
+    { tokenHash, maxPerUser }: ApplicationCredentialBasis,
+  ): Promise<"made" | "ended" | "taken" | "too_many"> {
+    const { userId, projectId } = credential;
+    const token = this.#tokens.get(tokenHash);
+    const parent = this.#credentials.get(token?.applicationCredentialId ?? "");
+    const roles = expandRoles(this.#rolesOn(userId, projectId));
+    if (
+      token?.userId !== userId ||
+      token.projectId !== projectId ||
+      (token.applicationCredentialId !== undefined && !parent?.unrestricted) ||
+      credential.roles.some((role) => !roles.has(role) || parent?.roles.includes(role) === false)
+    )
+      return "ended";
+    const mine = [...this.#credentials.values()].filter((c) => c.userId === userId);
+    if (mine.length >= maxPerUser) return "too_many";
+    if (mine.some(({ name }) => name === credential.name)) return "taken";
     this.#credentials.set(credential.id, credential);
-    return true;
+    return "made";
+  }
+
+  /** None if the user or the project is gone or disabled. */
+  #rolesOn(userId: string, projectId: string): readonly string[] {
+    if (!this.#users.get(userId)?.enabled || !this.#projects.get(projectId)?.enabled) return [];
+    return [...this.#assignments.values()]
+      .filter((one) => one.userId === userId && one.projectId === projectId)
+      .map(({ role }) => role);
   }
 
   async findApplicationCredential(
@@ -123,8 +152,30 @@ export class MemoryIdentityStore implements IdentityStore {
     return this.#credentials.delete(id);
   }
 
-  async insertToken(token: TokenRecord): Promise<void> {
+  async insertToken(token: TokenRecord, basis: TokenBasis): Promise<boolean> {
+    if (!this.#mayIssue(token, basis)) return false;
     this.#tokens.set(token.hash, token);
+    return true;
+  }
+
+  #mayIssue(token: TokenRecord, basis: TokenBasis): boolean {
+    const user = this.#users.get(token.userId);
+    if (!user?.enabled) return false;
+    if (token.projectId !== undefined && this.#rolesOn(user.id, token.projectId).length === 0)
+      return false;
+    switch (basis.method) {
+      case "password":
+        return user.passwordHash === basis.passwordHash;
+      case "token": {
+        const from = this.#tokens.get(basis.hash);
+        return from?.userId === user.id && from.applicationCredentialId === undefined;
+      }
+      case "application_credential":
+        return (
+          this.#credentials.get(token.applicationCredentialId ?? "")?.secretHash ===
+          basis.secretHash
+        );
+    }
   }
 
   async findToken(hash: string): Promise<TokenContext | undefined> {

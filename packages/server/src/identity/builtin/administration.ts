@@ -77,6 +77,19 @@ export class Administration {
     await this.#updateUser(idOrName, { passwordHash });
   }
 
+  /**
+   * Ends the user's tokens.
+   *
+   * @throws LoginError `unauthorized`, and nothing is changed, if the password is no longer the one that was proven
+   */
+  async changePassword(userId: string, password: string, provenHash: string): Promise<void> {
+    const passwordHash = await this.#hash(password);
+    const changed = await this.#store.updateUser(userId, { passwordHash, provenHash });
+    this.#changed();
+    if (!changed)
+      throw new LoginError("unauthorized", "The request you have made requires authentication.");
+  }
+
   /** Ends the user's tokens, in either direction. */
   async setUserEnabled(idOrName: string, enabled: boolean): Promise<void> {
     await this.#updateUser(idOrName, { enabled });

@@ -52,7 +52,8 @@ export class ApplicationCredentials {
    *
    * @returns the record, and the secret, which exists nowhere else.
    * @throws LoginError `forbidden` with a token of an application credential that
-   *   is not unrestricted; `bad_request`; `conflict` for a name that is taken.
+   *   is not unrestricted, or if the user has too many; `bad_request`; `conflict` for a
+   *   name that is taken; `unauthorized` if the right to it ended meanwhile.
    */
   async create(
     caller: LiveToken,
@@ -75,13 +76,6 @@ export class ApplicationCredentials {
     if (Buffer.byteLength(request.secret ?? "x") > maxPasswordBytes || request.secret === "") {
       throw new LoginError("bad_request", `A secret has 1 to ${maxPasswordBytes} bytes.`);
     }
-    const existing = await this.#parts.store.listApplicationCredentials(user.id);
-    if (existing.length >= maxPerUser) {
-      throw new LoginError(
-        "forbidden",
-        `A user has at most ${maxPerUser} application credentials.`,
-      );
-    }
     const secret = request.secret ?? randomBytes(64).toString("base64url");
     const record: ApplicationCredentialRecord = {
       id: newId(),
@@ -96,10 +90,20 @@ export class ApplicationCredentials {
       expiresAtMs: request.expiresAtMs,
       createdAtMs: this.#parts.nowMs(),
     };
-    if (!(await this.#parts.store.insertApplicationCredential(record))) {
-      throw new LoginError("conflict", "There is one of that name already.");
+    const basis = { tokenHash: caller.token.hash, maxPerUser };
+    switch (await this.#parts.store.insertApplicationCredential(record, basis)) {
+      case "made":
+        return { record, secret };
+      case "taken":
+        throw new LoginError("conflict", "There is one of that name already.");
+      case "too_many":
+        throw new LoginError(
+          "forbidden",
+          `A user has at most ${maxPerUser} application credentials.`,
+        );
+      case "ended":
+        throw new LoginError("unauthorized", "The request you have made requires authentication.");
     }
-    return { record, secret };
   }
 
   list(userId: string): Promise<readonly ApplicationCredentialRecord[]> {

@@ -1,7 +1,9 @@
 import type {
+  ApplicationCredentialBasis,
   ApplicationCredentialRecord,
   Assignment,
   ProjectRecord,
+  TokenBasis,
   TokenContext,
   TokenRecord,
   UserRecord,
@@ -23,10 +25,15 @@ export interface IdentityStore {
   ): Promise<UserRecord | undefined>;
   /** By name. */
   listUsers(): Promise<readonly UserRecord[]>;
-  /** Ends the user's tokens. Resolves to false if there is no such user. */
+  /**
+   * Ends the user's tokens. Resolves to false if there is no such user, or if
+   * the password is no longer `provenHash`'s, where that is given.
+   */
   updateUser(
     id: string,
-    change: { readonly passwordHash: string } | { readonly enabled: boolean },
+    change:
+      | { readonly passwordHash: string; readonly provenHash?: string }
+      | { readonly enabled: boolean },
   ): Promise<boolean>;
   /** With the user's tokens, roles and application credentials. */
   deleteUser(id: string): Promise<boolean>;
@@ -54,8 +61,15 @@ export interface IdentityStore {
     readonly projectId?: string;
   }): Promise<readonly Assignment[]>;
 
-  /** Resolves to false if the user has one of that name. */
-  insertApplicationCredential(credential: ApplicationCredentialRecord): Promise<boolean>;
+  /**
+   * Looks once more, in the same transaction, at what the user's right to it
+   * rests on. Resolves to `ended` if that is gone, to `taken` if the user has one
+   * of that name, to `too_many` if the user has as many as one may have.
+   */
+  insertApplicationCredential(
+    credential: ApplicationCredentialRecord,
+    basis: ApplicationCredentialBasis,
+  ): Promise<"made" | "ended" | "taken" | "too_many">;
   /** Undefined if there is none. */
   findApplicationCredential(
     by: { readonly id: string } | { readonly userId: string; readonly name: string },
@@ -65,8 +79,14 @@ export interface IdentityStore {
   /** With its tokens. */
   deleteApplicationCredential(userId: string, id: string): Promise<boolean>;
 
-  /** By the hash of its text, which is kept nowhere. */
-  insertToken(token: TokenRecord): Promise<void>;
+  /**
+   * Keeps a token by the hash of its text, which is kept nowhere. Resolves to
+   * false, and keeps nothing, if at that moment the proof no longer holds, the
+   * user or the project is gone or disabled, or the user has no role there: a
+   * change that commits first leaves no token behind, and one that commits later
+   * ends it.
+   */
+  insertToken(token: TokenRecord, basis: TokenBasis): Promise<boolean>;
   /** With its user, project and roles as they are now. Undefined if there is none. */
   findToken(hash: string): Promise<TokenContext | undefined>;
   /** Resolves to false if there was none. */

@@ -7,6 +7,7 @@ import {
   type ApplicationCredentialRecord,
   defaultDomain,
   type ProjectRecord,
+  type TokenBasis,
   type UserRecord,
 } from "./records.ts";
 import type { LiveToken, TokenKeeper } from "./token-keeper.ts";
@@ -70,28 +71,16 @@ export class Login {
     // A token has 256 random bits and needs no limit: guessing one is hopeless at any rate.
     const limited = proof.method !== "token";
     const wait = limited ? limiter.waitSeconds(claimed, address) : 0;
-    if (wait > 0) {
-      throw new LoginError("too_many", "Too many failed logins. Try again later.", wait);
-    }
+    if (wait > 0) throw tooMany(wait);
     const end = limited ? limiter.begin(claimed, address) : () => {};
-    const grant = await this.#check(request).catch((error: unknown) => {
+    const issued = await this.#issue(request).catch((error: unknown) => {
       end("undecided");
       throw error;
     });
-    end(grant ? "succeeded" : "failed");
-    if (!grant) {
-      const user = await this.#claimant(proof);
-      await audit({ ...event, outcome: "refused", ...(user && { userId: user.id }) });
-      throw new LoginError("unauthorized", "The request you have made requires authentication.");
-    }
-    const issued = await this.#parts.tokens.issue(grant);
-    const live = await this.#parts.tokens.find(issued.token);
-    const [auditId] = issued.record.auditIds;
-    if (!live) {
-      // The right to it ended while the token was made.
-      await audit({ ...event, outcome: "refused", userId: grant.userId });
-      throw new LoginError("unauthorized", "The request you have made requires authentication.");
-    }
+    end(issued ? "succeeded" : "failed");
+    if (!issued) return await this.#refuse(request);
+    const { token, live } = issued;
+    const [auditId] = live.token.auditIds;
     await audit({
       ...event,
       outcome: "success",
@@ -99,24 +88,71 @@ export class Login {
       ...(live.project && { projectId: live.project.id }),
       ...(auditId !== undefined && { auditId }),
     });
-    return { token: issued.token, live };
+    return { token, live };
+  }
+
+  /**
+   * Checks a user's own password, as strictly limited as a login.
+   *
+   * @returns its hash, so that what is done with it can insist that it is still the user's.
+   * @throws LoginError, IdentityError as {@link login}
+   */
+  async provePassword(request: {
+    readonly userId: string;
+    readonly password: string;
+    readonly address: string;
+    readonly requestId: string;
+  }): Promise<string> {
+    const { userId: id, password, address, requestId } = request;
+    const proof = { method: "password", user: { id }, password } as const;
+    const { limiter } = this.#parts;
+    const wait = limiter.waitSeconds(claim(proof), address);
+    if (wait > 0) throw tooMany(wait);
+    const end = limiter.begin(claim(proof), address);
+    const compare = async () => await this.#provenHash(password, await this.findUser({ id }));
+    const hash = await compare().catch((error: unknown) => {
+      end("undecided");
+      throw error;
+    });
+    end(hash === undefined ? "failed" : "succeeded");
+    return hash ?? (await this.#refuse({ proof, project: undefined, address, requestId }));
+  }
+
+  /** Undefined if the proof is none, or the right to it ended while the token was made. */
+  async #issue(
+    request: LoginRequest,
+  ): Promise<{ readonly token: string; readonly live: LiveToken } | undefined> {
+    const { tokens } = this.#parts;
+    const grant = await this.#check(request);
+    const issued = grant && (await tokens.issue(grant));
+    const live = issued && (await tokens.find(issued.token));
+    return live && { token: issued.token, live };
+  }
+
+  async #refuse({ proof, address, requestId }: LoginRequest): Promise<never> {
+    const event = { type: "login", method: proof.method, address, requestId } as const;
+    const user = await this.#claimant(proof);
+    await this.#parts.audit({ ...event, outcome: "refused", ...(user && { userId: user.id }) });
+    throw new LoginError("unauthorized", "The request you have made requires authentication.");
   }
 
   async #check({ proof, project }: LoginRequest): Promise<Grant | undefined> {
     switch (proof.method) {
       case "password": {
         const user = await this.findUser(proof.user);
-        if (!(await this.#proves(proof.password, user?.enabled ? user.passwordHash : undefined)))
-          return undefined;
-        return user && (await this.#scope(user.id, project, ["password"]));
+        const passwordHash = await this.#provenHash(proof.password, user);
+        if (!user || passwordHash === undefined) return undefined;
+        const scope = await this.#scope(user.id, project, ["password"]);
+        return scope && { ...scope, basis: { method: "password", passwordHash } };
       }
       case "token": {
         const live = await this.#parts.tokens.find(proof.token);
         // An application credential is bound to its project, and so are the tokens got with it.
         if (!live || live.applicationCredential) return undefined;
         const methods = [...new Set([...live.token.methods, "token"])];
-        const grant = await this.#scope(live.user.id, project, methods);
-        return grant && { ...grant, from: live.token };
+        const scope = await this.#scope(live.user.id, project, methods);
+        const basis = { method: "token", hash: live.token.hash } as const;
+        return scope && { ...scope, basis, from: live.token };
       }
       case "application_credential": {
         const credential = await this.#findCredential(proof.credential);
@@ -124,13 +160,15 @@ export class Login {
         const expired = (credential?.expiresAtMs ?? Infinity) <= this.#parts.nowMs();
         const hash = user?.enabled && !expired ? credential?.secretHash : undefined;
         if (!(await this.#proves(proof.secret, hash)) || !credential) return undefined;
-        const grant = await this.#scope(credential.userId, { id: credential.projectId }, [
+        const scope = await this.#scope(credential.userId, { id: credential.projectId }, [
           "application_credential",
         ]);
         // It says itself what it is for; a client that asks for something else is mistaken.
         if (project && (await this.findProject(project))?.id !== credential.projectId)
           return undefined;
-        return grant && { ...grant, applicationCredential: credential };
+        const { secretHash } = credential;
+        const basis = { method: "application_credential", secretHash } as const;
+        return scope && { ...scope, basis, applicationCredential: credential };
       }
     }
   }
@@ -140,12 +178,18 @@ export class Login {
     userId: string,
     project: Named | undefined,
     methods: readonly string[],
-  ): Promise<Grant | undefined> {
+  ): Promise<Scope | undefined> {
     if (!project) return { userId, projectId: undefined, methods };
     const found = await this.findProject(project);
     if (!found?.enabled) return undefined;
     const assignments = await this.#parts.store.listAssignments({ userId, projectId: found.id });
     return assignments.length > 0 ? { userId, projectId: found.id, methods } : undefined;
+  }
+
+  /** The hash that was compared, if the password is right and the user enabled. */
+  async #provenHash(password: string, user: UserRecord | undefined): Promise<string | undefined> {
+    const hash = user?.enabled ? user.passwordHash : undefined;
+    return (await this.#proves(password, hash)) ? hash : undefined;
   }
 
   #proves(secret: string, hash: string | undefined): Promise<boolean> {
@@ -186,12 +230,20 @@ export class Login {
   }
 }
 
-interface Grant {
+interface Scope {
   readonly userId: string;
   readonly projectId: string | undefined;
   readonly methods: readonly string[];
+}
+
+interface Grant extends Scope {
+  readonly basis: TokenBasis;
   readonly from?: LiveToken["token"];
   readonly applicationCredential?: ApplicationCredentialRecord;
+}
+
+function tooMany(waitSeconds: number): LoginError {
+  return new LoginError("too_many", "Too many failed logins. Try again later.", waitSeconds);
 }
 
 function isOurs(named: Named): boolean {

@@ -65,6 +65,21 @@ export interface TokenRecord {
   readonly expiresAtMs: number;
 }
 
+/** What a token is issued for: the stored half of what was proven. */
+export type TokenBasis =
+  | { readonly method: "password"; readonly passwordHash: string }
+  /** Another token, by its hash. */
+  | { readonly method: "token"; readonly hash: string }
+  | { readonly method: "application_credential"; readonly secretHash: string };
+
+/** What an application credential is made with. */
+export interface ApplicationCredentialBasis {
+  /** Hash of the caller's token, which is scoped to the project and has all the roles. */
+  readonly tokenHash: string;
+  /** How many the user may have. */
+  readonly maxPerUser: number;
+}
+
 /** A token with all that decides what it is worth at this moment. */
 export interface TokenContext {
   readonly token: TokenRecord;

@@ -6,6 +6,7 @@ import { newAuditId, newToken, tokenHash } from "./random-ids.ts";
 import type {
   ApplicationCredentialRecord,
   ProjectRecord,
+  TokenBasis,
   TokenRecord,
   UserRecord,
 } from "./records.ts";
@@ -52,14 +53,17 @@ export class TokenKeeper {
   /**
    * Makes a token. One that is got with another (`from`) expires with it, so
    * that no chain of tokens outlives the password that began it.
+   *
+   * @returns undefined if what was proven (`basis`) no longer holds, or the right to the project ended meanwhile
    */
   async issue(grant: {
     readonly userId: string;
     readonly projectId: string | undefined;
     readonly methods: readonly string[];
+    readonly basis: TokenBasis;
     readonly from?: TokenRecord;
     readonly applicationCredential?: ApplicationCredentialRecord;
-  }): Promise<{ readonly token: string; readonly record: TokenRecord }> {
+  }): Promise<{ readonly token: string; readonly record: TokenRecord } | undefined> {
     const issuedAtMs = this.#options.nowMs();
     const token = newToken();
     const record: TokenRecord = {
@@ -76,7 +80,7 @@ export class TokenKeeper {
         grant.applicationCredential?.expiresAtMs ?? Number.POSITIVE_INFINITY,
       ),
     };
-    await this.#store.insertToken(record);
+    if (!(await this.#store.insertToken(record, grant.basis))) return undefined;
     await this.#purgeNowAndThen(issuedAtMs);
     return { token, record };
   }

@@ -1,4 +1,6 @@
 import { all, one, operation, run, type Steps } from "../../../store/operation.ts";
+import type { TokenBasis } from "../records.ts";
+import { mayIssueToken, mayMakeCredential } from "./rights.ts";
 import type {
   ApplicationCredentialRow,
   AssignmentRow,
@@ -33,22 +35,28 @@ export const listUsers = operation(import.meta.url, "listUsers", function* () {
   return yield* all<UserRow>("SELECT * FROM identity_users ORDER BY name");
 });
 
+// The user's row first: on PostgreSQL a token that is being issued holds a lock on it, and
+// only a statement that begins after that wait sees the token.
 export const updateUser = operation(
   import.meta.url,
   "updateUser",
   function* (p: {
     readonly id: string;
     readonly passwordHash: string | null;
+    /** Changes nothing if the password is another's by now. Null: whatever it is. */
+    readonly provenHash: string | null;
     readonly enabled: number | null;
   }) {
-    yield* run("DELETE FROM identity_tokens WHERE user_id = ?", p.id);
-    return yield* run(
+    const changes = yield* run(
       `UPDATE identity_users SET password_hash = COALESCE(?, password_hash),
-       enabled = COALESCE(?, enabled) WHERE id = ?`,
+       enabled = COALESCE(?, enabled) WHERE id = ? AND password_hash = COALESCE(?, password_hash)`,
       p.passwordHash,
       p.enabled,
       p.id,
+      p.provenHash,
     );
+    if (changes > 0) yield* run("DELETE FROM identity_tokens WHERE user_id = ?", p.id);
+    return changes;
   },
 );
 
@@ -89,8 +97,14 @@ export const setProjectEnabled = operation(
   import.meta.url,
   "setProjectEnabled",
   function* (p: { readonly id: string; readonly enabled: number }) {
+    // In this order for the same reason as in updateUser.
+    const changes = yield* run(
+      "UPDATE identity_projects SET enabled = ? WHERE id = ?",
+      p.enabled,
+      p.id,
+    );
     yield* run("DELETE FROM identity_tokens WHERE project_id = ?", p.id);
-    return yield* run("UPDATE identity_projects SET enabled = ? WHERE id = ?", p.enabled, p.id);
+    return changes;
   },
 );
 
@@ -159,8 +173,20 @@ export const listAssignments = operation(
 export const insertApplicationCredential = operation(
   import.meta.url,
   "insertApplicationCredential",
-  function* (row: ApplicationCredentialRow) {
-    return yield* run(
+  function* (p: {
+    readonly row: ApplicationCredentialRow;
+    readonly roles: readonly string[];
+    readonly tokenHash: string;
+    readonly maxPerUser: number;
+  }): Steps<"made" | "ended" | "taken" | "too_many"> {
+    const { row } = p;
+    if (!(yield* mayMakeCredential(p))) return "ended";
+    const mine = yield* all(
+      "SELECT id FROM identity_application_credentials WHERE user_id = ?",
+      row.user_id,
+    );
+    if (mine.length >= p.maxPerUser) return "too_many";
+    const changes = yield* run(
       `INSERT INTO identity_application_credentials
        (id, user_id, project_id, name, description, secret_hash, roles, unrestricted,
         access_rules, expires, created)
@@ -177,6 +203,7 @@ export const insertApplicationCredential = operation(
       row.expires,
       row.created,
     );
+    return changes > 0 ? "made" : "taken";
   },
 );
 
@@ -221,21 +248,27 @@ export const deleteApplicationCredential = operation(
   },
 );
 
-export const insertToken = operation(import.meta.url, "insertToken", function* (row: TokenRow) {
-  yield* run(
-    `INSERT INTO identity_tokens
-     (hash, user_id, project_id, application_credential_id, methods, audit_ids, issued, expires)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-    row.hash,
-    row.user_id,
-    row.project_id,
-    row.application_credential_id,
-    row.methods,
-    row.audit_ids,
-    row.issued,
-    row.expires,
-  );
-});
+export const insertToken = operation(
+  import.meta.url,
+  "insertToken",
+  function* ({ row, basis }: { readonly row: TokenRow; readonly basis: TokenBasis }) {
+    if (!(yield* mayIssueToken(row, basis))) return false;
+    yield* run(
+      `INSERT INTO identity_tokens
+       (hash, user_id, project_id, application_credential_id, methods, audit_ids, issued, expires)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      row.hash,
+      row.user_id,
+      row.project_id,
+      row.application_credential_id,
+      row.methods,
+      row.audit_ids,
+      row.issued,
+      row.expires,
+    );
+    return true;
+  },
+);
 
 export const findToken = operation(
   import.meta.url,

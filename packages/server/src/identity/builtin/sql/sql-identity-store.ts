@@ -1,9 +1,11 @@
 import type { Store } from "../../../store/store.ts";
 import type { IdentityStore } from "../identity-store.ts";
 import type {
+  ApplicationCredentialBasis,
   ApplicationCredentialRecord,
   Assignment,
   ProjectRecord,
+  TokenBasis,
   TokenContext,
   TokenRecord,
   UserRecord,
@@ -49,11 +51,12 @@ export class SqlIdentityStore implements IdentityStore {
 
   async updateUser(
     id: string,
-    change: { passwordHash: string } | { enabled: boolean },
+    change: { passwordHash: string; provenHash?: string } | { enabled: boolean },
   ): Promise<boolean> {
     const changes = await this.#store.write(operations.updateUser, {
       id,
       passwordHash: "passwordHash" in change ? change.passwordHash : null,
+      provenHash: "passwordHash" in change ? (change.provenHash ?? null) : null,
       enabled: "enabled" in change ? Number(change.enabled) : null,
     });
     return changes > 0;
@@ -111,9 +114,12 @@ export class SqlIdentityStore implements IdentityStore {
     return rows.map(assignmentOf);
   }
 
-  async insertApplicationCredential(credential: ApplicationCredentialRecord): Promise<boolean> {
+  async insertApplicationCredential(
+    credential: ApplicationCredentialRecord,
+    { tokenHash, maxPerUser }: ApplicationCredentialBasis,
+  ): Promise<"made" | "ended" | "taken" | "too_many"> {
     const { accessRules, expiresAtMs } = credential;
-    const changes = await this.#store.write(operations.insertApplicationCredential, {
+    const row = {
       id: credential.id,
       user_id: credential.userId,
       project_id: credential.projectId,
@@ -125,8 +131,10 @@ export class SqlIdentityStore implements IdentityStore {
       access_rules: accessRules ? JSON.stringify(accessRules) : null,
       expires: expiresAtMs === undefined ? null : toText(expiresAtMs),
       created: toText(credential.createdAtMs),
-    });
-    return changes > 0;
+    };
+    const { roles } = credential;
+    const parameters = { row, roles, tokenHash, maxPerUser };
+    return await this.#store.write(operations.insertApplicationCredential, parameters);
   }
 
   async findApplicationCredential(
@@ -147,8 +155,8 @@ export class SqlIdentityStore implements IdentityStore {
     return (await this.#store.write(operations.deleteApplicationCredential, { userId, id })) > 0;
   }
 
-  async insertToken(token: TokenRecord): Promise<void> {
-    await this.#store.write(operations.insertToken, {
+  async insertToken(token: TokenRecord, basis: TokenBasis): Promise<boolean> {
+    const row = {
       hash: token.hash,
       user_id: token.userId,
       project_id: token.projectId ?? null,
@@ -157,7 +165,8 @@ export class SqlIdentityStore implements IdentityStore {
       audit_ids: JSON.stringify(token.auditIds),
       issued: toText(token.issuedAtMs),
       expires: toText(token.expiresAtMs),
-    });
+    };
+    return await this.#store.write(operations.insertToken, { row, basis });
   }
 
   async findToken(hash: string): Promise<TokenContext | undefined> {
