@@ -1,13 +1,15 @@
 /**
- * Runs benchmarks, each side by side with its peer in one run: `npm run bench -- NAME… [--rounds N] [--json]`.
+ * Runs benchmarks, each side by side with its peer in one run: `npm run bench -- NAME… [--rounds N] [--json]`, or side by
+ * side with an earlier commit: `npm run bench -- compare COMMIT [NAME…]`.
  *
- * Ends with status 1 if a bar is missed.
+ * Ends with status 1 if a bar is missed, or if a row costs over 5 % more than at that commit.
  */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { formatTable } from "../interop/report.ts";
 import { adapter } from "./adapter.ts";
 import { type Benchmark, isMet, type Result, type Row, type Verdict } from "./benchmark.ts";
+import { compare, comparisonGroups } from "./compare/compare.ts";
 import { luks } from "./luks.ts";
 import { type Machine, thisMachine } from "./machine.ts";
 import { server, serverBars } from "./server/server.ts";
@@ -21,6 +23,18 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: { rounds: { type: "string" }, json: { type: "boolean" } },
   });
+  if (positionals[0] === "compare") {
+    const [, revision, ...groups] = positionals;
+    const rounds = Number(values.rounds ?? 10);
+    const known = groups.every((name) => comparisonGroups.includes(name));
+    if (revision !== undefined && known && Number.isInteger(rounds) && rounds >= 2) {
+      return compare({ revision, groups, rounds, json: values.json === true });
+    }
+    console.error(
+      `usage: npm run bench -- compare COMMIT [${comparisonGroups.join("|")}]… [--rounds N, at least 2] [--json]`,
+    );
+    return 2;
+  }
   const chosen = benchmarks.filter((one) => positionals.includes(one.name));
   if (positionals.length === 0 || chosen.length < positionals.length) {
     const known = benchmarks.map(({ name, shows }) => [name, shows]);

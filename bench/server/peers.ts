@@ -37,11 +37,19 @@ export class OurServer implements Peer {
   token = "";
   #child: ChildProcess | undefined;
   readonly #database: string | undefined;
+  readonly #checkout: string;
 
-  /** @param database URL of a PostgreSQL; default SQLite */
-  constructor(name: string, database?: string) {
+  /**
+   * @param database URL of a PostgreSQL; default SQLite
+   * @param checkout whose command is started; default this one
+   */
+  constructor(
+    name: string,
+    options: { readonly database?: string; readonly checkout?: string } = {},
+  ) {
     this.name = name;
-    this.#database = database;
+    this.#database = options.database;
+    this.#checkout = options.checkout ?? fileURLToPath(new URL("../..", import.meta.url));
   }
 
   /** Starts the command as a user would. @returns milliseconds from its start to its first answer */
@@ -56,7 +64,7 @@ export class OurServer implements Peer {
     };
     // A file, because the database's URL has a password in it.
     writeFileSync(file, stringify(config), { mode: 0o600 });
-    const command = fileURLToPath(new URL("../../packages/cli/bin/chatelaine.js", import.meta.url));
+    const command = join(this.#checkout, "packages/cli/bin/chatelaine.js");
     const began = performance.now();
     const child = spawn(process.execPath, [command, "server", "start", "--server-config", file], {
       stdio: ["ignore", "ignore", "pipe"],

@@ -47,6 +47,23 @@ export async function storeSecrets(
   });
 }
 
+/** Stores secrets whose ids nobody asks for, in volleys that the load generator can hold. A million take two minutes. */
+export async function storeMany(load: LoadGenerator, peer: Peer, count: number): Promise<void> {
+  const volley = 20_000;
+  for (let left = count; left > 0; left -= volley) {
+    const request = requestOf(peer, "POST", "/v1/secrets", { body: secretBody });
+    await load.fire({
+      port: peer.port,
+      connections: 32,
+      forMs: 3_600_000,
+      requests: Array.from({ length: Math.min(volley, left) }, () => request),
+      once: true,
+      expected: 201,
+      collect: false,
+    });
+  }
+}
+
 /** A server with what the scenarios read. */
 export interface Target {
   readonly peer: Peer;

@@ -5,7 +5,6 @@ import { startPostgres } from "../../interop/postgres/postgres.ts";
 import { atLeast, type Benchmark, below, type Result, type Row } from "../benchmark.ts";
 import { packageVersion } from "../machine.ts";
 import { median } from "../statistics.ts";
-import { fillWithSecrets } from "./fill.ts";
 import { LoadGenerator, type Outcome } from "./load.ts";
 import { OurServer, type Peer, startBare } from "./peers.ts";
 import { type ProcessorTime, processorTimeOf } from "./processor-time.ts";
@@ -16,6 +15,7 @@ import {
   postSecret,
   type Scenario,
   scenarios,
+  storeMany,
   storeSecrets,
   type Target,
 } from "./scenarios.ts";
@@ -137,10 +137,7 @@ async function compareLists(load: LoadGenerator, rounds: number): Promise<Lists>
 async function startFilled(load: LoadGenerator, ours: OurServer, count: number): Promise<void> {
   await ours.start();
   await ours.logIn();
-  await storeSecrets(load, ours, 1);
-  await ours.stop();
-  fillWithSecrets(ours, count);
-  await ours.start();
+  await storeMany(load, ours, count);
 }
 
 async function compareServers(
@@ -159,7 +156,7 @@ async function compareServers(
   const database = await postgres?.createDatabase();
   const bare = await startBare();
   const sqlite = new OurServer("SQLite");
-  const onPostgres = database === undefined ? undefined : new OurServer("PostgreSQL", database);
+  const onPostgres = database === undefined ? undefined : new OurServer("PostgreSQL", { database });
   try {
     const targets = new Map<Side, Target>();
     for (const [side, ours] of [
