@@ -10,9 +10,12 @@ import { acceptsJson } from "../routes/negotiation.ts";
 import { barbicanPageSizes, type PageSizes, Query } from "../routes/query.ts";
 import type { Call, Handler, Method, Reply, Route } from "../routes/route.ts";
 import { WireError } from "../wire-error.ts";
+import { cacheHeaders } from "./common-headers.ts";
 import { type PublicOptions, publicRoutes } from "./public-routes.ts";
 import type { RequestLog } from "./request-log.ts";
-import { sendError, sendReply } from "./send.ts";
+import { MalformedTarget, type RequestTarget } from "./request-target.ts";
+import { sendClientError, sendError, sendReply } from "./send.ts";
+import { anyTargetOf, rewriteTarget, targetOf } from "./target-of.ts";
 
 export interface AppOptions extends PublicOptions {
   readonly identity: Identity;
@@ -61,15 +64,17 @@ export function createApp(options: AppOptions): FastifyInstance {
     requestTimeout: requestTimeoutMs,
     exposeHeadRoutes: false,
     genReqId: requestIds(),
+    // The router sees the canonical path only; anything else here reads targetOf.
+    rewriteUrl: rewriteTarget,
+    clientErrorHandler: sendClientError,
     routerOptions: {
-      ignoreTrailingSlash: true,
-      ignoreDuplicateSlashes: true,
       maxParamLength: 1_024,
       // Parsed by those who need it, and with what is given twice refused.
       querystringParser: () => ({}),
     },
     frameworkErrors: (error, request, reply) => {
       options.log.finished(request, error.statusCode ?? 400, 0);
+      void reply.headers({ ...cacheHeaders, "x-openstack-request-id": request.id });
       sendError(reply, new WireError(error.statusCode ?? 400, "The request is malformed."));
     },
     ...(options.tls && {
@@ -83,14 +88,16 @@ export function createApp(options: AppOptions): FastifyInstance {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.addHook("onRequest", (request, reply, done) => {
-    void reply.header("x-openstack-request-id", request.id);
+    void reply.headers(cacheHeaders).header("x-openstack-request-id", request.id);
     const { raw } = reply;
     const began = performance.now();
     // Not by Fastify's onResponse, which costs as much as the line.
     raw.on("finish", () => {
       options.log.finished(request, raw.statusCode, performance.now() - began);
     });
-    done();
+    const target = anyTargetOf(request);
+    if (target instanceof MalformedTarget) refuseTarget(reply, target);
+    else done();
   });
   const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     options.log.failed(request, error);
@@ -131,8 +138,7 @@ export function createApp(options: AppOptions): FastifyInstance {
   app.options("*", (_request, reply) => reply.code(200).send());
   app.setNotFoundHandler(async (request, reply) => {
     // Who is unknown does not learn what there is behind identity, not even by a wrong path.
-    if (/^\/+v1(\/|$)/.test(pathOf(request.url)) && !(await authenticate(request, reply)))
-      return reply;
+    if (targetOf(request).isKeyManager && !(await authenticate(request, reply))) return reply;
     sendError(reply, new WireError(404, ""));
     return reply;
   });
@@ -144,6 +150,10 @@ function requestIds(): () => string {
   const process = `req-${randomUUID().slice(0, 24)}`;
   let requests = 0;
   return () => process + (requests++).toString(16).padStart(12, "0");
+}
+
+function refuseTarget(reply: FastifyReply, { status, reason }: MalformedTarget): void {
+  sendError(reply, new WireError(status, `The request target is malformed: ${reason}.`));
 }
 
 async function onceAgreed(agreed: Promise<boolean>, goOn: () => void): Promise<void> {
@@ -162,7 +172,7 @@ function authenticator(identity: Identity) {
     };
     const known = identity.known?.(tokens, request.id);
     if (known) return admit(known, request, reply);
-    const askedFor = { method: request.method, path: pathOf(request.url) };
+    const askedFor = { method: request.method, target: targetOf(request) };
     return identity.authenticate(tokens, request.id, askedFor).then(
       (principal) => admit(principal, request, reply),
       (error: unknown) => {
@@ -212,26 +222,24 @@ function dispatcher(
   { refs, maxPayloadBytes, pageSizes }: Required<Served>,
 ): Dispatch {
   const allow = Object.keys(route.handlers).toSorted().join(", ");
+  const parametersOf = parameterReader(route.path);
   const refuseMethod = async (call: Call): Promise<never> => {
     await route.exists?.(call);
     throw new WireError(405, "", route.withoutAllow ? {} : { allow });
   };
   return (request) => {
     if (!request.principal) throw new Error("a route was reached without identity");
-    const question = request.url.indexOf("?");
+    const target = targetOf(request);
     const call: Call = {
       principal: request.principal,
-      params: request.params as Record<string, string>,
-      query: new Query(question < 0 ? "" : request.url.slice(question + 1), pageSizes),
+      params: parametersOf(target),
+      query: new Query(target.query, pageSizes),
       headers: request.headers,
       body: Buffer.isBuffer(request.body) ? request.body : noBody,
       minorVersion: request.minorVersion,
       maxPayloadBytes,
       refs,
     };
-    // No id and no name has a zero character, and PostgreSQL's texts cannot.
-    if (request.url.includes("%00") && Object.values(call.params).some((p) => p.includes("\0")))
-      throw new WireError(404, "");
     if (request.method === "GET" && !route.negotiates && !acceptsJson(request.headers.accept))
       throw new WireError(406, null);
     const handler: Handler | undefined = route.handlers[request.method as Method];
@@ -239,9 +247,16 @@ function dispatcher(
   };
 }
 
-function pathOf(url: string): string {
-  const question = url.indexOf("?");
-  return question < 0 ? url : url.slice(0, question);
+/** Reads a route's parameters from the segments that access rules were compared with, not from the router. */
+function parameterReader(pattern: string): (target: RequestTarget) => Call["params"] {
+  const names = pattern.slice(1).split("/");
+  if (!pattern.includes("/:")) return () => ({});
+  return ({ segments }) => {
+    const found: Record<string, string> = {};
+    for (const [index, name] of names.entries())
+      if (name.startsWith(":")) found[name.slice(1)] = segments[index] ?? "";
+    return found;
+  };
 }
 
 function single(header: string | string[] | undefined): string | undefined {

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { KeystoneApi } from "../identity/builtin/keystone-api/keystone-api.ts";
+import { targetOf } from "./target-of.ts";
 
 /** In bytes. A login has a few hundred. */
 const maxBodyBytes = 65_536;
@@ -19,12 +20,9 @@ async function answer(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { headers } = request;
-  const question = request.url.indexOf("?");
-  const path = question < 0 ? request.url : request.url.slice(0, question);
   const response = await api.handle({
     method: request.method,
-    path: path.replaceAll(/\/{2,}/g, "/"),
-    query: new URLSearchParams(question < 0 ? "" : request.url.slice(question + 1)),
+    target: targetOf(request),
     token: single(headers["x-auth-token"]),
     subjectToken: single(headers["x-subject-token"]),
     body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),

@@ -3,6 +3,7 @@ import { parseMicroversion } from "../routes/microversion.ts";
 import type { Refs } from "../routes/refs.ts";
 import { versionDocument } from "../routes/version-routes.ts";
 import { apiDocument } from "./api-document.ts";
+import { targetOf } from "./target-of.ts";
 
 export interface PublicOptions {
   readonly refs: Refs;
@@ -69,13 +70,12 @@ function versions(options: PublicOptions, request: FastifyRequest, reply: Fastif
   const version = parseMicroversion(request.headers["openstack-api-version"] as string | undefined);
   if (version.type === "malformed") return text(reply, 400, "OpenStack-API-Version is malformed");
   if (version.type === "unsupported") return text(reply, 406, "the API version is not supported");
-  if (/(?:\?|&)build(?:[=&]|$)/.test(request.url)) return reply.send({ build: options.build });
+  if (new URLSearchParams(targetOf(request).query).has("build"))
+    return reply.send({ build: options.build });
   if (/application\/json-home/.test(accept))
     return reply.code(302).header("location", options.refs.to("")).send();
   if (!/json|\*\/\*|application\/\*/.test(accept)) return text(reply, 406, "JSON is what there is");
-  void reply
-    .header("openstack-api-version", `key-manager 1.${version.minor}`)
-    .header("vary", "openstack-api-version");
+  void reply.header("openstack-api-version", `key-manager 1.${version.minor}`);
   const document = versionDocument(options.refs, version.minor);
   return reply
     .code(300)

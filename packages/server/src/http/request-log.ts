@@ -1,6 +1,8 @@
 import type { FastifyRequest } from "fastify";
 import type { Metrics } from "../metrics.ts";
+import { MalformedTarget } from "./request-target.ts";
 import { asWireError } from "./send.ts";
+import { anyTargetOf } from "./target-of.ts";
 
 /** Takes one JSON line's members; the destination adds time and level. */
 export interface Log {
@@ -21,13 +23,15 @@ export class RequestLog {
   finished(request: FastifyRequest, status: number, elapsedMs: number): void {
     const route = request.route || (request.routeOptions?.url ?? "none");
     this.#metrics.request(request.method, route, status, elapsedMs / 1000);
-    const { method, url, principal } = request;
-    const question = url.indexOf("?");
+    const { method, principal } = request;
+    const target = anyTargetOf(request);
     this.#log.info(
       {
         requestId: request.id,
         method,
-        path: question < 0 ? url : url.slice(0, question),
+        ...(target instanceof MalformedTarget
+          ? { malformed: target.reason }
+          : { path: target.path }),
         status,
         ms: Math.round(elapsedMs * 1000) / 1000,
         userId: principal?.userId,

@@ -1,8 +1,12 @@
+import { STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
 import type { FastifyReply } from "fastify";
 import { maxMinorVersion } from "../routes/microversion.ts";
 import type { Reply } from "../routes/route.ts";
 import { StoreError } from "../store/store.ts";
 import { titleOf, unavailable, WireError } from "../wire-error.ts";
+import { cacheHeaders, rawCacheHeaders } from "./common-headers.ts";
+import { anyTargetOf } from "./target-of.ts";
 
 const versionHeaders = Array.from(
   { length: maxMinorVersion + 1 },
@@ -19,10 +23,9 @@ const maxJoinedBytes = 4_096;
  */
 export function sendReply({ raw, request }: FastifyReply, answer: Reply): void {
   const { status, bytes, json } = answer;
-  const headers = ["x-openstack-request-id", request.id];
+  const headers = ["x-openstack-request-id", request.id, ...rawCacheHeaders];
   const version = versionHeaders[request.minorVersion];
-  if (version !== undefined)
-    headers.push("openstack-api-version", version, "vary", "openstack-api-version");
+  if (version !== undefined) headers.push("openstack-api-version", version);
   for (const name in answer.headers) headers.push(name, answer.headers[name] ?? "");
   if (json !== undefined) headers.push("content-type", "application/json; charset=utf-8");
   const body = bytes ?? (json === undefined ? "" : JSON.stringify(json));
@@ -41,14 +44,38 @@ export function sendError(reply: FastifyReply, error: unknown): void {
     .code(meant.status)
     .headers(meant.headers)
     .type("application/json")
-    .send(JSON.stringify(errorDocument(reply.request.url, meant)));
+    .send(JSON.stringify(errorDocument(anyTargetOf(reply.request).isIdentity, meant)));
 }
 
 /** Barbican's, but Keystone's for what is Keystone's. */
-function errorDocument(url: string, { status, description }: WireError): object {
+function errorDocument(isIdentity: boolean, { status, description }: WireError): object {
   const title = titleOf(status);
-  if (/^\/+v3(?:[/?]|$)/.test(url)) return { error: { code: status, title, message: description } };
+  if (isIdentity) return { error: { code: status, title, message: description } };
   return { code: status, title, description };
+}
+
+const clientErrors: Readonly<Record<string, 408 | 431>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_HEADER_OVERFLOW: 431,
+};
+
+/** Answers what Node.js could not read as a request, and closes the connection. */
+export function sendClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === "ECONNRESET" || socket.destroyed) return;
+  const status = clientErrors[error.code ?? ""] ?? 400;
+  const body = JSON.stringify(
+    errorDocument(false, new WireError(status, "The request is malformed.")),
+  );
+  const headers = {
+    ...cacheHeaders,
+    connection: "close",
+    "content-type": "application/json",
+    "content-length": String(body.length),
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  if (socket.writable)
+    socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${body}`);
+  socket.destroy(error);
 }
 
 export function asWireError(error: unknown): WireError {
@@ -64,5 +91,5 @@ export function asWireError(error: unknown): WireError {
 function addVersion(reply: FastifyReply): void {
   const version = versionHeaders[reply.request.minorVersion];
   if (version === undefined) return;
-  void reply.header("openstack-api-version", version).header("vary", "openstack-api-version");
+  void reply.header("openstack-api-version", version);
 }

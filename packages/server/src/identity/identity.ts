@@ -1,3 +1,4 @@
+import type { RequestTarget } from "../http/request-target.ts";
 import type { Principal } from "../principal.ts";
 
 /** What of a request says who makes it. Every other identity header (`X-Roles`, `X-Project-Id`, …) is somebody's wish. */
@@ -11,8 +12,8 @@ export interface IdentityHeaders {
 /** What is asked for, so that an application credential's access rules can be kept. */
 export interface AskedFor {
   readonly method: string;
-  /** Without the query. */
-  readonly path: string;
+  /** The one that the router has; its path is what access rules are compared with. */
+  readonly target: RequestTarget;
 }
 
 /**

@@ -1,3 +1,8 @@
+export {
+  MalformedTarget,
+  parseRequestTarget,
+  type RequestTarget,
+} from "../http/request-target.ts";
 export type { Principal } from "../principal.ts";
 export type { AccessRule } from "./access-rules.ts";
 export {

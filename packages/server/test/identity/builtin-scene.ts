@@ -9,6 +9,7 @@ import {
   type BuiltinIdentityService,
   openBuiltinIdentity,
 } from "../../src/identity/builtin/open-builtin-identity.ts";
+import { targetFor } from "../support/target.ts";
 import { MemoryIdentityStore } from "./memory-identity-store.ts";
 
 /** Passwords of the scene's users. */
@@ -78,12 +79,10 @@ export class BuiltinScene {
       address?: string;
     } = {},
   ): Promise<ApiResponse & { document: Record<string, unknown> }> {
-    const url = new URL(path, "http://keys.example:9311");
     const body = options.body === undefined ? "" : JSON.stringify(options.body);
     const response = await this.service.api.handle({
       method,
-      path: url.pathname,
-      query: url.searchParams,
+      target: targetFor(path, method),
       token: options.token,
       subjectToken: options.subjectToken,
       body: new TextEncoder().encode(typeof options.body === "string" ? options.body : body),

@@ -53,10 +53,10 @@ describe("a key server with identity of its own", () => {
     const logged = await ask("POST", "/v3/auth/tokens", { body: login("secret"), token: null });
     const token = String(logged.headers["x-subject-token"]);
     const asked: readonly (readonly [number, string, string, object?])[] = [
-      [404, "GET", "/v3/users/a%00b"],
-      [404, "GET", "/v3/projects/a%00b"],
-      [404, "GET", "/v3/users/a%00b/projects"],
-      [404, "PUT", "/v3/projects/a%00b/users/a%00b/roles/a%00b"],
+      [400, "GET", "/v3/users/a%00b"],
+      [400, "GET", "/v3/projects/a%00b"],
+      [400, "GET", "/v3/users/a%00b/projects"],
+      [400, "PUT", "/v3/projects/a%00b/users/a%00b/roles/a%00b"],
       [400, "GET", "/v3/role_assignments?user.id=a%00b"],
       [400, "GET", "/v3/users?name=%00"],
       [400, "POST", "/v3/users", { user: { name: zero, password: "x" } }],

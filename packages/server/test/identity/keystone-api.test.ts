@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import fc from "fast-check";
+import { MalformedTarget, parseRequestTarget } from "../../src/http/request-target.ts";
 import { KeystoneApi } from "../../src/identity/builtin/keystone-api/keystone-api.ts";
 import { BuiltinScene, password } from "./builtin-scene.ts";
 
@@ -581,7 +582,6 @@ describe("the rest of the identity interface", () => {
   it("tells an unknown address from a wrong method", async () => {
     const token = await scene.token("root");
     assert.equal((await scene.call("GET", "/v3/nothing", { token })).status, 404);
-    assert.equal((await scene.call("GET", "/v3/users/%ff", { token })).status, 404);
     assert.equal((await scene.call("GET", "/v3/auth/tokens/x", { token })).status, 404);
     const wrong = await scene.call("PUT", "/v3/auth/tokens", { token });
     assert.equal(wrong.status, 405);
@@ -593,7 +593,9 @@ describe("the rest of the identity interface", () => {
     const route = fc.constantFrom(...KeystoneApi.routes.filter(({ method }) => method !== "GET"));
     await fc.assert(
       fc.asyncProperty(route, fc.string({ maxLength: 40 }), fc.json(), async (chosen, id, json) => {
-        const path = chosen.path.replace(/:\w+/g, encodeURIComponent(id).replaceAll(".", "%2E"));
+        const path = chosen.path.replace(/:\w+/g, encodeURIComponent(id));
+        // The HTTP server refuses it before this API sees it.
+        fc.pre(!(parseRequestTarget(path, chosen.method) instanceof MalformedTarget));
         const { status } = await scene.call(chosen.method, path, {
           token,
           subjectToken: id,

@@ -5,6 +5,7 @@ import { IdentityError, type IdentityErrorCode } from "../../src/identity/identi
 import { KeystoneIdentity } from "../../src/identity/keystone/keystone-identity.ts";
 import type { KeystoneIdentityOptions } from "../../src/identity/keystone/keystone-options.ts";
 import { startHarness } from "../support/harness.ts";
+import { targetFor } from "../support/target.ts";
 import { FakeKeystone } from "./fake-keystone.ts";
 
 const start = Date.parse("2026-11-23T12:00:00Z");
@@ -388,7 +389,7 @@ describe("an application credential with access rules", () => {
   it("may do what one of them covers, and nothing else", async () => {
     const identity = open();
     const may = (method: string, path: string) =>
-      identity.authenticate({ token: "t1" }, "req", { method, path }).then(
+      identity.authenticate({ token: "t1" }, "req", { method, target: targetFor(path) }).then(
         () => true,
         () => false,
       );

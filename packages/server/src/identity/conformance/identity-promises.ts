@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { MalformedTarget, parseRequestTarget } from "../../http/request-target.ts";
 import type { AccessRule } from "../access-rules.ts";
 import type { AskedFor, Identity, IdentityHeaders } from "../identity.ts";
 import type { IdentityErrorCode } from "../identity-error.ts";
@@ -154,9 +155,9 @@ export function identityPromises(name: string, open: () => Promise<IdentityScene
       const token = await scene.applicationCredentialToken([
         { service: "key-manager", method: "GET", path: "/v1/secrets/**" },
       ]);
-      await ask({ token }, { method: "GET", path: "/v1/secrets/1/payload" });
-      await refuses("invalid_token", { token }, { method: "DELETE", path: "/v1/secrets/1" });
-      await refuses("invalid_token", { token }, { method: "GET", path: "/v1/orders" });
+      await ask({ token }, asked("GET", "/v1/secrets/1/payload"));
+      await refuses("invalid_token", { token }, asked("DELETE", "/v1/secrets/1"));
+      await refuses("invalid_token", { token }, asked("GET", "/v1/orders"));
       await refuses("invalid_token", { token });
     });
 
@@ -172,4 +173,10 @@ export function identityPromises(name: string, open: () => Promise<IdentityScene
       await refuses("invalid_token", { token });
     });
   });
+}
+
+function asked(method: string, path: string): AskedFor {
+  const target = parseRequestTarget(path, method);
+  assert.ok(!(target instanceof MalformedTarget), path);
+  return { method, target };
 }

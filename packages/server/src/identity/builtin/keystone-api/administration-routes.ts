@@ -31,8 +31,8 @@ export const administrationRoutes: readonly Route[] = [
   { method: "DELETE", path: roleOfUser, access: "admin", handle: revoke },
 ];
 
-async function listDomains({ parts, request }: AuthenticatedCall): Promise<Answer> {
-  const name = request.query.get("name");
+async function listDomains({ parts, query }: AuthenticatedCall): Promise<Answer> {
+  const name = query.get("name");
   const domains =
     name === null || name === defaultDomain.name
       ? [domainDocument(parts.documents.identityUrl)]
@@ -47,8 +47,8 @@ async function showDomain({ parts, parameters }: AuthenticatedCall): Promise<Ans
   return { status: 200, document: { domain: domainDocument(parts.documents.identityUrl) } };
 }
 
-async function listUsers({ parts, request }: AuthenticatedCall): Promise<Answer> {
-  const users = (await parts.administration.listUsers()).filter(named(request.query));
+async function listUsers({ parts, query }: AuthenticatedCall): Promise<Answer> {
+  const users = (await parts.administration.listUsers()).filter(named(query));
   return {
     status: 200,
     document: parts.documents.list(
@@ -90,8 +90,8 @@ async function deleteUser(call: AuthenticatedCall): Promise<Answer> {
   return { status: 204 };
 }
 
-async function listProjects({ parts, request }: AuthenticatedCall): Promise<Answer> {
-  const projects = (await parts.administration.listProjects()).filter(named(request.query));
+async function listProjects({ parts, query }: AuthenticatedCall): Promise<Answer> {
+  const projects = (await parts.administration.listProjects()).filter(named(query));
   return {
     status: 200,
     document: parts.documents.list(
@@ -145,8 +145,8 @@ async function deleteProject(call: AuthenticatedCall): Promise<Answer> {
 }
 
 async function listRoles(call: AuthenticatedCall): Promise<Answer> {
-  const { parts, request } = call;
-  const roles = (await roleNames(call)).map((name) => ({ name })).filter(named(request.query));
+  const { parts, query } = call;
+  const roles = (await roleNames(call)).map((name) => ({ name })).filter(named(query));
   return {
     status: 200,
     document: parts.documents.list(
@@ -161,10 +161,10 @@ async function showRole(call: AuthenticatedCall): Promise<Answer> {
   return { status: 200, document: { role: call.parts.documents.role(await roleName(call)) } };
 }
 
-async function listAssignments({ parts, request }: AuthenticatedCall): Promise<Answer> {
-  const user = request.query.get("user.id");
-  const project = request.query.get("scope.project.id");
-  const role = request.query.get("role.id");
+async function listAssignments({ parts, query }: AuthenticatedCall): Promise<Answer> {
+  const user = query.get("user.id");
+  const project = query.get("scope.project.id");
+  const role = query.get("role.id");
   const assignments = await parts.store.listAssignments({
     ...(user !== null && { userId: user }),
     ...(project !== null && { projectId: project }),
@@ -172,7 +172,7 @@ async function listAssignments({ parts, request }: AuthenticatedCall): Promise<A
   const shown = assignments.filter(
     (assignment) => role === null || roleId(assignment.role) === role,
   );
-  const names = request.query.has("include_names") ? await namesOf(parts) : undefined;
+  const names = query.has("include_names") ? await namesOf(parts) : undefined;
   return {
     status: 200,
     document: parts.documents.list(

@@ -13,10 +13,10 @@ export const applicationCredentialRoutes: readonly Route[] = [
   { method: "DELETE", path: `${path}/:id`, access: "token", handle: remove },
 ];
 
-async function list({ parts, caller, parameters, request }: AuthenticatedCall): Promise<Answer> {
+async function list({ parts, caller, parameters, query }: AuthenticatedCall): Promise<Answer> {
   const userId = owner(parameters);
   requireSelf(caller, userId);
-  const name = request.query.get("name");
+  const name = query.get("name");
   const records = await parts.applicationCredentials.list(userId);
   const shown = records.filter((record) => name === null || record.name === name);
   return {

@@ -1,4 +1,5 @@
-import type { AccessRule } from "../../access-rules.ts";
+import { type AccessRule, accessRuleLimits } from "../../access-rules.ts";
+import { PathPattern } from "../../path-pattern.ts";
 import { LoginError } from "../login-error.ts";
 
 /** The parts of a JSON document, read with the path to each in what is said of a mistake. */
@@ -74,20 +75,30 @@ export class Body {
   }
 }
 
-/** The access rules of an application credential. */
+/** The access rules of an application credential. @throws LoginError `bad_request` */
 export function readAccessRules(body: Body): readonly AccessRule[] | undefined {
   if (!body.present) return undefined;
   return body.list().map((rule) => ({
     service: short(rule.get("service")),
-    path: short(rule.get("path")),
+    path: readPath(rule.get("path")),
     method: short(rule.get("method")),
   }));
 }
 
+function readPath(body: Body): string {
+  const path = short(body);
+  const mistake = PathPattern.mistakeIn(path);
+  if (mistake === undefined) return path;
+  throw new LoginError("bad_request", `The path of an access rule ${mistake}.`);
+}
+
 function short(body: Body): string {
   const text = body.text();
-  if (text === "" || text.length > 255) {
-    throw new LoginError("bad_request", "An access rule's parts have 1 to 255 characters.");
+  if (text === "" || text.length > accessRuleLimits.pathLength) {
+    throw new LoginError(
+      "bad_request",
+      `An access rule's parts have 1 to ${accessRuleLimits.pathLength} characters.`,
+    );
   }
   return text;
 }

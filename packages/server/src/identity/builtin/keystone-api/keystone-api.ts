@@ -56,9 +56,9 @@ export class KeystoneApi {
 
   async #answer(request: ApiRequest): Promise<Answer> {
     const method = request.method === "HEAD" ? "GET" : request.method;
-    const path = request.path.replace(/\/+$/, "");
+    const { segments } = request.target;
     const found = KeystoneApi.routes.flatMap((route) => {
-      const parameters = match(route.path, path);
+      const parameters = match(route.path, segments);
       return parameters ? [{ route, parameters }] : [];
     });
     if (found.length === 0)
@@ -71,11 +71,13 @@ export class KeystoneApi {
         headers: { allow },
       };
     }
-    if ([...request.query.values()].some((value) => value.includes("\0")))
+    const query = new URLSearchParams(request.target.query);
+    if ([...query.values()].some((value) => value.includes("\0")))
       throw new LoginError("bad_request", "A query parameter is not text.");
     const { route, parameters } = chosen;
     const call: Call = {
       request,
+      query,
       parameters,
       parts: this.#parts,
       body: () => Body.parse(request.body),
@@ -162,32 +164,20 @@ function render(answer: Answer, request: ApiRequest): ApiResponse {
     status: answer.status,
     headers: {
       ...(answer.document && { "content-type": "application/json" }),
-      vary: "X-Auth-Token",
-      "cache-control": "no-store",
       ...answer.headers,
     },
     body: withBody ? JSON.stringify(answer.document) : "",
   };
 }
 
-function match(pattern: string, path: string): Record<string, string> | undefined {
-  const wanted = pattern.split("/");
-  const given = path.split("/");
+function match(pattern: string, given: readonly string[]): Record<string, string> | undefined {
+  const wanted = pattern.slice(1).split("/");
   if (wanted.length !== given.length) return undefined;
   const parameters: Record<string, string> = {};
   for (const [index, part] of wanted.entries()) {
     const segment = given[index] ?? "";
-    if (!part.startsWith(":")) {
-      if (part !== segment) return undefined;
-      continue;
-    }
-    try {
-      parameters[part.slice(1)] = decodeURIComponent(segment);
-    } catch {
-      return undefined;
-    }
-    // No id has a zero character, and PostgreSQL's texts cannot.
-    if (segment === "" || parameters[part.slice(1)]?.includes("\0")) return undefined;
+    if (part.startsWith(":")) parameters[part.slice(1)] = segment;
+    else if (part !== segment) return undefined;
   }
   return parameters;
 }

@@ -1,3 +1,4 @@
+import type { RequestTarget } from "../../../http/request-target.ts";
 import type { Administration } from "../administration.ts";
 import type { ApplicationCredentials } from "../application-credentials.ts";
 import type { IdentityEvent } from "../builtin-options.ts";
@@ -11,9 +12,8 @@ import type { Documents } from "./documents.ts";
 /** A request as any HTTP server can hand it over. */
 export interface ApiRequest {
   readonly method: string;
-  /** Without the query; begins with `/v3`. */
-  readonly path: string;
-  readonly query: URLSearchParams;
+  /** Its path begins with `/v3`. */
+  readonly target: RequestTarget;
   /** `X-Auth-Token`. */
   readonly token: string | undefined;
   /** `X-Subject-Token`. */
@@ -36,6 +36,7 @@ export interface ApiResponse {
 /** What a handler is given. */
 export interface Call {
   readonly request: ApiRequest;
+  readonly query: URLSearchParams;
   readonly parameters: Readonly<Record<string, string>>;
   readonly parts: KeystoneApiParts;
   /** @throws LoginError `bad_request` */

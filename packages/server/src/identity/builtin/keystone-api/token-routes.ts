@@ -29,7 +29,7 @@ async function issueToken(call: Call): Promise<Answer> {
   return {
     status: 201,
     headers: { "x-subject-token": token },
-    document: parts.documents.token(live, { withCatalog: !request.query.has("nocatalog") }),
+    document: parts.documents.token(live, { withCatalog: !call.query.has("nocatalog") }),
   };
 }
 
@@ -39,7 +39,7 @@ async function showToken(call: AuthenticatedCall): Promise<Answer> {
     status: 200,
     headers: { "x-subject-token": call.request.subjectToken ?? "" },
     document: call.parts.documents.token(subject, {
-      withCatalog: !call.request.query.has("nocatalog"),
+      withCatalog: !call.query.has("nocatalog"),
     }),
   };
 }
@@ -51,11 +51,15 @@ async function revokeToken(call: AuthenticatedCall): Promise<Answer> {
 }
 
 /** Whose token it is may look at it and end it; so may an admin, and a service look. */
-async function findSubject({ request, parts, caller }: AuthenticatedCall): Promise<LiveToken> {
+async function findSubject({
+  request,
+  query,
+  parts,
+  caller,
+}: AuthenticatedCall): Promise<LiveToken> {
   let subject: LiveToken | undefined;
   try {
-    const allowExpired =
-      request.query.get("allow_expired") === "1" && caller.roles.includes("service");
+    const allowExpired = query.get("allow_expired") === "1" && caller.roles.includes("service");
     subject = await parts.tokens.find(plausibleToken(request.subjectToken), { allowExpired });
   } catch (error) {
     if (!(error instanceof IdentityError) || error.code !== "invalid_token") throw error;
