@@ -202,6 +202,12 @@ export const suites: readonly Suite[] = [
     peers: ["postgres"],
   },
   {
+    name: "proxy-cache",
+    proves: "an nginx that caches hands nothing of our server to a request without a token",
+    packages: ["nginx-light"],
+    peers: [],
+  },
+  {
     name: "server-keys",
     proves:
       "our adapter keeps a key manager's promises on our server: SQLite, PostgreSQL, own identity, Keystone",
