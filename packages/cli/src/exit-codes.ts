@@ -46,6 +46,8 @@ const volumeExits: Record<VolumeErrorCode, ExitName> = {
   busy: "conflict",
   not_found: "notFound",
   mismatch: "conflict",
+  integrity: "integrity",
+  untrusted: "forbidden",
   unsupported: "unsupported",
   newer_ledger: "unsupported",
   tool_failed: "io",

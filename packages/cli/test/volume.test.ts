@@ -238,7 +238,7 @@ describe("chatelaine volume", () => {
     const made = await session.run("volume", "create", path, "--size", "64k", "--key", key);
     assert.ok(made.out.includes(key), made.error);
     const deleted = await session.run("volume", "delete", path);
-    assert.equal(deleted.out, `deleted ${path}; others need its key ${key}\n`);
+    assert.equal(deleted.out, `deleted ${path}; key ${key} is kept\n`);
     assert.equal((await session.run("key", "get", key)).code, 0);
   });
 

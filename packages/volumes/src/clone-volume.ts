@@ -10,7 +10,7 @@ import { beginningOf, createOperation } from "./operations/create.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
-import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
+import { proveVolume, type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
 /** Where the clone comes to be. */
@@ -44,7 +44,7 @@ export async function cloneVolume(
   if ((await occupantOf(location)) !== "nothing") {
     throw new VolumeError("exists", `clone to ${options.path}: something is there already`);
   }
-  const source = await verifyVolume(context, sourcePath);
+  const source = await proveVolume(context, sourcePath);
   await refuseMismatch(context, source.id, from);
   if ((await occupantOf(from)) !== "file") {
     throw new VolumeError("unsupported", `clone ${sourcePath}: only of files for now`);

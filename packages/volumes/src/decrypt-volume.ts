@@ -1,4 +1,4 @@
-import { type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
+import { refuseUnknownOptions } from "@chatelaine/keys";
 import { assertDeletable, type DeletedVolume } from "./delete-volume.ts";
 import { inPlaceInput } from "./disk/in-place.ts";
 import { locationOf } from "./disk/location.ts";
@@ -6,8 +6,9 @@ import { decryptOperation } from "./operations/decrypt.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
-import { verifyVolume } from "./verify-volume.ts";
+import { proveVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
+import { discardableKey } from "./volume-key.ts";
 
 /** How a volume becomes a plain disk. */
 export interface DecryptVolumeOptions {
@@ -17,7 +18,7 @@ export interface DecryptVolumeOptions {
 
 /**
  * Decrypts a volume where it is, so that everybody who has the disk can read it, and
- * deletes its key. A file shrinks by its header; the end of a block device is zeroed.
+ * deletes its key, if the ledger has it for the volume. A file shrinks by its header; the end of a block device is zeroed.
  * Nobody may use the disk meanwhile.
  *
  * It can be killed at any instant, as `encryptVolume`.
@@ -32,12 +33,13 @@ export async function decryptVolume(
 ): Promise<DeletedVolume> {
   refuseUnknownOptions("decryptVolume", options, ["journal"]);
   await recover(context);
-  const { openedSlot: _slot, ...volume } = await verifyVolume(context, path);
+  const { openedSlot: _slot, layoutRecord: _record, ...volume } = await proveVolume(context, path);
   const { id, keyId } = volume;
   const location = await locationOf(path);
   await refuseMismatch(context, id, location);
   const known = await context.ledger.volume(id);
-  const keyIds: readonly ObjectId[] = [...new Set([keyId, known?.keyId ?? keyId])];
+  const own = discardableKey(known);
+  const keyIds = own === undefined ? [] : [own];
   for (const one of keyIds) await assertDeletable(context, id, one);
   const place = await inPlaceInput("decrypt", location, options.journal);
   const input = { ...place, keyId, keyIds };
@@ -46,5 +48,5 @@ export async function decryptVolume(
     keyId: known?.keyId,
     input,
   });
-  return { ...volume, keyDeleted };
+  return { ...volume, keyDeleted, otherKeyIds: [] };
 }

@@ -24,6 +24,8 @@ import {
 import { resizeDiskOperation } from "./operations/disk-resize.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
+import { trustedVolume } from "./trusted-volume.ts";
+import { proveVolume } from "./verify-volume.ts";
 import { projectOf, type VolumeContext } from "./volume-context.ts";
 
 /** A disk to make. */
@@ -103,7 +105,7 @@ export async function snapshotDisk(
 ): Promise<Disk> {
   refuseUnknownOptions("snapshotDisk", options, ["name", "instance", "format", "thinPool"]);
   await recover(context);
-  const record = await recordOf(context, volume);
+  const record = await withLayout(context, await recordOf(context, volume));
   const parts = partsOf(record);
   const lock = await context.ledger.lock(record.id);
   try {
@@ -117,7 +119,7 @@ export async function snapshotDisk(
         instance,
         format,
         thinPool,
-        from: { ...parts, id: record.id },
+        from: parts,
       },
     );
   } finally {
@@ -142,18 +144,22 @@ export async function restoreDisks(context: VolumeContext): Promise<readonly Res
     project: projectOf(context),
     host: context.ledger.host,
   });
-  const parts = records.map(partsOf);
   // All at once; whatever that leaves out is tried alone, which says why.
-  await activateLogicalVolumes(parts.map(({ volume }) => volume)).catch(() => undefined);
+  const volumes = records.map((record) => partsOf(record).volume);
+  await activateLogicalVolumes(volumes).catch(() => undefined);
+  const parts: DiskParts[] = [];
+  for (const record of records) {
+    parts.push(partsOf(await withLayout(context, record).catch(() => record)));
+  }
   const mapped = await mapDisks(context, parts).catch(() => new Set<string>());
   const restored: RestoredDisk[] = [];
   for (const record of records) {
-    const own = partsOf(record);
+    const { mapping, volume } = partsOf(record);
     const disk = diskOf(record);
     try {
-      if (!mapped.has(own.mapping)) {
-        await activateLogicalVolumes([own.volume]);
-        await mapDisk(context, own);
+      if (!mapped.has(mapping)) {
+        await activateLogicalVolumes([volume]);
+        await mapDisk(context, partsOf(await withLayout(context, record)));
       }
       restored.push({ ...disk, problem: undefined });
     } catch (error) {
@@ -173,7 +179,7 @@ export interface OpenDiskOptions {
  * Maps one disk again; or shows it read-only besides, to look into it from another
  * instance. Opening what is open is no error.
  *
- * @throws `not_found`, `busy`, `tool_failed`
+ * @throws `not_found`, `busy`, `integrity`, `tool_failed`
  */
 export async function openDisk(
   context: VolumeContext,
@@ -182,9 +188,10 @@ export async function openDisk(
 ): Promise<Disk> {
   refuseUnknownOptions("openDisk", options, ["readOnly"]);
   await recover(context);
-  const record = await recordOf(context, volume);
-  const parts = partsOf(record);
+  const found = await recordOf(context, volume);
   await activateLogicalVolumes([volume]);
+  const record = await withLayout(context, found);
+  const parts = partsOf(record);
   if (options.readOnly !== true) {
     await mapDisk(context, parts);
     return diskOf(record);
@@ -224,8 +231,9 @@ export async function resizeDisk(
   sizeBytes: number,
 ): Promise<ResizedDisk> {
   await recover(context);
-  const record = await recordOf(context, volume);
+  const record = await withLayout(context, await recordOf(context, volume));
   const parts = partsOf(record);
+  if (parts.format === "luks2") await trustedVolume(context, record.location);
   const header = parts.format === "luks2" ? headerBytes : 0;
   requireSize(`resize disk ${volume.name}`, sizeBytes);
   const before = await sizeOf(volume);
@@ -326,6 +334,13 @@ async function recordOf({ ledger }: VolumeContext, volume: LogicalVolume): Promi
   throw new VolumeError("not_found", `disk ${location}: the ledger has no such disk`);
 }
 
+/** A LUKS2 disk from before layouts were recorded gets its own, once its key has opened it. */
+async function withLayout(context: VolumeContext, record: VolumeRecord): Promise<VolumeRecord> {
+  if (record.format === "plain" || record.layout !== undefined) return record;
+  await proveVolume(context, record.location);
+  return (await context.ledger.volume(record.id)) ?? record;
+}
+
 function diskOf(record: VolumeRecord): Disk {
   const { id, location, attributes } = record;
   const { mapping, keyId } = partsOf(record);
@@ -338,10 +353,11 @@ function diskOf(record: VolumeRecord): Disk {
   };
 }
 
-function partsOf({ attributes, format, keyId, location }: VolumeRecord): DiskParts {
+function partsOf({ id, attributes, format, keyId, location, layout }: VolumeRecord): DiskParts {
   const { group, name, mapping } = attributes;
   if (group === undefined || name === undefined || mapping === undefined || keyId === undefined) {
     throw new VolumeError("mismatch", `disk ${location}: the ledger does not say how it is mapped`);
   }
-  return { volume: { group, name }, mapping, keyId, format: format === "plain" ? format : "luks2" };
+  const volume = { group, name };
+  return { id, volume, mapping, keyId, format: format === "plain" ? format : "luks2", layout };
 }

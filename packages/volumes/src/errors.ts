@@ -18,6 +18,13 @@ export type VolumeErrorCode =
   | "not_found"
   /** The disk is not where, or not what, the ledger says. Nothing was touched. */
   | "mismatch"
+  /** The disk's header is not the one that the ledger recorded; the message names each field with both values. */
+  | "integrity"
+  /**
+   * The ledger has no row for the disk, and the key that the disk names is not registered for it
+   * in the caller's project: import the disk, or name the key yourself.
+   */
+  | "untrusted"
   /** This format, device or machine cannot do that; the message names what is missing. */
   | "unsupported"
   /** The ledger was made by a newer version. Nothing was touched. */

@@ -1,8 +1,19 @@
+export {
+  type AcceptedHeader,
+  type AcceptHeaderOptions,
+  acceptVolumeHeader,
+} from "./accept-header.ts";
 export { type BackedUpHeader, backupVolumeHeaders } from "./backup-volume-headers.ts";
 export { type CloneVolumeOptions, cloneVolume } from "./clone-volume.ts";
 export { type CreateVolumeOptions, createVolume } from "./create-volume.ts";
 export { type DecryptVolumeOptions, decryptVolume } from "./decrypt-volume.ts";
-export { type DeletedVolume, deleteVolume } from "./delete-volume.ts";
+export {
+  type DeletedVolume,
+  type DeleteVolumeOptions,
+  type DeletionPreview,
+  deleteVolume,
+  previewDeletion,
+} from "./delete-volume.ts";
 export {
   type BulkOptions,
   type BulkResult,
@@ -36,6 +47,7 @@ export type { LogicalVolume } from "./host/logical-volume.ts";
 export { type ImportLedgerOptions, importLedger } from "./import-ledger.ts";
 export { importVolume } from "./import-volume.ts";
 export { inspectVolume } from "./inspect-volume.ts";
+export type { LayoutChange, VolumeLayout } from "./layout.ts";
 export type {
   Ledger,
   Lock,
@@ -94,6 +106,7 @@ export { migrateDisksOffFixedKey, rekeyVolumes } from "./rekey-volumes.ts";
 export { type ResizedVolume, type ResizeVolumeOptions, resizeVolume } from "./resize-volume.ts";
 export { type ServedVolume, type ServeVolumeOptions, serveVolume } from "./serve-volume.ts";
 export { findSnapshot, forgetSnapshot, snapshotVolume } from "./snapshot-volume.ts";
+export type { TrustOptions, VolumeSource } from "./trusted-volume.ts";
 export { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 export { verifyVolumes } from "./verify-volumes.ts";
 export type { KeySource, Volume } from "./volume.ts";

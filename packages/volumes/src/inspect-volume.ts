@@ -1,4 +1,4 @@
-import { objectId } from "@chatelaine/keys";
+import { type ObjectId, objectId } from "@chatelaine/keys";
 import { type LuksHeader, parseChatelaineToken, readLuks } from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
@@ -6,7 +6,8 @@ import type { Ledger } from "./ledger/ledger.ts";
 import type { Volume } from "./volume.ts";
 
 /**
- * Reads off a disk which volume it is and which key it needs. Asks no key manager.
+ * Reads off a disk which volume it is and which key it needs. Asks no key manager. Without a row
+ * in the ledger this is only what the disk says of itself.
  *
  * @param ledger what it says of the key of a volume at this place comes before
  *   what the disk says; a LUKS1 disk cannot say it at all
@@ -24,7 +25,12 @@ export async function inspectVolume(path: string, ledger?: Ledger): Promise<Volu
       `inspect ${path}: its LUKS header has no chatelaine token, so it does not say which key it needs`,
     );
   }
-  const token = tokens.find(({ object }) => object === keyId);
+  return volumeFrom(header, path, keyId);
+}
+
+/** What a header says of the volume that a key opens. */
+export function volumeFrom(header: LuksHeader, path: string, keyId: ObjectId): Volume {
+  const token = tokensOf(header).find(({ object }) => object === keyId);
   const { uuid, cipher, volumeKeyBitLength, sectorSize, dataOffset, label } = header;
   return {
     id: uuid,

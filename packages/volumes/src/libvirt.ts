@@ -4,10 +4,11 @@ import { VolumeError } from "./errors.ts";
 import { runTool, type ToolResult } from "./host/run-tool.ts";
 import { lendPassphrase } from "./passphrase.ts";
 import { keyForQemu } from "./qemu.ts";
+import type { TrustOptions } from "./trusted-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
 /** How the guest sees a volume. */
-export interface LibvirtDiskOptions {
+export interface LibvirtDiskOptions extends TrustOptions {
   /** The guest's name for the disk, from which libvirt takes the bus: `vda` (default), `sda`, … */
   readonly target?: string | undefined;
   /** Default false. */
@@ -38,8 +39,8 @@ export async function libvirtDisk(
   path: string,
   options: LibvirtDiskOptions = {},
 ): Promise<LibvirtDisk> {
-  refuseUnknownOptions("libvirtDisk", options, ["target", "readOnly"]);
-  const { target = "vda", readOnly = false } = options;
+  refuseUnknownOptions("libvirtDisk", options, ["target", "readOnly", "keyId"]);
+  const { target = "vda", readOnly = false, keyId } = options;
   if (!/^(?:vd|sd|hd|xvd)[a-z]{1,3}$/.test(target)) {
     throw new VolumeError(
       "invalid_argument",
@@ -48,7 +49,7 @@ export async function libvirtDisk(
   }
   const location = await locationOf(path);
   const isDevice = (await occupantOf(location)) === "device";
-  const { id, key } = await keyForQemu(context, path);
+  const { id, key } = await keyForQemu(context, path, { keyId });
   const source = `${isDevice ? "dev" : "file"}='${escaped(location)}'`;
   return {
     secretId: id,

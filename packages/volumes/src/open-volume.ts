@@ -1,5 +1,8 @@
+import { refuseUnknownOptions } from "@chatelaine/keys";
 import { map, unmap } from "./host/mapping.ts";
+import type { TrustOptions } from "./trusted-volume.ts";
 import { withProvenPassphrase } from "./verify-volume.ts";
+import type { Volume } from "./volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
 /** A volume whose plaintext the kernel shows as a block device. */
@@ -17,17 +20,20 @@ export interface OpenedVolume {
  * Needs root, and the Debian package cryptsetup-bin.
  *
  * @param name of the mapping; default `chatelaine-` and the volume's id
- * @throws `missing_key`, `wrong_key`, `unsupported`, `tool_failed`
+ * @throws `missing_key`, `wrong_key`, `integrity`, `untrusted`, `unsupported`, `tool_failed`
  */
 export async function openVolume(
   context: VolumeContext,
   path: string,
   name?: string,
+  options: TrustOptions = {},
 ): Promise<OpenedVolume> {
-  return withProvenPassphrase(context, path, async ({ id }, passphrase) => {
+  refuseUnknownOptions("openVolume", options, ["keyId"]);
+  const use = async ({ id }: Volume, passphrase: Uint8Array): Promise<OpenedVolume> => {
     const mapping = name ?? `chatelaine-${id}`;
     return { id, name: mapping, device: await map(mapping, path, passphrase) };
-  });
+  };
+  return withProvenPassphrase(context, path, use, options);
 }
 
 /**

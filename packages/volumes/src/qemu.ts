@@ -3,11 +3,12 @@ import { readLuks } from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import { lendPassphrase } from "./passphrase.ts";
-import { verifyVolume } from "./verify-volume.ts";
+import type { TrustOptions } from "./trusted-volume.ts";
+import { proveVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
 /** How QEMU is to be given the disk. */
-export interface QemuDiskOptions {
+export interface QemuDiskOptions extends TrustOptions {
   /** The file descriptor on which QEMU will find the passphrase: a pipe's, for it cannot open a socket. Default 3. */
   readonly descriptor?: number | undefined;
   /** Default false. */
@@ -29,15 +30,15 @@ export interface QemuDisk {
  * LUKS1 only (https://www.qemu.org/docs/master/system/secrets.html, block layer
  * documentation): make the volume with `format: "luks1"`.
  *
- * @throws `unsupported` for LUKS2; `missing_key`, `wrong_key`
+ * @throws `unsupported` for LUKS2; `missing_key`, `wrong_key`, `integrity`, `untrusted`
  */
 export async function qemuDisk(
   context: VolumeContext,
   path: string,
   options: QemuDiskOptions = {},
 ): Promise<QemuDisk> {
-  const { descriptor = 3, readOnly = false } = options;
-  const { id, key } = await keyForQemu(context, path);
+  const { descriptor = 3, readOnly = false, keyId } = options;
+  const { id, key } = await keyForQemu(context, path, { keyId });
   // QEMU's names have 31 characters at most.
   const nodeName = `luks-${id.replaceAll("-", "").slice(0, 26)}`;
   const secret = `secret-${id}`;
@@ -70,6 +71,7 @@ export async function qemuDisk(
 export async function keyForQemu(
   context: VolumeContext,
   path: string,
+  options: TrustOptions,
 ): Promise<{ readonly id: string; readonly key: StoredObject }> {
   const { version } = await readLuks(path);
   if (version !== 1) {
@@ -78,6 +80,6 @@ export async function keyForQemu(
       `present ${path}: QEMU reads LUKS1 only, and this is LUKS2: open it with the kernel`,
     );
   }
-  const { id, keyId } = await verifyVolume(context, path);
+  const { id, keyId } = await proveVolume(context, path, options);
   return { id, key: await context.keyManager.get(context.caller, keyId) };
 }

@@ -1,8 +1,10 @@
 import { KeyManagerError, type ObjectId, type ObjectInfo, tracksConsumers } from "@chatelaine/keys";
-import { LuksError, readLuks } from "@chatelaine/luks";
+import { LuksError, type LuksHeader, readLuks } from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
 import { tokensOf } from "./inspect-volume.ts";
+import { describeChanges } from "./layout.ts";
 import type { VolumeRecord } from "./ledger/ledger.ts";
+import { changesOf } from "./trusted-volume.ts";
 import { nowOf, projectOf, type VolumeContext } from "./volume-context.ts";
 import { consumerOf, registerConsumer, volumeOfKeyName } from "./volume-key.ts";
 
@@ -11,6 +13,9 @@ import { consumerOf, registerConsumer, volumeOfKeyName } from "./volume-key.ts";
  * - `unfinished`: an operation is under way, or waits for `recover`.
  * - `missing_key`: a volume whose key is not in the key manager. Its data is lost unless the key comes back.
  * - `missing_disk`: a volume whose disk is not where the ledger has it, or is another one.
+ * - `changed_header`: a disk whose header is not the one that the ledger recorded: it does not open.
+ * - `unrecorded_header`: a volume from before headers were recorded; the next open that its key proves records its own.
+ * - `foreign_key`: a disk that names a key which is not its volume's. Nothing is done with that key.
  * - `unprotected_key`: a volume is not registered as its key's consumer, so anybody may delete the key.
  * - `shared_key`: two volumes with one key.
  * - `expiring_key`: the key manager will treat the key as gone soon.
@@ -23,6 +28,9 @@ export type FindingType =
   | "unfinished"
   | "missing_key"
   | "missing_disk"
+  | "changed_header"
+  | "unrecorded_header"
+  | "foreign_key"
   | "unprotected_key"
   | "shared_key"
   | "expiring_key"
@@ -110,8 +118,9 @@ async function aboutVolume(
   });
   if (busy.has(id) || keyId === undefined) return [say("unfinished", "see chatelaine recover")];
   const findings: Finding[] = [];
-  const disk = await diskProblem(volume);
-  if (disk !== undefined) findings.push(say("missing_disk", disk));
+  for (const { type, detail, names } of await aboutDisk(volume)) {
+    findings.push({ ...say(type, detail), ...(names !== undefined && { keyId: names }) });
+  }
   const info = keys.get(keyId) ?? (await describeUnlisted(context, keyId));
   if (info === undefined) findings.push(say("missing_key", "the key manager has no such key"));
   else {
@@ -133,17 +142,47 @@ async function aboutVolume(
   return findings.length > 0 ? findings : [say("ok", "")];
 }
 
-/** @returns what is wrong with the disk; undefined if nothing is */
-async function diskProblem(volume: VolumeRecord): Promise<string | undefined> {
-  if (volume.format === "plain") return undefined;
-  try {
-    const { uuid } = await readLuks(volume.location);
-    const expected = volume.kind === "snapshot" ? volume.parentId : volume.id;
-    return uuid === expected ? undefined : `the disk there is volume ${uuid}`;
-  } catch (error) {
-    if (error instanceof LuksError) return error.message;
+interface AboutDisk {
+  readonly type: FindingType;
+  readonly detail: string;
+  /** The key that the disk names. */
+  readonly names?: ObjectId;
+}
+
+async function aboutDisk(volume: VolumeRecord): Promise<readonly AboutDisk[]> {
+  if (volume.format === "plain") return [];
+  const { location } = volume;
+  const header = await readLuks(location).catch((error: unknown) => {
+    if (error instanceof LuksError) return error;
     throw error;
+  });
+  if (header instanceof LuksError) return [{ type: "missing_disk", detail: header.message }];
+  const expected = volume.kind === "snapshot" ? volume.parentId : volume.id;
+  if (header.uuid !== expected) {
+    return [{ type: "missing_disk", detail: `the disk there is volume ${header.uuid}` }];
   }
+  return [...aboutLayout(volume, header), ...foreignKeys(volume, header)];
+}
+
+function aboutLayout(volume: VolumeRecord, header: LuksHeader): readonly AboutDisk[] {
+  if (volume.layout === undefined) {
+    return [{ type: "unrecorded_header", detail: "the next open records its header" }];
+  }
+  const changes = changesOf(volume, header);
+  if (changes.length === 0) return [];
+  return [{ type: "changed_header", detail: describeChanges(changes) }];
+}
+
+/** A snapshot names its volume's keys as of then. */
+function foreignKeys({ kind, keyId }: VolumeRecord, header: LuksHeader): readonly AboutDisk[] {
+  if (kind === "snapshot") return [];
+  return tokensOf(header)
+    .filter(({ object }) => object !== keyId)
+    .map(({ object }) => ({
+      type: "foreign_key",
+      detail: "the disk names this key, the ledger does not: it is ignored",
+      names: object as ObjectId,
+    }));
 }
 
 async function describeUnlisted(

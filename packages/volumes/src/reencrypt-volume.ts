@@ -2,11 +2,11 @@ import { type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
 import { inPlaceInput } from "./disk/in-place.ts";
 import { locationOf } from "./disk/location.ts";
 import { mappingOf } from "./host/disk-use.ts";
-import { inspectVolume } from "./inspect-volume.ts";
 import { exclusively, perform } from "./operations/perform.ts";
 import { examine, reencryptOperation } from "./operations/reencrypt.ts";
 import { recover } from "./operations/registry.ts";
 import { refuseMismatch, rekeyVolume } from "./rekey-volume.ts";
+import { trustedVolume } from "./trusted-volume.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
@@ -93,7 +93,8 @@ async function inputOf(context: VolumeContext, path: string, options: ReencryptV
   refuseUnknownOptions("reencryptVolume", options, ["rekey", "dropOtherSlots", "journal"]);
   const { dropOtherSlots = false, journal } = options;
   const location = await locationOf(path);
-  const { id, keyId } = await inspectVolume(path, context.ledger);
+  const { volume } = await trustedVolume(context, path);
+  const { id, keyId } = volume;
   await refuseMismatch(context, id, location);
   const isMapped = (await mappingOf("re-encrypt", location)) !== undefined;
   const place = isMapped ? { location } : await inPlaceInput("re-encrypt", location, journal);

@@ -2,7 +2,6 @@ import { fixedKeyId, KeyManagerError, type ObjectId, refuseUnknownOptions } from
 import { readLuks } from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
-import { inspectVolume } from "./inspect-volume.ts";
 import {
   type ChangeKeyFacts,
   type ChangeKeyInput,
@@ -10,8 +9,10 @@ import {
 } from "./operations/change-key.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
+import { requireRecorded, trustedVolume } from "./trusted-volume.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import { contextOf, projectOf, type VolumeContext } from "./volume-context.ts";
+import { discardableKey } from "./volume-key.ts";
 
 /** A volume with another key than before. */
 export interface RekeyedVolume extends VerifiedVolume {
@@ -69,7 +70,7 @@ export type Opener = { readonly keyId: ObjectId } | { readonly passphrase: Uint8
  * its data stays.
  *
  * The slots of a key that opened it until now are erased; the key itself stays in
- * the key manager, since it was not made for this volume. A passphrase stays
+ * the key manager, since a disk that this ledger does not know may need it. A passphrase stays
  * valid unless `retire` says otherwise.
  */
 export async function adoptVolume(
@@ -119,8 +120,9 @@ async function changeKey(
   const location = await locationOf(path);
   await refuseMismatch(context, header.uuid, location);
   const known = await context.ledger.volume(header.uuid);
+  if (known !== undefined) await requireRecorded(context.ledger, path, known, header);
   const oldKeyId =
-    change.oldKeyId ?? (passphrase ? undefined : (await inspectVolume(path, context.ledger)).keyId);
+    change.oldKeyId ?? (passphrase ? undefined : (await trustedVolume(context, path)).volume.keyId);
   const input: ChangeKeyInput = {
     location,
     format: header.version === 1 ? "luks1" : "luks2",
@@ -129,6 +131,7 @@ async function changeKey(
     toProject,
     ...(newKeyId !== undefined && { newKeyId }),
     retire,
+    ...(oldKeyId !== undefined && { oldKeyIsRecorded: discardableKey(known) === oldKeyId }),
   };
   const { oldKeyDeleted }: ChangeKeyFacts = await perform(changeKeyOperation, context, {
     volumeId: header.uuid,
@@ -141,7 +144,7 @@ async function changeKey(
 
 /** @throws `mismatch` if the ledger has this volume elsewhere, or another one here */
 export async function refuseMismatch(
-  { ledger }: VolumeContext,
+  { ledger }: Pick<VolumeContext, "ledger">,
   volumeId: string,
   location: string,
 ): Promise<void> {

@@ -9,7 +9,7 @@ import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
 import { resizeOperation } from "./operations/resize.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
-import { type VerifiedVolume, verifyVolume, withProvenPassphrase } from "./verify-volume.ts";
+import { proveVolume, type VerifiedVolume, withProvenPassphrase } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
 /** How far a volume is to grow. */
@@ -43,7 +43,7 @@ export async function resizeVolume(
 ): Promise<ResizedVolume> {
   refuseUnknownOptions("resizeVolume", options, ["sizeBytes"]);
   await recover(context);
-  const { id, keyId, sectorSize, dataOffset } = await verifyVolume(context, path);
+  const { id, keyId, sectorSize, dataOffset } = await proveVolume(context, path);
   const location = await locationOf(path);
   await refuseMismatch(context, id, location);
   const [segment] = (await readLuks(path)).segments;

@@ -8,11 +8,12 @@ import { refuseUnknownOptions } from "@chatelaine/keys";
 import { VolumeError } from "./errors.ts";
 import { startError, toolEnvironment } from "./host/run-tool.ts";
 import { qemuDisk } from "./qemu.ts";
+import type { TrustOptions } from "./trusted-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
 /** Where the disk is served, and whether it may be changed. */
 /** Either a socket or a file. */
-export interface ServeVolumeOptions {
+export interface ServeVolumeOptions extends TrustOptions {
   /** Path of the Unix socket to make. */
   readonly socket?: string | undefined;
   /** Path of the file to make: FUSE shows the plaintext as its contents, to the same user. Removed in the end. */
@@ -49,10 +50,10 @@ export async function serveVolume(
   path: string,
   options: ServeVolumeOptions,
 ): Promise<ServedVolume> {
-  refuseUnknownOptions("serveVolume", options, ["socket", "file", "readOnly"]);
-  const { readOnly = false } = options;
+  refuseUnknownOptions("serveVolume", options, ["socket", "file", "readOnly", "keyId"]);
+  const { readOnly = false, keyId } = options;
   const place = placeOf(path, options);
-  const disk = await qemuDisk(context, path, { descriptor: 3, readOnly });
+  const disk = await qemuDisk(context, path, { descriptor: 3, readOnly, keyId });
   const node = { id: "volume", "node-name": disk.nodeName, writable: !readOnly };
   const words = exportArguments(place, node);
   // Its greeting on standard output is last: when it comes, the socket is there.

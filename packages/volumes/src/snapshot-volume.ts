@@ -3,12 +3,12 @@ import type { ObjectId } from "@chatelaine/keys";
 import { readLuks } from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
-import { inspectVolume } from "./inspect-volume.ts";
 import type { VolumeRecord } from "./ledger/ledger.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
 import { forgetSnapshotOperation, snapshotOperation } from "./operations/snapshot.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
+import { trustedVolume } from "./trusted-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
 /**
@@ -17,7 +17,7 @@ import type { VolumeContext } from "./volume-context.ts";
  * still opens; and the other way round.
  *
  * @param snapshotPath of the snapshot's file or block device
- * @throws `mismatch` if it is no snapshot of that volume; `exists`
+ * @throws `mismatch` if it is no snapshot of that volume; `integrity` if its header is another; `exists`
  */
 export async function snapshotVolume(
   context: VolumeContext,
@@ -25,7 +25,7 @@ export async function snapshotVolume(
   snapshotPath: string,
 ): Promise<VolumeRecord> {
   await recover(context);
-  const parent = await inspectVolume(path, context.ledger);
+  const { volume: parent, layout } = await trustedVolume(context, path);
   await refuseMismatch(context, parent.id, await locationOf(path));
   const header = await readLuks(snapshotPath);
   if (header.uuid !== parent.id) {
@@ -43,6 +43,7 @@ export async function snapshotVolume(
       parentKeyId: parent.keyId,
       format: header.version === 1 ? "luks1" : "luks2",
       cipher: header.cipher,
+      layout,
     },
   });
   return (await context.ledger.volume(volumeId)) as VolumeRecord;

@@ -1,26 +1,54 @@
 import { KeyManagerError } from "@chatelaine/keys";
 import { LuksError, testPassphrase, unlock, type VolumeKey } from "@chatelaine/luks";
 import { VolumeError } from "./errors.ts";
-import { inspectVolume } from "./inspect-volume.ts";
-import type { Ledger } from "./ledger/ledger.ts";
 import { lendPassphrase } from "./passphrase.ts";
-import type { KeySource, Volume } from "./volume.ts";
+import { recordFirstLayout } from "./record-layout.ts";
+import {
+  type TrustedVolume,
+  type TrustOptions,
+  trustedVolume,
+  type VolumeSource,
+} from "./trusted-volume.ts";
+import type { Volume } from "./volume.ts";
 
 /** A volume, and the key slot that its key has been seen to open. */
 export interface VerifiedVolume extends Volume {
   readonly openedSlot: number;
+  /**
+   * What the ledger says of the header:
+   *
+   * - `recorded`: it has a layout, and the header is as recorded.
+   * - `missing`: its row is from before layouts; the next open fills it.
+   * - `no_row`: it does not know the disk.
+   */
+  readonly layoutRecord: "recorded" | "missing" | "no_row";
 }
 
 /**
- * Proves that a disk opens with the key that it names. Writes nothing, maps nothing.
+ * Proves that a disk opens with its key: the one that the ledger has for it; without a row in
+ * the ledger, the one that the caller names, or that the disk names and is registered for it in
+ * the caller's own project. Writes nothing, maps nothing.
  *
- * @throws `missing_key`, `wrong_key`, `not_a_volume`
+ * @throws `missing_key`, `wrong_key`, `not_a_volume`, `integrity`, `untrusted`
  */
 export function verifyVolume(
-  source: KeySource & { readonly ledger?: Ledger },
+  source: VolumeSource,
   path: string,
+  options: TrustOptions = {},
 ): Promise<VerifiedVolume> {
-  return withProvenPassphrase(source, path, async (volume) => volume);
+  return proven(source, path, options, async (volume) => volume);
+}
+
+/**
+ * As {@link verifyVolume}, before something is done with the volume: a row of the ledger
+ * from before layouts is filled.
+ */
+export function proveVolume(
+  source: VolumeSource,
+  path: string,
+  options: TrustOptions = {},
+): Promise<VerifiedVolume> {
+  return withProvenPassphrase(source, path, async (volume) => volume, options);
 }
 
 /**
@@ -30,16 +58,14 @@ export function verifyVolume(
  * @throws as {@link verifyVolume}, and whatever `use` does
  */
 export async function withProvenPassphrase<Result>(
-  source: KeySource & { readonly ledger?: Ledger },
+  source: VolumeSource,
   path: string,
   use: (volume: VerifiedVolume, passphrase: Uint8Array) => Promise<Result>,
+  options: TrustOptions = {},
 ): Promise<Result> {
-  const { volume, key } = await volumeAndKey(source, path);
-  return lendPassphrase(key, async (passphrase) => {
-    const openedSlot = await firstOpened(volume, path, (slot) =>
-      testPassphrase(path, passphrase, { slot }),
-    );
-    return use({ ...volume, openedSlot }, passphrase);
+  return proven(source, path, options, async (volume, passphrase, trusted) => {
+    const layoutRecord = (await recordOpened(source, trusted)) ? "recorded" : volume.layoutRecord;
+    return use({ ...volume, layoutRecord }, passphrase);
   });
 }
 
@@ -49,18 +75,58 @@ export async function withProvenPassphrase<Result>(
  * @throws as {@link verifyVolume}
  */
 export async function unlockVolume(
-  source: KeySource & { readonly ledger?: Ledger },
+  source: VolumeSource,
   path: string,
+  options: TrustOptions = {},
 ): Promise<{ readonly volume: Volume; readonly volumeKey: VolumeKey }> {
-  const { volume, key } = await volumeAndKey(source, path);
+  const { trusted, key } = await volumeAndKey(source, path, options);
+  const { volume } = trusted;
   const { volumeKey } = await lendPassphrase(key, (passphrase) =>
     firstOpened(volume, path, (slot) => unlock(path, passphrase, { slot })),
   );
+  try {
+    await recordOpened(source, trusted);
+  } catch (error) {
+    volumeKey.destroy();
+    throw error;
+  }
   return { volume, volumeKey };
 }
 
-async function volumeAndKey(source: KeySource & { readonly ledger?: Ledger }, path: string) {
-  const volume = await inspectVolume(path, source.ledger);
+async function proven<Result>(
+  source: VolumeSource,
+  path: string,
+  options: TrustOptions,
+  use: (volume: VerifiedVolume, passphrase: Uint8Array, trusted: TrustedVolume) => Promise<Result>,
+): Promise<Result> {
+  const { trusted, key } = await volumeAndKey(source, path, options);
+  const { volume } = trusted;
+  return lendPassphrase(key, async (passphrase) => {
+    const openedSlot = await firstOpened(volume, path, (slot) =>
+      testPassphrase(path, passphrase, { slot }),
+    );
+    const layoutRecord = layoutRecordOf(trusted);
+    return use({ ...volume, openedSlot, layoutRecord }, passphrase, trusted);
+  });
+}
+
+function layoutRecordOf({ record }: TrustedVolume): VerifiedVolume["layoutRecord"] {
+  if (record === undefined) return "no_row";
+  return record.layout === undefined ? "missing" : "recorded";
+}
+
+/** @returns whether the ledger has the layout now */
+async function recordOpened(
+  { ledger }: VolumeSource,
+  { record, layout }: TrustedVolume,
+): Promise<boolean> {
+  if (ledger === undefined || record === undefined) return false;
+  return recordFirstLayout(ledger, record, layout);
+}
+
+async function volumeAndKey(source: VolumeSource, path: string, options: TrustOptions) {
+  const trusted = await trustedVolume(source, path, options);
+  const { volume } = trusted;
   const key = await source.keyManager.get(source.caller, volume.keyId).catch((cause: unknown) => {
     if (!(cause instanceof KeyManagerError) || cause.code !== "not_found") throw cause;
     throw new VolumeError(
@@ -69,7 +135,7 @@ async function volumeAndKey(source: KeySource & { readonly ledger?: Ledger }, pa
       { cause },
     );
   });
-  return { volume, key };
+  return { trusted, key };
 }
 
 async function firstOpened<Result>(

@@ -26,7 +26,7 @@ export async function verifyVolumes(
         format === "plain"
           ? "plain mode opens with any key: nothing shows which is right"
           : undefined,
-      work: verifyVolume,
+      work: (own, location) => verifyVolume(own, location),
     },
   );
 }

@@ -8,7 +8,7 @@ import { fingerprintOf } from "./operations/reencrypt.ts";
 import { recover } from "./operations/registry.ts";
 import { lendPassphrase } from "./passphrase.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
-import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
+import { proveVolume, type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
 /**
@@ -24,7 +24,7 @@ export async function backupVolumeHeader(
   file: string,
 ): Promise<void> {
   await recover(context);
-  const { id, keyId } = await verifyVolume(context, path);
+  const { id, keyId } = await proveVolume(context, path);
   const [location, target] = [await locationOf(path), await locationOf(file)];
   await refuseMismatch(context, id, location);
   if ((await occupantOf(target)) !== "nothing") {

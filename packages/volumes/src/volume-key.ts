@@ -6,6 +6,8 @@ import {
   type ObjectInfo,
   tracksConsumers,
 } from "@chatelaine/keys";
+import { VolumeError } from "./errors.ts";
+import type { VolumeRecord } from "./ledger/ledger.ts";
 import { keyBitLength } from "./passphrase.ts";
 import type { KeySource } from "./volume.ts";
 
@@ -75,8 +77,28 @@ export async function discardKey(
   const { keyManager, caller } = source;
   try {
     const info = await keyManager.describe(caller, keyId);
+    if (isMadeFor(volumeId, info)) return await deleteKey(source, volumeId, keyId);
     await releaseKey(source, volumeId, info);
-    if (!isMadeFor(volumeId, info)) return false;
+    return false;
+  } catch (error) {
+    if (isCode(error, "not_found")) return true;
+    throw error;
+  }
+}
+
+/**
+ * Deletes a key that the caller named, once it is not this volume's any more.
+ *
+ * @returns false if other consumers need it
+ */
+export async function deleteKey(
+  source: KeySource,
+  volumeId: string,
+  keyId: ObjectId,
+): Promise<boolean> {
+  const { keyManager, caller } = source;
+  try {
+    await releaseKey(source, volumeId, await keyManager.describe(caller, keyId));
     await keyManager.delete(caller, keyId);
     return true;
   } catch (error) {
@@ -84,6 +106,67 @@ export async function discardKey(
     if (isCode(error, "not_found")) return true;
     throw error;
   }
+}
+
+/**
+ * Refuses a key that only a disk names, unless it is in the caller's own project, and its name or
+ * a consumer says that it is this volume's. Asks for no secret bytes.
+ *
+ * @throws `missing_key`, `untrusted`
+ */
+export async function requireRegisteredKey(
+  source: KeySource,
+  path: string,
+  volumeId: string,
+  keyId: ObjectId,
+): Promise<void> {
+  const { keyManager, caller } = source;
+  const refusal = (reason: string, options?: { readonly cause: unknown }) =>
+    new VolumeError(
+      "untrusted",
+      `open ${path}: the ledger does not know the disk, and key ${keyId}, which the disk names, ${reason}: ` +
+        "import the disk with its key, or name the key yourself (--key)",
+      options,
+    );
+  const info = await keyManager.describe(caller, keyId).catch((cause: unknown) => {
+    if (isCode(cause, "not_found")) {
+      throw new VolumeError("missing_key", `open ${path}: the key manager has no key ${keyId}`, {
+        cause,
+      });
+    }
+    if (isCode(cause, "forbidden")) throw refusal("is another project's", { cause });
+    throw cause;
+  });
+  if (!isRegisteredFor(volumeId, info)) throw refusal("is not registered for this volume");
+  if (!(await isOwn(source, info))) throw refusal("is another project's");
+}
+
+/** A key says that it is a volume's, by its name or by a consumer. */
+export function isRegisteredFor(volumeId: string, info: ObjectInfo): boolean {
+  return isMadeFor(volumeId, info) || isConsumedBy(volumeId, info);
+}
+
+/** Only what is in the caller's own project is ever listed. */
+async function isOwn({ keyManager, caller }: KeySource, info: ObjectInfo): Promise<boolean> {
+  const filter = info.name === undefined ? {} : { name: info.name };
+  for await (const { id } of keyManager.list(caller, filter)) if (id === info.id) return true;
+  return false;
+}
+
+/** Attributes of a row whose key a disk of another ledger may need: it was registered for the volume before. */
+export const sharedKey: Readonly<Record<string, string>> = { sharedKey: "true" };
+
+/** The ledger's own key of a volume, which goes with it; undefined if another ledger may need it. */
+export function discardableKey(record: VolumeRecord | undefined): ObjectId | undefined {
+  return record?.attributes["sharedKey"] === undefined ? record?.keyId : undefined;
+}
+
+/** The attributes of a row once it has a key that was made for it. */
+export function withOwnKey({
+  sharedKey: _shared,
+  ...attributes
+}: VolumeRecord["attributes"]): VolumeRecord["attributes"] {
+  return attributes;
 }
 
 /** Where the backend can: the volume keeps the key from being deleted. */
@@ -112,15 +195,10 @@ export async function unregisterConsumer(
 async function releaseKey(
   { keyManager, caller }: KeySource,
   volumeId: string,
-  { id, consumers }: ObjectInfo,
+  info: ObjectInfo,
 ): Promise<void> {
-  const own = consumerOf(volumeId);
-  const registered = consumers.some(
-    ({ service, resourceType, resourceId }) =>
-      service === own.service && resourceType === own.resourceType && resourceId === own.resourceId,
-  );
-  if (!registered || !tracksConsumers(keyManager)) return;
-  await keyManager.removeConsumer(caller, id, own).catch((error: unknown) => {
+  if (!isConsumedBy(volumeId, info) || !tracksConsumers(keyManager)) return;
+  await keyManager.removeConsumer(caller, info.id, consumerOf(volumeId)).catch((error: unknown) => {
     if (!isCode(error, "not_found")) throw error;
   });
 }
@@ -146,6 +224,15 @@ export function volumeOfKeyName(name: string | undefined): string | undefined {
   return /^volume-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-[0-9a-f-]{36})?$/.exec(
     name ?? "",
   )?.[1];
+}
+
+/** The volume is registered as the key's consumer. */
+export function isConsumedBy(volumeId: string, { consumers }: ObjectInfo): boolean {
+  const own = consumerOf(volumeId);
+  return consumers.some(
+    ({ service, resourceType, resourceId }) =>
+      service === own.service && resourceType === own.resourceType && resourceId === own.resourceId,
+  );
 }
 
 function isMadeFor(volumeId: string, { name }: ObjectInfo): boolean {

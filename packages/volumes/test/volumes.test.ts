@@ -60,8 +60,9 @@ describe("a volume", () => {
     const volume = await createVolume(source, { path, sizeBytes, label: "first" });
     const key = await keyManager.get(caller, volume.keyId);
     assert.equal(key.bitLength, 256);
-    const { openedSlot, ...shown } = volume;
-    assert.deepEqual([openedSlot, await inspectVolume(path)], [0, shown]);
+    const { openedSlot, layoutRecord, ...shown } = volume;
+    assert.deepEqual([openedSlot, layoutRecord], [0, "recorded"]);
+    assert.deepEqual(await inspectVolume(path), shown);
     const hex = key.value.use((bytes) => Buffer.from(bytes).toString("hex"));
     assert.equal(await testPassphrase(path, Buffer.from(hex)), 0);
     assert.equal((await verifyVolume(source, path)).openedSlot, 0);
@@ -253,7 +254,8 @@ describe("a volume", () => {
       get: (target, name) =>
         name === "get" ? () => target.get(caller, another) : (Reflect.get(target, name) as unknown),
     });
-    await assert.rejects(verifyVolume({ keyManager: wrong, caller }, path), { code: "wrong_key" });
+    const other = { keyManager: wrong, caller, ledger };
+    await assert.rejects(verifyVolume(other, path), { code: "wrong_key" });
   });
 });
 

@@ -1,6 +1,7 @@
 import { fixedKeyId, type ObjectId, objectId } from "@chatelaine/keys";
 import {
   type AdoptionPreview,
+  acceptVolumeHeader,
   adoptVolume,
   importVolume,
   migrateDisksOffFixedKey,
@@ -8,6 +9,7 @@ import {
   previewAdoption,
   projectOf,
   transferVolume,
+  VolumeError,
   verifyVolume,
 } from "@chatelaine/volumes";
 import type { Command } from "commander";
@@ -59,32 +61,39 @@ export function addKeyVerbs(volume: Command, context: (command: Command) => Cont
   examples(
     volume
       .command("adopt")
-      .description("give a LUKS disk that others made a key of its own; its data stays")
+      .description(
+        "give a LUKS disk that others made a key of its own; its data stays. With --accept-header: record a header that was changed without chatelaine",
+      )
       .argument("<path>")
-      .requiredOption("--key <id>", "whose hexadecimal text opens it until now", objectId)
+      .option("--key <id>", "whose hexadecimal text opens it until now", objectId)
       .option("--keep", "leave the slots that this key opens as they are")
+      .option(
+        "--accept-header",
+        "of a volume in the ledger: take its header as it is now, if its key opens it; for after cryptsetup reencrypt",
+      )
       .option("--dry-run", "only say what would be changed")
-      .action(
-        async (
-          path: string,
-          options: { readonly key: ObjectId; readonly keep?: boolean; readonly dryRun?: boolean },
-          command: Command,
-        ) => {
-          const { withVolumes, print } = context(command);
-          if (options.dryRun === true) {
-            const seen = await withVolumes((volumes) =>
-              previewAdoption(volumes, path, { keyId: options.key }),
-            );
-            print({ ...seen, dryRun: true }, foreseen(seen, options.keep === true));
-            return;
-          }
-          const adopted = await withVolumes((volumes) =>
-            adoptVolume(volumes, path, { keyId: options.key }, { retire: options.keep !== true }),
+      .action(async (path: string, options: AdoptFlags, command: Command) => {
+        const { key: keyId, acceptHeader = false } = options;
+        if ((keyId === undefined) !== acceptHeader || (acceptHeader && options.keep === true)) {
+          throw new VolumeError(
+            "invalid_argument",
+            `adopt ${path}: give --key, or --accept-header alone`,
           );
-          print(adopted, sentenceOf(adopted));
-        },
-      ),
+        }
+        if (keyId === undefined) return acceptHeaderOf(context(command), path, options);
+        const { withVolumes, print } = context(command);
+        if (options.dryRun === true) {
+          const seen = await withVolumes((volumes) => previewAdoption(volumes, path, { keyId }));
+          print({ ...seen, dryRun: true }, foreseen(seen, options.keep === true));
+          return;
+        }
+        const adopted = await withVolumes((volumes) =>
+          adoptVolume(volumes, path, { keyId }, { retire: options.keep !== true }),
+        );
+        print(adopted, sentenceOf(adopted));
+      }),
     [
+      "chatelaine volume adopt /dev/vg0/data --accept-header --dry-run",
       "chatelaine volume adopt /dev/vg0/old --key 6b3c… --dry-run",
       "chatelaine volume adopt /dev/vg0/old --key 6b3c…",
     ],
@@ -130,6 +139,29 @@ export function addKeyVerbs(volume: Command, context: (command: Command) => Cont
       "chatelaine volume migrate /dev/vg0/* --fixed-key-file /etc/chatelaine/fixed.hex",
     ],
   );
+}
+
+interface AdoptFlags {
+  readonly key?: ObjectId;
+  readonly keep?: boolean;
+  readonly acceptHeader?: boolean;
+  readonly dryRun?: boolean;
+}
+
+async function acceptHeaderOf(
+  { withVolumes, print }: Context,
+  path: string,
+  { dryRun }: AdoptFlags,
+): Promise<void> {
+  const accepted = await withVolumes((volumes) => acceptVolumeHeader(volumes, path, { dryRun }));
+  const { before, changes } = accepted;
+  const lines = changes.map(({ field, recorded, found }) => `  ${field}: ${recorded} → ${found}\n`);
+  const what = dryRun === true ? "would record" : "recorded";
+  const sentence =
+    before !== undefined && changes.length === 0
+      ? `${path}: its header is as recorded\n`
+      : `${path}: ${what} its header\n`;
+  print({ ...accepted, ...(dryRun === true && { dryRun: true }) }, `${sentence}${lines.join("")}`);
 }
 
 async function migrateOne(

@@ -1,11 +1,13 @@
+import type { ObjectId } from "@chatelaine/keys";
 import {
   giveLibvirtSecret,
-  inspectVolume,
   libvirtDisk,
+  previewDeletion,
   takeLibvirtSecret,
 } from "@chatelaine/volumes";
 import type { Command } from "commander";
 import { type Context, examples } from "./command.ts";
+import { strangerKeyFlag } from "./stranger-key.ts";
 
 interface LibvirtFlags {
   readonly target: string;
@@ -13,6 +15,7 @@ interface LibvirtFlags {
   readonly readOnly?: boolean;
   readonly forget?: boolean;
   readonly dryRun?: boolean;
+  readonly key?: ObjectId;
 }
 
 /** `chatelaine volume libvirt`: the secret goes to libvirt on a pipe, the XML to standard output. */
@@ -26,19 +29,21 @@ export function addLibvirtVerb(volume: Command, context: (command: Command) => C
       .option("--read-only", "refuse writes")
       .option("--connect <uri>", "which libvirt", "qemu:///system")
       .option("--forget", "take the secret away from libvirt instead")
+      .option(...strangerKeyFlag)
       .option("--dry-run", "only print the XML of secret and disk; tell libvirt nothing")
       .action(async (path: string, flags: LibvirtFlags, command: Command) => {
         const { withVolumes, withLedger, print } = context(command);
-        const { target, readOnly, connect } = flags;
+        const { target, readOnly, connect, key: keyId } = flags;
         if (flags.forget === true) {
-          const { id } = await withLedger((ledger) => inspectVolume(path, ledger));
+          // Refuses a disk that only claims to be another volume of the ledger.
+          const { id } = await withLedger((ledger) => previewDeletion(ledger, path));
           if (flags.dryRun !== true) await takeLibvirtSecret(id, { connect });
           const would = flags.dryRun === true ? "would take" : "took";
           print({ secretId: id }, `${would} secret ${id} away from libvirt\n`);
           return;
         }
         const disk = await withVolumes((volumes) =>
-          libvirtDisk(volumes, path, { target, readOnly }),
+          libvirtDisk(volumes, path, { target, readOnly, keyId }),
         );
         if (flags.dryRun !== true) await giveLibvirtSecret(disk, { connect });
         const { secretId, secretXml, diskXml } = disk;

@@ -1,3 +1,4 @@
+import type { ObjectId } from "@chatelaine/keys";
 import {
   closeVolume,
   type OpenResult,
@@ -10,10 +11,18 @@ import type { Command } from "commander";
 import { type Column, table } from "../output.ts";
 import { stopRequested } from "../stop-requested.ts";
 import { type Context, examples } from "./command.ts";
+import { strangerKeyFlag } from "./stranger-key.ts";
 
 interface OpenFlags {
   readonly name?: string;
+  readonly key?: ObjectId;
   readonly all?: boolean;
+}
+
+interface ServeFlags {
+  readonly fuse?: boolean;
+  readonly readOnly?: boolean;
+  readonly key?: ObjectId;
 }
 
 const columns: readonly Column<OpenResult>[] = [
@@ -31,6 +40,7 @@ export function addMappingVerbs(volume: Command, context: (command: Command) => 
       .argument("[paths...]", "or --all")
       .option("--name <name>", "of the mapping; default chatelaine- and the volume's id")
       .option("--all", "every volume of the project that the ledger has")
+      .option(...strangerKeyFlag)
       .action(async (paths: readonly string[], options: OpenFlags, command: Command) => {
         const [path] = paths;
         if ((path === undefined) !== (options.all === true)) {
@@ -41,7 +51,9 @@ export function addMappingVerbs(volume: Command, context: (command: Command) => 
           return;
         }
         const { withVolumes, print } = context(command);
-        const opened = await withVolumes((volumes) => openVolume(volumes, path, options.name));
+        const opened = await withVolumes((volumes) =>
+          openVolume(volumes, path, options.name, { keyId: options.key }),
+        );
         print(opened, `${opened.device}\n`);
       }),
     [
@@ -73,17 +85,18 @@ export function addMappingVerbs(volume: Command, context: (command: Command) => 
       .argument("<place>", "a Unix socket to make; with --fuse, a file")
       .option("--fuse", "as a file whose contents are the plaintext")
       .option("--read-only", "refuse writes")
+      .option(...strangerKeyFlag)
       .action(
         async (
           path: string,
           place: string,
-          { fuse, readOnly }: { readonly fuse?: boolean; readonly readOnly?: boolean },
+          { fuse, readOnly, key: keyId }: ServeFlags,
           command: Command,
         ) => {
           const { withVolumes, print } = context(command);
           const where = fuse === true ? { file: place } : { socket: place };
           const served = await withVolumes((volumes) =>
-            serveVolume(volumes, path, { ...where, readOnly }),
+            serveVolume(volumes, path, { ...where, readOnly, keyId }),
           );
           const { uri, pid } = served;
           print({ uri, pid }, `${fuse === true ? place : uri}\n`);
@@ -101,11 +114,14 @@ export function addMappingVerbs(volume: Command, context: (command: Command) => 
 
 async function openMany(
   { terminal, withVolumes, print }: Context,
-  { name }: OpenFlags,
+  { name, key }: OpenFlags,
   paths: readonly string[] | undefined,
 ): Promise<void> {
   if (name !== undefined) {
     throw new VolumeError("invalid_argument", "open: --name is for one volume");
+  }
+  if (key !== undefined) {
+    throw new VolumeError("invalid_argument", "open: --key is for one volume");
   }
   const results = await withVolumes((volumes) => openVolumes(volumes, paths));
   print(results, table(terminal, columns, results));

@@ -1,9 +1,13 @@
 import { type ObjectId, objectId } from "@chatelaine/keys";
 import {
+  type BulkResult,
   cloneVolume,
   createVolume,
   deleteVolume,
   inspectVolume,
+  previewDeletion,
+  type VerifiedVolume,
+  VolumeError,
   verifyVolume,
   verifyVolumes,
 } from "@chatelaine/volumes";
@@ -12,6 +16,7 @@ import { record } from "../output.ts";
 import { parseSize } from "../sizes.ts";
 import { type BulkFlags, inBulk, requireOneOrAll, withBulkFlags } from "./bulk.ts";
 import { type Context, examples, noun } from "./command.ts";
+import { strangerKeyFlag } from "./stranger-key.ts";
 import { attributesOf } from "./volume-attributes.ts";
 import { addDataVerbs } from "./volume-data.ts";
 import { addHeaderVerbs } from "./volume-header.ts";
@@ -19,6 +24,46 @@ import { addKeyVerbs } from "./volume-key.ts";
 import { addLibvirtVerb } from "./volume-libvirt.ts";
 import { addMappingVerbs } from "./volume-mapping.ts";
 import { addSnapshotVerbs } from "./volume-snapshot.ts";
+
+interface VerifyFlags extends BulkFlags {
+  readonly key?: ObjectId;
+}
+
+interface DeleteFlags {
+  readonly deleteKey?: ObjectId;
+  readonly dryRun?: boolean;
+}
+
+/** What `verify` adds about the header that the ledger has. */
+const said: Readonly<Record<VerifiedVolume["layoutRecord"], string>> = {
+  recorded: "",
+  missing: "; the ledger has not recorded its header: the next open does",
+  no_row: "; the ledger does not know the disk",
+};
+
+async function verifyAll(context: Context, flags: VerifyFlags): Promise<void> {
+  if (flags.key !== undefined) {
+    throw new VolumeError("invalid_argument", "verify: --key is for one volume");
+  }
+  const header = {
+    heading: "header",
+    cell: ({ layoutRecord }: BulkResult<VerifiedVolume>) =>
+      layoutRecord === "missing" ? "not recorded" : layoutRecord,
+  };
+  await inBulk(context, "verify", flags, [header], verifyVolumes);
+}
+
+/** Keys that only the disk names: the ledger's word counts. */
+function leftAlone({
+  keyId,
+  otherKeyIds,
+}: {
+  readonly keyId: ObjectId;
+  readonly otherKeyIds: readonly string[];
+}): string {
+  const others = otherKeyIds.filter((id) => id !== keyId);
+  return others.length === 0 ? "" : `the disk also names ${others.join(", ")}: left alone\n`;
+}
 
 /** `chatelaine volume …` */
 export function volumeCommand(context: (command: Command) => Context): Command {
@@ -87,39 +132,68 @@ export function volumeCommand(context: (command: Command) => Context): Command {
     withBulkFlags(
       volume
         .command("verify")
-        .description("prove that disks open with the key they name; writes nothing")
+        .description(
+          "prove that disks open with their key and have the header that the ledger recorded; writes nothing",
+        )
         .argument("[path]", "of one volume; else --all"),
-    ).action(async (path: string | undefined, flags: BulkFlags, command: Command) => {
-      requireOneOrAll("verify", path, flags);
-      if (path === undefined) return inBulk(context(command), "verify", flags, [], verifyVolumes);
-      const { withLedger, open, print } = context(command);
-      const source = open();
-      const verified = await withLedger((ledger) =>
-        verifyVolume({ ...source, ...(ledger && { ledger }) }, path),
-      );
-      print(verified, `${path}: key ${verified.keyId} opens slot ${verified.openedSlot}\n`);
-    }),
-    ["chatelaine volume verify disk.img", "chatelaine volume verify --all --json"],
+    )
+      .option(...strangerKeyFlag)
+      .action(async (path: string | undefined, flags: VerifyFlags, command: Command) => {
+        requireOneOrAll("verify", path, flags);
+        if (path === undefined) return verifyAll(context(command), flags);
+        const { withLedger, open, print } = context(command);
+        const source = open();
+        const verified = await withLedger((ledger) =>
+          verifyVolume({ ...source, ledger }, path, { keyId: flags.key }),
+        );
+        const { keyId, openedSlot, layoutRecord } = verified;
+        print(verified, `${path}: key ${keyId} opens slot ${openedSlot}${said[layoutRecord]}\n`);
+      }),
+    [
+      "chatelaine volume verify disk.img",
+      "chatelaine volume verify --all --json",
+      "chatelaine volume verify /dev/vg0/theirs --key 6b3c…",
+    ],
   );
 
   examples(
     volume
       .command("delete")
-      .description("delete a volume for good: the disk first, then its key")
+      .description(
+        "delete a volume for good: the disk first, then its key; of a disk that the ledger does not know, only the disk",
+      )
       .argument("<path>")
+      .option(
+        "--delete-key <id>",
+        "delete this key, too; for a disk that the ledger does not know",
+        objectId,
+      )
       .option("--dry-run", "only say what would be deleted")
-      .action(async (path: string, options: { readonly dryRun?: boolean }, command: Command) => {
+      .action(async (path: string, flags: DeleteFlags, command: Command) => {
         const { withLedger, withVolumes, print } = context(command);
-        if (options.dryRun === true) {
-          const doomed = await withLedger((ledger) => inspectVolume(path, ledger));
-          print({ ...doomed, dryRun: true }, `would delete ${path} and key ${doomed.keyId}\n`);
+        const options = { deleteKeyId: flags.deleteKey };
+        if (flags.dryRun === true) {
+          const doomed = await withLedger((ledger) => previewDeletion(ledger, path, options));
+          const key = doomed.deletesKeyId;
+          const sentence =
+            key === undefined
+              ? `would delete ${path} and keep key ${doomed.keyId}\n`
+              : `would delete ${path} and key ${key}\n`;
+          print({ ...doomed, dryRun: true }, `${sentence}${leftAlone(doomed)}`);
           return;
         }
-        const deleted = await withVolumes((volumes) => deleteVolume(volumes, path));
-        const key = deleted.keyDeleted ? "and its key" : "; others need its key";
-        print(deleted, `deleted ${path}${deleted.keyDeleted ? " " : ""}${key} ${deleted.keyId}\n`);
+        const deleted = await withVolumes((volumes) => deleteVolume(volumes, path, options));
+        const key = options.deleteKeyId ?? deleted.keyId;
+        const sentence = deleted.keyDeleted
+          ? `deleted ${path} and its key ${key}\n`
+          : `deleted ${path}; key ${key} is kept\n`;
+        print(deleted, `${sentence}${leftAlone(deleted)}`);
       }),
-    ["chatelaine volume delete disk.img --dry-run", "chatelaine volume delete disk.img"],
+    [
+      "chatelaine volume delete disk.img --dry-run",
+      "chatelaine volume delete disk.img",
+      "chatelaine volume delete /dev/vg0/theirs --delete-key 6b3c…",
+    ],
   );
 
   examples(

@@ -32,6 +32,15 @@ function promisesOfFidelity(of: () => Scene): void {
       state: "ready",
       parentId: "another",
       headerBackup: "/backup",
+      layout: {
+        format: "luks1",
+        cipher: "aes-xts-plain64",
+        volumeKeyBitLength: 512,
+        sectorSize: 512,
+        dataOffset: 16_777_216,
+        size: "dynamic",
+        digest: "0f".repeat(32),
+      },
       attributes: { instance: "i", "a b": '"\\' },
       created: new Date("2026-11-28T20:15:00.123Z"),
     });

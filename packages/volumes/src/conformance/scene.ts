@@ -107,6 +107,7 @@ export function volumeNamed(
     state: "creating",
     parentId: undefined,
     headerBackup: undefined,
+    layout: undefined,
     attributes: {},
     created: new Date(1000),
     updated: new Date(1000),

@@ -1,4 +1,5 @@
 import type { ObjectId } from "@chatelaine/keys";
+import type { VolumeLayout } from "../layout.ts";
 
 /** What a volume is to us; `disk` is the ephemeral disk of an instance. */
 export type VolumeKind = "volume" | "snapshot" | "disk";
@@ -28,6 +29,11 @@ export interface VolumeRecord {
   readonly parentId: string | undefined;
   /** Path of the newest header backup. */
   readonly headerBackup: string | undefined;
+  /**
+   * What its header said when the ledger last had reason to believe it. Undefined of
+   * plain disks, while the volume is being created, and in rows from before.
+   */
+  readonly layout: VolumeLayout | undefined;
   /** What else must be known to map it again, such as an instance's name. Never a secret. */
   readonly attributes: Readonly<Record<string, string>>;
   readonly created: Date;

@@ -1,5 +1,6 @@
 import { objectId } from "@chatelaine/keys";
 import { VolumeError } from "../errors.ts";
+import type { VolumeLayout } from "../layout.ts";
 import type { OperationRecord, VolumeRecord } from "./ledger.ts";
 
 /** A row as the drivers give it; the columns have the same names in every schema. */
@@ -19,6 +20,7 @@ export function volumeOf(row: Row, host: string): VolumeRecord {
     state: row["state"] as VolumeRecord["state"],
     parentId: optionalText(row["parent_id"]),
     headerBackup: optionalText(row["header_backup"]),
+    layout: layoutIn(row["layout"]),
     attributes: JSON.parse(String(row["attributes"])) as Record<string, string>,
     created: new Date(Number(row["created"])),
     updated: new Date(Number(row["updated"])),
@@ -56,6 +58,7 @@ export function volumeRow(volume: VolumeRecord, now: Date): Row {
     state: volume.state,
     parent_id: volume.parentId ?? null,
     header_backup: volume.headerBackup ?? null,
+    layout: volume.layout === undefined ? null : JSON.stringify(volume.layout),
     attributes: JSON.stringify(volume.attributes),
     created: volume.created.getTime(),
     updated: now.getTime(),
@@ -113,4 +116,9 @@ export function placeIsTaken(location: string, by: { id: unknown; state: unknown
 
 function optionalText(value: Row[string] | undefined): string | undefined {
   return value === null || value === undefined ? undefined : String(value);
+}
+
+function layoutIn(value: Row[string] | undefined): VolumeLayout | undefined {
+  const text = optionalText(value);
+  return text === undefined ? undefined : (JSON.parse(text) as VolumeLayout);
 }

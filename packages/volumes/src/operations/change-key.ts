@@ -4,6 +4,7 @@ import { lendOpener } from "../disk/opener.ts";
 import { killSlots, removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
 import { VolumeError } from "../errors.ts";
 import { tokensOf } from "../inspect-volume.ts";
+import type { VolumeLayout } from "../layout.ts";
 import type { VolumeRecord } from "../ledger/ledger.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
 import { contextOf, nowOf, type VolumeContext } from "../volume-context.ts";
@@ -15,8 +16,10 @@ import {
   keysNamed,
   registerConsumer,
   unregisterConsumer,
+  withOwnKey,
 } from "../volume-key.ts";
 import { beginningOf } from "./create.ts";
+import { openedLayout } from "./opened-layout.ts";
 import type { Operation, Work } from "./operation.ts";
 
 export interface ChangeKeyInput {
@@ -31,12 +34,19 @@ export interface ChangeKeyInput {
   readonly newKeyId?: ObjectId;
   /** The slots that the old key or passphrase opens are erased afterwards. */
   readonly retire: boolean;
+  /**
+   * The ledger had the old key for this volume, so that it may be deleted. A key that only a
+   * disk names, or that the user names, may be needed by a disk that is not in this ledger.
+   */
+  readonly oldKeyIsRecorded?: boolean;
 }
 
 export interface ChangeKeyFacts {
   readonly keyId: ObjectId;
   readonly slot: number;
   readonly oldSlots: readonly number[];
+  /** As the new key opens it. */
+  readonly layout: VolumeLayout;
   /** False if the old key stays, because others need it or it was not made for this volume. */
   readonly oldKeyDeleted: boolean;
 }
@@ -58,18 +68,23 @@ export const changeKeyOperation: Operation<ChangeKeyInput, ChangeKeyFacts> = {
     { name: "prove the new key", take: proveKey, undo: async () => {} },
     { name: "name the new key on the disk", take: nameKey, undo: unnameKey },
   ],
-  commit: ({ context, operation, input, facts, volume }) => [
-    {
-      type: "put",
-      volume: {
-        ...(volume ?? adopted(context, operation.volumeId, input)),
-        keyId: facts.keyId,
-        project: input.toProject,
-        state: "ready",
-        updated: nowOf(context),
+  commit: ({ context, operation, input, facts, volume }) => {
+    const before = volume ?? adopted(context, operation.volumeId, input);
+    return [
+      {
+        type: "put",
+        volume: {
+          ...before,
+          keyId: facts.keyId,
+          layout: before.layout ?? facts.layout,
+          attributes: withOwnKey(before.attributes),
+          project: input.toProject,
+          state: "ready",
+          updated: nowOf(context),
+        },
       },
-    },
-  ],
+    ];
+  },
   finish: [
     { name: "retire the old key slots", take: retireSlots },
     { name: "take the old key's name off the disk", take: retireName },
@@ -137,11 +152,13 @@ async function removeSlot(work: ChangeKeyWork): Promise<void> {
   });
 }
 
-async function proveKey(work: ChangeKeyWork): Promise<undefined> {
-  const { input, facts } = work;
-  await lendNew(work, async (passphrase) => {
+async function proveKey(work: ChangeKeyWork): Promise<Pick<ChangeKeyFacts, "layout">> {
+  const { input, facts, volume } = work;
+  return lendNew(work, async (passphrase) => {
     const opened = await slotsOpenedBy(input.location, passphrase);
-    if (opened.includes(facts.slot as number)) return;
+    if (opened.includes(facts.slot as number)) {
+      return { layout: await openedLayout(input.location, passphrase, volume?.layout) };
+    }
     throw new VolumeError("wrong_key", `rekey ${input.location}: the new key does not open it`);
   });
 }
@@ -181,7 +198,9 @@ async function retireName({ input, facts }: ChangeKeyWork): Promise<undefined> {
 
 async function retireKey(work: ChangeKeyWork): Promise<Partial<ChangeKeyFacts>> {
   const { context, operation, input } = work;
-  if (!input.retire || input.oldKeyId === undefined) return { oldKeyDeleted: false };
+  if (!input.retire || input.oldKeyId === undefined || input.oldKeyIsRecorded !== true) {
+    return { oldKeyDeleted: false };
+  }
   return { oldKeyDeleted: await discardKey(context, operation.volumeId, input.oldKeyId) };
 }
 

@@ -5,10 +5,10 @@ import { sparseCopy } from "../disk/sparse-copy.ts";
 import { publish, stagingPath, withdraw } from "../disk/staging.ts";
 import { tokensOf } from "../inspect-volume.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
-import { verifyVolume } from "../verify-volume.ts";
 import { nowOf } from "../volume-context.ts";
 import { keyOf } from "./change-key.ts";
 import { abandonMade, type CreateFacts, commitMade, makeKey, unmakeKey } from "./create.ts";
+import { openedLayout } from "./opened-layout.ts";
 import type { Operation, Work } from "./operation.ts";
 
 /** A volume whose ciphertext is to be copied. */
@@ -44,7 +44,7 @@ async function copyDisk(work: CloneWork): Promise<undefined> {
 }
 
 /** Only ever taken once: before the commit, what was cut is taken back. */
-async function changeKey(work: CloneWork): Promise<undefined> {
+async function changeKey(work: CloneWork): Promise<Pick<CreateFacts, "layout">> {
   const { context, operation, input, facts } = work;
   const path = copyPath(work);
   const object = facts.keyId as ObjectId;
@@ -63,7 +63,11 @@ async function changeKey(work: CloneWork): Promise<undefined> {
   const created = nowOf(context);
   await addToken(path, chatelaineToken({ keyslots: [slot], object, created }));
   await relabel(path, { uuid: operation.volumeId });
-  await verifyVolume(context, path);
+  const source = await context.ledger.volumeAt(input.from.location);
+  const layout = await lendPassphrase(own, (passphrase) =>
+    openedLayout(path, passphrase, source?.layout),
+  );
+  return { layout };
 }
 
 async function publishCopy(work: CloneWork): Promise<undefined> {

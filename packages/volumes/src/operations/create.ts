@@ -1,17 +1,11 @@
 import type { ObjectId } from "@chatelaine/keys";
-import {
-  chatelaineToken,
-  formatLuks1,
-  formatLuks2,
-  testPassphrase,
-  withOpenDisk,
-} from "@chatelaine/luks";
+import { chatelaineToken, formatLuks1, formatLuks2, withOpenDisk } from "@chatelaine/luks";
 import type { Occupant } from "../disk/location.ts";
 import { makeSparseFile, publish, stagingPath, withdraw } from "../disk/staging.ts";
 import { requireZeroes, wipeHeader } from "../disk/wipe.ts";
+import type { VolumeLayout } from "../layout.ts";
 import type { VolumeChange, VolumeRecord } from "../ledger/ledger.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
-import { verifyVolume } from "../verify-volume.ts";
 import { nowOf, projectOf, type VolumeContext } from "../volume-context.ts";
 import {
   createVolumeKey,
@@ -20,6 +14,7 @@ import {
   registerConsumer,
   unregisterConsumer,
 } from "../volume-key.ts";
+import { openedLayout, ownCipher } from "./opened-layout.ts";
 import type { Operation, Work } from "./operation.ts";
 
 export interface CreateInput {
@@ -39,6 +34,7 @@ export interface CreateInput {
 
 export interface CreateFacts {
   readonly keyId: ObjectId;
+  readonly layout: VolumeLayout;
 }
 
 type CreateWork = Work<CreateInput, CreateFacts>;
@@ -70,7 +66,8 @@ export function commitMade({
 }: Work<object, CreateFacts>): readonly VolumeChange[] {
   if (volume === undefined) return [];
   const updated = nowOf(context);
-  return [{ type: "put", volume: { ...volume, keyId: facts.keyId, state: "ready", updated } }];
+  const { keyId, layout } = facts;
+  return [{ type: "put", volume: { ...volume, keyId, layout, state: "ready", updated } }];
 }
 
 /** As if it had never been begun. */
@@ -98,6 +95,7 @@ export function beginningOf(
     state: "creating",
     parentId: undefined,
     headerBackup: undefined,
+    layout: undefined,
     attributes: {},
     created: now,
     updated: now,
@@ -120,7 +118,11 @@ async function claim(work: CreateWork): Promise<undefined> {
 }
 
 /** A key of the volume's own, or the one that the user brought. */
-export async function makeKey({ context, operation, input }: KeyWork): Promise<CreateFacts> {
+export async function makeKey({
+  context,
+  operation,
+  input,
+}: KeyWork): Promise<Pick<CreateFacts, "keyId">> {
   const { id, volumeId } = operation;
   if (input.keyId !== undefined) {
     await registerConsumer(context, volumeId, input.keyId);
@@ -135,28 +137,35 @@ export async function unmakeKey({ context, operation, input }: KeyWork): Promise
   else await discardKeysNamed(context, volumeId, keyName(volumeId, id));
 }
 
-async function format(work: CreateWork): Promise<undefined> {
+async function format(work: CreateWork): Promise<Pick<CreateFacts, "layout">> {
   const { context, operation, input, facts } = work;
   const { keyManager, caller } = context;
   const path = workPath(work);
   const keyId = facts.keyId as ObjectId;
-  await lendPassphrase(await keyManager.get(caller, keyId), async (passphrase) => {
+  return lendPassphrase(await keyManager.get(caller, keyId), async (passphrase) => {
     const uuid = operation.volumeId;
     const keyslots = [{ passphrase, entropyBits: keyBitLength }];
     if (input.format === "luks1") {
       await formatLuks1(path, { uuid, keyslots, dataOffset: headerBytes });
-      await testPassphrase(path, passphrase);
-      return;
+    } else {
+      await formatLuks2(path, {
+        uuid,
+        keyslots,
+        tokens: [chatelaineToken({ keyslots: [0], object: keyId, created: nowOf(context) })],
+        sectorSize: input.sectorSize,
+        label: input.label,
+      });
     }
-    await formatLuks2(path, {
-      uuid,
-      keyslots,
-      tokens: [chatelaineToken({ keyslots: [0], object: keyId, created: nowOf(context) })],
-      sectorSize: input.sectorSize,
-      label: input.label,
-    });
-    await verifyVolume(context, path);
+    return { layout: await openedLayout(path, passphrase, layoutAskedFor(input)) };
   });
+}
+
+/** What a disk must be after it was formatted, but for its volume key. */
+export function layoutAskedFor(
+  input: Pick<CreateInput, "format" | "sectorSize">,
+): Partial<VolumeLayout> {
+  const { format: asked = "luks2", sectorSize } = input;
+  return { ...ownCipher, format: asked, sectorSize, dataOffset: headerBytes, size: "dynamic" };
 }
 
 async function unformat({ input, operation }: CreateWork): Promise<void> {

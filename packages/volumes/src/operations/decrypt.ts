@@ -18,7 +18,7 @@ import type { Operation, Work } from "./operation.ts";
 export interface DecryptInput extends InPlaceInput {
   /** What opens it. */
   readonly keyId: ObjectId;
-  /** Every key that the disk or the ledger names. */
+  /** The ledger's key of the volume, if it goes with it. */
   readonly keyIds: readonly ObjectId[];
 }
 

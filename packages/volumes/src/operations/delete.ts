@@ -4,19 +4,21 @@ import type { ObjectId } from "@chatelaine/keys";
 import { type Occupant, occupantOf } from "../disk/location.ts";
 import { carriesVolume, ioError, stagingPath, syncFolder } from "../disk/staging.ts";
 import { wipeHeader } from "../disk/wipe.ts";
-import { discardKey } from "../volume-key.ts";
+import { deleteKey, discardableKey, discardKey } from "../volume-key.ts";
 import type { Operation, Work } from "./operation.ts";
 
 export interface DeleteInput {
   readonly location: string;
   readonly occupant: Exclude<Occupant, "nothing">;
   readonly headerAreaBytes: number;
-  /** Every key that the disk or the ledger names. */
+  /** The ledger's key of the volume, if it goes with it. What only the disk names is never in here. */
   readonly keyIds: readonly ObjectId[];
+  /** A key that the caller wants deleted, whatever its name is. */
+  readonly deleteKeyId?: ObjectId;
 }
 
 export interface DeleteFacts {
-  /** False if a key stays, because others need it or it was brought by the user. */
+  /** False if the key stays, because others need it or may need it, or it was brought by the user. */
   readonly keyDeleted: boolean;
 }
 
@@ -56,14 +58,20 @@ async function removeDisk({ input, operation }: DeleteWork): Promise<undefined> 
   }
 }
 
+/**
+ * Deletes the key that the ledger has for the volume, and the one that the caller named. An
+ * operation that an earlier version began may have written down ids that only the disk named.
+ */
 export async function deleteKeys({
   context,
   operation,
   input,
-}: Work<Pick<DeleteInput, "keyIds">, DeleteFacts>): Promise<DeleteFacts> {
-  let keyDeleted = true;
-  for (const keyId of input.keyIds) {
-    if (!(await discardKey(context, operation.volumeId, keyId))) keyDeleted = false;
-  }
-  return { keyDeleted };
+  volume,
+}: Work<Pick<DeleteInput, "keyIds" | "deleteKeyId">, DeleteFacts>): Promise<DeleteFacts> {
+  const { volumeId } = operation;
+  const own = discardableKey(volume);
+  const keyDeleted =
+    own !== undefined && input.keyIds.includes(own) && (await discardKey(context, volumeId, own));
+  if (input.deleteKeyId === undefined) return { keyDeleted };
+  return { keyDeleted: await deleteKey(context, volumeId, input.deleteKeyId) };
 }

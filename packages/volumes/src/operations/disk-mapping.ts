@@ -1,11 +1,13 @@
 import type { ObjectId, StoredObject } from "@chatelaine/keys";
-import { readLuks, unlock } from "@chatelaine/luks";
+import { type LuksHeader, readLuks, unlock } from "@chatelaine/luks";
 import { VolumeError } from "../errors.ts";
 import { type CryptTable, mapTogether } from "../host/crypt-table.ts";
 import { type LogicalVolume, logicalVolumePath } from "../host/logical-volume.ts";
 import { isSimple, luksTable } from "../host/luks-table.ts";
 import { devicePath, map } from "../host/mapping.ts";
+import { type VolumeLayout } from "../layout.ts";
 import { lendPassphrase } from "../passphrase.ts";
+import { recordedProblem } from "../trusted-volume.ts";
 import type { KeySource } from "../volume.ts";
 
 /** Of a plain disk's key, in bits: two AES-256 keys for XTS, every bit of them random. */
@@ -17,19 +19,25 @@ export type DiskFormat = "plain" | "luks2";
 
 /** What the kernel is told of a disk. */
 export interface DiskParts {
+  /** In the ledger; of a LUKS2 disk, also in its header. */
+  readonly id: string;
   readonly volume: LogicalVolume;
   /** Of the mapping. */
   readonly mapping: string;
   readonly format: DiskFormat;
   readonly keyId: ObjectId;
+  /** As the ledger has it. Undefined of plain disks, and of a LUKS2 disk from before that has not been opened since. */
+  readonly layout?: VolumeLayout | undefined;
 }
 
-/** @returns the path of the mapped device */
+/** @returns the path of the mapped device; @throws `integrity`, `mismatch` */
 export async function mapDisk(
   { keyManager, caller }: KeySource,
-  { mapping, volume, format, keyId }: DiskParts,
+  parts: DiskParts,
 ): Promise<string> {
+  const { mapping, volume, format, keyId } = parts;
   const path = logicalVolumePath(volume);
+  if (format === "luks2") await recordedHeader(parts);
   const key = await keyManager.get(caller, keyId);
   if (format === "luks2") {
     return lendPassphrase(key, (passphrase) => map(mapping, path, passphrase));
@@ -116,16 +124,23 @@ function plainTable({ volume, mapping }: DiskParts, key: StoredObject): DiskTabl
   };
 }
 
-async function openedTable(
-  { volume, mapping }: DiskParts,
-  key: StoredObject,
-): Promise<DiskTable | undefined> {
+async function openedTable(parts: DiskParts, key: StoredObject): Promise<DiskTable | undefined> {
+  const { volume, mapping } = parts;
   const path = logicalVolumePath(volume);
-  const header = await readLuks(path);
+  const header = await recordedHeader(parts);
   if (!isSimple(header)) return undefined;
   const { volumeKey } = await lendPassphrase(key, (passphrase) => unlock(path, passphrase));
   return {
     ...luksTable(path, mapping, header, volumeKey),
     destroyKey: () => volumeKey.destroy(),
   };
+}
+
+/** The header of a LUKS2 disk, if it is the one that the ledger has. @throws `integrity`, `mismatch` */
+async function recordedHeader({ id, volume, layout }: DiskParts): Promise<LuksHeader> {
+  const path = logicalVolumePath(volume);
+  const header = await readLuks(path);
+  const problem = recordedProblem(path, { kind: "disk", id, parentId: undefined, layout }, header);
+  if (problem !== undefined) throw problem;
+  return header;
 }

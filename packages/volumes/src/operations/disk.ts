@@ -11,10 +11,11 @@ import {
   snapshotLogicalVolume,
 } from "../host/logical-volume.ts";
 import { devicePath, unmap } from "../host/mapping.ts";
+import type { VolumeLayout } from "../layout.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
 import { nowOf } from "../volume-context.ts";
 import { createVolumeKey, discardKey, discardKeysNamed, keyName } from "../volume-key.ts";
-import { beginningOf, headerBytes } from "./create.ts";
+import { beginningOf, headerBytes, layoutAskedFor } from "./create.ts";
 import {
   type DiskFormat,
   type DiskParts,
@@ -24,6 +25,7 @@ import {
   readOnlyMapping,
   showReadOnly,
 } from "./disk-mapping.ts";
+import { openedLayout } from "./opened-layout.ts";
 import type { Operation, Work } from "./operation.ts";
 
 /** A disk to make. */
@@ -38,11 +40,13 @@ export interface DiskInput {
   readonly format?: DiskFormat;
   readonly thinPool?: string;
   /** The disk whose data it is to hold. */
-  readonly from?: DiskParts & { readonly id: string };
+  readonly from?: DiskParts;
 }
 
 export interface DiskFacts {
   readonly keyId: ObjectId;
+  /** Of a LUKS2 disk. */
+  readonly layout: VolumeLayout;
 }
 
 type DiskWork = Work<DiskInput, DiskFacts>;
@@ -88,6 +92,7 @@ export const createDiskOperation: Operation<DiskInput, DiskFacts> = {
       cipher: diskCipher,
       state: "ready",
       keyId: facts.keyId as ObjectId,
+      layout: facts.layout,
       parentId: from?.id,
       attributes: {
         instance,
@@ -149,9 +154,11 @@ function formatOf({ format = "plain" }: DiskInput): DiskFormat {
   return format;
 }
 
-function partsOf({ input, facts }: DiskWork): DiskParts {
+function partsOf({ operation, input, facts }: DiskWork): DiskParts {
   const { volume, mapping } = input;
-  return { volume, mapping, format: formatOf(input), keyId: facts.keyId as ObjectId };
+  const { keyId, layout } = facts;
+  const id = operation.volumeId;
+  return { id, volume, mapping, format: formatOf(input), keyId: keyId as ObjectId, layout };
 }
 
 async function makeLogicalVolume({ input, operation }: DiskWork): Promise<undefined> {
@@ -160,15 +167,15 @@ async function makeLogicalVolume({ input, operation }: DiskWork): Promise<undefi
   await createLogicalVolume(volume, { sizeBytes, thinPool }, tagOf(operation.volumeId));
 }
 
-async function formatDisk(work: DiskWork): Promise<undefined> {
+async function formatDisk(work: DiskWork): Promise<Partial<DiskFacts>> {
   const { context, input, facts, operation } = work;
-  if (input.format !== "luks2") return;
+  if (input.format !== "luks2") return {};
   if (!(await isMarked(input.volume, tagOf(operation.volumeId)))) {
     throw new VolumeError("mismatch", `create disk ${input.volume.name}: it is not ours any more`);
   }
   const keyId = facts.keyId as ObjectId;
   const key = await context.keyManager.get(context.caller, keyId);
-  await lendPassphrase(key, async (passphrase) => {
+  return lendPassphrase(key, async (passphrase) => {
     const write = (allowDestroyingData: readonly string[]) =>
       formatLuks2(logicalVolumePath(input.volume), {
         uuid: operation.volumeId,
@@ -181,6 +188,8 @@ async function formatDisk(work: DiskWork): Promise<undefined> {
       // Of whoever had the extents before: the logical volume is ours, and new.
       return write(error.holds);
     });
+    const asked = layoutAskedFor({ format: "luks2", sectorSize: 512 });
+    return { layout: await openedLayout(logicalVolumePath(input.volume), passphrase, asked) };
   });
 }
 

@@ -24,9 +24,11 @@ import {
   type CreateFacts,
   type CreateInput,
   headerBytes,
+  layoutAskedFor,
   makeKey,
   unmakeKey,
 } from "./create.ts";
+import { openedLayout } from "./opened-layout.ts";
 import type { Operation, Work } from "./operation.ts";
 
 /** A disk whose data are to be encrypted where they are. */
@@ -59,10 +61,10 @@ export const encryptOperation: Operation<EncryptInput, CreateFacts> = {
   commit: ({ volume, facts }) =>
     volume === undefined ? [] : [{ type: "put", volume: { ...volume, keyId: facts.keyId } }],
   finish: [{ name: "encrypt the data", take: encryptData }],
-  end: ({ context, volume }) =>
+  end: ({ context, volume, facts: { layout } }) =>
     volume === undefined
       ? []
-      : [{ type: "put", volume: { ...volume, state: "ready", updated: nowOf(context) } }],
+      : [{ type: "put", volume: { ...volume, layout, state: "ready", updated: nowOf(context) } }],
   abandon: abandonMade,
 };
 
@@ -107,9 +109,11 @@ function formatOf(
 }
 
 /** Without a journal it has been done already. */
-async function encryptData(work: EncryptWork): Promise<undefined> {
+async function encryptData(work: EncryptWork): Promise<Pick<CreateFacts, "layout">> {
   const { context, input, facts } = work;
-  await lendPassphrase(await keyOf(context, facts.keyId as ObjectId), (passphrase) =>
-    resumeImage(input.location, { ...runOptions(work), passphrase }),
-  );
+  const { location } = input;
+  return lendPassphrase(await keyOf(context, facts.keyId as ObjectId), async (passphrase) => {
+    await resumeImage(location, { ...runOptions(work), passphrase });
+    return { layout: await openedLayout(location, passphrase, layoutAskedFor(input)) };
+  });
 }

@@ -1,9 +1,11 @@
 import { rm, stat } from "node:fs/promises";
 import type { ObjectId } from "@chatelaine/keys";
-import { backupHeader, restoreHeader, testPassphrase } from "@chatelaine/luks";
+import { backupHeader, restoreHeader } from "@chatelaine/luks";
 import { ioError, publish, stagingPath } from "../disk/staging.ts";
+import type { VolumeLayout } from "../layout.ts";
 import { lendPassphrase } from "../passphrase.ts";
 import { nowOf } from "../volume-context.ts";
+import { openedLayout } from "./opened-layout.ts";
 import type { Operation, Work } from "./operation.ts";
 
 export interface HeaderInput {
@@ -16,10 +18,14 @@ export interface HeaderInput {
   readonly isLost: boolean;
 }
 
-type HeaderWork = Work<HeaderInput, object>;
+export interface HeaderFacts {
+  readonly layout: VolumeLayout;
+}
+
+type HeaderWork = Work<HeaderInput, HeaderFacts>;
 
 /** The file appears whole, and the ledger says where it is. */
-export const backupHeaderOperation: Operation<HeaderInput, object> = {
+export const backupHeaderOperation: Operation<HeaderInput, HeaderFacts> = {
   kind: "backup-header",
   prepare: [
     { name: "copy the header", take: copyHeader, undo: removeCopy },
@@ -38,11 +44,15 @@ export const backupHeaderOperation: Operation<HeaderInput, object> = {
 };
 
 /** Restoring can be repeated, so once it is begun it is finished. */
-export const restoreHeaderOperation: Operation<HeaderInput, object> = {
+export const restoreHeaderOperation: Operation<HeaderInput, HeaderFacts> = {
   kind: "restore-header",
   prepare: [{ name: "prove the backup", take: proveBackup, undo: async () => {} }],
   commit: () => [],
   finish: [{ name: "restore the header", take: restore }],
+  end: ({ volume, facts }) =>
+    volume === undefined || volume.layout !== undefined
+      ? []
+      : [{ type: "put", volume: { ...volume, layout: facts.layout } }],
 };
 
 async function copyHeader(work: HeaderWork): Promise<undefined> {
@@ -68,22 +78,27 @@ async function removeCopy({ input, operation }: HeaderWork): Promise<void> {
 }
 
 /** Before the disk is touched: a header that the ledger's key does not open would lose the disk. */
-function proveBackup(work: HeaderWork): Promise<undefined> {
+function proveBackup(work: HeaderWork): Promise<HeaderFacts> {
   return proveOpens(work, work.input.file);
 }
 
-async function restore(work: HeaderWork): Promise<undefined> {
+async function restore(work: HeaderWork): Promise<HeaderFacts> {
   const { input, operation } = work;
   const vouched = input.isLost ? { unprovenUuid: operation.volumeId } : {};
   await restoreHeader(input.location, input.file, vouched);
-  await proveOpens(work, input.location);
+  return proveOpens(work, input.location);
 }
 
-async function proveOpens({ context, input }: HeaderWork, path: string): Promise<undefined> {
+/** @throws `integrity` if the header is not the one that the ledger has for the volume */
+async function proveOpens(
+  { context, input, volume }: HeaderWork,
+  path: string,
+): Promise<HeaderFacts> {
   const { keyManager, caller } = context;
-  await lendPassphrase(await keyManager.get(caller, input.keyId), (passphrase) =>
-    testPassphrase(path, passphrase),
+  const layout = await lendPassphrase(await keyManager.get(caller, input.keyId), (passphrase) =>
+    openedLayout(path, passphrase, volume?.layout),
   );
+  return { layout };
 }
 
 async function inodeOf(path: string): Promise<number | undefined> {

@@ -3,11 +3,13 @@ import { addToken, chatelaineToken, readLuks } from "@chatelaine/luks";
 import { removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
 import { VolumeError } from "../errors.ts";
 import { tokensOf } from "../inspect-volume.ts";
+import type { VolumeLayout } from "../layout.ts";
 import { lendPassphrase } from "../passphrase.ts";
 import { nowOf } from "../volume-context.ts";
-import { registerConsumer, unregisterConsumer } from "../volume-key.ts";
+import { isRegisteredFor, registerConsumer, sharedKey, unregisterConsumer } from "../volume-key.ts";
 import { keyOf } from "./change-key.ts";
 import { beginningOf } from "./create.ts";
+import { openedLayout } from "./opened-layout.ts";
 import type { Operation, Work } from "./operation.ts";
 
 /** A disk that others made, and the user's key that opens it. */
@@ -24,6 +26,12 @@ export interface ImportFacts {
   readonly slots: readonly number[];
   /** The disk named the key already. */
   readonly wasNamed: boolean;
+  readonly layout: VolumeLayout;
+  /**
+   * The key was registered for this volume before this ledger knew it, so that another disk,
+   * of another ledger, may need it: it is neither released nor deleted with the volume.
+   */
+  readonly wasRegistered: boolean;
 }
 
 type ImportWork = Work<ImportInput, ImportFacts>;
@@ -39,32 +47,42 @@ export const importOperation: Operation<ImportInput, ImportFacts> = {
         await registerConsumer(context, operation.volumeId, input.keyId);
         return undefined;
       },
-      undo: ({ context, operation, input }) =>
-        unregisterConsumer(context, operation.volumeId, input.keyId),
+      undo: async ({ context, operation, input, facts }) => {
+        // Without this fact the step was not begun.
+        if (facts.wasRegistered !== false) return;
+        await unregisterConsumer(context, operation.volumeId, input.keyId);
+      },
     },
     { name: "name the key on the disk", take: nameKey, undo: unnameKey },
   ],
-  commit: ({ context, operation, input }) => {
+  commit: ({ context, operation, input, facts }) => {
     const { location, format, cipher, keyId } = input;
-    const more = { format, cipher, keyId, state: "ready" } as const;
+    const { layout, wasRegistered } = facts;
+    const attributes = wasRegistered === true ? sharedKey : {};
+    const more = { format, cipher, keyId, layout, attributes, state: "ready" } as const;
     return [{ type: "put", volume: beginningOf(context, operation.volumeId, location, more) }];
   },
   finish: [],
 };
 
-async function prove({ context, input }: ImportWork): Promise<ImportFacts> {
+async function prove({ context, operation, input }: ImportWork): Promise<ImportFacts> {
   const { location, keyId } = input;
-  const slots = await lendPassphrase(await keyOf(context, keyId), (passphrase) =>
-    slotsOpenedBy(location, passphrase),
+  const { slots, layout } = await lendPassphrase(
+    await keyOf(context, keyId),
+    async (passphrase) => {
+      const opened = await slotsOpenedBy(location, passphrase);
+      if (opened.length > 0) {
+        return { slots: opened, layout: await openedLayout(location, passphrase) };
+      }
+      throw new VolumeError(
+        "wrong_key",
+        `import ${location}: key ${keyId} opens none of its key slots`,
+      );
+    },
   );
-  if (slots.length === 0) {
-    throw new VolumeError(
-      "wrong_key",
-      `import ${location}: key ${keyId} opens none of its key slots`,
-    );
-  }
   const wasNamed = tokensOf(await readLuks(location)).some(({ object }) => object === keyId);
-  return { slots, wasNamed };
+  const info = await context.keyManager.describe(context.caller, keyId);
+  return { slots, layout, wasNamed, wasRegistered: isRegisteredFor(operation.volumeId, info) };
 }
 
 async function nameKey({ context, input, facts }: ImportWork): Promise<undefined> {

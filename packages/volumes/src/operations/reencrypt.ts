@@ -21,9 +21,11 @@ import { VolumeError } from "../errors.ts";
 import { mappingOf } from "../host/disk-use.ts";
 import { isReencrypting, reencryptMapped, requireCryptsetup } from "../host/reencryption.ts";
 import { tokensOf } from "../inspect-volume.ts";
+import type { VolumeLayout } from "../layout.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
 import { nowOf, type VolumeContext } from "../volume-context.ts";
 import { keyOf } from "./change-key.ts";
+import { openedLayout } from "./opened-layout.ts";
 import type { Operation, Work } from "./operation.ts";
 
 /** What re-encrypting starts from. */
@@ -41,6 +43,7 @@ export interface ReencryptFacts {
   readonly oldVolumeKey: string;
   /** Its fingerprint. */
   readonly volumeKey: string;
+  readonly layout: VolumeLayout;
 }
 
 type ReencryptWork = Work<ReencryptInput, ReencryptFacts>;
@@ -72,7 +75,8 @@ export const reencryptOperation: Operation<ReencryptInput, ReencryptFacts> = {
   end: ({ context, volume, facts }) => {
     if (volume === undefined) return [];
     const attributes = { ...volume.attributes, volumeKey: facts.volumeKey as string };
-    return [{ type: "put", volume: { ...volume, attributes, updated: nowOf(context) } }];
+    const { layout } = facts;
+    return [{ type: "put", volume: { ...volume, attributes, layout, updated: nowOf(context) } }];
   },
 };
 
@@ -156,19 +160,29 @@ async function encryptAnew(work: ReencryptWork): Promise<undefined> {
 }
 
 /** cryptsetup gives the key another slot. */
-async function nameKey({ context, input }: ReencryptWork): Promise<Partial<ReencryptFacts>> {
+async function nameKey(work: ReencryptWork): Promise<Partial<ReencryptFacts>> {
+  const { context, input } = work;
   const { location, keyId } = input;
   const header = await readLuks(location);
-  const volumeKey = fingerprintOf(header);
-  if (header.version === 1) return { volumeKey };
+  const layout = await newLayout(work);
+  const found = { volumeKey: fingerprintOf(header), layout };
+  if (header.version === 1) return found;
   const opened = await lendKey(context, input, (passphrase) => slotsOpenedBy(location, passphrase));
   const tokens = tokensOf(header).filter(({ object }) => object === keyId);
   const [token] = tokens;
-  if (tokens.length === 1 && String(token?.keyslots) === String(opened)) return { volumeKey };
+  if (tokens.length === 1 && String(token?.keyslots) === String(opened)) return found;
   await removeTokensNaming(location, keyId);
   const created = nowOf(context);
   await addToken(location, chatelaineToken({ keyslots: opened, object: keyId, created }));
-  return { volumeKey };
+  return found;
+}
+
+/** Re-encryption gives the disk another volume key, and changes nothing else. */
+async function newLayout({ context, input, volume }: ReencryptWork): Promise<VolumeLayout> {
+  const { digest: _old, ...unchanged }: Partial<VolumeLayout> = volume?.layout ?? {};
+  return lendKey(context, input, (passphrase) =>
+    openedLayout(input.location, passphrase, unchanged),
+  );
 }
 
 /** Tells volume keys apart; says nothing of their bytes. */

@@ -1,5 +1,5 @@
 import type { ObjectId } from "@chatelaine/keys";
-import { testPassphrase } from "@chatelaine/luks";
+import type { VolumeLayout } from "../layout.ts";
 import { lendPassphrase } from "../passphrase.ts";
 import {
   discardKey,
@@ -9,6 +9,7 @@ import {
   registerConsumer,
 } from "../volume-key.ts";
 import { beginningOf } from "./create.ts";
+import { openedLayout } from "./opened-layout.ts";
 import type { Operation, Work } from "./operation.ts";
 
 export interface SnapshotInput {
@@ -17,10 +18,13 @@ export interface SnapshotInput {
   readonly parentKeyId: ObjectId;
   readonly format: "luks1" | "luks2";
   readonly cipher: string;
+  /** Its volume's, which the snapshot must have. Absent from operations that an earlier version began. */
+  readonly layout?: VolumeLayout;
 }
 
 export interface SnapshotFacts {
   readonly keyId: ObjectId;
+  readonly layout: VolumeLayout;
 }
 
 type SnapshotWork = Work<SnapshotInput, SnapshotFacts>;
@@ -41,7 +45,8 @@ export const snapshotOperation: Operation<SnapshotInput, SnapshotFacts> = {
     const { location, parentId, format, cipher } = input;
     const more = { kind: "snapshot", state: "ready", parentId, format, cipher } as const;
     const volume = beginningOf(context, operation.volumeId, location, more);
-    return [{ type: "put", volume: { ...volume, keyId: facts.keyId } }];
+    const { keyId, layout } = facts;
+    return [{ type: "put", volume: { ...volume, keyId, layout } }];
   },
   finish: [],
 };
@@ -67,7 +72,11 @@ export const forgetSnapshotOperation: Operation<ForgetSnapshotInput, object> = {
   end: ({ operation }) => [{ type: "remove", id: operation.volumeId }],
 };
 
-async function copyKey({ context, operation, input }: SnapshotWork): Promise<SnapshotFacts> {
+async function copyKey({
+  context,
+  operation,
+  input,
+}: SnapshotWork): Promise<Pick<SnapshotFacts, "keyId">> {
   const { keyManager, caller } = context;
   const { id, volumeId } = operation;
   const name = keyName(volumeId, id);
@@ -81,7 +90,14 @@ async function copyKey({ context, operation, input }: SnapshotWork): Promise<Sna
   return { keyId };
 }
 
-async function prove({ context, input, facts }: SnapshotWork): Promise<undefined> {
+async function prove({
+  context,
+  input,
+  facts,
+}: SnapshotWork): Promise<Pick<SnapshotFacts, "layout">> {
   const key = await context.keyManager.get(context.caller, facts.keyId as ObjectId);
-  await lendPassphrase(key, (passphrase) => testPassphrase(input.location, passphrase));
+  const layout = await lendPassphrase(key, (passphrase) =>
+    openedLayout(input.location, passphrase, input.layout),
+  );
+  return { layout };
 }

@@ -4,7 +4,7 @@ import { open, readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type MemoryKeyManager, type ObjectId, tracksConsumers } from "@chatelaine/keys";
 import { readLuks, unlock, withOpenDisk } from "@chatelaine/luks";
-import type { Ledger, VolumeRecord } from "../../src/index.ts";
+import { type Ledger, type VolumeRecord, verifyVolume } from "../../src/index.ts";
 import { lendPassphrase } from "../../src/passphrase.ts";
 import { alice, bob, bytesOf, type Scenario } from "./scenarios.ts";
 
@@ -64,6 +64,9 @@ async function checkVolume(world: World, volume: VolumeRecord): Promise<void> {
     "the volume is no consumer of its key",
   );
   const { slot } = await lendPassphrase(key, (passphrase) => unlock(volume.location, passphrase));
+  const { keyManager, ledger } = world;
+  const { layoutRecord } = await verifyVolume({ keyManager, caller, ledger }, volume.location);
+  assert.equal(layoutRecord, "recorded", "the ledger does not know the header");
   const header = await readLuks(volume.location);
   assert.equal(header.uuid, volume.kind === "snapshot" ? volume.parentId : volume.id);
   assert.equal(header.keyslots.length, 1 + world.foreignSlots, "a slot too many");

@@ -1,0 +1,90 @@
+import { refuseUnknownOptions } from "@chatelaine/keys";
+import { readLuks } from "@chatelaine/luks";
+import { locationOf } from "./disk/location.ts";
+import { VolumeError } from "./errors.ts";
+import { type LayoutChange, layoutChanges, type VolumeLayout } from "./layout.ts";
+import type { VolumeRecord } from "./ledger/ledger.ts";
+import { keyOf } from "./operations/change-key.ts";
+import { openedLayout } from "./operations/opened-layout.ts";
+import { fingerprintOf } from "./operations/reencrypt.ts";
+import { recover } from "./operations/registry.ts";
+import { lendPassphrase } from "./passphrase.ts";
+import { changeRecord } from "./record-layout.ts";
+import { refuseMismatch } from "./rekey-volume.ts";
+import { nowOf, type VolumeContext } from "./volume-context.ts";
+
+/** Whether anything is written. */
+export interface AcceptHeaderOptions {
+  /** Only says what would change; default false. */
+  readonly dryRun?: boolean | undefined;
+}
+
+/** A header that the ledger has taken for a volume's, or would take. */
+export interface AcceptedHeader {
+  readonly id: string;
+  readonly path: string;
+  /** As the ledger had it. Undefined of a row from before layouts were recorded. */
+  readonly before: VolumeLayout | undefined;
+  readonly layout: VolumeLayout;
+  readonly changes: readonly LayoutChange[];
+}
+
+/**
+ * Takes a volume's header as it is now for the right one, after a change that was made without
+ * us, such as by `cryptsetup reencrypt`. The volume's key must open it. Compare `changes` with what
+ * you did: whoever can write the disk can change its header, too.
+ *
+ * @throws `not_found` if the ledger has no volume there; `missing_key`, `busy`, `mismatch`;
+ *   `LuksError` `wrong_passphrase` if the key does not open it
+ */
+export async function acceptVolumeHeader(
+  context: VolumeContext,
+  path: string,
+  options: AcceptHeaderOptions = {},
+): Promise<AcceptedHeader> {
+  refuseUnknownOptions("acceptVolumeHeader", options, ["dryRun"]);
+  if (options.dryRun !== true) await recover(context);
+  const { ledger } = context;
+  const location = await locationOf(path);
+  const record = await ledger.volumeAt(location);
+  if (record?.keyId === undefined || record.state !== "ready") {
+    throw new VolumeError("not_found", `accept header of ${path}: the ledger has no volume there`);
+  }
+  const header = await readLuks(path);
+  const isSnapshot = record.kind === "snapshot";
+  if (!isSnapshot) await refuseMismatch(context, header.uuid, location);
+  const key = await keyOf(context, record.keyId);
+  const layout = await lendPassphrase(key, (passphrase) => openedLayout(path, passphrase));
+  const before = record.layout;
+  const changes = before === undefined ? [] : layoutChanges(before, layout);
+  const accepted = { id: record.id, path, before, layout, changes };
+  if (options.dryRun === true || (before !== undefined && changes.length === 0)) return accepted;
+  const volumeKey = fingerprintOf(header);
+  const isChanged = await changeRecord(ledger, "accept-header", record.id, (now) =>
+    now.keyId === record.keyId ? withHeader(context, now, layout, volumeKey) : undefined,
+  );
+  if (isChanged) return accepted;
+  throw new VolumeError(
+    "busy",
+    `accept header of ${path}: another process changes the volume: try again`,
+  );
+}
+
+/** A header backup of another volume key would make the data unreadable. */
+function withHeader(
+  context: VolumeContext,
+  record: VolumeRecord,
+  layout: VolumeLayout,
+  volumeKey: string,
+): VolumeRecord {
+  const hasOldKey = record.layout !== undefined && record.layout.digest !== layout.digest;
+  const { format, cipher } = layout;
+  const updated = nowOf(context);
+  const changed = { ...record, format, cipher, layout, updated };
+  if (!hasOldKey) return changed;
+  return {
+    ...changed,
+    headerBackup: undefined,
+    attributes: { ...record.attributes, volumeKey },
+  };
+}

@@ -1,0 +1,77 @@
+import { createHash } from "node:crypto";
+import type { LuksHeader } from "@chatelaine/luks";
+
+/** How a volume's data is encrypted: what the ledger remembers of a LUKS header. */
+export interface VolumeLayout {
+  readonly format: "luks1" | "luks2";
+  /** dm-crypt's name, such as `aes-xts-plain64`. */
+  readonly cipher: string;
+  readonly volumeKeyBitLength: number;
+  /** In bytes. */
+  readonly sectorSize: number;
+  /** Where the data begins, in bytes. */
+  readonly dataOffset: number;
+  /** Of the data, in bytes; `dynamic` reaches to the end of the device. */
+  readonly size: number | "dynamic";
+  /**
+   * SHA-256, in hexadecimal, over the segments and the digest of the volume key. Key slots,
+   * tokens, label and flags are not part of it, so that a rekey does not change it.
+   */
+  readonly digest: string;
+}
+
+/** A field of a header that is not as the ledger has it. */
+export interface LayoutChange {
+  readonly field: keyof VolumeLayout;
+  readonly recorded: string;
+  readonly found: string;
+}
+
+const fields = [
+  "format",
+  "cipher",
+  "volumeKeyBitLength",
+  "sectorSize",
+  "dataOffset",
+  "size",
+  "digest",
+] as const satisfies readonly (keyof VolumeLayout)[];
+
+/** The layout that a header describes. */
+export function layoutOf(header: LuksHeader): VolumeLayout {
+  const { version, cipher, volumeKeyBitLength, sectorSize, dataOffset, segments, digests } = header;
+  const covered = {
+    segments,
+    digests: digests.map(({ keyslots: _slots, ...digest }) => digest),
+  };
+  return {
+    format: version === 1 ? "luks1" : "luks2",
+    cipher,
+    volumeKeyBitLength,
+    sectorSize,
+    dataOffset,
+    size: segments[0]?.size ?? "dynamic",
+    digest: createHash("sha256").update(JSON.stringify(covered)).digest("hex"),
+  };
+}
+
+/** Every field of a layout that differs from the recorded one. */
+export function layoutChanges(
+  recorded: VolumeLayout,
+  found: VolumeLayout,
+): readonly LayoutChange[] {
+  return fields
+    .filter((field) => recorded[field] !== found[field])
+    .map((field) => ({
+      field,
+      recorded: String(recorded[field]),
+      found: String(found[field]),
+    }));
+}
+
+/** Such as `cipher is serpent-xts-plain64, not aes-xts-plain64`. */
+export function describeChanges(changes: readonly LayoutChange[]): string {
+  return changes
+    .map(({ field, recorded, found }) => `${field} is ${found}, not ${recorded}`)
+    .join("; ");
+}

@@ -1,0 +1,27 @@
+import { readLuks, testPassphrase } from "@chatelaine/luks";
+import { VolumeError } from "../errors.ts";
+import { describeChanges, layoutChanges, layoutOf, type VolumeLayout } from "../layout.ts";
+
+/**
+ * The layout of a disk that a passphrase has been seen to open.
+ *
+ * @param expected what the operation asked for, or what must not have changed
+ * @throws `integrity` if the disk says otherwise by now
+ */
+export async function openedLayout(
+  path: string,
+  passphrase: Uint8Array,
+  expected: Partial<VolumeLayout> = {},
+): Promise<VolumeLayout> {
+  const layout = layoutOf(await readLuks(path));
+  await testPassphrase(path, passphrase);
+  const changes = layoutChanges({ ...layout, ...expected }, layout);
+  if (changes.length === 0) return layout;
+  throw new VolumeError(
+    "integrity",
+    `open ${path}: its header is not as it was written: ${describeChanges(changes)}`,
+  );
+}
+
+/** What all that we format has in common. */
+export const ownCipher = { cipher: "aes-xts-plain64", volumeKeyBitLength: 512 } as const;

@@ -1,0 +1,167 @@
+import { type ObjectId, objectId } from "@chatelaine/keys";
+import { type LuksHeader, readLuks } from "@chatelaine/luks";
+import { locationOf } from "./disk/location.ts";
+import { VolumeError } from "./errors.ts";
+import { tokensOf, volumeFrom } from "./inspect-volume.ts";
+import {
+  describeChanges,
+  type LayoutChange,
+  layoutChanges,
+  layoutOf,
+  type VolumeLayout,
+} from "./layout.ts";
+import type { Ledger, VolumeRecord } from "./ledger/ledger.ts";
+import type { KeySource, Volume } from "./volume.ts";
+import { requireRegisteredKey } from "./volume-key.ts";
+
+/** Where keys come from, and what is known of volumes. Without a ledger every disk is a stranger. */
+export interface VolumeSource extends KeySource {
+  readonly ledger?: Ledger | undefined;
+}
+
+/** What the caller says of a disk that the ledger does not know. */
+export interface TrustOptions {
+  /**
+   * The key that opens it. Required where the ledger has no row for the disk, unless the disk
+   * names a key of the caller's own project that is registered for this volume.
+   */
+  readonly keyId?: ObjectId | undefined;
+}
+
+/** A disk whose header is as the ledger has it, and the key that may be fetched for it. */
+export interface TrustedVolume {
+  readonly volume: Volume;
+  /** The one that was compared. */
+  readonly header: LuksHeader;
+  readonly layout: VolumeLayout;
+  /** Undefined if the ledger has no row for the disk. */
+  readonly record: VolumeRecord | undefined;
+}
+
+/**
+ * Decides which key a disk may be opened with. Every use of a disk's data or key slots begins here.
+ *
+ * With a row in the ledger: the row's key, if the header is the one that the row describes.
+ * Without one, the key that the caller names; or the one that the disk names, if it is in the
+ * caller's own project and registered for this volume.
+ *
+ * @throws `integrity`, `untrusted`, `not_a_volume`, `unfinished`, `invalid_argument`
+ */
+export async function trustedVolume(
+  source: VolumeSource,
+  path: string,
+  options: TrustOptions = {},
+): Promise<TrustedVolume> {
+  const header = await readLuks(path);
+  const layout = layoutOf(header);
+  const { ledger } = source;
+  const record = await ledger?.volumeAt(await locationOf(path));
+  if (ledger === undefined || record === undefined) {
+    if (options.keyId === undefined) await refuseOtherLayout(ledger, path, header);
+    const keyId = await keyOfStranger(source, path, header, options);
+    return { volume: volumeFrom(header, path, keyId), header, layout, record };
+  }
+  const { keyId, state } = record;
+  if (keyId === undefined || state === "creating") {
+    throw new VolumeError(
+      "unfinished",
+      `open ${path}: volume ${record.id} is not complete: run "chatelaine recover"`,
+    );
+  }
+  if (options.keyId !== undefined && options.keyId !== keyId) {
+    throw new VolumeError(
+      "invalid_argument",
+      `open ${path}: the ledger has key ${keyId} for it, not ${options.keyId}: leave the key out`,
+    );
+  }
+  await requireRecorded(ledger, path, record, header);
+  return { volume: volumeFrom(header, path, keyId), header, layout, record };
+}
+
+/**
+ * Refuses a header that is not the one that the ledger's row describes. A row without a layout
+ * decides about the id only.
+ *
+ * @throws `mismatch` for another volume's header, `integrity`; `unfinished` in the middle of an operation that changes it
+ */
+export async function requireRecorded(
+  ledger: Ledger,
+  path: string,
+  record: VolumeRecord,
+  header: LuksHeader,
+): Promise<void> {
+  const problem = recordedProblem(path, record, header);
+  if (problem === undefined) return;
+  const [operation] = problem.code === "integrity" ? await ledger.unfinished(record.id) : [];
+  if (operation === undefined) throw problem;
+  throw new VolumeError(
+    "unfinished",
+    `open ${path}: its ${operation.kind} is not finished: run "chatelaine recover"`,
+    { cause: problem },
+  );
+}
+
+/** How a disk's header differs from its row in the ledger; undefined if it does not. */
+export function recordedProblem(
+  path: string,
+  record: Pick<VolumeRecord, "kind" | "id" | "parentId" | "layout">,
+  header: LuksHeader,
+): VolumeError | undefined {
+  const expected = record.kind === "snapshot" ? record.parentId : record.id;
+  if (header.uuid !== expected) {
+    return new VolumeError(
+      "mismatch",
+      `open ${path}: its header says volume ${header.uuid}, the ledger has ${expected} there`,
+    );
+  }
+  const changes = changesOf(record, header);
+  return changes.length === 0 ? undefined : changedHeader(path, changes);
+}
+
+/** Which fields of a header are not as recorded. Of a row without layout none is known to be. */
+export function changesOf(
+  { layout }: Pick<VolumeRecord, "layout">,
+  header: LuksHeader,
+): readonly LayoutChange[] {
+  return layout === undefined ? [] : layoutChanges(layout, layoutOf(header));
+}
+
+export function changedHeader(path: string, changes: readonly LayoutChange[]): VolumeError {
+  return new VolumeError(
+    "integrity",
+    `open ${path}: its header is not as the ledger recorded it: ${describeChanges(changes)}; ` +
+      'if you changed it yourself, run "chatelaine volume adopt PATH --accept-header"',
+  );
+}
+
+/** The volume that a disk in another place says it is may be in the ledger all the same. */
+async function refuseOtherLayout(
+  ledger: Ledger | undefined,
+  path: string,
+  header: LuksHeader,
+): Promise<void> {
+  const elsewhere = await ledger?.volume(header.uuid);
+  if (elsewhere === undefined) return;
+  const changes = changesOf(elsewhere, header);
+  if (changes.length > 0) throw changedHeader(path, changes);
+}
+
+async function keyOfStranger(
+  source: VolumeSource,
+  path: string,
+  header: LuksHeader,
+  { keyId }: TrustOptions,
+): Promise<ObjectId> {
+  if (keyId !== undefined) return keyId;
+  const tokens = tokensOf(header);
+  const named = tokens.find(({ keyslots }) => keyslots.length > 0) ?? tokens[0];
+  if (named === undefined) {
+    throw new VolumeError(
+      "not_a_volume",
+      `open ${path}: the ledger does not know the disk, and it names no key: import it, or name its key`,
+    );
+  }
+  const claimed = objectId(named.object);
+  await requireRegisteredKey(source, path, header.uuid, claimed);
+  return claimed;
+}

@@ -1,0 +1,45 @@
+import { createHash } from "node:crypto";
+import { open } from "node:fs/promises";
+
+/** A LUKS2 header's JSON area, as an attacker edits it. */
+export interface Metadata {
+  readonly segments: Record<string, Record<string, unknown>>;
+  readonly tokens: Record<string, Record<string, unknown>>;
+  readonly digests: Record<string, Record<string, unknown>>;
+}
+
+const binaryBytes = 4096;
+const uuidAt = 0xa8;
+const checksumAt = 0x1c0;
+
+/**
+ * Changes both copies of a LUKS2 header, with valid checksums: what anybody can do who can
+ * write the medium.
+ */
+export async function forge(
+  path: string,
+  change: (metadata: Metadata) => void,
+  uuid?: string,
+): Promise<void> {
+  const disk = await open(path, "r+");
+  try {
+    const first = Buffer.alloc(binaryBytes);
+    await disk.read(first, 0, binaryBytes, 0);
+    const size = Number(first.readBigUInt64BE(8));
+    for (const offset of [0, size]) {
+      const copy = Buffer.alloc(size);
+      await disk.read(copy, 0, size, offset);
+      const json = copy.subarray(binaryBytes);
+      const metadata = JSON.parse(json.toString("utf8").replace(/\0+$/, "")) as Metadata;
+      change(metadata);
+      json.fill(0);
+      json.write(JSON.stringify(metadata));
+      if (uuid !== undefined) copy.fill(0, uuidAt, uuidAt + 40).write(uuid, uuidAt);
+      copy.fill(0, checksumAt, checksumAt + 64);
+      createHash("sha256").update(copy).digest().copy(copy, checksumAt);
+      await disk.write(copy, 0, size, offset);
+    }
+  } finally {
+    await disk.close();
+  }
+}
