@@ -73,7 +73,8 @@ export async function restoreHeader(
   refuseUnknownOptions(operation, options, ["unprovenUuid"]);
   await withDevice(operation, backup, "read", async (source) => {
     const saved = await loadLuks(operation, source);
-    saved.requireUsable(operation);
+    // Never puts back what could not be opened.
+    saved.checked(operation);
     await withDevice(operation, device, "write", async (target) => {
       const present = await presentHeader(operation, target);
       if (present) requireBelonging(operation, target.name, saved, present);

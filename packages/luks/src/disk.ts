@@ -1,3 +1,4 @@
+import type { CheckedHeader } from "./checked/checked-header.ts";
 import type { LuksHeader } from "./header.ts";
 import type { KdfLimits, KdfSpec } from "./kdf.ts";
 
@@ -12,21 +13,29 @@ export interface NewKeyslot {
 }
 
 /**
- * A LUKS header of either version on an open device: what both can do.
- *
- * It reflects the device as loaded. Each change is durable when its promise resolves, leaves a header that
- * opens wherever it is cut, and finds `changed` if somebody else wrote the header in between.
+ * A LUKS header of either version on an open device, as loaded and not trusted: it can be described, and no more.
  */
 export interface LuksDisk {
   readonly version: 1 | 2;
+  describe(): LuksHeader;
+  /** @throws `untrusted_header`, `unsupported`, `in_reencryption` */
+  checked(operation: string): CheckedHeader;
+}
+
+/**
+ * A LUKS disk whose header was checked: what both versions can do.
+ *
+ * It reflects the header as it was checked. Each change is durable when its promise resolves, leaves a header that
+ * opens wherever it is cut, and finds `changed` if somebody else wrote the header in between.
+ */
+export interface CheckedDisk {
+  readonly header: CheckedHeader;
   /** What a slot for a typed passphrase gets. */
   readonly slowKdf: KdfSpec;
-  describe(): LuksHeader;
-  /** @throws `in_reencryption`, `unsupported` */
-  requireUsable(operation: string): void;
   /**
    * @returns the volume key's bytes, to be zeroed by the caller
-   * @throws `wrong_passphrase`, `no_such_slot`, `too_costly`, `unsupported`
+   * @throws `wrong_passphrase`; `no_such_slot`, also for a slot that does not open the data; `too_costly`,
+   *   `unsupported`
    */
   unlock(
     operation: string,

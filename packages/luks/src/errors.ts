@@ -6,6 +6,11 @@ export type LuksErrorCode =
   | "not_luks"
   /** A header, or what it says of itself, is broken beyond its redundant copy. */
   | "corrupt_header"
+  /**
+   * An intact header that says what no honest disk says, such as a null cipher, or two digests for one data segment:
+   * somebody may have changed it to read or redirect what is written. It may be inspected, and is never opened.
+   */
+  | "untrusted_header"
   /** A valid LUKS feature that this library does not handle, such as an unknown cipher or requirement. */
   | "unsupported"
   /** LUKS2 re-encryption by another tool is under way: finish it with that tool first. */

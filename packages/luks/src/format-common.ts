@@ -1,4 +1,5 @@
 import { requireBlank } from "./blank-check.ts";
+import { parseUuid, type Uuid } from "./checked/uuid.ts";
 import { type BlockDevice, type DeviceReference, withDevice } from "./device.ts";
 import { LuksError } from "./errors.ts";
 import type { VolumeKey } from "./volume-key.ts";
@@ -50,10 +51,22 @@ export async function withBlankDevice<T>(
   });
 }
 
-/** @throws `invalid_argument` */
-export function requireUuid(operation: string, uuid: string): void {
-  if (/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(uuid)) return;
+/** In lower case, as libuuid and every other tool write it. @throws `invalid_argument` */
+export function requireUuid(operation: string, text: string): Uuid {
+  const uuid = parseUuid(text.toLowerCase());
+  if (uuid) return uuid;
   throw new LuksError("invalid_argument", `${operation} uuid: is no UUID`);
+}
+
+/** A label or subsystem. @throws `invalid_argument` */
+export function requireName(operation: string, name: string, text: string): string {
+  if (typeof text === "string" && Buffer.byteLength(text) <= 47 && !/\p{Cc}/u.test(text)) {
+    return text;
+  }
+  throw new LuksError(
+    "invalid_argument",
+    `${operation} ${name}: must be at most 47 bytes without control characters`,
+  );
 }
 
 function requireRoom(operation: string, device: BlockDevice, bytes: number): void {

@@ -6,6 +6,22 @@ export {
   chatelaineTokenType,
   parseChatelaineToken,
 } from "./chatelaine-token.ts";
+export {
+  type CheckedDigest,
+  type CheckedHeader,
+  type CheckedSegment,
+  type IntegrityType,
+  integrityKeyBits,
+  type MappingFlag,
+} from "./checked/checked-header.ts";
+export { parseUuid, type Uuid } from "./checked/uuid.ts";
+export {
+  type CipherRow,
+  type IvGenerator,
+  type SegmentCipher,
+  segmentCipher,
+  segmentCiphers,
+} from "./cipher/cipher-table.ts";
 export type { SectorCipher } from "./cipher/sector-cipher.ts";
 export type { BlockDevice, DeviceReference } from "./device.ts";
 export { LuksError, type LuksErrorCode } from "./errors.ts";
@@ -52,13 +68,14 @@ export {
   killKeyslot,
   setKeyslotPriority,
 } from "./keyslots.ts";
+export { dataSize, type Layout, layoutOf, requireAttached } from "./layout.ts";
 export { type FormatLuks1Options, formatLuks1 } from "./luks1/format.ts";
 export { type FormatLuks2Options, formatLuks2 } from "./luks2/format.ts";
 export type { CopyState } from "./luks2/load.ts";
 export type { JsonValue, LuksToken } from "./luks2/metadata.ts";
 export { type Relabel, relabel, repairHeader } from "./maintain.ts";
 export { OpenDisk, type WithOpenDiskOptions, withOpenDisk } from "./open-disk.ts";
-export { readLuks } from "./read.ts";
+export { checkHeader, readLuks } from "./read.ts";
 export { addToken, listTokens, removeToken } from "./tokens.ts";
 export { testPassphrase, type Unlocked, type UnlockOptions, unlock } from "./unlock.ts";
 export { VolumeKey } from "./volume-key.ts";

@@ -1,5 +1,5 @@
-import { type BlockDevice, type DeviceReference, withDevice } from "./device.ts";
-import type { LuksDisk, NewKeyslot } from "./disk.ts";
+import { type DeviceReference, withDevice } from "./device.ts";
+import type { CheckedDisk, NewKeyslot } from "./disk.ts";
 import { LuksError } from "./errors.ts";
 import type { KdfLimits } from "./kdf.ts";
 import {
@@ -9,7 +9,7 @@ import {
   requirePassphrase,
   settleKdf,
 } from "./keyslot-spec.ts";
-import { loadLuks, loadLuks2Disk } from "./load.ts";
+import { loadChecked, loadLuks2Disk } from "./load.ts";
 import { refuseUnknownOptions, requireInteger } from "./options.ts";
 import { VolumeKey } from "./volume-key.ts";
 
@@ -35,7 +35,7 @@ export async function addKeyslot(
   const operation = "add key slot";
   refuseUnknownOptions(operation, options, ["limits"]);
   return withDevice(operation, device, "write", async (opened) => {
-    const disk = await loadUsable(operation, opened);
+    const disk = await loadChecked(operation, opened);
     const wanted = settle(operation, disk, keyslot);
     const { limits = {} } = options;
     if (authority instanceof VolumeKey) {
@@ -87,7 +87,7 @@ export async function changePassphrase(
     throw new LuksError("invalid_argument", `${operation} slot: the old slot decides`);
   }
   return withDevice(operation, device, "write", async (opened) => {
-    const disk = await loadUsable(operation, opened);
+    const disk = await loadChecked(operation, opened);
     const wanted = settle(operation, disk, by);
     const { slot, key } = await disk.unlock(operation, old, options.slot, options.limits ?? {});
     try {
@@ -107,7 +107,7 @@ export async function killKeyslot(device: DeviceReference, slot: number): Promis
   const operation = "kill key slot";
   requireInteger(operation, "slot", slot, 0, 31);
   await withDevice(operation, device, "write", async (opened) => {
-    await (await loadUsable(operation, opened)).killSlot(operation, slot);
+    await (await loadChecked(operation, opened)).killSlot(operation, slot);
   });
 }
 
@@ -126,7 +126,7 @@ export async function setKeyslotPriority(
   }
   await withDevice(operation, device, "write", async (opened) => {
     const disk = await loadLuks2Disk(operation, opened);
-    const { keyslots } = disk.header.metadata;
+    const { keyslots } = disk.raw.metadata;
     const keyslot = keyslots[slot];
     if (!keyslot) {
       throw new LuksError(
@@ -139,24 +139,19 @@ export async function setKeyslotPriority(
   });
 }
 
-async function loadUsable(operation: string, device: BlockDevice): Promise<LuksDisk> {
-  const disk = await loadLuks(operation, device);
-  disk.requireUsable(operation);
-  return disk;
-}
-
-function settle(operation: string, disk: LuksDisk, spec: KeyslotSpec): NewKeyslot {
+function settle(operation: string, disk: CheckedDisk, spec: KeyslotSpec): NewKeyslot {
+  const { version } = disk.header;
   if (spec.slot !== undefined) {
-    requireInteger(operation, "slot", spec.slot, 0, disk.version === 1 ? 7 : 31);
+    requireInteger(operation, "slot", spec.slot, 0, version === 1 ? 7 : 31);
   }
-  if (disk.version === 1 && spec.priority !== undefined) {
+  if (version === 1 && spec.priority !== undefined) {
     throw new LuksError("unsupported", `${operation} priority: LUKS1 has none`);
   }
   const settled = settleKdf(operation, spec, disk.slowKdf);
   // A LUKS1 disk has one hash for everything: a default derivation follows it.
-  const hash = disk.describe().digests[0]?.hash;
+  const { hash } = disk.header.digest;
   const kdf =
-    disk.version === 1 && !spec.kdf && settled.type === "pbkdf2"
+    version === 1 && !spec.kdf && settled.type === "pbkdf2"
       ? { ...settled, hash: hash as typeof settled.hash }
       : settled;
   return {

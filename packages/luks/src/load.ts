@@ -1,12 +1,14 @@
+import { diskOf } from "./checked/snapshot.ts";
 import type { BlockDevice } from "./device.ts";
-import type { LuksDisk } from "./disk.ts";
+import type { CheckedDisk, LuksDisk } from "./disk.ts";
 import { LuksError } from "./errors.ts";
 import { Luks1Disk } from "./luks1/disk.ts";
 import { luksVersion } from "./luks2/binary-header.ts";
+import { CheckedLuks2Disk } from "./luks2/checked-disk.ts";
 import { Luks2Disk } from "./luks2/disk.ts";
 
 /**
- * Reads the LUKS header on a device, of either version.
+ * Reads the LUKS header on a device, of either version, for inspection.
  *
  * @throws `not_luks`, `corrupt_header`, `unsupported`
  */
@@ -21,12 +23,22 @@ export async function loadLuks(operation: string, device: BlockDevice): Promise<
   return Luks2Disk.load(operation, device);
 }
 
-/** As {@link loadLuks}, for what LUKS1 does not have. @throws `unsupported` */
-export async function loadLuks2Disk(operation: string, device: BlockDevice): Promise<Luks2Disk> {
-  const disk = await loadLuks(operation, device);
-  if (disk instanceof Luks2Disk) {
-    disk.requireUsable(operation);
-    return disk;
-  }
+/**
+ * Reads a header that is to be used, checks it, and gives what acts by it.
+ *
+ * @throws as {@link loadLuks}, and `untrusted_header`, `in_reencryption`
+ */
+export async function loadChecked(operation: string, device: BlockDevice): Promise<CheckedDisk> {
+  const header = (await loadLuks(operation, device)).checked(operation);
+  return diskOf(operation, header, device);
+}
+
+/** As {@link loadChecked}, for what LUKS1 does not have. @throws `unsupported` */
+export async function loadLuks2Disk(
+  operation: string,
+  device: BlockDevice,
+): Promise<CheckedLuks2Disk> {
+  const disk = await loadChecked(operation, device);
+  if (disk instanceof CheckedLuks2Disk) return disk;
   throw new LuksError("unsupported", `${operation} ${device.name}: LUKS1 has no such thing`);
 }

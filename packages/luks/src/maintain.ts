@@ -1,6 +1,5 @@
 import { type DeviceReference, withDevice } from "./device.ts";
-import { LuksError } from "./errors.ts";
-import { requireUuid } from "./format-common.ts";
+import { requireName, requireUuid } from "./format-common.ts";
 import { loadLuks, loadLuks2Disk } from "./load.ts";
 import { Luks2Disk } from "./luks2/disk.ts";
 import { refuseUnknownOptions } from "./options.ts";
@@ -18,17 +17,14 @@ export interface Relabel {
 export async function relabel(device: DeviceReference, names: Relabel): Promise<void> {
   const operation = "relabel";
   refuseUnknownOptions(operation, names, ["label", "subsystem", "uuid"]);
-  for (const [name, value] of Object.entries(names)) {
-    if (typeof value !== "string" || Buffer.byteLength(value) > 47 || value.includes("\0")) {
-      throw new LuksError(
-        "invalid_argument",
-        `${operation} ${name}: must be at most 47 bytes without NUL`,
-      );
-    }
-  }
-  if (names.uuid !== undefined) requireUuid(operation, names.uuid);
+  const { label, subsystem, uuid } = names;
+  const changed = {
+    ...(label !== undefined && { label: requireName(operation, "label", label) }),
+    ...(subsystem !== undefined && { subsystem: requireName(operation, "subsystem", subsystem) }),
+    ...(uuid !== undefined && { uuid: requireUuid(operation, uuid) }),
+  };
   await withDevice(operation, device, "write", async (opened) => {
-    await (await loadLuks2Disk(operation, opened)).change(operation, {}, names);
+    await (await loadLuks2Disk(operation, opened)).change(operation, {}, changed);
   });
 }
 

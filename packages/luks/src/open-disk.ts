@@ -4,11 +4,13 @@ import { sectorCipher } from "./cipher/choose.ts";
 import { parseCipher } from "./cipher/cipher-spec.ts";
 import { ivSectorBytes, type SectorCipher } from "./cipher/sector-cipher.ts";
 import { type BlockDevice, type DeviceReference, withDevice } from "./device.ts";
+import type { CheckedDisk } from "./disk.ts";
 import { LuksError } from "./errors.ts";
-import { dataBytes, sideOf } from "./image/side.ts";
+import { sideOf } from "./image/side.ts";
 import type { KdfLimits } from "./kdf.ts";
 import { requirePassphrase } from "./keyslot-spec.ts";
-import { loadLuks } from "./load.ts";
+import { dataSize, requireAttached } from "./layout.ts";
+import { loadChecked } from "./load.ts";
 import { refuseUnknownOptions } from "./options.ts";
 import { VolumeKey } from "./volume-key.ts";
 
@@ -156,14 +158,14 @@ export async function withOpenDisk<T>(
   const access = options.access === "write" ? "exclusive" : "read";
   return withDevice(operation, device, access, async (data) =>
     withDevice(operation, options.header ?? data, "read", async (headerDevice) => {
-      const disk = await loadLuks(operation, headerDevice);
-      disk.requireUsable(operation);
-      const header = disk.describe();
+      const disk = await loadChecked(operation, headerDevice);
+      const { header } = disk;
+      if (options.header === undefined) requireAttached(operation, header);
       const key = await keyOf(operation, disk, authority, options.limits ?? {});
       const side = sideOf(operation, header, key);
       key.fill(0);
       const cipher = sectorCipher(parseCipher(operation, side.cipher), side.key, side.sectorSize);
-      const size = dataBytes(operation, data.name, header, data.size);
+      const size = dataSize(operation, header, data.size);
       try {
         return await work(new OpenDisk(data, size, cipher, header.dataOffset, side.ivTweak));
       } finally {
@@ -175,7 +177,7 @@ export async function withOpenDisk<T>(
 
 async function keyOf(
   operation: string,
-  disk: Awaited<ReturnType<typeof loadLuks>>,
+  disk: CheckedDisk,
   authority: Uint8Array | VolumeKey,
   limits: KdfLimits,
 ): Promise<Uint8Array> {

@@ -1,9 +1,12 @@
+import type { CheckedHeader } from "./checked/checked-header.ts";
 import { type DeviceReference, withDevice } from "./device.ts";
 import type { LuksHeader } from "./header.ts";
 import { loadLuks } from "./load.ts";
 
 /**
- * Reads the header on a device; of a LUKS2 header's two copies the newer intact one. Needs no passphrase.
+ * Reads the header on a device, to look at it; of a LUKS2 header's two copies the newer intact one. Needs no passphrase.
+ *
+ * What it says is the word of whoever can write the device. Use {@link checkHeader} for everything that acts on it.
  *
  * @throws `not_luks`, `corrupt_header`, `unsupported`, `io`
  */
@@ -11,5 +14,25 @@ export async function readLuks(device: DeviceReference): Promise<LuksHeader> {
   const operation = "read header";
   return withDevice(operation, device, "read", async (opened) =>
     (await loadLuks(operation, opened)).describe(),
+  );
+}
+
+/**
+ * Reads the header on a device once, and checks that it can be opened and mapped safely:
+ *
+ * - exactly one data segment, with a cipher of the table `segmentCiphers`, a volume key that fits it, and an offset,
+ *   size and IV tweak that the kernel takes as they are;
+ * - exactly one digest covers that segment, of a kind that we can compute;
+ * - no null cipher anywhere; a UUID of RFC 4122 in lower case; no text with control characters;
+ * - no requirement that we do not know, and no re-encryption under way.
+ *
+ * A slot of an unknown kind stays in the header and is never used.
+ *
+ * @throws `untrusted_header`, `in_reencryption`, and what {@link readLuks} throws
+ */
+export async function checkHeader(device: DeviceReference): Promise<CheckedHeader> {
+  const operation = "check header";
+  return withDevice(operation, device, "read", async (opened) =>
+    (await loadLuks(operation, opened)).checked(operation),
   );
 }

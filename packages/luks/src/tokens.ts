@@ -2,7 +2,7 @@ import { type DeviceReference, withDevice } from "./device.ts";
 import { LuksError } from "./errors.ts";
 import type { TokenEntry } from "./header.ts";
 import { loadLuks2Disk } from "./load.ts";
-import { firstFree } from "./luks2/disk.ts";
+import { firstFree } from "./luks2/checked-disk.ts";
 import { type LuksToken, maxEntries } from "./luks2/metadata.ts";
 import { checkedToken } from "./luks2/token.ts";
 import { readLuks } from "./read.ts";
@@ -23,7 +23,7 @@ export async function addToken(device: DeviceReference, token: LuksToken): Promi
   const operation = "add token";
   return withDevice(operation, device, "write", async (opened) => {
     const disk = await loadLuks2Disk(operation, opened);
-    const { tokens, keyslots } = disk.header.metadata;
+    const { tokens, keyslots } = disk.raw.metadata;
     const id = firstFree(tokens);
     if (id === undefined) {
       throw new LuksError(
@@ -42,7 +42,7 @@ export async function removeToken(device: DeviceReference, id: number): Promise<
   const operation = "remove token";
   await withDevice(operation, device, "write", async (opened) => {
     const disk = await loadLuks2Disk(operation, opened);
-    const { [String(id)]: removed, ...tokens } = disk.header.metadata.tokens;
+    const { [String(id)]: removed, ...tokens } = disk.raw.metadata.tokens;
     if (!removed) {
       throw new LuksError("no_such_token", `${operation} ${opened.name}: there is no token ${id}`);
     }

@@ -1,7 +1,9 @@
+import type { CheckedHeader } from "./checked/checked-header.ts";
+import { diskOf } from "./checked/snapshot.ts";
 import { type BlockDevice, type DeviceReference, withDevice } from "./device.ts";
 import type { KdfLimits } from "./kdf.ts";
 import { requirePassphrase } from "./keyslot-spec.ts";
-import { loadLuks } from "./load.ts";
+import { loadChecked } from "./load.ts";
 import { refuseUnknownOptions } from "./options.ts";
 import { VolumeKey } from "./volume-key.ts";
 
@@ -11,13 +13,15 @@ export interface UnlockOptions {
   readonly slot?: number;
   /** What the header may make us spend on key derivation. */
   readonly limits?: KdfLimits;
+  /** What {@link checkHeader} returned for this device. Default: the header is read and checked now. */
+  readonly header?: CheckedHeader;
 }
 
 /**
  * Finds the key slot that a passphrase opens. Writes nothing, keeps nothing.
  *
  * @returns the slot's number
- * @throws `wrong_passphrase`, `no_such_slot`, `too_costly`, and what `readLuks` throws
+ * @throws `wrong_passphrase`, `no_such_slot`, `too_costly`, and what `checkHeader` throws
  */
 export async function testPassphrase(
   device: DeviceReference,
@@ -35,6 +39,8 @@ export async function testPassphrase(
 /** A volume key, and the slot that gave it. Destroy the key after use, or say `using`. */
 export interface Unlocked {
   readonly slot: number;
+  /** What the volume key was proven by, and what a mapping is to be made of. */
+  readonly header: CheckedHeader;
   readonly volumeKey: VolumeKey;
 }
 
@@ -50,9 +56,9 @@ export async function unlock(
 ): Promise<Unlocked> {
   const operation = "unlock";
   return withDevice(operation, device, "read", async (opened) => {
-    const { slot, key } = await unlockOpened(operation, opened, passphrase, options);
+    const { slot, key, header } = await unlockOpened(operation, opened, passphrase, options);
     try {
-      return { slot, volumeKey: new VolumeKey(key) };
+      return { slot, header, volumeKey: new VolumeKey(key) };
     } finally {
       key.fill(0);
     }
@@ -64,10 +70,10 @@ async function unlockOpened(
   device: BlockDevice,
   passphrase: Uint8Array,
   options: UnlockOptions,
-): Promise<{ slot: number; key: Uint8Array }> {
-  refuseUnknownOptions(operation, options, ["slot", "limits"]);
+): Promise<{ slot: number; key: Uint8Array; header: CheckedHeader }> {
+  refuseUnknownOptions(operation, options, ["slot", "limits", "header"]);
   requirePassphrase(operation, passphrase);
-  const disk = await loadLuks(operation, device);
-  disk.requireUsable(operation);
-  return disk.unlock(operation, passphrase, options.slot, options.limits ?? {});
+  const { slot, limits = {}, header } = options;
+  const disk = header ? diskOf(operation, header, device) : await loadChecked(operation, device);
+  return { ...(await disk.unlock(operation, passphrase, slot, limits)), header: disk.header };
 }

@@ -47,6 +47,11 @@ describe("hostile LUKS2 metadata", () => {
     ["has data inside the header", (json) => json.replace('"offset":"1048576"', '"offset":"8192"')],
     ["has a slot 32", (json) => json.replace('"keyslots":{"0"', '"keyslots":{"32"')],
     ["has sectors of 513 bytes", (json) => json.replace('"sector_size":512', '"sector_size":513')],
+    ["has bytes behind the JSON object", (json) => `${json}x`],
+    ["has a blank behind the JSON object", (json) => `${json} `],
+    ["has bytes behind the JSON object's end", (json) => `${json}\0x`],
+    ["has a blank before the JSON object", (json) => ` ${json}`],
+    ["has no NUL at the end", (json) => json + "\0".repeat(12_287 - json.length) + "x"],
     ["lies about the JSON area's size", (json) => json.replace('"12288"', '"4096"')],
   ];
   for (const [what, change] of corrupt) {

@@ -1,7 +1,5 @@
 import { LuksError } from "../errors.ts";
-
-/** Where a sector's initialisation vector comes from; dm-crypt's words. */
-export type IvGenerator = "plain" | "plain64" | "essiv:sha256";
+import { type IvGenerator, segmentCiphers } from "./cipher-table.ts";
 
 /** A sector cipher as LUKS names it: `aes-xts-plain64`, `aes-cbc-essiv:sha256`. */
 export interface CipherSpec {
@@ -20,17 +18,17 @@ export const aesXtsPlain64: CipherSpec = { name: "aes-xts-plain64", mode: "xts",
  * @throws `unsupported` for ciphers other than AES, and modes other than XTS and CBC
  */
 export function parseCipher(operation: string, name: string): CipherSpec {
-  const match = /^aes-(xts|cbc)-(plain|plain64|essiv:sha256)$/.exec(name);
-  if (!match) {
+  const read = segmentCiphers.get(name)?.read;
+  if (!read) {
     throw new LuksError(
       "unsupported",
       `${operation} ${JSON.stringify(name).slice(0, 80)}: unsupported cipher`,
     );
   }
-  return { name, mode: match[1] as CipherSpec["mode"], iv: match[2] as IvGenerator };
+  return { name, ...read };
 }
 
-/** Legal key lengths in bits: XTS has two AES keys in one. */
+/** The key lengths in bits that this library can compute with: OpenSSL has no AES-192 in XTS. */
 export function keyBitLengths(cipher: CipherSpec): readonly number[] {
   return cipher.mode === "xts" ? [256, 512] : [128, 192, 256];
 }

@@ -4,7 +4,8 @@ import { backupHeader } from "../backup.ts";
 import { type BlockDevice, type DeviceReference, withDevice } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import { requirePassphrase } from "../keyslot-spec.ts";
-import { loadLuks } from "../load.ts";
+import { dataSize, requireAttached } from "../layout.ts";
+import { loadChecked } from "../load.ts";
 import { refuseUnknownOptions } from "../options.ts";
 import { copyData } from "./copy.ts";
 import { resizeFile } from "./encrypt.ts";
@@ -18,7 +19,7 @@ import {
   runOptionNames,
 } from "./progress.ts";
 import { convertInPlace } from "./reencrypt.ts";
-import { dataBytes, sideOf } from "./side.ts";
+import { sideOf } from "./side.ts";
 
 const operation = "decrypt image";
 
@@ -94,20 +95,14 @@ async function decryptInPlace(path: string, options: DecryptImageOptions): Promi
     path,
     "exclusive",
     async (image): Promise<ImageState> => {
-      const disk = await loadLuks(operation, image);
-      disk.requireUsable(operation);
-      const header = disk.describe();
+      const disk = await loadChecked(operation, image);
+      const { header } = disk;
       const { key } = await disk.unlock(operation, options.passphrase, undefined, {});
       key.fill(0);
-      if (header.dataOffset < 4096) {
-        throw new LuksError(
-          "unsupported",
-          `${operation} ${path}: a detached header needs a target`,
-        );
-      }
+      requireAttached(operation, header);
       await journal.begin(operation);
       await backupHeader(image, journal.path("old-header"));
-      const totalBytes = dataBytes(operation, path, header, image.size);
+      const totalBytes = dataSize(operation, header, image.size);
       return {
         operation: "decrypt",
         phase: "data",
@@ -131,8 +126,8 @@ export async function continueDecryption(
   options: ImageRunOptions,
 ): Promise<void> {
   await withDevice(operation, journal.path("old-header"), "read", async (headerFile) => {
-    const disk = await loadLuks(operation, headerFile);
-    const header = disk.describe();
+    const disk = await loadChecked(operation, headerFile);
+    const { header } = disk;
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
     try {
       await withDevice(operation, path, "exclusive", async (image) => {
@@ -170,11 +165,11 @@ async function copyLuks(
   const plan = format && planHeader(name, format);
   await withDevice(name, path, "read", async (source) => {
     await withDevice(name, options.header ?? source, "read", async (headerDevice) => {
-      const disk = await loadLuks(name, headerDevice);
-      disk.requireUsable(name);
-      const header = disk.describe();
+      const disk = await loadChecked(name, headerDevice);
+      const { header } = disk;
+      if (options.header === undefined) requireAttached(name, header);
       const { key } = await disk.unlock(name, options.passphrase, undefined, {});
-      const totalBytes = dataBytes(name, path, header, source.size);
+      const totalBytes = dataSize(name, header, source.size);
       if (plan && totalBytes % plan.sectorSize !== 0) {
         key.fill(0);
         throw new LuksError(
@@ -204,7 +199,7 @@ async function copyLuks(
           const newKey = plan && (await writeHeader(image, plan));
           await syncFolder(dirname(target));
           await journal.write(state);
-          const newHeader = plan && (await loadLuks(name, image)).describe();
+          const newHeader = plan && (await loadChecked(name, image)).header;
           const targetSide = newHeader && newKey?.use((bytes) => sideOf(name, newHeader, bytes));
           newKey?.destroy();
           const spec = {
@@ -259,8 +254,8 @@ export async function continueCopy(
 }
 
 async function openSide(device: BlockDevice, passphrase: Uint8Array) {
-  const disk = await loadLuks(operation, device);
-  const header = disk.describe();
+  const disk = await loadChecked(operation, device);
+  const { header } = disk;
   const { key } = await disk.unlock(operation, passphrase, undefined, {});
   const side = sideOf(operation, header, key);
   key.fill(0);

@@ -3,7 +3,7 @@ import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type BlockDevice, withDevice } from "../device.ts";
 import { LuksError } from "../errors.ts";
-import { loadLuks } from "../load.ts";
+import { loadChecked, loadLuks } from "../load.ts";
 import { refuseUnknownOptions } from "../options.ts";
 import { copyData } from "./copy.ts";
 import { shiftInPlace } from "./in-place.ts";
@@ -128,8 +128,8 @@ export async function continueEncryption(
 ): Promise<void> {
   const headerPath = journal.path("new-header");
   await withDevice(operation, headerPath, "read", async (headerFile) => {
-    const disk = await loadLuks(operation, headerFile);
-    const header = disk.describe();
+    const disk = await loadChecked(operation, headerFile);
+    const { header } = disk;
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
     const shift = header.dataOffset;
     try {
@@ -182,7 +182,7 @@ async function encryptCopy(
       try {
         await syncFolder(dirname(target));
         await journal.write(state);
-        const header = (await loadLuks(operation, image)).describe();
+        const { header } = await loadChecked(operation, image);
         await volumeKey.use((key) =>
           copyData(
             operation,

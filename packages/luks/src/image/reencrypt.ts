@@ -1,12 +1,12 @@
 import { open } from "node:fs/promises";
 import { backupHeader } from "../backup.ts";
+import type { CheckedHeader } from "../checked/checked-header.ts";
 import { type BlockDevice, withDevice } from "../device.ts";
-import type { LuksDisk } from "../disk.ts";
 import { LuksError } from "../errors.ts";
-import type { LuksHeader } from "../header.ts";
 import type { KeyslotSpec } from "../keyslot-spec.ts";
 import { requirePassphrase } from "../keyslot-spec.ts";
-import { loadLuks } from "../load.ts";
+import { dataSize, requireAttached } from "../layout.ts";
+import { loadChecked, loadLuks } from "../load.ts";
 import { Luks2Disk } from "../luks2/disk.ts";
 import { refuseUnknownOptions } from "../options.ts";
 import { rewriteInPlace } from "./in-place.ts";
@@ -19,7 +19,7 @@ import {
   writeHeaderFile,
 } from "./new-header.ts";
 import { type ImageRunOptions, requireRunOptions, runOptionNames } from "./progress.ts";
-import { dataBytes, sideOf } from "./side.ts";
+import { sideOf } from "./side.ts";
 
 const operation = "re-encrypt image";
 
@@ -53,7 +53,8 @@ export async function reencryptImage(path: string, options: ReencryptImageOption
   ]);
   requireRunOptions(operation, options);
   requirePassphrase(operation, options.passphrase);
-  const planOf = (disk: LuksDisk) => planHeader(operation, formatLike(disk, options.keyslots));
+  const planOf = (header: CheckedHeader) =>
+    planHeader(operation, formatLike(header, options.keyslots));
   await rewrite("reencrypt", path, planOf, options.keyslots[0]?.passphrase, options);
 }
 
@@ -62,8 +63,7 @@ export async function convertInPlace(
   path: string,
   options: ImageRunOptions & { readonly passphrase: Uint8Array; readonly format: ImageFormat },
 ): Promise<void> {
-  const planOf = (disk: LuksDisk) => {
-    const { uuid, dataOffset } = disk.describe();
+  const planOf = ({ uuid, dataOffset }: CheckedHeader) => {
     const plan = planHeader(operation, { uuid, dataOffset, ...options.format });
     if (plan.dataOffset !== dataOffset) {
       throw new LuksError(
@@ -79,19 +79,19 @@ export async function convertInPlace(
 async function rewrite(
   kind: "reencrypt" | "convert",
   path: string,
-  planOf: (disk: LuksDisk) => HeaderPlan,
+  planOf: (header: CheckedHeader) => HeaderPlan,
   newPassphrase: Uint8Array | undefined,
   options: ImageRunOptions & { readonly passphrase: Uint8Array; readonly onlyBegin?: boolean },
 ): Promise<void> {
   const journal = new ImageJournal(path, options.journal);
   const state = await withDevice(operation, path, "exclusive", async (image) => {
-    const disk = await loadLuks(operation, image);
-    disk.requireUsable(operation);
+    const disk = await loadChecked(operation, image);
     const { key } = await disk.unlock(operation, options.passphrase, undefined, {});
     key.fill(0);
-    const header = disk.describe();
-    const totalBytes = dataBytes(operation, path, header, image.size);
-    const plan = planOf(disk);
+    const { header } = disk;
+    requireAttached(operation, header);
+    const totalBytes = dataSize(operation, header, image.size);
+    const plan = planOf(header);
     if (kind === "convert") requireFitting(path, header, plan, image.size - header.dataOffset);
     await journal.begin(operation);
     await backupHeader(image, journal.path("old-header"));
@@ -112,11 +112,8 @@ async function rewrite(
 }
 
 /** The new header speaks of the same data: all of it, and nothing behind it. */
-function requireFitting(path: string, header: LuksHeader, plan: HeaderPlan, room: number): void {
-  if (header.dataOffset < 4096) {
-    throw new LuksError("unsupported", `${operation} ${path}: a detached header needs a target`);
-  }
-  if (header.segments[0]?.size !== "dynamic") {
+function requireFitting(path: string, header: CheckedHeader, plan: HeaderPlan, room: number): void {
+  if (header.segment.size !== "dynamic") {
     throw new LuksError("unsupported", `${operation} ${path}: its data does not end with it`);
   }
   const sectors = Math.max(header.sectorSize, plan.sectorSize);
@@ -174,11 +171,10 @@ export async function continueReencryption(
 }
 
 /** The new header's options, so that everything but volume key and slots is as before. */
-function formatLike(disk: LuksDisk, keyslots: readonly KeyslotSpec[]): ImageFormat {
-  const header = disk.describe();
+function formatLike(header: CheckedHeader, keyslots: readonly KeyslotSpec[]): ImageFormat {
   const { uuid, dataOffset, volumeKeyBitLength } = header;
-  if (disk.version === 1) {
-    const hash = header.digests[0]?.hash as "sha256";
+  if (header.version === 1) {
+    const hash = header.digest.hash as "sha256";
     return {
       version: 1,
       keyslots,
@@ -212,11 +208,11 @@ function formatLike(disk: LuksDisk, keyslots: readonly KeyslotSpec[]): ImageForm
 
 async function unlockFile(path: string, passphrase: Uint8Array) {
   return withDevice(operation, path, "read", async (file) => {
-    const disk = await loadLuks(operation, file);
-    const { dataOffset, headerAreaBytes } = disk.describe();
+    const disk = await loadChecked(operation, file);
+    const { dataOffset, headerAreaBytes } = disk.header;
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
     try {
-      return { side: sideOf(operation, disk.describe(), key), dataOffset, headerAreaBytes };
+      return { side: sideOf(operation, disk.header, key), dataOffset, headerAreaBytes };
     } finally {
       key.fill(0);
     }

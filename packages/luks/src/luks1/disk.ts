@@ -1,6 +1,8 @@
 import { randomFillSync } from "node:crypto";
+import type { CheckedHeader } from "../checked/checked-header.ts";
+import { diskOf, sealHeader } from "../checked/snapshot.ts";
 import type { BlockDevice } from "../device.ts";
-import type { LuksDisk, NewKeyslot } from "../disk.ts";
+import type { CheckedDisk, LuksDisk, NewKeyslot } from "../disk.ts";
 import { LuksError } from "../errors.ts";
 import type { LuksHeader } from "../header.ts";
 import { type KdfLimits, passphraseKdfLuks1 } from "../kdf.ts";
@@ -12,14 +14,14 @@ import {
   parseLuks1,
   renderDescriptor,
 } from "./binary-header.ts";
+import { checkLuks1 } from "./check.ts";
 import { materialBytes, meetsLuks1Digest, openLuks1, sealLuks1 } from "./keyslot.ts";
 
 const sector = 512;
 
-/** A LUKS1 disk. Its header has one copy, so each change is a sequence of writes inside one descriptor. */
+/** A LUKS1 disk as loaded: whether its header may be trusted is for `checked` to decide. */
 export class Luks1Disk implements LuksDisk {
   readonly version = 1;
-  readonly slowKdf = passphraseKdfLuks1;
   readonly device: BlockDevice;
   readonly header: Luks1Header;
   readonly #bytes: Uint8Array;
@@ -105,8 +107,30 @@ export class Luks1Disk implements LuksDisk {
     };
   }
 
-  requireUsable(): void {
-    // A LUKS1 header has no state in which it may not be used.
+  checked(operation: string): CheckedHeader {
+    const { header, device } = this;
+    const proven = checkLuks1(operation, device.name, header, this.describe(), device.size);
+    const bytes = this.#bytes;
+    return sealHeader(
+      proven,
+      (checked) => (on) => new CheckedLuks1Disk(on, header, bytes, checked),
+    );
+  }
+}
+
+/** A LUKS1 disk whose header was checked. The header has one copy, so each change is a sequence of writes inside one descriptor. */
+export class CheckedLuks1Disk implements CheckedDisk {
+  readonly slowKdf = passphraseKdfLuks1;
+  readonly device: BlockDevice;
+  readonly header: CheckedHeader;
+  readonly #raw: Luks1Header;
+  readonly #bytes: Uint8Array;
+
+  constructor(device: BlockDevice, raw: Luks1Header, bytes: Uint8Array, header: CheckedHeader) {
+    this.device = device;
+    this.header = header;
+    this.#raw = raw;
+    this.#bytes = bytes;
   }
 
   async unlock(
@@ -117,10 +141,10 @@ export class Luks1Disk implements LuksDisk {
   ): Promise<{ slot: number; key: Uint8Array }> {
     if (slot !== undefined) this.#active(operation, slot);
     let obstacle: unknown;
-    for (const [number, keyslot] of this.header.keyslots.entries()) {
+    for (const [number, keyslot] of this.#raw.keyslots.entries()) {
       if (!keyslot.active || (slot !== undefined && slot !== number)) continue;
       try {
-        const key = await openLuks1(this.device, this.header, keyslot, passphrase, limits);
+        const key = await openLuks1(this.device, this.#raw, keyslot, passphrase, limits);
         if (await this.isVolumeKey(key, limits)) return { slot: number, key };
         key.fill(0);
       } catch (error) {
@@ -136,12 +160,12 @@ export class Luks1Disk implements LuksDisk {
   }
 
   isVolumeKey(key: Uint8Array, limits: KdfLimits): Promise<boolean> {
-    return meetsLuks1Digest(key, this.header, limits);
+    return meetsLuks1Digest(key, this.#raw, limits);
   }
 
   async addSlot(operation: string, volumeKey: Uint8Array, wanted: NewKeyslot): Promise<number> {
-    const slot = wanted.slot ?? this.header.keyslots.findIndex(({ active }) => !active);
-    const keyslot = this.header.keyslots[slot];
+    const slot = wanted.slot ?? this.#raw.keyslots.findIndex(({ active }) => !active);
+    const keyslot = this.#raw.keyslots[slot];
     if (slot < 0) {
       throw new LuksError("no_space", `${operation} ${this.device.name}: all key slots are in use`);
     }
@@ -154,15 +178,15 @@ export class Luks1Disk implements LuksDisk {
         `${operation} ${this.device.name}: key slot ${slot} is in use`,
       );
     }
-    if (wanted.kdf.type !== "pbkdf2" || wanted.kdf.hash !== this.header.hash) {
+    if (wanted.kdf.type !== "pbkdf2" || wanted.kdf.hash !== this.#raw.hash) {
       throw new LuksError(
         "unsupported",
-        `${operation} ${this.device.name}: this LUKS1 disk has pbkdf2 with ${this.header.hash} only`,
+        `${operation} ${this.device.name}: this LUKS1 disk has pbkdf2 with ${this.#raw.hash} only`,
       );
     }
     await this.#requireUnchanged(operation);
     const { iterations } = wanted.kdf;
-    const sealed = await sealLuks1(this.header, keyslot, volumeKey, wanted.passphrase, iterations);
+    const sealed = await sealLuks1(this.#raw, keyslot, volumeKey, wanted.passphrase, iterations);
     await this.device.write(keyslot.materialOffset * sector, sealed.material);
     await this.device.write(
       descriptorOffset(slot),
@@ -182,14 +206,14 @@ export class Luks1Disk implements LuksDisk {
   ): Promise<number> {
     this.#active(operation, slot);
     const added = await this.addSlot(operation, volumeKey, by);
-    const now = await Luks1Disk.load(operation, this.device);
-    await now.killSlot(operation, slot);
+    const now = (await Luks1Disk.load(operation, this.device)).checked(operation);
+    await diskOf(operation, now, this.device).killSlot(operation, slot);
     return added;
   }
 
   async killSlot(operation: string, slot: number): Promise<void> {
     const keyslot = this.#active(operation, slot);
-    if (this.header.keyslots.filter(({ active }) => active).length < 2) {
+    if (this.#raw.keyslots.filter(({ active }) => active).length < 2) {
       throw new LuksError(
         "last_slot",
         `${operation} ${this.device.name}: key slot ${slot} is the last`,
@@ -198,7 +222,7 @@ export class Luks1Disk implements LuksDisk {
     await this.#requireUnchanged(operation);
     const dead = { ...keyslot, active: false, iterations: 0, salt: new Uint8Array(32) };
     await this.#switch(slot, dead);
-    const material = new Uint8Array(materialBytes(this.header.keyBytes, keyslot.stripes));
+    const material = new Uint8Array(materialBytes(this.#raw.keyBytes, keyslot.stripes));
     await this.device.write(keyslot.materialOffset * sector, randomFillSync(material));
     await this.device.write(descriptorOffset(slot), renderDescriptor(dead));
     await this.device.sync();
@@ -211,7 +235,7 @@ export class Luks1Disk implements LuksDisk {
   }
 
   #active(operation: string, slot: number): Luks1Keyslot {
-    const keyslot = this.header.keyslots[slot];
+    const keyslot = this.#raw.keyslots[slot];
     if (keyslot?.active) return keyslot;
     throw new LuksError(
       "no_such_slot",

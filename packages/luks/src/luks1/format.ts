@@ -96,8 +96,7 @@ export function planFormatLuks1(options: FormatLuks1Options): Luks1Plan {
   }
   const hash = options.hash ?? "sha256";
   if (!isHashName(hash)) throw refusal("hash", "must be sha1, sha256 or sha512");
-  const uuid = options.uuid ?? randomUUID();
-  requireUuid(operation, uuid);
+  const uuid = requireUuid(operation, options.uuid ?? randomUUID());
   const areaBytes = roundUp((bits / 8) * stripes, areaAlignment);
   const headerEnd = areaAlignment + luks1Slots * areaBytes;
   const detached = options.detachedFrom !== undefined;

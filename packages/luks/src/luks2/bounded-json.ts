@@ -1,16 +1,21 @@
 /** What the JSON area of an honest header never exceeds; cryptsetup's parser has the same depth. */
 const maxDepth = 32;
 const maxValues = 65_536;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
 
 /**
  * Parses the text in a LUKS2 JSON area, refusing what would cost far more memory than the area itself.
  *
- * @returns undefined if the text is no JSON object, too deep, or has too many values
+ * As in cryptsetup, the object begins at the first byte, and everything behind it is NUL, of which there is one at least.
+ *
+ * @returns undefined if the text is no such JSON object, too deep, or has too many values
  */
 export function parseBoundedJson(area: Uint8Array): Record<string, unknown> | undefined {
   const end = area.indexOf(0);
-  const used = end < 0 ? area : area.subarray(0, end);
-  if (!isBounded(used)) return undefined;
+  const used = area.subarray(0, Math.max(0, end));
+  if (used[0] !== openBrace || used.at(-1) !== closeBrace) return undefined;
+  if (area.subarray(end).some((byte) => byte !== 0) || !isBounded(used)) return undefined;
   try {
     const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(used));
     return isJsonObject(value) ? value : undefined;

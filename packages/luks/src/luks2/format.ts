@@ -4,6 +4,7 @@ import { LuksError } from "../errors.ts";
 import {
   type FormatPlace,
   type Formatted,
+  requireName,
   requireUuid,
   withBlankDevice,
 } from "../format-common.ts";
@@ -139,8 +140,7 @@ export function planFormat(options: FormatLuks2Options): FormatPlan {
   if (options.reuseVolumeKey && options.reuseVolumeKey.length * 8 !== bitLength) {
     throw refusal("reuseVolumeKey", `must have ${bitLength} bits`);
   }
-  const uuid = options.uuid ?? randomUUID();
-  requireUuid(operation, uuid);
+  const uuid = requireUuid(operation, options.uuid ?? randomUUID());
   const slots = numberSlots(options.keyslots);
   const numbers = slots.map(({ number }) => String(number));
   if (slots.length * keyslotAreaBytes(bitLength / 8) > keyslotsSize) {
@@ -151,8 +151,8 @@ export function planFormat(options: FormatLuks2Options): FormatPlan {
     volumeKey: options.reuseVolumeKey,
     volumeKeyBytes: bitLength / 8,
     sectorSize,
-    label: field("label", options.label),
-    subsystem: field("subsystem", options.subsystem),
+    label: requireName(operation, "label", options.label ?? ""),
+    subsystem: requireName(operation, "subsystem", options.subsystem ?? ""),
     uuid,
     tokens: (options.tokens ?? []).map((token) => checkedToken(operation, token, numbers)),
     dataOffset,
@@ -244,14 +244,6 @@ async function writeSlots(
       keyslots_size: String(plan.headerEnd - 2 * plan.headerSize),
     },
   };
-}
-
-function field(name: string, value: string | undefined): string {
-  const text = value ?? "";
-  if (Buffer.byteLength(text) > 47 || text.includes("\0")) {
-    throw refusal(name, "must be at most 47 bytes without NUL");
-  }
-  return text;
 }
 
 function refusal(subject: string, reason: string): LuksError {

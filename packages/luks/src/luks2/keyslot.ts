@@ -100,6 +100,7 @@ export function parseKdf({ kdf }: Luks2Keyslot): KdfSpec | undefined {
     if (!isHashName(kdf.hash)) return undefined;
     return { type: "pbkdf2", hash: kdf.hash, iterations: kdf.iterations };
   }
+  if (kdf.type !== "argon2i" && kdf.type !== "argon2id") return undefined;
   return { type: kdf.type, passes: kdf.time, memoryKiB: kdf.memory, lanes: kdf.cpus };
 }
 

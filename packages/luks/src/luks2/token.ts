@@ -19,6 +19,9 @@ export function checkedToken(
   if (!isJsonObject(token) || typeof token.type !== "string" || token.type === "") {
     return refuse("must be an object with a type");
   }
+  if (token.type.length > 64 || /\p{Cc}/u.test(token.type)) {
+    return refuse("must have a type of at most 64 characters, without control characters");
+  }
   if (!Array.isArray(token.keyslots)) return refuse("must have keyslots");
   const missing = token.keyslots.find((slot) => !slots.includes(slot));
   if (missing !== undefined) {

@@ -1,32 +1,35 @@
+import type { CheckedHeader } from "../checked/checked-header.ts";
 import type { BlockDevice } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import type { KdfLimits } from "../kdf.ts";
-import { inOrder } from "./describe.ts";
-import { digestOfKeyslot, meetsDigest } from "./digest.ts";
+import { slotObstacle } from "./check.ts";
+import { meetsDigest } from "./digest.ts";
 import { openKeyslot } from "./keyslot.ts";
 import type { Luks2Header } from "./load.ts";
+import type { Luks2Digest, Luks2Keyslot } from "./metadata.ts";
 
 /**
- * Tries the slots by priority, or the one asked for.
+ * Tries the slots that are bound to the data, by priority, or the one asked for.
  *
+ * @param raw what `header` was checked of
  * @returns the volume key's bytes, to be zeroed by the caller
  * @throws `wrong_passphrase`, `no_such_slot`, `too_costly` and `unsupported` only if no slot opens
  */
 export async function unlockLuks2(
   operation: string,
   device: BlockDevice,
-  header: Luks2Header,
+  raw: Luks2Header,
+  header: CheckedHeader,
   passphrase: Uint8Array,
   slot: number | undefined,
   limits: KdfLimits,
 ): Promise<{ slot: number; key: Uint8Array }> {
+  const digest = raw.metadata.digests[header.digest.number] as Luks2Digest;
   let obstacle: unknown;
-  for (const candidate of candidates(operation, device, header, slot)) {
-    const keyslot = header.metadata.keyslots[candidate];
-    const digest = digestOfKeyslot(header.metadata, String(candidate))?.[1];
-    if (!keyslot) continue;
+  for (const candidate of candidates(operation, device, raw, digest, slot)) {
+    const keyslot = raw.metadata.keyslots[candidate] as Luks2Keyslot;
     try {
-      if (!digest) throw unproven(operation, device, candidate);
+      if (!header.waysIn.includes(candidate)) throw unknown(operation, device, candidate, keyslot);
       const key = await openKeyslot(device, keyslot, passphrase, limits);
       if (await meetsDigest(key, digest, limits)) return { slot: candidate, key };
       key.fill(0);
@@ -39,32 +42,38 @@ export async function unlockLuks2(
   throw new LuksError("wrong_passphrase", `${operation} ${device.name}: no key slot opens with it`);
 }
 
-function unproven(operation: string, device: BlockDevice, slot: number): LuksError {
-  return new LuksError(
-    "unsupported",
-    `${operation} ${device.name}: slot ${slot} has no digest of a type that we know`,
-  );
+function unknown(operation: string, device: BlockDevice, slot: number, keyslot: Luks2Keyslot) {
+  const reason = slotObstacle(keyslot) ?? "unknown kind";
+  return new LuksError("unsupported", `${operation} ${device.name}: key slot ${slot}: ${reason}`);
 }
 
 /** What is wrong with one slot must not hide another that opens. */
 const passable = new Set(["unsupported", "too_costly"]);
 
+/** Slots of other digests open other keys: they are no way in. */
 function candidates(
   operation: string,
   device: BlockDevice,
   { metadata }: Luks2Header,
+  digest: Luks2Digest,
   slot: number | undefined,
 ): readonly number[] {
-  const slots = inOrder(metadata.keyslots).filter(([, { type }]) => type === "luks2");
+  const bound = Object.entries(metadata.keyslots)
+    .filter(([id, { type }]) => type === "luks2" && digest.keyslots.includes(id))
+    .map(([id, keyslot]) => ({ number: Number(id), priority: keyslot.priority ?? 1 }))
+    .toSorted((a, b) => a.number - b.number);
   if (slot !== undefined) {
-    if (slots.some(([number]) => number === slot)) return [slot];
+    if (bound.some(({ number }) => number === slot)) return [slot];
+    const isThere = Object.hasOwn(metadata.keyslots, slot);
     throw new LuksError(
       "no_such_slot",
-      `${operation} ${device.name}: there is no key slot ${slot}`,
+      isThere
+        ? `${operation} ${device.name}: key slot ${slot} is not bound to the data`
+        : `${operation} ${device.name}: there is no key slot ${slot}`,
     );
   }
-  return slots
-    .filter(([, { priority }]) => priority !== 0)
-    .toSorted(([, a], [, b]) => (b.priority ?? 1) - (a.priority ?? 1))
-    .map(([number]) => number);
+  return bound
+    .filter(({ priority }) => priority !== 0)
+    .toSorted((a, b) => b.priority - a.priority)
+    .map(({ number }) => number);
 }

@@ -25,6 +25,7 @@ export function metadataProblem(json: Json, headerSize: number): string | undefi
     eachEntry("digest", digests as Json, (digest) =>
       digestProblem(digest, keyslots as Json, segments as Json),
     ) ??
+    boundProblem(json as unknown as Luks2Metadata) ??
     areaProblem(json as unknown as Luks2Metadata, headerSize)
   );
 }
@@ -85,23 +86,27 @@ function keyslotProblem(slot: Json): string | undefined {
   return slot["type"] === "luks2" ? luks2KeyslotProblem(slot, area) : undefined;
 }
 
+const knownKdfs = new Set(["pbkdf2", "argon2i", "argon2id"]);
+
 function luks2KeyslotProblem(slot: Json, area: Json): string | undefined {
   const { af, kdf } = slot;
   if (area["type"] !== "raw") return "bad area type";
-  if (typeof area["encryption"] !== "string") return "no area encryption";
+  if (!isName(area["encryption"])) return "no area encryption";
   if (!isInteger(area["key_size"], 1, 512)) return "bad area key_size";
   if (!isJsonObject(af) || af["type"] !== "luks1" || typeof af["hash"] !== "string")
     return "bad af";
   if (!isInteger(af["stripes"], 1, 65_536)) return "bad af stripes";
   const material = roundUp((slot["key_size"] as number) * af["stripes"], 512);
   if (material > (parseDecimal(area["size"]) ?? 0)) return "area smaller than its key material";
-  if (!isJsonObject(kdf) || !isBase64(kdf["salt"], 8, 512)) return "bad kdf";
+  if (!isJsonObject(kdf) || typeof kdf["type"] !== "string") return "bad kdf";
+  // One that we do not know keeps only its own slot from opening.
+  if (!knownKdfs.has(kdf["type"])) return undefined;
+  if (!isBase64(kdf["salt"], 8, 512)) return "bad kdf";
   if (kdf["type"] === "pbkdf2") {
     return typeof kdf["hash"] === "string" && isInteger(kdf["iterations"], 1, 2 ** 32 - 1)
       ? undefined
       : "bad pbkdf2";
   }
-  if (kdf["type"] !== "argon2i" && kdf["type"] !== "argon2id") return "unknown kdf";
   const { time, memory, cpus } = kdf;
   return isInteger(time, 1, 2 ** 32 - 1) &&
     isInteger(memory, 8, 2 ** 32 - 1) &&
@@ -124,7 +129,7 @@ function segmentProblem(segment: Json): string | undefined {
   if (segment["flags"] !== undefined && !isStrings(segment["flags"])) return "bad flags";
   if (segment["type"] !== "crypt") return undefined;
   if (parseDecimal(segment["iv_tweak"]) === undefined) return "bad iv_tweak";
-  if (typeof segment["encryption"] !== "string") return "no encryption";
+  if (!isName(segment["encryption"])) return "no encryption";
   const sectorSize = segment["sector_size"];
   if (![512, 1024, 2048, 4096].includes(sectorSize as number)) return "bad sector_size";
   if (size !== "dynamic" && (parseDecimal(size) ?? 0) % (sectorSize as number) !== 0)
@@ -142,6 +147,16 @@ function digestProblem(digest: Json, keyslots: Json, segments: Json): string | u
   if (!isInteger(digest["iterations"], 1, 2 ** 32 - 1)) return "bad iterations";
   if (!isBase64(digest["salt"], 8, 512)) return "bad salt";
   return isBase64(digest["digest"], 16, 64) ? undefined : "bad digest";
+}
+
+/** Each slot proves its key by one digest, no more and no less. */
+function boundProblem({ keyslots, digests }: Luks2Metadata): string | undefined {
+  for (const [id, { type }] of Object.entries(keyslots)) {
+    const proofs = Object.values(digests).filter((digest) => digest.keyslots.includes(id));
+    if (proofs.length > 1) return `keyslot ${id}: has ${proofs.length} digests`;
+    if (type === "luks2" && proofs.length === 0) return `keyslot ${id}: has no digest`;
+  }
+  return undefined;
 }
 
 function referenceProblem(ids: unknown, entries: Json): string | undefined {
@@ -166,6 +181,10 @@ function areaProblem(metadata: Luks2Metadata, headerSize: number): string | unde
   const first = Math.min(...segments.map((segment) => Number(segment.offset)));
   if (segments.length > 0 && first !== 0 && first < end) return "data overlaps the key slots area";
   return undefined;
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
 }
 
 function isStrings(value: unknown): value is string[] {
