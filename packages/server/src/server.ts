@@ -13,7 +13,7 @@ import type { KeystoneApi } from "./identity/builtin/keystone-api/keystone-api.t
 import type { Identity } from "./identity/identity.ts";
 import type { Logger } from "./log.ts";
 import { Metrics } from "./metrics.ts";
-import { KeyPairGenerator } from "./orders/key-pair-generator.ts";
+import { KeyPairGenerator, type KeyPairMaker } from "./orders/key-pair-generator.ts";
 import type { Policy } from "./policy/policy.ts";
 import { absentRoutes } from "./routes/absent-routes.ts";
 import { aclRoutes } from "./routes/acl-routes.ts";
@@ -30,7 +30,7 @@ import { versionRoutes } from "./routes/version-routes.ts";
 import { AbsentFeatures } from "./services/absent-features.ts";
 import { AclService } from "./services/acls.ts";
 import { ContainerService } from "./services/containers.ts";
-import type { ServiceContext } from "./services/context.ts";
+import { defaultLimits, type ObjectLimits, type ServiceContext } from "./services/context.ts";
 import { MetadataService } from "./services/metadata.ts";
 import { OrderRunner } from "./services/order-runner.ts";
 import { OrderService } from "./services/orders.ts";
@@ -61,6 +61,14 @@ export interface KeyServerParts {
   readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
   /** Negative, the default, is unlimited. */
   readonly defaultQuotas?: Partial<Record<QuotaKind, number>>;
+  /** Default: 50 waiting orders of a project. */
+  readonly limits?: Partial<ObjectLimits>;
+  /** What makes the key pairs of orders. Default: a process of its own. */
+  readonly keyPairs?: KeyPairMaker;
+  /** See OrderRunner's `pollMs`. */
+  readonly orderPollMs?: number;
+  /** How many times one project key may seal. Default 2^30. */
+  readonly maxSealsOfKey?: number;
   /** Default 0: what is deleted is gone at once. */
   readonly deleteRetentionSeconds?: number;
   /** Default false, see AuditTrail. */
@@ -94,6 +102,8 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     policy: parts.policy,
     audit: new AuditTrail({ store, clock, durableReads: parts.durableReadAudit ?? false }),
     ...(parts.defaultQuotas && { defaultQuotas: parts.defaultQuotas }),
+    ...(parts.limits && { limits: parts.limits }),
+    ...(parts.maxSealsOfKey !== undefined && { maxSealsOfKey: parts.maxSealsOfKey }),
     ...(parts.deleteRetentionSeconds !== undefined && {
       deleteRetentionSeconds: parts.deleteRetentionSeconds,
     }),
@@ -102,11 +112,12 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
   const metrics = new Metrics(() => context.audit.pending);
   const runner = new OrderRunner({
     context,
-    generator: new KeyPairGenerator(),
+    generator: parts.keyPairs ?? new KeyPairGenerator(),
+    ...(parts.orderPollMs !== undefined && { pollMs: parts.orderPollMs }),
     onFinished: (outcome) => metrics.order(outcome),
     onTrouble: (error) => log.error({ error: String(error) }, "order processing"),
   });
-  const routes = allRoutes(context, () => runner.wake());
+  const routes = allRoutes(context, runner);
   const app = createApp({
     identity: parts.identity,
     refs: new Refs(parts.publicUrl),
@@ -145,6 +156,8 @@ export interface ContextParts {
   readonly policy: Policy;
   readonly audit: AuditTrail;
   readonly defaultQuotas?: Partial<Record<QuotaKind, number>>;
+  readonly limits?: Partial<ObjectLimits>;
+  readonly maxSealsOfKey?: number;
   readonly deleteRetentionSeconds?: number;
 }
 
@@ -158,7 +171,12 @@ export async function createContext(parts: ContextParts): Promise<ServiceContext
     clock,
     policy: parts.policy,
     audit: parts.audit,
-    keys: new ProjectKeys({ store, rootKeys, clock }),
+    keys: new ProjectKeys({
+      store,
+      rootKeys,
+      clock,
+      ...(parts.maxSealsOfKey !== undefined && { maxSeals: parts.maxSealsOfKey }),
+    }),
     newId: randomUUID,
     defaultQuotas: {
       secrets: -1,
@@ -168,12 +186,13 @@ export async function createContext(parts: ContextParts): Promise<ServiceContext
       cas: -1,
       ...parts.defaultQuotas,
     },
+    limits: { ...defaultLimits, ...parts.limits },
     deleteRetentionSeconds: parts.deleteRetentionSeconds ?? 0,
   };
 }
 
 /** The whole surface behind identity. */
-function allRoutes(context: ServiceContext, wake: () => void): readonly Route[] {
+function allRoutes(context: ServiceContext, runner: OrderRunner): readonly Route[] {
   const secrets = new SecretService(context);
   const containers = new ContainerService(context);
   const findSecret = (id: string) => secrets.find(id);
@@ -181,6 +200,8 @@ function allRoutes(context: ServiceContext, wake: () => void): readonly Route[] 
   const secretAcls = new AclService({ kind: "secret", context, find: findSecret });
   const containerAcls = new AclService({ kind: "container", context, find: findContainer });
   const now = () => context.clock.timestamp();
+  const wake = () => runner.wake();
+  const forget = (id: string) => runner.forget(id);
   return [
     ...versionRoutes(),
     ...secretRoutes(secrets, now),
@@ -190,7 +211,7 @@ function allRoutes(context: ServiceContext, wake: () => void): readonly Route[] 
     ...containerRoutes(containers),
     ...aclRoutes("containers", containerAcls, findContainer),
     ...containerConsumerRoutes(containers),
-    ...orderRoutes(new OrderService({ context, wake }), now),
+    ...orderRoutes(new OrderService({ context, wake, forget }), now),
     ...quotaRoutes(new QuotaService(context)),
     ...absentRoutes(new AbsentFeatures(context)),
   ];

@@ -1,6 +1,7 @@
 import type { AddressInfo } from "node:net";
 import { type Clock, systemClock } from "./clock.ts";
 import { ConfigError, type ServerConfig } from "./config.ts";
+import { defaultQuotas } from "./default-quotas.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { serverCommands } from "./maintenance/commands.ts";
 import { openControl } from "./maintenance/control.ts";
@@ -63,12 +64,8 @@ export async function startServer(
       publicUrl: () => taken.url,
       ...(identity.keystoneApi && { keystoneApi: identity.keystoneApi }),
       ...(tls && { tls }),
-      defaultQuotas: {
-        secrets: config.integer("quotas.secrets"),
-        orders: config.integer("quotas.orders"),
-        containers: config.integer("quotas.containers"),
-        consumers: config.integer("quotas.consumers"),
-      },
+      defaultQuotas: defaultQuotas(config),
+      limits: { waitingOrders: config.integer("limits.waitingOrders") },
       deleteRetentionSeconds: config.integer("deleteRetentionSeconds"),
       durableReadAudit: config.boolean("audit.durableReads"),
       serveMetrics: config.boolean("metrics.enabled"),

@@ -58,6 +58,11 @@ export function quotaReached(operation: string, kind: string): WireError {
   );
 }
 
+/** 429: the caller's own earlier requests must be done first. */
+export function tooManyRequests(description: string): WireError {
+  return new WireError(429, description, { "retry-after": "5" });
+}
+
 /** 503: later may work. */
 export function unavailable(reason: string): WireError {
   return new WireError(503, `${reason} Please try again.`, { "retry-after": "1" });

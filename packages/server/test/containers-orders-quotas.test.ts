@@ -313,6 +313,9 @@ describe("quotas", () => {
     assert.equal((await ask("POST", "/v1/secrets", { body: {} })).status, 201);
     assert.equal((await ask("POST", "/v1/containers", { body: { type: "generic" } })).status, 403);
     const body = { type: "key", meta: { algorithm: "aes", bit_length: 256 } };
+    assert.equal((await ask("POST", "/v1/orders", { body })).status, 403);
+    const more = { project_quotas: { secrets: 4 } };
+    assert.equal((await ask("PUT", path, { ...admin, body: more })).status, 204);
     assert.equal((await ask("POST", "/v1/orders", { body })).status, 202);
     assert.equal((await ask("POST", "/v1/orders", { body })).status, 403);
     const listed = (await ask("GET", "/v1/project-quotas", admin)).json;

@@ -384,7 +384,8 @@ describe("a deleted secret", () => {
     assert.equal((await ask("GET", path)).status, 404);
     assert.equal((await ask("GET", "/v1/secrets")).json["total"], 0);
     const { restoreSecret } = await import("../src/store/operations/retention.ts");
-    await store.write(restoreSecret, { id });
+    const restoring = { id, defaultQuota: 1, now: clock.timestamp() };
+    await store.write(restoreSecret, restoring);
     assert.deepEqual((await ask("GET", `${path}/metadata`)).json, { metadata: { k: "v" } });
     assert.equal((await ask("GET", `${path}/payload`)).text, "x");
     assert.equal((await ask("POST", "/v1/secrets", { body })).status, 403);
@@ -393,7 +394,7 @@ describe("a deleted secret", () => {
     assert.equal(await retention.sweep(), 0);
     now += 61_000;
     assert.equal(await retention.sweep(), 1);
-    assert.deepEqual(await store.write(restoreSecret, { id }), { refused: "not_found" });
+    assert.deepEqual(await store.write(restoreSecret, restoring), { refused: "not_found" });
   });
 });
 

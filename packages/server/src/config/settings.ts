@@ -184,6 +184,13 @@ export const settings = {
     max: 1_000,
     help: "items on a page, whatever the caller says",
   },
+  "limits.waitingOrders": {
+    type: "integer",
+    default: 50,
+    min: 1,
+    max: 10_000,
+    help: "orders of one project that wait for their key pair; another is refused with 429",
+  },
   "limits.requestTimeoutMs": {
     type: "integer",
     default: 30000,

@@ -1,6 +1,11 @@
 import { createSecretKey, hkdfSync, type KeyObject, randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
-import { findProjectKeys, insertProjectKey, type ProjectKeyRow } from "../store/operations/keys.ts";
+import {
+  findProjectKeys,
+  insertProjectKey,
+  type ProjectKeyRow,
+  reserveSeals,
+} from "../store/operations/keys.ts";
 import type { Store } from "../store/store.ts";
 import { Mac } from "./mac.ts";
 import type { RootKeyRing } from "./root-key.ts";
@@ -16,6 +21,19 @@ export interface ProjectKey {
   readonly tagging: Mac;
 }
 
+/**
+ * How many times one key may seal, after which the project gets a new generation.
+ * Nonces are random, and NIST SP 800-38D (section 8.3) ends a key at 2^32 of them;
+ * this leaves room for databases that were put back to an older state.
+ */
+export const maxSealsOfKey = 2 ** 30;
+
+/** Seals are reserved by as many, so that one write is enough for all of them. */
+const sealsAtOnce = 1_024;
+
+/** More generations than this in a row are no shortage of seals. */
+const maxReservations = 8;
+
 export interface ProjectKeysOptions {
   readonly store: Store;
   readonly rootKeys: RootKeyRing;
@@ -24,11 +42,15 @@ export interface ProjectKeysOptions {
   readonly maxCached?: number;
   /** How long a key stays unwrapped, in milliseconds. Default 15 minutes. */
   readonly timeToLiveMs?: number;
+  /** How many times one key may seal. Default {@link maxSealsOfKey}. */
+  readonly maxSeals?: number;
 }
 
 interface Cached {
   readonly keys: readonly ProjectKey[];
   readonly until: number;
+  /** How many seals of the newest key this process has reserved and not made yet. */
+  sealsLeft: number;
 }
 
 /**
@@ -40,6 +62,9 @@ export class ProjectKeys {
   readonly #clock: Clock;
   readonly #maxCached: number;
   readonly #timeToLiveMs: number;
+  readonly #maxSeals: number;
+  /** By project: those who wait for seals share one reservation. */
+  readonly #reservations = new Map<string, Promise<unknown>>();
   #rootKeys: RootKeyRing;
   /** In order of use. */
   readonly #cache = new Map<string, Cached>();
@@ -50,17 +75,40 @@ export class ProjectKeys {
     this.#rootKeys = options.rootKeys;
     this.#maxCached = options.maxCached ?? 10_000;
     this.#timeToLiveMs = options.timeToLiveMs ?? 15 * 60_000;
+    this.#maxSeals = options.maxSeals ?? maxSealsOfKey;
   }
 
-  /** The key that seals what is new. Makes the project's first key if it has none. */
+  /**
+   * The key that seals what is new, for one seal, which counts from now on, made or
+   * not. A key that has sealed enough is followed by a new generation.
+   */
+  async toSeal(projectId: string): Promise<ProjectKey> {
+    for (let reservations = 0; reservations < maxReservations; ) {
+      const key = this.#take(projectId);
+      if (key) return key;
+      const others = this.#reservations.get(projectId);
+      if (others) {
+        await others.catch(() => undefined);
+        continue;
+      }
+      reservations++;
+      const reservation = this.#reserve(projectId);
+      this.#reservations.set(projectId, reservation);
+      const reserved = await reservation.finally(() => this.#reservations.delete(projectId));
+      if (reserved) return reserved;
+    }
+    throw new Error(`project key ${projectId}: no seals could be reserved`);
+  }
+
+  /** The newest key, for tags. Makes the project's first key if it has none. */
   async active(projectId: string): Promise<ProjectKey> {
-    const cached = this.#cached(projectId)?.[0];
+    const cached = this.#cached(projectId)?.keys[0];
     if (cached) return cached;
     let keys = await this.#load(projectId);
     if (keys.length === 0) {
       // Not 1: an erased project that comes back must not meet its old number in another process' memory.
       await this.add(projectId, Math.floor(this.#clock.nowMs() / 2_000));
-      keys = await this.#load(projectId);
+      keys = this.#cached(projectId)?.keys ?? (await this.#load(projectId));
     }
     const key = keys[0];
     if (!key) throw new Error(`project key ${projectId}: made, and not found`);
@@ -70,23 +118,34 @@ export class ProjectKeys {
   /** The key of one generation. @throws IntegrityError if the project has none such */
   async byGeneration(projectId: string, generation: number): Promise<ProjectKey> {
     const found =
-      ofGeneration(this.#cached(projectId) ?? [], generation) ??
+      ofGeneration(this.#cached(projectId)?.keys ?? [], generation) ??
       ofGeneration(await this.#load(projectId), generation);
     if (found) return found;
     throw new IntegrityError(`project key ${projectId}: there is no generation ${generation}`);
   }
 
-  /** Adds a key of the given generation, unless another has. */
-  async add(projectId: string, generation: number): Promise<void> {
+  /**
+   * Adds a key of the given generation, unless another has.
+   *
+   * @param rotation True if all older keys are to go once nothing needs them.
+   */
+  async add(projectId: string, generation: number, rotation = false): Promise<void> {
     const bytes = randomBytes(32);
     const root = this.#rootKeys.current;
     const wrapped = seal(root.wrapping, wrapContext(projectId, generation), bytes);
     bytes.fill(0);
-    await this.#store.write(insertProjectKey, {
+    const seals = Math.min(sealsAtOnce, this.#maxSeals);
+    const { added } = await this.#store.write(insertProjectKey, {
       row: { project_id: projectId, generation, root_key_id: root.id, wrapped },
       created: this.#clock.timestamp(),
+      seals,
+      rotation,
     });
     this.#cache.delete(projectId);
+    if (!added) return;
+    const [newest] = await this.#load(projectId);
+    const cached = this.#cache.get(projectId);
+    if (cached && newest?.generation === generation) cached.sealsLeft = seals;
   }
 
   /** The same key, wrapped by the current root key. */
@@ -114,10 +173,40 @@ export class ProjectKeys {
     else this.#cache.delete(projectId);
   }
 
-  #cached(projectId: string): readonly ProjectKey[] | undefined {
+  #cached(projectId: string): Cached | undefined {
     const cached = this.#cache.get(projectId);
-    if (!cached || cached.until < this.#clock.nowMs()) return undefined;
-    return cached.keys;
+    return cached && cached.until >= this.#clock.nowMs() ? cached : undefined;
+  }
+
+  /** The newest key if a seal of it is at hand. */
+  #take(projectId: string): ProjectKey | undefined {
+    const cached = this.#cached(projectId);
+    if (!cached || cached.sealsLeft === 0) return undefined;
+    cached.sealsLeft--;
+    return cached.keys[0];
+  }
+
+  /** Reserves seals, takes one, and leaves the rest to others; undefined if the key is used up or gone. */
+  async #reserve(projectId: string): Promise<ProjectKey | undefined> {
+    const key = await this.active(projectId);
+    // A first key was made with some.
+    const taken = this.#take(projectId);
+    if (taken) return taken;
+    const { generation } = key;
+    const seals = Math.min(sealsAtOnce, this.#maxSeals);
+    const reserving = { projectId, generation, seals, max: this.#maxSeals };
+    const result = await this.#store.write(reserveSeals, reserving);
+    if (!("refused" in result)) {
+      const cached = this.#cache.get(projectId);
+      if (cached?.keys[0]?.generation === generation) cached.sealsLeft += seals - 1;
+      return key;
+    }
+    this.#cache.delete(projectId);
+    if (result.refused === "stale_key") return undefined;
+    // Another process may have added the next one already.
+    const [newest] = await this.#load(projectId);
+    if (newest?.generation === generation) await this.add(projectId, generation + 1);
+    return undefined;
   }
 
   async #load(projectId: string): Promise<readonly ProjectKey[]> {
@@ -137,12 +226,16 @@ export class ProjectKeys {
       return key;
     });
     if (keys.length === 0) return keys;
+    const before = this.#cache.get(projectId);
+    const sealsLeft =
+      before?.keys[0]?.generation === keys[0]?.generation ? (before?.sealsLeft ?? 0) : 0;
     this.#cache.delete(projectId);
     if (this.#cache.size >= this.#maxCached) {
       const oldest = this.#cache.keys().next().value;
       if (oldest !== undefined) this.#cache.delete(oldest);
     }
-    this.#cache.set(projectId, { keys, until: this.#clock.nowMs() + this.#timeToLiveMs });
+    const until = this.#clock.nowMs() + this.#timeToLiveMs;
+    this.#cache.set(projectId, { keys, until, sealsLeft });
     return keys;
   }
 

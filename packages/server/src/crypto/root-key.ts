@@ -22,7 +22,15 @@ import { SecretBytes } from "@chatelaine/keys";
 /** One key that wraps project keys; ids only grow. */
 export interface RootKey {
   readonly id: number;
-  /** Wraps and unwraps; derived, so that the check value says nothing of it. */
+  /**
+   * Wraps and unwraps; derived, so that the check value says nothing of it.
+   *
+   * Its wraps are not counted: there is one for each project key that is made, and one
+   * more in a rotation of the root key. No request makes more than a project's first
+   * key or, after 2^30 seals, its next one, so that 2^32 wraps (where NIST SP 800-38D
+   * ends a key with random nonces) are out of reach. System keys seal nothing: they
+   * make MACs, which have no such end.
+   */
   readonly wrapping: KeyObject;
   /** Tells this key from another, and reveals neither (32 bytes). */
   readonly checkValue: Uint8Array;

@@ -61,9 +61,14 @@ export function serverCommands(parts: CommandParts): Commands {
       return done;
     },
     "restore-secret": async (id = "") => {
-      const result = await store.write(restoreSecret, { id }, entry("restore-secret", id));
+      const restoring = { id, defaultQuota: context.defaultQuotas.secrets, now: entry("").at };
+      const result = await store.write(restoreSecret, restoring, entry("restore-secret", id));
       if ("refused" in result)
-        throw new ControlError(`restore-secret ${id}: there is no deleted secret of that id`);
+        throw new ControlError(
+          result.refused === "quota"
+            ? `restore-secret ${id}: the quota of secrets of project ${result.projectId} is reached; raise it, or let the project delete others`
+            : `restore-secret ${id}: there is no deleted secret of that id`,
+        );
       return { id };
     },
     "erase-project": async (projectId = "") => {

@@ -13,9 +13,10 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { systemClock } from "../clock.ts";
 import type { ServerConfig } from "../config.ts";
+import { maxSealsOfKey } from "../crypto/project-keys.ts";
 import { checkRootKeys } from "../crypto/root-key.ts";
 import { openRootKeys } from "../open-root-keys.ts";
-import { listRootKeys } from "../store/operations/keys.ts";
+import { listRootKeys, useUpProjectKeys } from "../store/operations/keys.ts";
 import { lockFile, makePrivate } from "../store/sqlite/file-lock.ts";
 import { SqliteStore } from "../store/sqlite/sqlite-store.ts";
 import { ControlError } from "./control.ts";
@@ -54,6 +55,8 @@ async function prepare(config: ServerConfig, backup: string, fresh: string): Pro
   const store = await SqliteStore.open({ path: fresh, now: systemClock().timestamp() });
   try {
     checkRootKeys(await openRootKeys(config, store), await store.read(listRootKeys, null));
+    // What the keys sealed since the backup is not counted in it: new seals get new keys.
+    await store.write(useUpProjectKeys, { seals: maxSealsOfKey });
   } finally {
     await store.close();
   }

@@ -3,13 +3,18 @@ import { open, seal } from "../crypto/seal.ts";
 import type { ServiceContext } from "../services/context.ts";
 import { passphraseContext } from "../services/orders.ts";
 import { type OwnedRow, ownershipOf, verifyOwnership } from "../services/ownership.ts";
-import { findProjectKeys, listKeyedProjects } from "../store/operations/keys.ts";
-import { deleteOlderKeys, findOlder, replaceOlder } from "../store/operations/rotation.ts";
+import { listKeyedProjects } from "../store/operations/keys.ts";
+import {
+  deleteOlderKeys,
+  findGenerations,
+  findOlder,
+  replaceOlder,
+} from "../store/operations/rotation.ts";
 
 const batchSize = 50;
 
 /**
- * Gives every project a new key and seals all of its payloads anew, while others
+ * Gives every project a new key and seals all of its payloads with it, while others
  * read and write; then the old keys are deleted. A rotation that was cut short is
  * finished by the next call, without yet another key.
  *
@@ -33,17 +38,14 @@ export async function rotateProjectKeys(
 
 async function rotateProject(context: ServiceContext, projectId: string): Promise<number> {
   const { store, keys } = context;
-  const rows = await store.read(findProjectKeys, { projectId });
-  const newest = rows[0]?.generation ?? 0;
-  if (rows.length === 1) await keys.add(projectId, newest + 1);
+  // Another process may have begun it.
   keys.forget(projectId);
-  const key = await keys.active(projectId);
+  const generation = await beginRotation(context, projectId);
   let payloads = 0;
   for (;;) {
-    const done = await sealBatch(context, projectId, key);
+    const done = await sealBatch(context, projectId, generation);
     payloads += done.payloads;
     if (done.more) continue;
-    const { generation } = key;
     const deleted = await store.write(deleteOlderKeys, { projectId, generation });
     if (!("refused" in deleted)) break;
   }
@@ -51,38 +53,55 @@ async function rotateProject(context: ServiceContext, projectId: string): Promis
   return payloads;
 }
 
+/**
+ * The generation that all older keys give way to: the one of a rotation that was cut
+ * short, or a new one. A key that follows one which sealed enough is no rotation's:
+ * it may be as old as whatever the rotation is for.
+ */
+async function beginRotation({ store, keys }: ServiceContext, projectId: string): Promise<number> {
+  for (;;) {
+    const rows = await store.read(findGenerations, { projectId });
+    const begun = rows.find(({ rotation }, index) => rotation === 1 && index < rows.length - 1);
+    if (begun) return begun.generation;
+    await keys.add(projectId, (rows[0]?.generation ?? 0) + 1, true);
+  }
+}
+
 async function sealBatch(
   context: ServiceContext,
   projectId: string,
-  key: ProjectKey,
+  generation: number,
 ): Promise<{ readonly more: boolean; readonly payloads: number }> {
   const { store, keys } = context;
-  const { generation } = key;
   const old = await store.read(findOlder, { projectId, generation, limit: batchSize });
   const count =
     old.payloads.length + old.secrets.length + old.containers.length + old.passphrases.length;
   if (count === 0) return { more: false, payloads: 0 };
   const reseal = async (where: readonly string[], from: number, sealed: Uint8Array) => {
     const bytes = open((await keys.byGeneration(projectId, from)).sealing, where, sealed);
-    const anew = seal(key.sealing, where, bytes);
+    const key = await keys.toSeal(projectId);
+    const resealed = seal(key.sealing, where, bytes);
     bytes.fill(0);
-    return anew;
+    return { sealed: resealed, generation: key.generation };
   };
   const payloads = [];
-  for (const { id, content_type: type, generation: from, sealed } of old.payloads) {
-    const where = payloadContext(projectId, id, type);
-    payloads.push({ id, from, sealed: await reseal(where, from, sealed) });
-  }
+  for (const { id, content_type: type, generation: from, sealed } of old.payloads)
+    payloads.push({
+      id,
+      from,
+      ...(await reseal(payloadContext(projectId, id, type), from, sealed)),
+    });
   const passphrases = [];
   for (const { id, passphrase, passphrase_generation: from } of old.passphrases)
     passphrases.push({
       id,
-      sealed: await reseal(passphraseContext(projectId, id), from, passphrase),
+      ...(await reseal(passphraseContext(projectId, id), from, passphrase)),
     });
+  const key = await keys.active(projectId);
   const tags = [];
   for (const row of old.secrets) tags.push(await retag(context, "secret", row, key));
   for (const row of old.containers) tags.push(await retag(context, "container", row, key));
-  await store.write(replaceOlder, { generation, payloads, passphrases, tags });
+  await store.write(replaceOlder, { payloads, passphrases, tags });
   return { more: true, payloads: payloads.length };
 }
 
@@ -92,8 +111,14 @@ async function retag(
   kind: "secret" | "container",
   row: OwnedRow,
   key: ProjectKey,
-): Promise<{ table: "secrets" | "containers"; id: string; oldTag: Uint8Array; tag: Uint8Array }> {
+): Promise<{
+  readonly table: "secrets" | "containers";
+  readonly id: string;
+  readonly oldTag: Uint8Array;
+  readonly tag: Uint8Array;
+  readonly generation: number;
+}> {
   await verifyOwnership(keys, kind, row);
   const tag = ownershipTag(key, ownershipOf(kind, row));
-  return { table: `${kind}s`, id: row.id, oldTag: row.tag, tag };
+  return { table: `${kind}s`, id: row.id, oldTag: row.tag, tag, generation: key.generation };
 }

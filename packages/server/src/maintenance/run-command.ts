@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { AuditTrail } from "../audit/audit-trail.ts";
 import { systemClock } from "../clock.ts";
 import type { ServerConfig } from "../config.ts";
+import { defaultQuotas } from "../default-quotas.ts";
 import { openIdentity } from "../open-identity.ts";
 import { openPolicy } from "../open-policy.ts";
 import { openRootKeys, rootKeyPath } from "../open-root-keys.ts";
@@ -38,6 +39,7 @@ export async function runServerCommand(
       clock,
       policy: openPolicy(config),
       audit: new AuditTrail({ store, clock }),
+      defaultQuotas: defaultQuotas(config),
     });
     const { identity, administration } = await openIdentity(config, store, clock, () =>
       config.publicUrl(0),

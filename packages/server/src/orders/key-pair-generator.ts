@@ -1,49 +1,128 @@
-import { Worker } from "node:worker_threads";
-import type { KeyPairAnswer, KeyPairRequest } from "./key-pair-worker.ts";
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { KeyPairAnswer, KeyPairRequest } from "./key-pair-process.ts";
 
 export interface KeyPair {
   readonly privateKey: Uint8Array;
   readonly publicKey: Uint8Array;
 }
 
-/** Makes key pairs on a thread of its own, one at a time, so that neither requests nor commits wait for primes. */
-export class KeyPairGenerator {
-  #worker: Worker | undefined;
+/** Makes key pairs, one at a time. */
+export interface KeyPairMaker {
+  /**
+   * Makes one pair.
+   *
+   * @param signal Stops the work at once.
+   * @throws Error if the pair cannot be made, or the signal or {@link close} came first
+   */
+  generate(request: KeyPairRequest, signal?: AbortSignal): Promise<KeyPair>;
+
+  /** Called when no order waits: gives back what is kept for the next pair. */
+  rest(): void;
+
+  /** Stops what is under way. */
+  close(): void;
+}
+
+/**
+ * Makes key pairs in a process of its own, so that neither requests nor commits
+ * wait for primes. A process, because nothing but its end stops the search for
+ * them: OpenSSL does not ask, and a thread ends only after it.
+ */
+export class KeyPairGenerator implements KeyPairMaker {
+  #child: ChildProcess | undefined;
+  #closed = false;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @throws Error if the pair cannot be made, or {@link close} came first */
-  generate(request: KeyPairRequest): Promise<KeyPair> {
-    const made = this.#next(this.#last, request);
+  generate(request: KeyPairRequest, signal?: AbortSignal): Promise<KeyPair> {
+    const made = this.#next(this.#last, request, signal);
     this.#last = made.catch(() => undefined);
     return made;
   }
 
-  async close(): Promise<void> {
-    await this.#worker?.terminate();
-    this.#worker = undefined;
+  rest(): void {
+    if (this.#child) this.#drop(this.#child);
   }
 
-  async #next(before: Promise<unknown>, request: KeyPairRequest): Promise<KeyPair> {
+  close(): void {
+    this.#closed = true;
+    this.rest();
+  }
+
+  async #next(
+    before: Promise<unknown>,
+    request: KeyPairRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<KeyPair> {
     await before;
-    const worker = (this.#worker ??= startWorker());
-    const answer = await new Promise<KeyPairAnswer>((resolve, reject) => {
-      const ended = () => reject(new Error("key pair: the generator was stopped"));
-      worker.once("exit", ended);
-      worker.once("message", (message: KeyPairAnswer) => {
-        worker.off("exit", ended);
-        resolve(message);
-      });
-      worker.postMessage(request);
-    });
+    const answer = (await this.#ask(request, signal)) ?? (await this.#ask(request, signal));
+    if (!answer) throw new Error("key pair: the process that makes it ended twice");
     if (!answer.ok) throw new Error(`key pair: ${answer.message}`);
     return answer;
   }
+
+  /** Undefined if the process ended by itself, as by a signal that was meant for the server too. */
+  async #ask(
+    request: KeyPairRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<KeyPairAnswer | undefined> {
+    signal?.throwIfAborted();
+    if (this.#closed) throw stopped();
+    const child = (this.#child ??= startProcess());
+    const stop = () => child.kill("SIGKILL");
+    signal?.addEventListener("abort", stop);
+    try {
+      const answer = await answerOf(child, request);
+      if (!answer) this.#drop(child);
+      if (!answer && (signal?.aborted || this.#closed)) throw stopped();
+      return answer;
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+  }
+
+  #drop(child: ChildProcess): void {
+    child.kill("SIGKILL");
+    if (this.#child === child) this.#child = undefined;
+  }
 }
 
-function startWorker(): Worker {
-  const script = import.meta.url.endsWith(".ts") ? "./key-pair-worker.ts" : "./key-pair-worker.js";
-  const worker = new Worker(new URL(script, import.meta.url), { name: "key-pairs" });
-  worker.on("error", () => undefined); // "exit" follows, and is what the caller waits for
-  worker.unref();
-  return worker;
+function answerOf(
+  child: ChildProcess,
+  request: KeyPairRequest,
+): Promise<KeyPairAnswer | undefined> {
+  return new Promise((resolve) => {
+    const ended = () => resolve(undefined);
+    child.once("exit", ended);
+    child.once("error", ended);
+    child.once("message", (message) => {
+      child.off("exit", ended);
+      child.off("error", ended);
+      resolve(message as KeyPairAnswer);
+    });
+    child.send(request, (error) => error && ended());
+  });
+}
+
+function stopped(): Error {
+  return new Error("key pair: the generator was stopped");
+}
+
+/** Without environment: it needs none, and the server's may hold secrets. */
+function startProcess(): ChildProcess {
+  const isSource = import.meta.url.endsWith(".ts");
+  const script = isSource ? "./key-pair-process.ts" : "./key-pair-process.js";
+  const closed = ["--disable-sigusr1"].filter((flag) =>
+    process.allowedNodeEnvironmentFlags.has(flag),
+  );
+  const child = fork(fileURLToPath(new URL(script, import.meta.url)), [], {
+    env: {},
+    execArgv: [...(isSource ? process.execArgv : []), ...closed],
+    serialization: "advanced",
+    stdio: ["ignore", "ignore", "ignore", "ipc"],
+  });
+  child.on("error", () => undefined); // an answer that does not come is noticed
+  child.unref();
+  child.channel?.unref();
+  return child;
 }

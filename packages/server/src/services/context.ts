@@ -8,6 +8,15 @@ import type { QuotaKind } from "../store/operations/quotas.ts";
 import type { Store } from "../store/store.ts";
 import { forbidden, unavailable } from "../wire-error.ts";
 
+/** How much one project or object may make the server keep. */
+export interface ObjectLimits {
+  /** Orders of one project that wait for their key pair. */
+  readonly waitingOrders: number;
+}
+
+/** Barbican has no such limits. */
+export const defaultLimits: ObjectLimits = { waitingOrders: 50 };
+
 /** What every service is made with. */
 export interface ServiceContext {
   readonly store: Store;
@@ -19,6 +28,7 @@ export interface ServiceContext {
   readonly newId: () => string;
   /** Negative: unlimited. */
   readonly defaultQuotas: Readonly<Record<QuotaKind, number>>;
+  readonly limits: ObjectLimits;
   /** 0: what is deleted is gone at once. */
   readonly deleteRetentionSeconds: number;
 }

@@ -1,7 +1,7 @@
 import { formatTimestamp } from "../clock.ts";
 import { open } from "../crypto/seal.ts";
 import { type KeyPairRecipe, recipeOf } from "../orders/algorithms.ts";
-import type { KeyPairGenerator } from "../orders/key-pair-generator.ts";
+import type { KeyPairMaker } from "../orders/key-pair-generator.ts";
 import { type PairPart, payloadOfPair } from "../orders/pair-payloads.ts";
 import {
   claimOrder,
@@ -18,23 +18,29 @@ import { makeSecret, nowOf } from "./secrets.ts";
 
 export interface OrderRunnerOptions {
   readonly context: ServiceContext;
-  readonly generator: KeyPairGenerator;
+  readonly generator: KeyPairMaker;
   /** How long a claim holds that is not renewed, as after a crash; in milliseconds. Default 60,000. */
   readonly claimMs?: number;
-  /** How often orders that another process left behind are looked for; in milliseconds. Default 5,000. */
+  /**
+   * How often orders that another process left behind are looked for, and whether
+   * the one under way was deleted; in milliseconds. Default 5,000.
+   */
   readonly pollMs?: number;
   readonly onFinished?: (outcome: "ACTIVE" | "ERROR") => void;
   readonly onTrouble?: (error: unknown) => void;
 }
 
 /**
- * Carries out orders that wait, one after the other. Claims keep processes apart,
- * and the end of an order is one transaction, so that it is carried out exactly
- * once whatever crashes when.
+ * Carries out orders that wait, one after the other, the projects in turn. Claims
+ * keep processes apart, and the end of an order is one transaction, so that it is
+ * carried out exactly once whatever crashes when. The work of an order that is
+ * deleted stops.
  */
 export class OrderRunner {
   readonly #options: OrderRunnerOptions;
   readonly #claimMs: number;
+  readonly #pollMs: number;
+  #underWay: { readonly id: string; readonly deleted: AbortController } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #woken = false;
@@ -43,14 +49,15 @@ export class OrderRunner {
   constructor(options: OrderRunnerOptions) {
     this.#options = options;
     this.#claimMs = options.claimMs ?? 60_000;
+    this.#pollMs = options.pollMs ?? 5_000;
   }
 
   /** Starts with what an earlier life, or another process, has left. */
   async start(): Promise<void> {
-    const { context, pollMs = 5_000 } = this.#options;
+    const { context } = this.#options;
     // SQLite has one process: whatever is claimed was claimed by one that is no more.
     if (context.store.dialect === "sqlite") await context.store.write(releaseClaims, null);
-    this.#timer = setInterval(() => this.wake(), pollMs).unref();
+    this.#timer = setInterval(() => this.wake(), this.#pollMs).unref();
     this.wake();
   }
 
@@ -63,11 +70,16 @@ export class OrderRunner {
     });
   }
 
+  /** Says that an order was deleted: nobody waits for its key pair. */
+  forget(id: string): void {
+    if (this.#underWay?.id === id) this.#underWay.deleted.abort();
+  }
+
   /** Stops at once; an order under way is left to the next start, or to another process. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#timer);
-    await this.#options.generator.close();
+    this.#options.generator.close();
     await this.#running;
   }
 
@@ -83,6 +95,8 @@ export class OrderRunner {
       }
     } catch (error) {
       if (!this.#stopped) this.#options.onTrouble?.(error);
+    } finally {
+      this.#options.generator.rest();
     }
   }
 
@@ -97,19 +111,21 @@ export class OrderRunner {
 
   async #carryOut(order: OrderRow): Promise<void> {
     const { context, onFinished } = this.#options;
-    const renewal = setInterval(() => {
-      context.store
-        .write(renewClaim, { id: order.id, until: this.#until() })
-        .catch(() => undefined);
-    }, this.#claimMs / 3);
+    const deleted = new AbortController();
+    this.#underWay = { id: order.id, deleted };
+    const renewal = setInterval(
+      () => void this.#renew(order.id, deleted),
+      Math.min(this.#claimMs / 3, this.#pollMs),
+    );
     let pair: PairOfOrder | undefined;
     try {
-      pair = await this.#generate(order);
+      pair = await this.#generate(order, deleted.signal);
     } catch (error) {
-      if (this.#stopped) return;
+      if (this.#stopped || deleted.signal.aborted) return;
       this.#options.onTrouble?.(error);
     } finally {
       clearInterval(renewal);
+      this.#underWay = undefined;
     }
     const finished = await storeSealed(context, order.project_id, async () =>
       context.store.write(finishOrder, {
@@ -123,14 +139,23 @@ export class OrderRunner {
     if (!("refused" in finished)) onFinished?.(pair ? "ACTIVE" : "ERROR");
   }
 
-  async #generate(order: OrderRow): Promise<PairOfOrder> {
+  /** Keeps the claim, and notices if the order was deleted by another process or with its project. */
+  async #renew(id: string, deleted: AbortController): Promise<void> {
+    const { store } = this.#options.context;
+    try {
+      const result = await store.write(renewClaim, { id, until: this.#until() });
+      if ("refused" in result) deleted.abort();
+    } catch {
+      // The database is away: the next turn is soon enough.
+    }
+  }
+
+  async #generate(order: OrderRow, signal: AbortSignal): Promise<PairOfOrder> {
     const meta = JSON.parse(order.meta) as OrderMeta;
     const recipe = pairRecipe(meta);
     const passphrase = await this.#passphrase(order);
-    const pair = await this.#options.generator.generate({
-      recipe,
-      ...(passphrase !== undefined && { passphrase }),
-    });
+    const request = { recipe, ...(passphrase !== undefined && { passphrase }) };
+    const pair = await this.#options.generator.generate(request, signal);
     return { meta, recipe, parts: payloadOfPair(pair, passphrase) };
   }
 

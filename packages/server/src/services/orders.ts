@@ -10,7 +10,7 @@ import {
   type Made,
   type OrderRow,
 } from "../store/operations/orders.ts";
-import { quotaReached, WireError } from "../wire-error.ts";
+import { quotaReached, tooManyRequests, WireError } from "../wire-error.ts";
 import { authorise, type ServiceContext, storeSealed } from "./context.ts";
 import { makeSecret, nowOf } from "./secrets.ts";
 
@@ -38,16 +38,20 @@ export interface OrderServiceOptions {
   readonly context: ServiceContext;
   /** Called when an order waits to be carried out. */
   readonly wake: () => void;
+  /** Called when an order was deleted, with its id. */
+  readonly forget: (id: string) => void;
 }
 
 /** Keys that the server makes, so that their bytes cross no wire. */
 export class OrderService {
   readonly #context: ServiceContext;
   readonly #wake: () => void;
+  readonly #forget: (id: string) => void;
 
   constructor(options: OrderServiceOptions) {
     this.#context = options.context;
     this.#wake = options.wake;
+    this.#forget = options.forget;
   }
 
   /** Accepts an order; resolves to its id when it will survive a crash. Keys are made at once, pairs later. */
@@ -73,11 +77,19 @@ export class OrderService {
       const row = await this.#row(principal, id, order, recipe, secretId);
       return context.store.write(
         insertOrder,
-        { row, ...(made && { made }), defaultQuota: context.defaultQuotas.orders },
+        {
+          row,
+          ...(made && { made }),
+          defaultQuotas: context.defaultQuotas,
+          maxWaiting: context.limits.waitingOrders,
+        },
         context.audit.entry(principal, "orders:post", id),
       );
     });
-    if ("refused" in result) throw quotaReached(operation, "orders");
+    if ("refused" in result)
+      throw result.refused === "quota"
+        ? quotaReached(operation, result.kind)
+        : tooManyRequests(`${operation} is not possible now: too many orders of the project wait.`);
     if (recipe.type === "pair") this.#wake();
     return id;
   }
@@ -116,6 +128,7 @@ export class OrderService {
       audit.entry(principal, "order:delete", id),
     );
     if ("refused" in result) throw orderNotFound();
+    this.#forget(id);
   }
 
   /** PUT on the collection is refused, to those without the right as such. */
@@ -179,7 +192,7 @@ export class OrderService {
     order: NewOrder,
   ): Promise<{ readonly bytes: Uint8Array; readonly generation: number } | null> {
     if (order.passphrase === undefined) return null;
-    const key = await this.#context.keys.active(principal.projectId);
+    const key = await this.#context.keys.toSeal(principal.projectId);
     const context = passphraseContext(principal.projectId, id);
     const bytes = seal(key.sealing, context, Buffer.from(order.passphrase));
     return { bytes, generation: key.generation };

@@ -143,7 +143,7 @@ export class SecretService {
     const payload = typeof first === "function" ? first() : first;
     const where = payloadContext(row.project_id, id, payload.contentType);
     const result = await storeSealed(this.#context, row.project_id, async () => {
-      const key = await keys.active(row.project_id);
+      const key = await keys.toSeal(row.project_id);
       const sealed = seal(key.sealing, where, payload.bytes);
       return store.write(
         insertPayload,
@@ -240,7 +240,10 @@ export async function makeSecret(
   id: string,
   secret: NewSecret,
 ): Promise<{ row: SecretRow; payload?: { generation: number; sealed: Uint8Array } }> {
-  const key = await context.keys.active(owner.projectId);
+  const { projectId } = owner;
+  const key = await (secret.payload
+    ? context.keys.toSeal(projectId)
+    : context.keys.active(projectId));
   const now = context.clock.timestamp();
   const unsigned = {
     id,

@@ -31,20 +31,67 @@ export const findProjectKeys = operation(
   },
 );
 
-/** Adds a key unless the project has one of that generation: the first of two wins. */
+/** Adds a key unless the project has one of that generation: the first of two wins, and is told so. */
 export const insertProjectKey = operation(
   import.meta.url,
   "insertProjectKey",
-  function* (p: { readonly row: ProjectKeyRow; readonly created: string }) {
-    yield* run(
-      `INSERT INTO project_keys (project_id, generation, root_key_id, wrapped, created)
-       VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+  function* (p: {
+    readonly row: ProjectKeyRow;
+    readonly created: string;
+    /** Seals reserved with it, see {@link reserveSeals}. */
+    readonly seals: number;
+    /** True if a rotation makes it, after which all older keys go. */
+    readonly rotation: boolean;
+  }) {
+    const changes = yield* run(
+      `INSERT INTO project_keys
+         (project_id, generation, root_key_id, wrapped, created, seals, rotation)
+       VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
       p.row.project_id,
       p.row.generation,
       p.row.root_key_id,
       p.row.wrapped,
       p.created,
+      p.seals,
+      p.rotation ? 1 : 0,
     );
+    return { added: changes > 0 };
+  },
+);
+
+/**
+ * Counts seals of one key before they are made, so that the count is never too low,
+ * whatever crashes. Refused if they would be more than `max`, or the key is gone.
+ */
+export const reserveSeals = operation(
+  import.meta.url,
+  "reserveSeals",
+  function* (p: {
+    readonly projectId: string;
+    readonly generation: number;
+    readonly seals: number;
+    readonly max: number;
+  }) {
+    const changes = yield* run(
+      `UPDATE project_keys SET seals = seals + ?
+       WHERE project_id = ? AND generation = ? AND seals <= ?`,
+      p.seals,
+      p.projectId,
+      p.generation,
+      p.max - p.seals,
+    );
+    if (changes > 0) return {};
+    const exists = yield* hasProjectKey(p.projectId, p.generation);
+    return { refused: exists ? ("used_up" as const) : ("stale_key" as const) };
+  },
+);
+
+/** Counts every key as used up: nobody knows what was sealed since a backup was made. */
+export const useUpProjectKeys = operation(
+  import.meta.url,
+  "useUpProjectKeys",
+  function* (p: { readonly seals: number }) {
+    yield* run("UPDATE project_keys SET seals = ?", p.seals);
   },
 );
 

@@ -1,7 +1,7 @@
 import { all, one, operation, run, type SqlValue, type Steps } from "../operation.ts";
 import { addContainer, type ContainerMember, type ContainerRow } from "./containers.ts";
 import { hasProjectKey } from "./keys.ts";
-import { addCount, countOf, quotaAllows } from "./quotas.ts";
+import { addCount, type CountedKind, countOf, lockProject, quotaAllows } from "./quotas.ts";
 import { addSecret, type SealedPayload, type SecretRow } from "./secrets.ts";
 
 export interface OrderRow {
@@ -57,14 +57,26 @@ function* keysAreCurrent(projectId: string, made: Made | undefined): Steps<boole
   return true;
 }
 
-/** Adds an order, and with it what it made if it is done already. */
+/**
+ * Adds an order, and with it what it made if it is done already. What it makes,
+ * now or later, counts against the quotas from now on.
+ */
 export const insertOrder = operation(
   import.meta.url,
   "insertOrder",
-  function* (p: { readonly row: OrderRow; readonly made?: Made; readonly defaultQuota: number }) {
+  function* (p: {
+    readonly row: OrderRow;
+    readonly made?: Made;
+    readonly defaultQuotas: Readonly<Record<CountedKind, number>>;
+    /** How many orders of a project may wait. */
+    readonly maxWaiting: number;
+  }) {
     const { row } = p;
-    if (!(yield* quotaAllows(row.project_id, "orders", p.defaultQuota, row.created)))
-      return { refused: "quota" as const };
+    for (const [kind, adding] of Object.entries(yieldOf(row, p.made)) as [CountedKind, number][])
+      if (!(yield* quotaAllows(row.project_id, kind, p.defaultQuotas[kind], row.created, adding)))
+        return { refused: "quota" as const, kind };
+    if (row.status === "PENDING" && (yield* tooManyWait(row.project_id, p.maxWaiting)))
+      return { refused: "too_many" as const };
     const { passphrase_generation: sealedBy } = row;
     const current =
       (yield* keysAreCurrent(row.project_id, p.made)) &&
@@ -79,6 +91,23 @@ export const insertOrder = operation(
     return {};
   },
 );
+
+/** How many of each kind there will be more. A waiting order makes a pair. */
+function yieldOf(row: OrderRow, made: Made | undefined): Partial<Record<CountedKind, number>> {
+  if (row.status === "PENDING")
+    return { orders: 1, secrets: row.passphrase === null ? 2 : 3, containers: 1 };
+  return { orders: 1, secrets: made?.secrets.length ?? 0 };
+}
+
+function* tooManyWait(projectId: string, max: number): Steps<boolean> {
+  yield* lockProject(projectId);
+  const waiting = yield* one<{ n: number }>(
+    `SELECT CAST(COUNT(*) AS INTEGER) AS n FROM orders
+     WHERE project_id = ? AND status = 'PENDING'`,
+    projectId,
+  );
+  return (waiting?.n ?? 0) >= max;
+}
 
 /** An order of the project; others' are not found. */
 export const findOrder = operation(
@@ -140,32 +169,50 @@ export const deleteOrder = operation(
   },
 );
 
-/** Takes the oldest order that waits and that nobody works on; others leave it alone until `until`. */
+/**
+ * Takes an order that waits and that no process works on; others leave it alone
+ * until `until`. Projects take turns: the next is the one whose last turn is
+ * longest ago, with its oldest order.
+ */
 export const claimOrder = operation(
   import.meta.url,
   "claimOrder",
   function* (p: { readonly now: string; readonly until: string }) {
+    // One claim at a time, so that two nodes do not give the same turn to one project.
+    yield* all("SELECT 1 AS one /*pg , pg_advisory_xact_lock(7024593812)::text */");
     const row = yield* one<OrderRow>(
-      `SELECT ${columnList} FROM orders
-       WHERE status = 'PENDING' AND (claimed_until IS NULL OR claimed_until <= ?)
-       ORDER BY created LIMIT 1 /*pg FOR UPDATE SKIP LOCKED */`,
+      `SELECT ${columns.map((column) => `o.${column}`).join(", ")} FROM orders o
+       LEFT JOIN order_turns t ON t.project_id = o.project_id
+       WHERE o.status = 'PENDING' AND (o.claimed_until IS NULL OR o.claimed_until <= ?)
+       ORDER BY COALESCE(t.turn, 0), o.created, o.id LIMIT 1 /*pg FOR UPDATE OF o SKIP LOCKED */`,
       p.now,
     );
-    if (row) yield* run("UPDATE orders SET claimed_until = ? WHERE id = ?", p.until, row.id);
+    if (!row) return undefined;
+    yield* run("UPDATE orders SET claimed_until = ? WHERE id = ?", p.until, row.id);
+    const last = yield* one<{ turn: number }>(
+      "SELECT turn FROM order_turns ORDER BY turn DESC LIMIT 1",
+    );
+    yield* run(
+      `INSERT INTO order_turns (project_id, turn) VALUES (?, ?)
+       ON CONFLICT (project_id) DO UPDATE SET turn = excluded.turn`,
+      row.project_id,
+      (last?.turn ?? 0) + 1,
+    );
     return row;
   },
 );
 
-/** Keeps a claim for longer, while the work goes on. */
+/** Keeps a claim for longer, while the work goes on. Refused if the order was deleted or finished. */
 export const renewClaim = operation(
   import.meta.url,
   "renewClaim",
   function* (p: { readonly id: string; readonly until: string }) {
-    yield* run(
+    const changes = yield* run(
       "UPDATE orders SET claimed_until = ? WHERE id = ? AND status = 'PENDING'",
       p.until,
       p.id,
     );
+    return changes > 0 ? {} : { refused: "not_pending" as const };
   },
 );
 

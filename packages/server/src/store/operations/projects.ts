@@ -11,14 +11,15 @@ export const eraseProject = operation(
   function* (p: { readonly projectId: string }) {
     const { projectId } = p;
     const erased = { secrets: 0, containers: 0, orders: 0, project_quotas: 0, project_keys: 0 };
-    for (const [consumers, owner, objects] of [
-      ["secret_consumers", "secret_id", "secrets"],
-      ["container_consumers", "container_id", "containers"],
+    // The consumers of a deleted secret are not counted since its deletion.
+    for (const [consumers, owner, objects, counted] of [
+      ["secret_consumers", "secret_id", "secrets", "o.deleted IS NULL"],
+      ["container_consumers", "container_id", "containers", "TRUE"],
     ] as const) {
       yield* run(
         `UPDATE counts SET n = n - (
            SELECT COUNT(*) FROM ${consumers} c JOIN ${objects} o ON o.id = c.${owner}
-           WHERE o.project_id = ? AND c.project_id = counts.project_id)
+           WHERE o.project_id = ? AND c.project_id = counts.project_id AND ${counted})
          WHERE kind = 'consumers' AND slot = (
            SELECT MIN(slot) FROM counts other
            WHERE other.project_id = counts.project_id AND other.kind = 'consumers')`,
@@ -32,6 +33,7 @@ export const eraseProject = operation(
     }
     for (const table of ["orders", "project_quotas", "project_keys"] as const)
       erased[table] = yield* run(`DELETE FROM ${table} WHERE project_id = ?`, projectId);
+    yield* run("DELETE FROM order_turns WHERE project_id = ?", projectId);
     yield* run("DELETE FROM counts WHERE project_id = ? AND kind <> 'consumers'", projectId);
     return erased;
   },

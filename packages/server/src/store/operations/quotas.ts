@@ -1,4 +1,4 @@
-import { all, one, operation, run, type Steps } from "../operation.ts";
+import { all, one, operation, run, type SqlValue, type Steps } from "../operation.ts";
 
 /** What a project may have a number of. `cas` is a remnant that the wire still names. */
 export const quotaKinds = ["secrets", "orders", "containers", "consumers", "cas"] as const;
@@ -22,22 +22,39 @@ export function* addCount(projectId: string, kind: CountedKind, delta: number): 
 
 /** How many there are; of secrets, those that have not expired by `now`. */
 export function* countOf(projectId: string, kind: CountedKind, now: string): Steps<number> {
-  const row = yield* one<{ n: number }>(
-    "SELECT CAST(COALESCE(SUM(n), 0) AS INTEGER) AS n FROM counts WHERE project_id = ? AND kind = ?",
-    projectId,
-    kind,
-  );
-  if (kind !== "secrets") return row?.n ?? 0;
-  const expired = yield* one<{ n: number }>(
-    `SELECT CAST(COUNT(*) AS INTEGER) AS n FROM secrets
-     WHERE project_id = ? AND expiration IS NOT NULL AND deleted IS NULL AND expiration <= ?`,
-    projectId,
-    now,
-  );
-  return (row?.n ?? 0) - (expired?.n ?? 0);
+  const { sql, args } = countSql(projectId, kind, now);
+  const row = yield* one<{ n: number }>(`SELECT CAST(${sql} AS INTEGER) AS n`, ...args);
+  return row?.n ?? 0;
 }
 
-/** True if the project may have `adding` more. Two at once cannot both take the last place. */
+interface CountSql {
+  readonly sql: string;
+  readonly args: readonly SqlValue[];
+}
+
+function countSql(projectId: string, kind: CountedKind, now: string): CountSql {
+  const total = "(SELECT COALESCE(SUM(n), 0) FROM counts WHERE project_id = ? AND kind = ?)";
+  if (kind !== "secrets") return { sql: total, args: [projectId, kind] };
+  const expired = `(SELECT COUNT(*) FROM secrets
+     WHERE project_id = ? AND expiration IS NOT NULL AND deleted IS NULL AND expiration <= ?)`;
+  return { sql: `${total} - ${expired}`, args: [projectId, kind, projectId, now] };
+}
+
+/**
+ * How many of a kind the project's waiting orders will make: a pair is two secrets,
+ * with a passphrase three, in one container. Derived from the orders themselves, so
+ * that a deleted or finished order releases its part in the same transaction.
+ */
+const reservedSql: Partial<Record<CountedKind, string>> = {
+  secrets: `(SELECT COUNT(*) * 2 + COUNT(passphrase) FROM orders
+     WHERE project_id = ? AND status = 'PENDING')`,
+  containers: "(SELECT COUNT(*) FROM orders WHERE project_id = ? AND status = 'PENDING')",
+};
+
+/**
+ * True if the project may have `adding` more. What its waiting orders will make
+ * counts as made. Two at once cannot both take the last place.
+ */
 export function* quotaAllows(
   projectId: string,
   kind: CountedKind,
@@ -45,17 +62,31 @@ export function* quotaAllows(
   now: string,
   adding = 1,
 ): Steps<boolean> {
+  if (adding === 0) return true;
   const row = yield* one<QuotaRow>(
     "SELECT secrets, orders, containers, consumers, cas FROM project_quotas WHERE project_id = ?",
     projectId,
   );
   const limit = row?.[kind] ?? defaultLimit;
   if (limit < 0) return true;
+  yield* lockProject(projectId);
+  // One statement, so that an order that finishes meanwhile is seen either as waiting or as made.
+  const { sql, args } = countSql(projectId, kind, now);
+  const reserved = reservedSql[kind];
+  const used = yield* one<{ n: number }>(
+    `SELECT CAST(${reserved ? `${sql} + ${reserved}` : sql} AS INTEGER) AS n`,
+    ...args,
+    ...(reserved ? [projectId] : []),
+  );
+  return (used?.n ?? 0) + adding <= limit;
+}
+
+/** Until the transaction ends, no other checks how many the project has. */
+export function* lockProject(projectId: string): Steps<void> {
   yield* all(
     "SELECT ? AS project /*pg , pg_advisory_xact_lock(hashtextextended($1::text, 0))::text */",
     projectId,
   );
-  return (yield* countOf(projectId, kind, now)) + adding <= limit;
 }
 
 export const findProjectQuotas = operation(

@@ -1,18 +1,23 @@
 import { all, operation, run } from "../operation.ts";
-import { addCount } from "./quotas.ts";
+import { addCount, quotaAllows } from "./quotas.ts";
 import { eraseSecret, moveConsumerCounts } from "./secrets.ts";
 
-/** Brings a deleted secret back, with all that hangs on it, while the restore window is open. */
+/**
+ * Brings a deleted secret back, with all that hangs on it, while the restore window
+ * is open. Its place in the quota may be taken meanwhile: then it is refused.
+ */
 export const restoreSecret = operation(
   import.meta.url,
   "restoreSecret",
-  function* (p: { readonly id: string }) {
+  function* (p: { readonly id: string; readonly defaultQuota: number; readonly now: string }) {
     const rows = yield* all<{ project_id: string }>(
       "SELECT project_id FROM secrets WHERE id = ? AND deleted IS NOT NULL /*pg FOR UPDATE */",
       p.id,
     );
     const [secret] = rows;
     if (!secret) return { refused: "not_found" as const };
+    if (!(yield* quotaAllows(secret.project_id, "secrets", p.defaultQuota, p.now)))
+      return { refused: "quota" as const, projectId: secret.project_id };
     yield* run("UPDATE secrets SET deleted = NULL WHERE id = ?", p.id);
     yield* addCount(secret.project_id, "secrets", 1);
     yield* moveConsumerCounts(p.id, 1);

@@ -2,6 +2,18 @@ import { all, one, operation, run } from "../operation.ts";
 import type { ContainerRow } from "./containers.ts";
 import type { SecretRow } from "./secrets.ts";
 
+/** A project's keys, the newest first, and which of them a rotation made. */
+export const findGenerations = operation(
+  import.meta.url,
+  "findGenerations",
+  function* (p: { readonly projectId: string }) {
+    return yield* all<{ readonly generation: number; readonly rotation: number }>(
+      "SELECT generation, rotation FROM project_keys WHERE project_id = ? ORDER BY generation DESC",
+      p.projectId,
+    );
+  },
+);
+
 /** What a project has that older keys than `generation` guard; a part of it. */
 export const findOlder = operation(
   import.meta.url,
@@ -46,46 +58,49 @@ export const findOlder = operation(
   },
 );
 
-/** Puts what was sealed and tagged anew in the place of the old, where that is still what it was. */
+interface Resealed {
+  readonly id: string;
+  readonly sealed: Uint8Array;
+  /** Of the key that sealed it. */
+  readonly generation: number;
+}
+
+/** Puts what was sealed and tagged again in the place of the old, where that is still what it was. */
 export const replaceOlder = operation(
   import.meta.url,
   "replaceOlder",
   function* (p: {
-    readonly generation: number;
-    readonly payloads: readonly {
-      readonly id: string;
-      readonly from: number;
-      readonly sealed: Uint8Array;
-    }[];
+    readonly payloads: readonly (Resealed & { readonly from: number })[];
     readonly tags: readonly {
       readonly table: "secrets" | "containers";
       readonly id: string;
       readonly oldTag: Uint8Array;
       readonly tag: Uint8Array;
+      readonly generation: number;
     }[];
-    readonly passphrases: readonly { readonly id: string; readonly sealed: Uint8Array }[];
+    readonly passphrases: readonly Resealed[];
   }) {
     for (const payload of p.payloads)
       yield* run(
         "UPDATE payloads SET sealed = ?, generation = ? WHERE secret_id = ? AND generation = ?",
         payload.sealed,
-        p.generation,
+        payload.generation,
         payload.id,
         payload.from,
       );
-    for (const { table, id, oldTag, tag } of p.tags)
+    for (const { table, id, oldTag, tag, generation } of p.tags)
       yield* run(
         `UPDATE ${table} SET tag = ?, tag_generation = ? WHERE id = ? AND tag = ?`,
         tag,
-        p.generation,
+        generation,
         id,
         oldTag,
       );
-    for (const { id, sealed } of p.passphrases)
+    for (const { id, sealed, generation } of p.passphrases)
       yield* run(
         "UPDATE orders SET passphrase = ?, passphrase_generation = ? WHERE id = ? AND passphrase IS NOT NULL",
         sealed,
-        p.generation,
+        generation,
         id,
       );
   },
