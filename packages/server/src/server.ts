@@ -61,7 +61,7 @@ export interface KeyServerParts {
   readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
   /** Negative, the default, is unlimited. */
   readonly defaultQuotas?: Partial<Record<QuotaKind, number>>;
-  /** Default: 50 waiting orders of a project. */
+  /** Default: 250 items of an object, 50 waiting orders of a project. */
   readonly limits?: Partial<ObjectLimits>;
   /** What makes the key pairs of orders. Default: a process of its own. */
   readonly keyPairs?: KeyPairMaker;

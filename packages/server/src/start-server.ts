@@ -65,7 +65,10 @@ export async function startServer(
       ...(identity.keystoneApi && { keystoneApi: identity.keystoneApi }),
       ...(tls && { tls }),
       defaultQuotas: defaultQuotas(config),
-      limits: { waitingOrders: config.integer("limits.waitingOrders") },
+      limits: {
+        itemsPerObject: config.integer("limits.itemsPerObject"),
+        waitingOrders: config.integer("limits.waitingOrders"),
+      },
       deleteRetentionSeconds: config.integer("deleteRetentionSeconds"),
       durableReadAudit: config.boolean("audit.durableReads"),
       serveMetrics: config.boolean("metrics.enabled"),

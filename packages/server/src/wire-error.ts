@@ -58,6 +58,14 @@ export function quotaReached(operation: string, kind: string): WireError {
   );
 }
 
+/** 403: the object has as many items ("consumers") as one may have. */
+export function objectFull(operation: string, object: string, items: string): WireError {
+  return new WireError(
+    403,
+    `${operation} is not allowed: the ${object} has as many ${items} as one may have.`,
+  );
+}
+
 /** 429: the caller's own earlier requests must be done first. */
 export function tooManyRequests(description: string): WireError {
   return new WireError(429, description, { "retry-after": "5" });

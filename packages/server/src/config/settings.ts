@@ -184,6 +184,13 @@ export const settings = {
     max: 1_000,
     help: "items on a page, whatever the caller says",
   },
+  "limits.itemsPerObject": {
+    type: "integer",
+    default: 250,
+    min: 1,
+    max: 10_000,
+    help: "consumers, members, metadata items or ACL users that one secret or container may have",
+  },
   "limits.waitingOrders": {
     type: "integer",
     default: 50,

@@ -61,7 +61,10 @@ function integer(text: string | undefined): number | undefined {
   return text !== undefined && /^\s*[+-]?\d+\s*$/.test(text) ? Number(text) : undefined;
 }
 
-/** `total`, `next` and `previous` of a list. Both links are absent on an empty page. */
+/**
+ * `total`, `next` and `previous` of a list. Both links are absent on an empty page.
+ * A page may show fewer items than its limit: the next one begins where it ends.
+ */
 export function pageLinks(
   url: string,
   page: Page,
@@ -74,7 +77,7 @@ export function pageLinks(
   if (shown === 0) return { total };
   return {
     ...(page.offset > 0 && { previous: link(Math.max(0, page.offset - page.limit)) }),
-    ...(page.offset + page.limit < total && { next: link(page.offset + page.limit) }),
+    ...(page.offset + shown < total && { next: link(page.offset + shown) }),
     total,
   };
 }

@@ -2,7 +2,7 @@ import { ownershipTag } from "../crypto/project-keys.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
 import type { Principal } from "../principal.ts";
 import { setAcl } from "../store/operations/acls.ts";
-import { unavailable } from "../wire-error.ts";
+import { issue, unavailable } from "../wire-error.ts";
 import { authorise, type ServiceContext } from "./context.ts";
 import { type OwnedRow, ownershipOf, parseAcl, type StoredAcl } from "./ownership.ts";
 
@@ -34,6 +34,11 @@ export class AclService {
     this.#kind = options.kind;
     this.#context = options.context;
     this.#find = options.find;
+  }
+
+  /** Its name in replies. */
+  get #noun(): string {
+    return `${this.#kind === "secret" ? "Secret" : "Container"}ACL(s)`;
   }
 
   /** @returns undefined if none is stored, which means: the project, and nobody else */
@@ -79,6 +84,9 @@ export class AclService {
     let row = await this.#find(id);
     const rule = await this.#authorise(principal, row, verb, noun);
     const change = input();
+    const most = this.#context.limits.itemsPerObject;
+    if (new Set(change.users).size > most)
+      throw issue(400, `${this.#noun} ${noun}`, `an ACL may have ${most} users`);
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const before = parseAcl(row.acl);
       if (await this.#store(principal, rule, row, next(change, before), before)) return;
@@ -131,7 +139,7 @@ export class AclService {
     noun: string,
   ): Promise<PolicyRule> {
     const rule: PolicyRule = `${this.#kind}_acls:${verb}`;
-    const operation = `${this.#kind === "secret" ? "Secret" : "Container"}ACL(s) ${noun}`;
+    const operation = `${this.#noun} ${noun}`;
     // Ownership alone decides here: being granted to read gives no say in who else is.
     const target = { projectId: row.project_id, creatorId: row.creator_id };
     await authorise(this.#context, principal, rule, operation, target, row.id);

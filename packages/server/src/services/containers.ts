@@ -19,8 +19,8 @@ import {
   removeContainerSecret,
   type WholeContainer,
 } from "../store/operations/containers.ts";
-import { issue, quotaReached, WireError } from "../wire-error.ts";
-import { authorise, type ServiceContext, storeSealed } from "./context.ts";
+import { issue, objectFull, quotaReached, WireError } from "../wire-error.ts";
+import { authorise, maxItemsOnPage, type ServiceContext, storeSealed } from "./context.ts";
 import { checkId } from "./ids.ts";
 import { ownershipOf, targetOf, verifyOwnership } from "./ownership.ts";
 import { refusal } from "./secret-consumers.ts";
@@ -53,6 +53,12 @@ export class ContainerService {
     const context = this.#context;
     await authorise(context, principal, "containers:post", "Container creation");
     const container = input();
+    if (container.members.length > context.limits.itemsPerObject)
+      throw issue(
+        400,
+        "Container creation",
+        `it may have ${context.limits.itemsPerObject} secrets`,
+      );
     const id = context.newId();
     const result = await storeSealed(context, principal.projectId, async () =>
       context.store.write(
@@ -84,8 +90,12 @@ export class ContainerService {
   ): Promise<{ readonly containers: readonly WholeContainer[]; readonly total: number }> {
     const { store, clock } = this.#context;
     await authorise(this.#context, principal, "containers:get", "Containers(s) retrieval");
-    const now = nowOf(clock.nowMs());
-    return store.read(listContainers, { ...query(), projectId: principal.projectId, now });
+    return store.read(listContainers, {
+      ...query(),
+      projectId: principal.projectId,
+      now: nowOf(clock.nowMs()),
+      maxItems: maxItemsOnPage,
+    });
   }
 
   async remove(principal: Principal, id: string): Promise<void> {
@@ -97,7 +107,7 @@ export class ContainerService {
   }
 
   async addSecret(principal: Principal, id: string, input: () => ContainerMember): Promise<void> {
-    const { store, audit, clock } = this.#context;
+    const { store, audit, clock, limits } = this.#context;
     const rule = "container_secret:post";
     const operation = "Container secret creation";
     const row = await this.#authorise(principal, id, rule, operation);
@@ -110,10 +120,12 @@ export class ContainerService {
         projectId: principal.projectId,
         member: input(),
         now: clock.timestamp(),
+        maxItems: limits.itemsPerObject,
       },
       audit.entry(principal, rule, id),
     );
     if (!("refused" in result)) return;
+    if (result.refused === "too_many") throw objectFull(operation, "container", "secrets");
     if (result.refused === "conflict")
       throw new WireError(409, "Conflict. The secret is in the container under this name already.");
     throw result.refused === "not_found" ? containerNotFound() : secretNotFound();
@@ -164,7 +176,7 @@ export class ContainerService {
     id: string,
     input: () => ContainerConsumer,
   ): Promise<WholeContainer> {
-    const { store, audit, clock, defaultQuotas } = this.#context;
+    const { store, audit, clock, defaultQuotas, limits } = this.#context;
     const rule = "container_consumers:post";
     const operation = "ContainerConsumer creation";
     await this.#authorise(principal, id, rule, operation);
@@ -176,10 +188,13 @@ export class ContainerService {
         consumer: input(),
         now: clock.timestamp(),
         defaultQuota: defaultQuotas.consumers,
+        maxItems: limits.itemsPerObject,
       },
       audit.entry(principal, rule, id),
     );
     if ("container" in result && result.container) return result.container;
+    if ("refused" in result && result.refused === "too_many")
+      throw objectFull(operation, "container", "consumers");
     throw "refused" in result && result.refused === "quota"
       ? quotaReached(operation, "consumers")
       : containerNotFound();

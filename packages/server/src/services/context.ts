@@ -10,12 +10,20 @@ import { forbidden, unavailable } from "../wire-error.ts";
 
 /** How much one project or object may make the server keep. */
 export interface ObjectLimits {
+  /** Consumers, members, metadata items or ACL users of one secret or container. */
+  readonly itemsPerObject: number;
   /** Orders of one project that wait for their key pair. */
   readonly waitingOrders: number;
 }
 
+/**
+ * How many consumers and members one page of a list shows: it ends sooner with more,
+ * but has one object at least.
+ */
+export const maxItemsOnPage = 1_000;
+
 /** Barbican has no such limits. */
-export const defaultLimits: ObjectLimits = { waitingOrders: 50 };
+export const defaultLimits: ObjectLimits = { itemsPerObject: 250, waitingOrders: 50 };
 
 /** What every service is made with. */
 export interface ServiceContext {

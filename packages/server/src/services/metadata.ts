@@ -8,7 +8,7 @@ import {
   replaceMetadata,
   updateMetadatum,
 } from "../store/operations/secret-metadata.ts";
-import { WireError } from "../wire-error.ts";
+import { issue, objectFull, WireError } from "../wire-error.ts";
 import { authorise, type ServiceContext } from "./context.ts";
 import { targetOf } from "./ownership.ts";
 import { type SecretService, secretNotFound } from "./secrets.ts";
@@ -41,10 +41,17 @@ export class MetadataService {
     input: () => readonly Metadatum[],
   ): Promise<void> {
     await this.#authorise(principal, secretId, "secret_meta:put", "Secret metadata creation");
-    const { store, audit } = this.#context;
+    const { store, audit, limits } = this.#context;
+    const metadata = input();
+    if (metadata.length > limits.itemsPerObject)
+      throw issue(
+        400,
+        "Secret metadata creation",
+        `a secret may have ${limits.itemsPerObject} items of metadata`,
+      );
     const result = await store.write(
       replaceMetadata,
-      { secretId, metadata: input() },
+      { secretId, metadata },
       audit.entry(principal, "secret_meta:put", secretId),
     );
     if ("refused" in result) throw secretNotFound();
@@ -52,15 +59,17 @@ export class MetadataService {
 
   async add(principal: Principal, secretId: string, input: () => Metadatum): Promise<Metadatum> {
     await this.#authorise(principal, secretId, "secret_meta:post", "Secret metadatum creation");
-    const { store, audit } = this.#context;
+    const { store, audit, limits } = this.#context;
     const metadatum = input();
     const result = await store.write(
       insertMetadatum,
-      { secretId, ...metadatum },
+      { secretId, ...metadatum, maxItems: limits.itemsPerObject },
       audit.entry(principal, "secret_meta:post", secretId),
     );
     if (!("refused" in result)) return metadatum;
     if (result.refused === "not_found") throw secretNotFound();
+    if (result.refused === "too_many")
+      throw objectFull("Secret metadatum creation", "secret", "items of metadata");
     throw new WireError(409, "Conflict. The key is in the secret's metadata already.");
   }
 

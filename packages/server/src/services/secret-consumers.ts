@@ -8,7 +8,7 @@ import {
   type SecretConsumerRow,
 } from "../store/operations/secret-consumers.ts";
 import type { SecretRow } from "../store/operations/secrets.ts";
-import { quotaReached, WireError } from "../wire-error.ts";
+import { objectFull, quotaReached, WireError } from "../wire-error.ts";
 import { authorise, type ServiceContext } from "./context.ts";
 import { targetOf } from "./ownership.ts";
 import { type SecretService, secretNotFound } from "./secrets.ts";
@@ -46,7 +46,7 @@ export class SecretConsumerService {
   ): Promise<ConsumedSecret> {
     const rule = "secret_consumers:post";
     const row = await this.#authorise(principal, secretId, rule, "Consumer creation");
-    const { store, audit, clock, defaultQuotas } = this.#context;
+    const { store, audit, clock, defaultQuotas, limits } = this.#context;
     const now = clock.timestamp();
     const result = await store.write(
       addSecretConsumer,
@@ -56,10 +56,12 @@ export class SecretConsumerService {
         consumer: input(),
         now,
         defaultQuota: defaultQuotas.consumers,
+        maxItems: limits.itemsPerObject,
       },
       audit.entry(principal, rule, secretId),
     );
     if (!("refused" in result)) return { row: { ...row, updated: now }, ...result };
+    if (result.refused === "too_many") throw objectFull("Consumer creation", "secret", "consumers");
     throw result.refused === "quota"
       ? quotaReached("Consumer creation", "consumers")
       : secretNotFound();

@@ -17,7 +17,7 @@ import {
   type SecretSort,
 } from "../store/operations/secrets.ts";
 import { issue, quotaReached, WireError } from "../wire-error.ts";
-import { authorise, type ServiceContext, storeSealed } from "./context.ts";
+import { authorise, maxItemsOnPage, type ServiceContext, storeSealed } from "./context.ts";
 import { checkId } from "./ids.ts";
 import { type OwnedRow, ownershipOf, targetOf, verifyOwnership } from "./ownership.ts";
 
@@ -92,8 +92,9 @@ export class SecretService {
     const row = await this.find(id);
     await this.#authorise(principal, "secret:get", "Secret retrieval", row);
     if (!withConsumers) return { row };
-    const found = await this.#context.store.read(consumersOfSecrets, { ids: [id] });
-    return { row, consumers: found.map(withoutSecretId) };
+    const one = { ids: [id], max: maxItemsOnPage };
+    const { consumers } = await this.#context.store.read(consumersOfSecrets, one);
+    return { row, consumers: consumers.map(withoutSecretId) };
   }
 
   /**
@@ -198,8 +199,10 @@ export class SecretService {
       now: nowOf(clock.nowMs()),
     });
     if (!withConsumers) return page;
-    const found = await store.read(consumersOfSecrets, { ids: page.rows.map(({ id }) => id) });
-    return { ...page, consumers: groupConsumers(found) };
+    const ids = page.rows.map(({ id }) => id);
+    const found = await store.read(consumersOfSecrets, { ids, max: maxItemsOnPage });
+    const rows = page.rows.slice(0, found.shown);
+    return { ...page, rows, consumers: groupConsumers(found.consumers) };
   }
 
   /** Finds a live secret and checks that its owner and ACL are authentic. @throws WireError 404 */

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { all, one, operation, run, type SqlValue, type Steps } from "../operation.ts";
+import { fitting, isFull } from "./items.ts";
 import { hasProjectKey } from "./keys.ts";
 import { addCount, countOf, quotaAllows } from "./quotas.ts";
 
@@ -62,32 +63,59 @@ export const findContainer = operation(
   },
 );
 
-/** Completes rows, in their order. Secrets that were deleted since are left out; those that expired are not. */
-function* complete(rows: readonly ContainerRow[]): Steps<readonly WholeContainer[]> {
+/** No limit. */
+const maxRows = 2 ** 31 - 1;
+
+/** Completes rows, in their order, as many as have at most `maxItems` together; one at least. */
+function* complete(
+  rows: readonly ContainerRow[],
+  maxItems: number,
+): Steps<readonly WholeContainer[]> {
   if (rows.length === 0) return [];
   const ids = rows.map(({ id }) => id);
+  const found = yield* itemsOf(ids, maxItems === maxRows ? maxRows : maxItems + 1);
+  if (found.members.length + found.consumers.length <= maxItems) return joined(rows, found);
+  const shown = yield* fitting(["container_secrets", "container_consumers"], ids, maxItems);
+  return joined(rows.slice(0, shown), yield* itemsOf(ids.slice(0, shown), maxRows));
+}
+
+interface Items {
+  readonly members: readonly (ContainerMember & { readonly container_id: string })[];
+  readonly consumers: readonly (ContainerConsumer & { readonly container_id: string })[];
+}
+
+/** Secrets that were deleted since are left out; those that expired are not. */
+function* itemsOf(ids: readonly string[], limit: number): Steps<Items> {
   const list = ids.map(() => "?").join(", ");
   const members = yield* all<ContainerMember & { container_id: string }>(
     `SELECT m.container_id, m.secret_id, m.name FROM container_secrets m
      JOIN secrets s ON s.id = m.secret_id AND s.deleted IS NULL
-     WHERE m.container_id IN (${list}) ORDER BY m.container_id, m.position`,
+     WHERE m.container_id IN (${list}) ORDER BY m.container_id, m.position LIMIT ?`,
     ...ids,
+    limit,
   );
   const consumers = yield* all<ContainerConsumer & { container_id: string }>(
     `SELECT container_id, name, url FROM container_consumers
-     WHERE container_id IN (${list}) ORDER BY name, created, id`,
+     WHERE container_id IN (${list}) ORDER BY name, created, id LIMIT ?`,
     ...ids,
+    limit,
   );
+  return { members, consumers };
+}
+
+function joined(rows: readonly ContainerRow[], items: Items): readonly WholeContainer[] {
+  const members = Map.groupBy(items.members, (member) => member.container_id);
+  const consumers = Map.groupBy(items.consumers, (consumer) => consumer.container_id);
   return rows.map((row) => ({
     row,
-    members: members.filter((member) => member.container_id === row.id),
-    consumers: consumers.filter((consumer) => consumer.container_id === row.id),
+    members: members.get(row.id) ?? [],
+    consumers: consumers.get(row.id) ?? [],
   }));
 }
 
 function* wholeContainer(id: string): Steps<WholeContainer | undefined> {
   const row = yield* one<ContainerRow>(findSql, id);
-  return row && (yield* complete([row]))[0];
+  return row && (yield* complete([row], maxRows))[0];
 }
 
 export const findWholeContainer = operation(
@@ -109,6 +137,8 @@ export const listContainers = operation(
     readonly now: string;
     readonly limit: number;
     readonly offset: number;
+    /** Of more members and consumers than this, the page has fewer containers; one at least. */
+    readonly maxItems: number;
   }) {
     let where = "project_id = ?";
     const args: SqlValue[] = [p.projectId];
@@ -133,7 +163,7 @@ export const listContainers = operation(
             `SELECT CAST(COUNT(*) AS INTEGER) AS n FROM containers WHERE ${where}`,
             ...args,
           ))?.n ?? 0);
-    return { containers: yield* complete(rows), total };
+    return { containers: yield* complete(rows, p.maxItems), total };
   },
 );
 
@@ -221,6 +251,8 @@ export const addContainerSecret = operation(
     readonly projectId: string;
     readonly member: ContainerMember;
     readonly now: string;
+    /** How many members a container may have. */
+    readonly maxItems: number;
   }) {
     const { member } = p;
     if (!(yield* hasSecret(p.projectId, member.secret_id, p.now)))
@@ -239,6 +271,8 @@ export const addContainerSecret = operation(
       member.name ?? "",
     );
     if (known) return { refused: "conflict" as const };
+    if (yield* isFull("container_secrets", p.containerId, p.maxItems))
+      return { refused: "too_many" as const };
     const last = yield* one<{ n: number }>(
       `SELECT CAST(COALESCE(MAX(position), -1) AS INTEGER) AS n FROM container_secrets
        WHERE container_id = ?`,
@@ -312,6 +346,8 @@ export const addContainerConsumer = operation(
     readonly consumer: ContainerConsumer;
     readonly now: string;
     readonly defaultQuota: number;
+    /** How many consumers a container may have. */
+    readonly maxItems: number;
   }) {
     const { name, url } = p.consumer;
     const container = yield* one(
@@ -326,6 +362,8 @@ export const addContainerConsumer = operation(
       url,
     );
     if (!known) {
+      if (yield* isFull("container_consumers", p.containerId, p.maxItems))
+        return { refused: "too_many" as const };
       if (!(yield* quotaAllows(p.projectId, "consumers", p.defaultQuota, p.now)))
         return { refused: "quota" as const };
       yield* run(

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { all, one, operation, run, type Steps } from "../operation.ts";
+import { fitting, isFull } from "./items.ts";
 import { addCount, quotaAllows } from "./quotas.ts";
 
 /** What needs a secret: a resource of a service. */
@@ -22,19 +23,36 @@ export function* consumersOfSecret(secretId: string): Steps<readonly SecretConsu
   );
 }
 
-/** The consumers of some secrets, each with the secret's id. */
+/**
+ * The consumers of the first secrets of a list, each with the secret's id. Of more
+ * than `max` consumers, only as many secrets are `shown` as have fewer; one at least.
+ */
 export const consumersOfSecrets = operation(
   import.meta.url,
   "consumersOfSecrets",
-  function* (p: { readonly ids: readonly string[] }) {
-    if (p.ids.length === 0) return [];
-    return yield* all<SecretConsumer & { readonly secret_id: string }>(
-      `SELECT secret_id, service, resource_type, resource_id FROM secret_consumers
-       WHERE secret_id IN (${p.ids.map(() => "?").join(", ")}) ORDER BY created, id`,
-      ...p.ids,
-    );
+  function* (p: { readonly ids: readonly string[]; readonly max: number }) {
+    const consumers = yield* consumersOf(p.ids, p.max + 1);
+    if (consumers.length <= p.max) return { shown: p.ids.length, consumers };
+    const shown = yield* fitting(["secret_consumers"], p.ids, p.max);
+    return { shown, consumers: yield* consumersOf(p.ids.slice(0, shown), maxRows) };
   },
 );
+
+/** No limit. */
+const maxRows = 2 ** 31 - 1;
+
+function* consumersOf(
+  ids: readonly string[],
+  limit: number,
+): Steps<readonly (SecretConsumer & { readonly secret_id: string })[]> {
+  if (ids.length === 0) return [];
+  return yield* all(
+    `SELECT secret_id, service, resource_type, resource_id FROM secret_consumers
+     WHERE secret_id IN (${ids.map(() => "?").join(", ")}) ORDER BY created, id LIMIT ?`,
+    ...ids,
+    limit,
+  );
+}
 
 export const listSecretConsumers = operation(
   import.meta.url,
@@ -65,6 +83,8 @@ export const addSecretConsumer = operation(
     readonly consumer: SecretConsumer;
     readonly now: string;
     readonly defaultQuota: number;
+    /** How many consumers a secret may have. */
+    readonly maxItems: number;
   }) {
     const { consumer } = p;
     const updated = yield* run(
@@ -82,6 +102,8 @@ export const addSecretConsumer = operation(
       consumer.resource_id,
     );
     if (!known) {
+      if (yield* isFull("secret_consumers", p.secretId, p.maxItems))
+        return { refused: "too_many" as const };
       if (!(yield* quotaAllows(p.projectId, "consumers", p.defaultQuota, p.now)))
         return { refused: "quota" as const };
       yield* run(

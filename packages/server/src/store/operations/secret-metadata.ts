@@ -1,4 +1,5 @@
 import { all, one, operation, run, type Steps } from "../operation.ts";
+import { isFull } from "./items.ts";
 
 /** One user-defined key and value of a secret. Keys are lower-case. */
 export interface Metadatum {
@@ -46,7 +47,7 @@ export const replaceMetadata = operation(
 export const insertMetadatum = operation(
   import.meta.url,
   "insertMetadatum",
-  function* (p: { readonly secretId: string } & Metadatum) {
+  function* (p: { readonly secretId: string; readonly maxItems: number } & Metadatum) {
     if (!(yield* lockSecret(p.secretId))) return { refused: "not_found" as const };
     const changes = yield* run(
       "INSERT INTO secret_metadata (secret_id, key, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
@@ -54,7 +55,10 @@ export const insertMetadatum = operation(
       p.key,
       p.value,
     );
-    return changes > 0 ? {} : { refused: "conflict" as const };
+    if (changes === 0) return { refused: "conflict" as const };
+    // With the new one.
+    const over = yield* isFull("secret_metadata", p.secretId, p.maxItems + 1);
+    return over ? { refused: "too_many" as const } : {};
   },
 );
 
