@@ -46,8 +46,24 @@ export function createLogger(options: LoggerOptions): Logger {
 
 function lineOf(level: number, members: object, msg: string): string {
   const before = `{"level":${level},"time":"${timeText()}"`;
-  const between = JSON.stringify(members).slice(1, -1);
+  const between = JSON.stringify(bounded(members)).slice(1, -1);
   return `${before}${between && `,${between}`},"msg":${JSON.stringify(msg)}}\n`;
+}
+
+/** In UTF-16 units: of any text, because any may be a stranger's, and of a stack. */
+const maxTextLength = 512;
+const maxStackLength = 4_096;
+
+/** The members with each long text cut, and its length said. */
+function bounded(members: object): object {
+  let copy: Record<string, unknown> | undefined;
+  for (const [name, value] of Object.entries(members) as [string, unknown][]) {
+    const max = name === "stack" ? maxStackLength : maxTextLength;
+    if (typeof value !== "string" || value.length <= max) continue;
+    copy ??= { ...members };
+    copy[name] = `${value.slice(0, max)}… (${value.length} characters)`;
+  }
+  return copy ?? members;
 }
 
 let lastTime = { ms: Number.NaN, text: "" };

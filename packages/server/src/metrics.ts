@@ -1,5 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 
+const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
 /** What Prometheus is told. Labels are route patterns and statuses, never ids. */
 export class Metrics {
   readonly #registry = new Registry();
@@ -33,7 +35,9 @@ export class Metrics {
     this.#registry.registerMetric(pending);
   }
 
-  request(method: string, route: string, status: number, seconds: number): void {
+  request(verb: string, route: string, status: number, seconds: number): void {
+    // HTTP knows three dozen, and each would be a series for each route.
+    const method = methods.has(verb) ? verb : "other";
     const name = `${method} ${route} ${status}`;
     let series = this.#series.get(name);
     if (!series) {

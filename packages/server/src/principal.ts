@@ -1,3 +1,5 @@
+import type { ClientAddress } from "./client-address.ts";
+
 /** Who a request is made by, as an identity token says; from nothing else. */
 export interface Principal {
   readonly userId: string;
@@ -9,4 +11,6 @@ export interface Principal {
   /** Roles of the service that relays the request, when it sent a valid service token. */
   readonly serviceRoles?: readonly string[];
   readonly requestId: string;
+  /** Where the request came from: for the audit record, never for a decision. */
+  readonly address?: ClientAddress;
 }

@@ -7,6 +7,7 @@ import { ProjectKeys } from "./crypto/project-keys.ts";
 import type { RootKeyRing } from "./crypto/root-key.ts";
 import { admitRootKeys, systemKey } from "./crypto/system-keys.ts";
 import { createApp } from "./http/app.ts";
+import { ClientAddresses, type ClientAddressesOptions } from "./http/client-addresses.ts";
 import { keystoneRoutes } from "./http/keystone-routes.ts";
 import { RequestLog } from "./http/request-log.ts";
 import type { KeystoneApi } from "./identity/builtin/keystone-api/keystone-api.ts";
@@ -57,6 +58,8 @@ export interface KeyServerParts {
   readonly maxPayloadBytes?: number;
   readonly pageSizes?: PageSizes;
   readonly requestTimeoutMs?: number;
+  /** See ClientAddresses. Default: no proxy is trusted. */
+  readonly proxies?: Omit<ClientAddressesOptions, "onIgnored">;
   readonly clock?: Clock;
   readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
   /** Negative, the default, is unlimited. */
@@ -83,6 +86,7 @@ export interface KeyServer {
   /** Everything behind identity. */
   readonly routes: readonly Route[];
   readonly context: ServiceContext;
+  readonly clients: ClientAddresses;
   /** Finishes what was accepted. Does not close the store. */
   close(): Promise<void>;
 }
@@ -118,7 +122,16 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     onTrouble: (error) => log.error({ error: String(error) }, "order processing"),
   });
   const routes = allRoutes(context, runner);
+  const clients = new ClientAddresses({
+    ...parts.proxies,
+    onIgnored: () =>
+      log.warn(
+        {},
+        "requests name their client in X-Forwarded-For or Forwarded; if that is your proxy, set listen.trustedProxies",
+      ),
+  });
   const app = createApp({
+    clients,
     identity: parts.identity,
     refs: new Refs(parts.publicUrl),
     ...(parts.maxBodyBytes !== undefined && { maxBodyBytes: parts.maxBodyBytes }),
@@ -140,6 +153,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     app,
     routes,
     context,
+    clients,
     async close() {
       await app.close();
       await runner.stop();

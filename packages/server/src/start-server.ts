@@ -8,6 +8,7 @@ import { openControl } from "./maintenance/control.ts";
 import { controlPath } from "./maintenance/run-command.ts";
 import { type OpenedIdentity, openIdentity } from "./open-identity.ts";
 import { openPolicy } from "./open-policy.ts";
+import { openProxies } from "./open-proxies.ts";
 import { openRootKeys, rootKeyPath } from "./open-root-keys.ts";
 import { openStore } from "./open-store.ts";
 import { openTls } from "./open-tls.ts";
@@ -44,6 +45,7 @@ export async function startServer(
   const clock = options.clock ?? systemClock();
   const tls = openTls(config);
   const policy = openPolicy(config);
+  const proxies = openProxies(config);
   const log = options.log ?? openLog(config);
   const store = await openStore(config, clock);
   let server: KeyServer | undefined;
@@ -79,15 +81,18 @@ export async function startServer(
         max: config.integer("limits.maxPageItems"),
       },
       requestTimeoutMs: config.integer("limits.requestTimeoutMs"),
+      proxies,
     });
     await listen(server, config.requiredText("listen.host"), port);
     const address = server.app.server.address() as AddressInfo;
     taken.url = config.publicUrl(address.port);
     await identity.ready?.();
+    const { clients } = server;
     const control = await openControl(
       controlPath(config),
       serverCommands({
         context: server.context,
+        seesIgnoredProxy: () => clients.ignored,
         running: true,
         ...(config.text("rootKey.value") === undefined && { rootKeyFile: rootKeyPath(config) }),
         ...(identity.administration && { administration: identity.administration }),

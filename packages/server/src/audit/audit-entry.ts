@@ -10,9 +10,13 @@ export interface AuditEntry {
   readonly objectId?: string;
   /** "ok", "forbidden", or why the store refused ("quota", "conflict", …). */
   readonly outcome: string;
+  /** Of the client; absent in entries of commands, and in those of before there was this member. */
+  readonly address?: string;
+  /** How many of the kind the entry stands for; absent for one. */
+  readonly times?: number;
 }
 
-/** The text that the hash chain covers: one line of JSON, members in a fixed order. */
+/** The text that the hash chain covers: one line of JSON, members in a fixed order, the last two only where they are known. */
 export function auditLine(entry: AuditEntry, outcome: string = entry.outcome): string {
   return JSON.stringify([
     entry.at,
@@ -22,14 +26,22 @@ export function auditLine(entry: AuditEntry, outcome: string = entry.outcome): s
     entry.action,
     entry.objectId ?? null,
     outcome,
+    ...lastMembers(entry),
   ]);
 }
 
+function lastMembers({ address, times }: AuditEntry): readonly (string | number | null)[] {
+  if (times !== undefined) return [address ?? null, times];
+  return address === undefined ? none : [address];
+}
+
+const none: readonly string[] = [];
+
 /** The inverse of {@link auditLine}. @throws SyntaxError if the line is not one. */
 export function parseAuditLine(line: string): AuditEntry {
-  const [at, requestId, userId, projectId, action, objectId, outcome] = JSON.parse(
+  const [at, requestId, userId, projectId, action, objectId, outcome, address, times] = JSON.parse(
     line,
-  ) as readonly string[];
+  ) as readonly (string | undefined)[];
   return {
     at: at ?? "",
     requestId: requestId ?? "",
@@ -38,5 +50,7 @@ export function parseAuditLine(line: string): AuditEntry {
     action: action ?? "",
     ...(objectId && { objectId }),
     outcome: outcome ?? "",
+    ...(address && { address }),
+    ...(times !== undefined && { times: Number(times) }),
   };
 }

@@ -49,10 +49,14 @@ export class AuditTrail {
 
   /** The entry of a write, which goes into the write's own transaction. */
   entry(principal: Principal, action: string, objectId?: string, outcome = "ok"): AuditEntry {
-    const { requestId, userId, projectId } = principal;
+    const { requestId, userId, projectId, address } = principal;
     const at = this.#clock.timestamp();
-    if (objectId === undefined) return { at, requestId, userId, projectId, action, outcome };
-    return { at, requestId, userId, projectId, action, objectId, outcome };
+    const entry = { at, requestId, userId, projectId, action, outcome };
+    return {
+      ...entry,
+      ...(objectId !== undefined && { objectId }),
+      ...(address !== undefined && { address }),
+    };
   }
 
   /** Records a read, or a refusal. @throws StoreError if the record cannot be written */

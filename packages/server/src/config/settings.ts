@@ -27,6 +27,15 @@ export const settings = {
     max: 65_535,
     help: "port to listen on; 0 for any that is free",
   },
+  "listen.trustedProxies": {
+    type: "list",
+    help: "addresses and networks (10.0.0.0/8) of proxies that may name their client",
+  },
+  "listen.forwardedHeader": {
+    type: ["x-forwarded-for", "forwarded"],
+    default: "x-forwarded-for",
+    help: "where a trusted proxy names its client; the other header is never read",
+  },
   publicUrl: {
     type: "text",
     help: "what clients use to get here, the base of all refs (default: from listen)",

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { ServerOptions as HttpsOptions } from "node:https";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type { ClientAddress } from "../client-address.ts";
 import type { Identity } from "../identity/identity.ts";
 import { IdentityError } from "../identity/identity-error.ts";
 import { refusal } from "../identity/refusal.ts";
@@ -10,6 +11,7 @@ import { acceptsJson } from "../routes/negotiation.ts";
 import { barbicanPageSizes, type PageSizes, Query } from "../routes/query.ts";
 import type { Call, Handler, Method, Reply, Route } from "../routes/route.ts";
 import { WireError } from "../wire-error.ts";
+import type { ClientAddresses } from "./client-addresses.ts";
 import { cacheHeaders } from "./common-headers.ts";
 import { type PublicOptions, publicRoutes } from "./public-routes.ts";
 import type { RequestLog } from "./request-log.ts";
@@ -22,6 +24,7 @@ export interface AppOptions extends PublicOptions {
   /** Everything behind identity. */
   readonly routes: readonly Route[];
   readonly log: RequestLog;
+  readonly clients: ClientAddresses;
   readonly tls?: Pick<HttpsOptions, "key" | "cert">;
   /** A body beyond this is refused with 413 before anything reads it. In bytes. Default 1 MiB. */
   readonly maxBodyBytes?: number;
@@ -40,6 +43,8 @@ declare module "fastify" {
   interface FastifyRequest {
     /** The pattern of the path; empty for what is served without identity. */
     route: string;
+    /** Where the request comes from; empty before anything is known of it. */
+    client: ClientAddress | "";
     /** Set once identity has agreed; nothing else may say who asks. */
     principal: Principal | null;
     /** Minor API version; -1 while unknown. */
@@ -83,12 +88,14 @@ export function createApp(options: AppOptions): FastifyInstance {
     ...(!options.tls && { http: limits }),
   }) as unknown as FastifyInstance;
   app.decorateRequest("route", "");
+  app.decorateRequest("client", "");
   app.decorateRequest("principal", null);
   app.decorateRequest("minorVersion", -1);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.addHook("onRequest", (request, reply, done) => {
     void reply.headers(cacheHeaders).header("x-openstack-request-id", request.id);
+    request.client = options.clients.of(request);
     const { raw } = reply;
     const began = performance.now();
     // Not by Fastify's onResponse, which costs as much as the line.
@@ -191,7 +198,7 @@ function admit(principal: Principal, request: FastifyRequest, reply: FastifyRepl
     sendVersionError(reply, version.type);
     return false;
   }
-  request.principal = principal;
+  request.principal = request.client ? { ...principal, address: request.client } : principal;
   request.minorVersion = version.minor;
   return true;
 }

@@ -26,7 +26,7 @@ async function answer(
     token: single(headers["x-auth-token"]),
     subjectToken: single(headers["x-subject-token"]),
     body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
-    address: request.ip,
+    address: request.client,
     requestId: request.id,
   });
   void reply.code(response.status).headers(response.headers);

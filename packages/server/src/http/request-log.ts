@@ -23,11 +23,12 @@ export class RequestLog {
   finished(request: FastifyRequest, status: number, elapsedMs: number): void {
     const route = request.route || (request.routeOptions?.url ?? "none");
     this.#metrics.request(request.method, route, status, elapsedMs / 1000);
-    const { method, principal } = request;
+    const { method, principal, client } = request;
     const target = anyTargetOf(request);
     this.#log.info(
       {
         requestId: request.id,
+        client: client || undefined,
         method,
         ...(target instanceof MalformedTarget
           ? { malformed: target.reason }

@@ -18,6 +18,8 @@ export interface CommandParts {
   /** True while requests are served, perhaps by other processes too. */
   readonly running: boolean;
   readonly administration?: Administration;
+  /** True if requests named another client, and no proxy is trusted. Default: it is not known. */
+  readonly seesIgnoredProxy?: () => boolean;
 }
 
 /** What an administrator of the host may have done, beside or inside the running server. Each leaves an audit entry. */
@@ -89,6 +91,8 @@ export function serverCommands(parts: CommandParts): Commands {
       await context.audit.flush();
       return verifyAudit(store, await systemKey(store, keys.rootKeys, "audit"), noted);
     },
+    // Asked by `server doctor`; it changes nothing, and leaves no entry.
+    "sees ignored proxy": async () => parts.seesIgnoredProxy?.() ?? false,
     ...(administration && identityCommands(administration, record)),
   };
 }

@@ -4,6 +4,7 @@ import { Client } from "pg";
 import type { ServerConfig } from "../config.ts";
 import { checkRootKeys, readRootKeyFile, rootKeyFromText } from "../crypto/root-key.ts";
 import { openPolicy } from "../open-policy.ts";
+import { openProxies } from "../open-proxies.ts";
 import { rootKeyPath } from "../open-root-keys.ts";
 import { openTls } from "../open-tls.ts";
 import { driveAsync, driveSync } from "../store/drive.ts";
@@ -21,6 +22,7 @@ const dayMs = 86_400_000;
 export async function diagnoseServer(config: ServerConfig): Promise<readonly Diagnosis[]> {
   return [
     await diagnosed("server", () => serverOf(config)),
+    await diagnosed("proxy", () => proxyOf(config)),
     await diagnosed("data directory", () => dataDirectoryOf(config)),
     await diagnosed("policy", () => {
       openPolicy(config);
@@ -41,6 +43,23 @@ async function serverOf(config: ServerConfig): Promise<Outcome> {
   return running
     ? ok(`runs; its clients are told ${address}`)
     : { state: "warning", found: "does not run", mend: "chatelaine server start" };
+}
+
+async function proxyOf(config: ServerConfig): Promise<Outcome> {
+  const { trustedProxies, header } = openProxies(config);
+  if (trustedProxies) return ok(`${String(trustedProxies)} may name their client in ${header}`);
+  const seen = await callControl(controlPath(config), "sees ignored proxy", []).catch(
+    (error: unknown) => {
+      if (error instanceof ControlError) return undefined; // a server of an earlier version
+      throw error;
+    },
+  );
+  if (seen?.result !== true) return ok("none is trusted, and none was seen");
+  return {
+    state: "warning",
+    found: "requests name their client in X-Forwarded-For or Forwarded, and no proxy is trusted",
+    mend: "if a proxy is in front, set listen.trustedProxies: all its clients count as one now",
+  };
 }
 
 function dataDirectoryOf(config: ServerConfig): Outcome {

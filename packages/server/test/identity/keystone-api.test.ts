@@ -201,9 +201,7 @@ describe("too many failed logins", () => {
   });
 
   it("are forgotten with a right one, and right ones never count", async () => {
-    scene = await BuiltinScene.open({
-      logins: { failuresPerNameAndAddress: 2, failuresPerAddress: 3, failuresPerName: 3 },
-    });
+    scene = await BuiltinScene.open({ logins: { failuresPerNameAndAddress: 2 } });
     for (let i = 0; i < 3; i++) {
       assert.equal((await login(scene.passwordBody("alice"))).status, 201);
     }
@@ -211,13 +209,6 @@ describe("too many failed logins", () => {
     assert.equal((await login(scene.passwordBody("alice"))).status, 201);
     await login(scene.passwordBody("alice", "wrong"));
     assert.equal((await login(scene.passwordBody("alice"))).status, 201);
-  });
-
-  it("close an address that tries many names", async () => {
-    scene = await BuiltinScene.open({ logins: { failuresPerAddress: 3 } });
-    for (const name of ["a", "b", "c"]) await login(scene.passwordBody(name, "wrong"));
-    assert.equal((await login(scene.passwordBody("alice"))).status, 429);
-    assert.equal((await login(scene.passwordBody("alice"), "198.51.100.7")).status, 201);
   });
 
   it("at one moment are turned away before they cost anything", async () => {
@@ -237,9 +228,10 @@ describe("the record of identity", () => {
     const token = await scene.token("alice");
     await login(scene.passwordBody("alice", "wrong-password"));
     await login(scene.passwordBody("typed-password-as-name", "x"));
+    await scene.service.identity.close();
     const [success, refused, unknown] = scene.events;
     assert.ok(success?.type === "login" && refused?.type === "login" && unknown?.type === "login");
-    assert.equal(success.outcome, "success");
+    assert.ok(success.outcome === "success");
     assert.equal(success.userId, scene.id("alice"));
     assert.equal(success.projectId, scene.id("vault"));
     assert.equal(success.address, "192.0.2.1");

@@ -3,11 +3,12 @@ import { auditLine } from "../../src/audit/audit-entry.ts";
 import { auditEntryOf } from "../../src/identity/builtin/audit-events.ts";
 import { openBuiltinIdentity } from "../../src/identity/builtin/open-builtin-identity.ts";
 import { SqlIdentityStore } from "../../src/identity/builtin/sql/sql-identity-store.ts";
+import type { KeyServerParts } from "../../src/server.ts";
 import { base, startHarness, temporaryFolder } from "./harness.ts";
 import { openTestStore } from "./test-store.ts";
 
 /** A whole key server with identity of its own, and a user alice who is a member of project vault. */
-export async function startBuiltinHarness(t: TestContext) {
+export async function startBuiltinHarness(t: TestContext, parts: Partial<KeyServerParts> = {}) {
   const now = "2026-01-01T00:00:00.000000";
   const store = await openTestStore(t, temporaryFolder(t));
   t.after(() => store.close());
@@ -15,13 +16,14 @@ export async function startBuiltinHarness(t: TestContext) {
     store: new SqlIdentityStore(store),
     publicUrl: base,
     passwords: { insecureCostLog2: 4 },
+    logins: { delayMs: 1 },
     audit: (event) => store.record(auditLine(auditEntryOf(event, now))),
   });
   await administration.createProject({ name: "vault" });
   await administration.createUser({ name: "alice", password: "secret" });
   await administration.grantRole("alice", "vault", "member");
-  const harness = await startHarness(t, { store, identity, keystoneApi: api });
-  return { ...harness, store, administration };
+  const harness = await startHarness(t, { ...parts, store, identity, keystoneApi: api });
+  return { ...harness, store, identity, administration };
 }
 
 /** What a user sends to log in to a project, by default alice to vault. */

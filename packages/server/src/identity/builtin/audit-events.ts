@@ -7,14 +7,17 @@ export function auditEntryOf(event: IdentityEvent, at: string): AuditEntry {
     at,
     requestId: event.requestId,
     userId: event.userId ?? "-",
-    projectId: event.projectId ?? "-",
+    projectId: ("projectId" in event && event.projectId) || "-",
+    address: event.address,
   };
   switch (event.type) {
     case "login":
       return {
         ...common,
         action: `identity:login:${event.method}`,
-        ...(event.auditId !== undefined && { objectId: event.auditId }),
+        ...(event.outcome === "success" &&
+          event.auditId !== undefined && { objectId: event.auditId }),
+        ...(event.outcome === "refused" && { times: event.times ?? 1 }),
         outcome: event.outcome === "success" ? "ok" : "forbidden",
       };
     case "change":

@@ -9,14 +9,18 @@ import type { LiveToken, TokenKeeper } from "./token-keeper.ts";
 export class BuiltinIdentity implements Identity {
   readonly #wwwAuthenticateUri: () => string;
   readonly #tokens: TokenKeeper;
+  readonly #closing: () => Promise<void>;
   readonly #serviceTokenRoles: ReadonlySet<string>;
 
   constructor(options: {
     readonly tokens: TokenKeeper;
     readonly wwwAuthenticateUri: () => string;
     readonly serviceTokenRoles: readonly string[];
+    /** Called by {@link BuiltinIdentity.close}. Default: nothing. */
+    readonly closing?: () => Promise<void>;
   }) {
     this.#tokens = options.tokens;
+    this.#closing = options.closing ?? (() => Promise.resolve());
     this.#wwwAuthenticateUri = options.wwwAuthenticateUri;
     this.#serviceTokenRoles = new Set(options.serviceTokenRoles);
   }
@@ -54,8 +58,10 @@ export class BuiltinIdentity implements Identity {
     return principalOf(validated(live), requestId, undefined);
   }
 
+  /** Forgets all tokens, sends delayed refusals, and puts on record what refused logins there were. */
   async close(): Promise<void> {
     this.#tokens.forget();
+    await this.#closing();
   }
 
   async #serviceRoles(token: string): Promise<readonly string[]> {

@@ -10,16 +10,28 @@ import type { PasswordHasherOptions } from "./password-hasher.ts";
 export type IdentityEvent =
   | {
       readonly type: "login";
-      readonly outcome: "success" | "refused";
+      readonly outcome: "success";
       readonly method: "password" | "token" | "application_credential";
-      /** Absent if nobody is called so. */
-      readonly userId?: string;
-      /** Of a login that succeeded. */
+      readonly userId: string;
       readonly projectId?: string;
       /** Names the token that was issued, without being one. */
       readonly auditId?: string;
       readonly address: string;
       readonly requestId: string;
+    }
+  | {
+      /** Refused logins of one method, user and network, in a minute. */
+      readonly type: "login";
+      readonly outcome: "refused";
+      readonly method: "password" | "token" | "application_credential";
+      /** Absent if nobody is called so. */
+      readonly userId?: string;
+      /** Of the first; `several` where too many addresses failed to name each. */
+      readonly address: string;
+      /** Of the first. */
+      readonly requestId: string;
+      /** How many there were. Default: 1. */
+      readonly times?: number;
     }
   | {
       /** Something was changed, or somebody tried to: a user, project, role, credential or token. */
@@ -64,8 +76,9 @@ export interface BuiltinIdentityOptions {
   readonly passwords?: PasswordHasherOptions;
   readonly logins?: LoginLimiterOptions;
   /**
-   * Awaited before the answer. Not told of logins that were turned away unseen,
-   * so that a flood of them does not fill the record. Default: none.
+   * Awaited before the answer. Refused logins are gathered and told once a minute
+   * and at `close`, so that strangers do not fill the record; those that were
+   * turned away unseen are not told at all. Default: none.
    */
   readonly audit?: (event: IdentityEvent) => Promise<void>;
   /** Erases what is kept for a project that is about to be deleted. Default: nothing is. */

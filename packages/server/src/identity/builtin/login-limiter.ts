@@ -1,93 +1,138 @@
-import { BoundedCache } from "../bounded-cache.ts";
+import { createHmac, randomBytes } from "node:crypto";
+import { networkOf } from "../../client-address.ts";
+import { didYouMean } from "../../policy/nearest.ts";
+import { DelayedAnswers } from "./delayed-answers.ts";
+import { FailureCounts } from "./failure-counts.ts";
 
 /** How many failed logins are too many. */
 export interface LoginLimiterOptions {
-  /** Failures until one name is closed to one address. Default: 10. */
+  /** Failures until one account is closed to one address. Default: 10. */
   readonly failuresPerNameAndAddress?: number;
-  /** Failures until an address is closed to all names. Default: 100. */
+  /** Failures until refusals to an address are delayed, whatever the account. Default: 20. */
   readonly failuresPerAddress?: number;
-  /** Failures from everywhere until a name is closed to all addresses that failed with it. Default: 1,000. */
-  readonly failuresPerName?: number;
   /** How long failures count. Default: 300. */
   readonly windowSeconds?: number;
+  /** How long a refusal is delayed. Default: 2,000. */
+  readonly delayMs?: number;
+  /** How many refusals wait at the same time; one more, and the one that came first is sent. Default: 100. */
+  readonly maxDelayed?: number;
+  /** Counts that are kept, of pairs and of addresses each. Default: 20,000. */
+  readonly maxCounts?: number;
   /** Default: the system's clock. */
   readonly nowMs?: () => number;
 }
 
+const known = [
+  "failuresPerNameAndAddress",
+  "failuresPerAddress",
+  "windowSeconds",
+  "delayMs",
+  "maxDelayed",
+  "maxCounts",
+  "nowMs",
+] as const satisfies readonly (keyof LoginLimiterOptions)[];
+
+/** What a caller claims to be, of any length: what failures are counted under. */
+export type ClaimedAccount = readonly string[];
+
 /**
- * Counts failed logins, and says when somebody must wait. It counts names that
- * nobody has as well, so that it does not tell which exist. Nobody can shut
- * others out by failing in their name from elsewhere: unless a name fails a
- * thousand times, only the address that fails is closed.
+ * Counts failed logins, and says when a caller must wait.
  *
- * Counts are this process's own: several nodes allow that many times more.
+ * Ten failures close one account to one address, and nothing else: whatever
+ * others do, or the same address does with other accounts, a right password from
+ * elsewhere is never turned away. What an address fails at altogether only delays
+ * the refusals that it gets. It counts accounts that nobody has as well, so that
+ * it does not tell which exist.
+ *
+ * No claimed name is kept, only a digest under a key of this process: people type
+ * passwords into the wrong field. An address is an IPv4 address or the /64 of an
+ * IPv6 one. Counts are this process's own: several nodes allow that many times more.
  */
 export class LoginLimiter {
-  readonly #failures: BoundedCache<{ count: number; readonly sinceMs: number }>;
-  readonly #limits: { readonly both: number; readonly address: number; readonly name: number };
-  readonly #windowMs: number;
-  readonly #nowMs: () => number;
+  readonly #key = randomBytes(32);
+  readonly #pairs: FailureCounts;
+  readonly #addresses: FailureCounts;
+  readonly #delayed: DelayedAnswers;
+  readonly #maxPerPair: number;
+  readonly #maxPerAddress: number;
 
+  /** @throws TypeError for an option that is misspelled or out of range. */
   constructor(options: LoginLimiterOptions = {}) {
-    this.#limits = {
-      both: options.failuresPerNameAndAddress ?? 10,
-      address: options.failuresPerAddress ?? 100,
-      name: options.failuresPerName ?? 1_000,
+    validate(options);
+    this.#maxPerPair = options.failuresPerNameAndAddress ?? 10;
+    this.#maxPerAddress = options.failuresPerAddress ?? 20;
+    const counts = {
+      maxEntries: options.maxCounts ?? 20_000,
+      windowMs: (options.windowSeconds ?? 300) * 1000,
+      nowMs: options.nowMs ?? Date.now,
     };
-    this.#windowMs = (options.windowSeconds ?? 300) * 1000;
-    this.#nowMs = options.nowMs ?? Date.now;
-    this.#failures = new BoundedCache({
-      maxEntries: 50_000,
-      ttlMs: this.#windowMs,
-      nowMs: this.#nowMs,
-    });
+    this.#pairs = new FailureCounts(counts);
+    this.#addresses = new FailureCounts(counts);
+    const { delayMs = 2_000, maxDelayed = 100 } = options;
+    this.#delayed = new DelayedAnswers({ delayMs, maxWaiting: maxDelayed });
   }
 
-  /** In how many seconds `name` may be tried again from `address`; 0 for now. */
-  waitSeconds(name: string, address: string): number {
-    return Math.max(...this.#counters(name, address).map(([key, limit]) => this.#wait(key, limit)));
+  /** In how many seconds `account` may be tried again from `address`; 0 for now. */
+  waitSeconds(account: ClaimedAccount, address: string): number {
+    const pair = this.#digest(account, address);
+    if (this.#pairs.count(pair) < this.#maxPerPair) return 0;
+    return Math.max(1, Math.ceil(this.#pairs.leftMs(pair) / 1000));
   }
 
   /**
    * Counts a failure in advance, so that many tries at the same time do not all
    * slip through. Say afterwards how it went: a right password forgets the typing
    * errors before it, and what could not be decided counts for nothing.
+   *
+   * @param account undefined where there is none to guess at, as with a token
    */
-  begin(name: string, address: string): (outcome: "failed" | "succeeded" | "undecided") => void {
-    const counters = this.#counters(name, address).map(([key]) => this.#increment(key));
+  begin(
+    account: ClaimedAccount | undefined,
+    address: string,
+  ): (outcome: "failed" | "succeeded" | "undecided") => void {
+    const pair = account && this.#digest(account, address);
+    const counted = pair === undefined ? undefined : this.#pairs.add(pair);
+    const ofAddress = this.#addresses.add(this.#digest([], address));
     return (outcome) => {
       if (outcome === "failed") return;
-      for (const counter of counters) counter.count -= 1;
-      if (outcome === "succeeded") this.#failures.delete(bothKey(name, address));
+      counted?.takeBack();
+      ofAddress.takeBack();
+      if (outcome === "succeeded" && pair !== undefined) this.#pairs.forget(pair);
     };
   }
 
-  #increment(key: string): { count: number } {
-    const known = this.#failures.get(key);
-    if (known) {
-      known.count += 1;
-      return known;
-    }
-    const counter = { count: 1, sinceMs: this.#nowMs() };
-    this.#failures.set(key, counter);
-    return counter;
+  /** Resolves when a refusal may be sent to `address`: at once, unless it had very many. */
+  async delayRefusal(address: string): Promise<void> {
+    if (this.#addresses.count(this.#digest([], address)) > this.#maxPerAddress)
+      await this.#delayed.wait();
   }
 
-  #counters(name: string, address: string): readonly (readonly [string, number])[] {
-    return [
-      [bothKey(name, address), this.#limits.both],
-      [JSON.stringify(["address", address]), this.#limits.address],
-      [JSON.stringify(["name", name]), this.#limits.name],
-    ];
+  /** What is held: each number has a bound. */
+  get held(): { readonly pairs: number; readonly addresses: number; readonly delayed: number } {
+    return {
+      pairs: this.#pairs.size,
+      addresses: this.#addresses.size,
+      delayed: this.#delayed.waiting,
+    };
   }
 
-  #wait(key: string, limit: number): number {
-    const counter = this.#failures.get(key);
-    if (!counter || counter.count < limit) return 0;
-    return Math.max(1, Math.ceil((counter.sinceMs + this.#windowMs - this.#nowMs()) / 1000));
+  /** Sends what is delayed. */
+  close(): void {
+    this.#delayed.release();
+  }
+
+  /** 43 characters, however long the claim is. */
+  #digest(account: ClaimedAccount, address: string): string {
+    const text = JSON.stringify([networkOf(address), ...account]);
+    return createHmac("sha256", this.#key).update(text).digest("base64url");
   }
 }
 
-function bothKey(name: string, address: string): string {
-  return JSON.stringify(["both", name, address]);
+function validate(options: LoginLimiterOptions): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (!known.some((option) => option === name))
+      throw new TypeError(`logins: unknown option "${name}"${didYouMean(name, known)}`);
+    if (name !== "nowMs" && value !== undefined && !(Number.isInteger(value) && Number(value) >= 1))
+      throw new TypeError(`logins: ${name} must be a whole number from 1 on`);
+  }
 }

@@ -1,7 +1,9 @@
+import { networkOf } from "../../client-address.ts";
+import { maxTokenLength } from "../validated-token.ts";
 import type { IdentityEvent } from "./builtin-options.ts";
 import type { IdentityStore } from "./identity-store.ts";
 import { LoginError } from "./login-error.ts";
-import type { LoginLimiter } from "./login-limiter.ts";
+import type { ClaimedAccount, LoginLimiter } from "./login-limiter.ts";
 import type { PasswordHasher } from "./password-hasher.ts";
 import {
   type ApplicationCredentialRecord,
@@ -10,6 +12,7 @@ import {
   type TokenBasis,
   type UserRecord,
 } from "./records.ts";
+import type { RefusedLogins } from "./refused-logins.ts";
 import type { LiveToken, TokenKeeper } from "./token-keeper.ts";
 
 /** Names a user or project by id, or by name and domain. A domain other than the only one there is names nobody. */
@@ -33,7 +36,7 @@ export interface LoginRequest {
   readonly proof: Proof;
   /** Undefined: unscoped, or what an application credential is made for. */
   readonly project: Named | undefined;
-  /** Where the request came from, for the limit on failures. */
+  /** Where the request came from, for the limits on failures. */
   readonly address: string;
   readonly requestId: string;
 }
@@ -43,7 +46,9 @@ export interface LoginParts {
   readonly tokens: TokenKeeper;
   readonly passwords: PasswordHasher;
   readonly limiter: LoginLimiter;
+  /** Told of each success. */
   readonly audit: (event: IdentityEvent) => Promise<void>;
+  readonly refused: RefusedLogins;
   readonly nowMs: () => number;
 }
 
@@ -64,25 +69,14 @@ export class Login {
   async login(
     request: LoginRequest,
   ): Promise<{ readonly token: string; readonly live: LiveToken }> {
-    const { limiter, audit } = this.#parts;
     const { proof, address, requestId } = request;
-    const claimed = claim(proof);
-    const event = { type: "login", method: proof.method, address, requestId } as const;
-    // A token has 256 random bits and needs no limit: guessing one is hopeless at any rate.
-    const limited = proof.method !== "token";
-    const wait = limited ? limiter.waitSeconds(claimed, address) : 0;
-    if (wait > 0) throw tooMany(wait);
-    const end = limited ? limiter.begin(claimed, address) : () => {};
-    const issued = await this.#issue(request).catch((error: unknown) => {
-      end("undecided");
-      throw error;
-    });
-    end(issued ? "succeeded" : "failed");
-    if (!issued) return await this.#refuse(request);
-    const { token, live } = issued;
+    const { token, live } = await this.#limited(request, () => this.#issue(request));
     const [auditId] = live.token.auditIds;
-    await audit({
-      ...event,
+    await this.#parts.audit({
+      type: "login",
+      method: proof.method,
+      address,
+      requestId,
       outcome: "success",
       userId: live.user.id,
       ...(live.project && { projectId: live.project.id }),
@@ -105,17 +99,34 @@ export class Login {
   }): Promise<string> {
     const { userId: id, password, address, requestId } = request;
     const proof = { method: "password", user: { id }, password } as const;
-    const { limiter } = this.#parts;
-    const wait = limiter.waitSeconds(claim(proof), address);
-    if (wait > 0) throw tooMany(wait);
-    const end = limiter.begin(claim(proof), address);
-    const compare = async () => await this.#provenHash(password, await this.findUser({ id }));
-    const hash = await compare().catch((error: unknown) => {
+    return await this.#limited(
+      { proof, address, requestId },
+      async () => await this.#provenHash(password, await this.findUser({ id }), address),
+    );
+  }
+
+  /** Does what proves something, and refuses if that gives nothing, or if it was tried too often. */
+  async #limited<T>(
+    { proof, address, requestId }: Omit<LoginRequest, "project">,
+    prove: () => Promise<T | undefined>,
+  ): Promise<T> {
+    const { limiter, refused } = this.#parts;
+    const account = claim(proof);
+    const wait = account ? limiter.waitSeconds(account, address) : 0;
+    if (wait > 0)
+      throw new LoginError("too_many", "Too many failed logins. Try again later.", wait);
+    const end = limiter.begin(account, address);
+    const proven = await prove().catch((error: unknown) => {
       end("undecided");
       throw error;
     });
-    end(hash === undefined ? "failed" : "succeeded");
-    return hash ?? (await this.#refuse({ proof, project: undefined, address, requestId }));
+    end(proven === undefined ? "failed" : "succeeded");
+    if (proven !== undefined) return proven;
+    const user = await this.#claimant(proof);
+    const event = { type: "login", method: proof.method, address, requestId } as const;
+    refused.add({ ...event, outcome: "refused", ...(user && { userId: user.id }) });
+    await limiter.delayRefusal(address);
+    throw new LoginError("unauthorized", "The request you have made requires authentication.");
   }
 
   /** Undefined if the proof is none, or the right to it ended while the token was made. */
@@ -129,23 +140,17 @@ export class Login {
     return live && { token: issued.token, live };
   }
 
-  async #refuse({ proof, address, requestId }: LoginRequest): Promise<never> {
-    const event = { type: "login", method: proof.method, address, requestId } as const;
-    const user = await this.#claimant(proof);
-    await this.#parts.audit({ ...event, outcome: "refused", ...(user && { userId: user.id }) });
-    throw new LoginError("unauthorized", "The request you have made requires authentication.");
-  }
-
-  async #check({ proof, project }: LoginRequest): Promise<Grant | undefined> {
+  async #check({ proof, project, address }: LoginRequest): Promise<Grant | undefined> {
     switch (proof.method) {
       case "password": {
         const user = await this.findUser(proof.user);
-        const passwordHash = await this.#provenHash(proof.password, user);
+        const passwordHash = await this.#provenHash(proof.password, user, address);
         if (!user || passwordHash === undefined) return undefined;
         const scope = await this.#scope(user.id, project, ["password"]);
         return scope && { ...scope, basis: { method: "password", passwordHash } };
       }
       case "token": {
+        if (proof.token.length > maxTokenLength) return undefined;
         const live = await this.#parts.tokens.find(proof.token);
         // An application credential is bound to its project, and so are the tokens got with it.
         if (!live || live.applicationCredential) return undefined;
@@ -159,7 +164,7 @@ export class Login {
         const user = credential && (await this.#parts.store.findUser({ id: credential.userId }));
         const expired = (credential?.expiresAtMs ?? Infinity) <= this.#parts.nowMs();
         const hash = user?.enabled && !expired ? credential?.secretHash : undefined;
-        if (!(await this.#proves(proof.secret, hash)) || !credential) return undefined;
+        if (!(await this.#proves(proof.secret, hash, address)) || !credential) return undefined;
         const scope = await this.#scope(credential.userId, { id: credential.projectId }, [
           "application_credential",
         ]);
@@ -187,13 +192,17 @@ export class Login {
   }
 
   /** The hash that was compared, if the password is right and the user enabled. */
-  async #provenHash(password: string, user: UserRecord | undefined): Promise<string | undefined> {
+  async #provenHash(
+    password: string,
+    user: UserRecord | undefined,
+    address: string,
+  ): Promise<string | undefined> {
     const hash = user?.enabled ? user.passwordHash : undefined;
-    return (await this.#proves(password, hash)) ? hash : undefined;
+    return (await this.#proves(password, hash, address)) ? hash : undefined;
   }
 
-  #proves(secret: string, hash: string | undefined): Promise<boolean> {
-    return this.#parts.passwords.verify(secret, hash);
+  #proves(secret: string, hash: string | undefined, address: string): Promise<boolean> {
+    return this.#parts.passwords.verify(secret, hash, networkOf(address));
   }
 
   async findUser(named: Named): Promise<UserRecord | undefined> {
@@ -242,10 +251,6 @@ interface Grant extends Scope {
   readonly applicationCredential?: ApplicationCredentialRecord;
 }
 
-function tooMany(waitSeconds: number): LoginError {
-  return new LoginError("too_many", "Too many failed logins. Try again later.", waitSeconds);
-}
-
 function isOurs(named: Named): boolean {
   if ("id" in named) return true;
   return "id" in named.domain
@@ -253,14 +258,27 @@ function isOurs(named: Named): boolean {
     : named.domain.name === defaultDomain.name;
 }
 
-/** What failures are counted under. By id and by name are two counts; an attacker gains a factor of two. */
-function claim(proof: Proof): string {
+/**
+ * What failures are counted under. By id and by name are two counts; an attacker
+ * gains a factor of two. A token has 256 random bits and no account to guess at.
+ */
+function claim(proof: Proof): ClaimedAccount | undefined {
   switch (proof.method) {
     case "password":
-      return "id" in proof.user ? proof.user.id : proof.user.name;
-    case "application_credential":
-      return "id" in proof.credential ? proof.credential.id : proof.credential.name;
+      return ["user", ...claimOf(proof.user)];
+    case "application_credential": {
+      const { credential } = proof;
+      if ("id" in credential) return ["credential", "id", credential.id];
+      return ["credential", "name", credential.name, ...claimOf(credential.user)];
+    }
     case "token":
-      return "";
+      return undefined;
   }
+}
+
+function claimOf(named: Named): ClaimedAccount {
+  if ("id" in named) return ["id", named.id];
+  const { name, domain } = named;
+  if (isOurs(named)) return ["name", name];
+  return ["name", name, "id" in domain ? domain.id : "", "name" in domain ? domain.name : ""];
 }

@@ -7,6 +7,7 @@ import { KeystoneApi } from "./keystone-api/keystone-api.ts";
 import { Login } from "./login.ts";
 import { LoginLimiter } from "./login-limiter.ts";
 import { PasswordHasher } from "./password-hasher.ts";
+import { RefusedLogins } from "./refused-logins.ts";
 import { TokenKeeper } from "./token-keeper.ts";
 
 /** Built-in identity, ready to be put behind an HTTP server. */
@@ -36,7 +37,8 @@ export function openBuiltinIdentity(options: BuiltinIdentityOptions): BuiltinIde
   const passwords = new PasswordHasher(options.passwords);
   const limiter = new LoginLimiter({ nowMs, ...options.logins });
   const audit = options.audit ?? (() => Promise.resolve());
-  const login = new Login({ store, tokens, passwords, limiter, audit, nowMs });
+  const refused = new RefusedLogins({ record: audit });
+  const login = new Login({ store, tokens, passwords, limiter, audit, refused, nowMs });
   const { eraseProject } = options;
   const administration = new Administration({
     store,
@@ -52,6 +54,10 @@ export function openBuiltinIdentity(options: BuiltinIdentityOptions): BuiltinIde
   const identity = new BuiltinIdentity({
     tokens,
     wwwAuthenticateUri: () => documents.identityUrl,
+    closing: async () => {
+      limiter.close();
+      await refused.flush();
+    },
     serviceTokenRoles: options.serviceTokenRoles ?? ["service"],
   });
   const api = new KeystoneApi({

@@ -1,6 +1,7 @@
 import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from "node:crypto";
 import { promisify } from "node:util";
 import { IdentityError } from "../identity-error.ts";
+import { FairTurns } from "./fair-turns.ts";
 
 const scryptAsync = promisify<string, Uint8Array, number, ScryptOptions, Buffer>(scrypt);
 
@@ -16,7 +17,7 @@ export const maxPasswordBytes = 1_024;
 export interface PasswordHasherOptions {
   /** Hashes computed at the same time, 32 MiB each, on libuv's four threads. Default: 2. */
   readonly concurrency?: number;
-  /** How many may wait for their turn; further ones are turned away. Default: 64. */
+  /** How many may wait for their turn; one of the fullest lane is then turned away. Default: 64. */
   readonly maxWaiting?: number;
   /** Makes hashes that are quick to guess, for tests: 2^this is scrypt's N. Default: 15. */
   readonly insecureCostLog2?: number;
@@ -25,14 +26,12 @@ export interface PasswordHasherOptions {
 /**
  * Turns passwords into hashes (`$scrypt$ln=15,r=8,p=1$salt$key`) and checks them,
  * always at full cost, and only a few at a time: a flood of logins must not take
- * the processor from those who have a token already.
+ * the processor from those who have a token already. Lanes (callers' networks)
+ * take turns, so that a flood from one does not keep out the others.
  */
 export class PasswordHasher {
-  readonly #concurrency: number;
-  readonly #maxWaiting: number;
+  readonly #turns: FairTurns;
   readonly #costLog2: number;
-  #running = 0;
-  readonly #waiting: (() => void)[] = [];
   #decoy: Promise<string> | undefined;
 
   constructor({
@@ -40,18 +39,17 @@ export class PasswordHasher {
     maxWaiting = 64,
     insecureCostLog2 = costLog2,
   }: PasswordHasherOptions = {}) {
-    this.#concurrency = concurrency;
-    this.#maxWaiting = maxWaiting;
+    this.#turns = new FairTurns({ concurrency, maxWaiting });
     this.#costLog2 = insecureCostLog2;
   }
 
   /** @throws IdentityError `unavailable` if too many wait; RangeError for a password that is empty or too long. */
-  async hash(password: string): Promise<string> {
+  async hash(password: string, lane = ""): Promise<string> {
     if (password === "" || Buffer.byteLength(password) > maxPasswordBytes) {
       throw new RangeError(`password: must have 1 to ${maxPasswordBytes} bytes`);
     }
     const salt = randomBytes(saltBytes);
-    const key = await this.#derive(password, salt, this.#costLog2);
+    const key = await this.#derive(password, salt, this.#costLog2, lane);
     return `$scrypt$ln=${this.#costLog2},r=8,p=1$${salt.toString("base64url")}$${key.toString("base64url")}`;
   }
 
@@ -61,7 +59,7 @@ export class PasswordHasher {
    *
    * @throws IdentityError `unavailable` if too many wait.
    */
-  async verify(password: string, hash: string | undefined): Promise<boolean> {
+  async verify(password: string, hash: string | undefined, lane = ""): Promise<boolean> {
     // Cut, not refused: a refusal would be quicker than a wrong password.
     const tried = Buffer.byteLength(password) > maxPasswordBytes ? "" : password;
     this.#decoy ??= this.hash(randomBytes(24).toString("base64url")).catch((error: unknown) => {
@@ -71,32 +69,19 @@ export class PasswordHasher {
     // Waited for in either case: the very first login must not take longer for a name that nobody has.
     const decoy = await this.#decoy;
     const parsed = parse(hash ?? decoy);
-    const key = await this.#derive(tried, parsed.salt, parsed.costLog2);
+    const key = await this.#derive(tried, parsed.salt, parsed.costLog2, lane);
     return timingSafeEqual(key, parsed.key) && hash !== undefined && tried !== "";
   }
 
-  async #derive(password: string, salt: Uint8Array, log2: number): Promise<Buffer> {
-    await this.#turn();
+  async #derive(password: string, salt: Uint8Array, log2: number, lane: string): Promise<Buffer> {
+    if (!(await this.#turns.take(lane)))
+      throw new IdentityError("unavailable", "login: too many at the same time");
     try {
       const cost = { N: 2 ** log2, r: 8, p: 1, maxmem: 2 ** (log2 + 11) };
       return await scryptAsync(password.normalize("NFC"), salt, keyBytes, cost);
     } finally {
-      const next = this.#waiting.shift();
-      // The turn goes from hand to hand, so that nobody who comes now can slip in between.
-      if (next) next();
-      else this.#running -= 1;
+      this.#turns.done();
     }
-  }
-
-  #turn(): Promise<void> | undefined {
-    if (this.#running < this.#concurrency) {
-      this.#running += 1;
-      return undefined;
-    }
-    if (this.#waiting.length >= this.#maxWaiting) {
-      throw new IdentityError("unavailable", "login: too many at the same time");
-    }
-    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 }
 

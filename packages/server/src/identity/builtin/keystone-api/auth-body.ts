@@ -36,10 +36,10 @@ function readProof(identity: Body): Proof {
       const credential = identity.get("application_credential");
       const secret = credential.get("secret").text();
       if (credential.has("id")) {
-        return { method, credential: { id: credential.get("id").text() }, secret };
+        return { method, credential: { id: credential.get("id").name() }, secret };
       }
       const named = {
-        name: credential.get("name").text(),
+        name: credential.get("name").name(),
         user: readNamed(credential.get("user")),
       };
       return { method, credential: named, secret };
@@ -66,11 +66,11 @@ function isUnscoped(scope: Body): boolean {
 }
 
 function readNamed(body: Body): Named {
-  if (body.has("id")) return { id: body.get("id").text() };
-  const name = body.get("name").text();
+  if (body.has("id")) return { id: body.get("id").name() };
+  const name = body.get("name").name();
   const domain = body.get("domain");
-  if (domain.has("id")) return { name, domain: { id: domain.get("id").text() } };
-  return { name, domain: { name: domain.get("name").text() } };
+  if (domain.has("id")) return { name, domain: { id: domain.get("id").name() } };
+  return { name, domain: { name: domain.get("name").name() } };
 }
 
 function unsupported(what: string): LoginError {

@@ -2,6 +2,9 @@ import { type AccessRule, accessRuleLimits } from "../../access-rules.ts";
 import { PathPattern } from "../../path-pattern.ts";
 import { LoginError } from "../login-error.ts";
 
+/** In UTF-16 units, as Keystone's own. */
+const maxNameLength = 255;
+
 /** The parts of a JSON document, read with the path to each in what is said of a mistake. */
 export class Body {
   readonly #value: unknown;
@@ -51,6 +54,14 @@ export class Body {
     if (typeof this.#value !== "string") throw this.#mistake("text");
     if (this.#value.includes("\0")) throw this.#mistake("text without a zero character");
     return this.#value;
+  }
+
+  /** A name or an id: no longer than Keystone takes one. */
+  name(): string {
+    const text = this.text();
+    if (text.length > maxNameLength)
+      throw this.#mistake(`text of at most ${maxNameLength} characters`);
+    return text;
   }
 
   optionalText(): string | undefined {
