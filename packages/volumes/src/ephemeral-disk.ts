@@ -233,7 +233,9 @@ export async function resizeDisk(
   await recover(context);
   const record = await withLayout(context, await recordOf(context, volume));
   const parts = partsOf(record);
-  if (parts.format === "luks2") await trustedVolume(context, record.location);
+  if (parts.format === "luks2") {
+    await trustedVolume(context, record.location, { mayHaveGrown: true });
+  }
   const header = parts.format === "luks2" ? headerBytes : 0;
   requireSize(`resize disk ${volume.name}`, sizeBytes);
   const before = await sizeOf(volume);

@@ -1,6 +1,3 @@
-import { createHash } from "node:crypto";
-import type { LuksHeader } from "@chatelaine/luks";
-
 /** How a volume's data is encrypted: what the ledger remembers of a LUKS header. */
 export interface VolumeLayout {
   readonly format: "luks1" | "luks2";
@@ -11,8 +8,8 @@ export interface VolumeLayout {
   readonly sectorSize: number;
   /** Where the data begins, in bytes. */
   readonly dataOffset: number;
-  /** Of the data, in bytes; `dynamic` reaches to the end of the device. */
-  readonly size: number | "dynamic";
+  /** Of the data, in bytes: `lvextend` and `truncate` change it, although they do not change the header. */
+  readonly size: number;
   /**
    * SHA-256, in hexadecimal, over the segments and the digest of the volume key. Key slots,
    * tokens, label and flags are not part of it, so that a rekey does not change it.
@@ -37,24 +34,6 @@ const fields = [
   "digest",
 ] as const satisfies readonly (keyof VolumeLayout)[];
 
-/** The layout that a header describes. */
-export function layoutOf(header: LuksHeader): VolumeLayout {
-  const { version, cipher, volumeKeyBitLength, sectorSize, dataOffset, segments, digests } = header;
-  const covered = {
-    segments,
-    digests: digests.map(({ keyslots: _slots, ...digest }) => digest),
-  };
-  return {
-    format: version === 1 ? "luks1" : "luks2",
-    cipher,
-    volumeKeyBitLength,
-    sectorSize,
-    dataOffset,
-    size: segments[0]?.size ?? "dynamic",
-    digest: createHash("sha256").update(JSON.stringify(covered)).digest("hex"),
-  };
-}
-
 /** Every field of a layout that differs from the recorded one. */
 export function layoutChanges(
   recorded: VolumeLayout,
@@ -67,6 +46,17 @@ export function layoutChanges(
       recorded: String(recorded[field]),
       found: String(found[field]),
     }));
+}
+
+/** All but the size, in which a copy may differ. */
+export function withoutSize(layout: VolumeLayout): Omit<VolumeLayout, "size"> {
+  const { size: _size, ...rest } = layout;
+  return rest;
+}
+
+/** A device that is larger than it was still holds all of the data. */
+export function isGrowth({ field, recorded, found }: LayoutChange): boolean {
+  return field === "size" && Number(found) > Number(recorded);
 }
 
 /** Such as `cipher is serpent-xts-plain64, not aes-xts-plain64`. */

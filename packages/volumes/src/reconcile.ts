@@ -1,5 +1,5 @@
 import { KeyManagerError, type ObjectId, type ObjectInfo, tracksConsumers } from "@chatelaine/keys";
-import { LuksError, type LuksHeader, readLuks } from "@chatelaine/luks";
+import { checkHeader, LuksError, type LuksHeader, readLuks } from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
 import { tokensOf } from "./inspect-volume.ts";
 import { describeChanges } from "./layout.ts";
@@ -13,7 +13,7 @@ import { consumerOf, registerConsumer, volumeOfKeyName } from "./volume-key.ts";
  * - `unfinished`: an operation is under way, or waits for `recover`.
  * - `missing_key`: a volume whose key is not in the key manager. Its data is lost unless the key comes back.
  * - `missing_disk`: a volume whose disk is not where the ledger has it, or is another one.
- * - `changed_header`: a disk whose header is not the one that the ledger recorded: it does not open.
+ * - `changed_header`: a disk whose header is not the one that the ledger recorded, or is never to be trusted: it does not open.
  * - `unrecorded_header`: a volume from before headers were recorded; the next open that its key proves records its own.
  * - `foreign_key`: a disk that names a key which is not its volume's. Nothing is done with that key.
  * - `unprotected_key`: a volume is not registered as its key's consumer, so anybody may delete the key.
@@ -161,16 +161,19 @@ async function aboutDisk(volume: VolumeRecord): Promise<readonly AboutDisk[]> {
   if (header.uuid !== expected) {
     return [{ type: "missing_disk", detail: `the disk there is volume ${header.uuid}` }];
   }
-  return [...aboutLayout(volume, header), ...foreignKeys(volume, header)];
+  return [...(await aboutLayout(volume)), ...foreignKeys(volume, header)];
 }
 
-function aboutLayout(volume: VolumeRecord, header: LuksHeader): readonly AboutDisk[] {
-  if (volume.layout === undefined) {
-    return [{ type: "unrecorded_header", detail: "the next open records its header" }];
+async function aboutLayout(volume: VolumeRecord): Promise<readonly AboutDisk[]> {
+  try {
+    const changes = changesOf(volume, await checkHeader(volume.location));
+    if (changes.length > 0) return [{ type: "changed_header", detail: describeChanges(changes) }];
+  } catch (error) {
+    if (error instanceof LuksError) return [{ type: "changed_header", detail: error.message }];
+    throw error;
   }
-  const changes = changesOf(volume, header);
-  if (changes.length === 0) return [];
-  return [{ type: "changed_header", detail: describeChanges(changes) }];
+  if (volume.layout !== undefined) return [];
+  return [{ type: "unrecorded_header", detail: "the next open records its header" }];
 }
 
 /** A snapshot names its volume's keys as of then. */

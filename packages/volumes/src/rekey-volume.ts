@@ -1,5 +1,5 @@
 import { fixedKeyId, KeyManagerError, type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
-import { readLuks } from "@chatelaine/luks";
+import { checkHeader } from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import {
@@ -116,11 +116,13 @@ async function changeKey(
       `rekey ${path}: there are no credentials for project ${toProject}`,
     );
   }
-  const header = await readLuks(path);
+  const header = await checkHeader(path);
   const location = await locationOf(path);
   await refuseMismatch(context, header.uuid, location);
   const known = await context.ledger.volume(header.uuid);
-  if (known !== undefined) await requireRecorded(context.ledger, path, known, header);
+  if (known !== undefined) {
+    await requireRecorded(context.ledger, path, known, header);
+  }
   const oldKeyId =
     change.oldKeyId ?? (passphrase ? undefined : (await trustedVolume(context, path)).volume.keyId);
   const input: ChangeKeyInput = {

@@ -43,7 +43,9 @@ export async function resizeVolume(
 ): Promise<ResizedVolume> {
   refuseUnknownOptions("resizeVolume", options, ["sizeBytes"]);
   await recover(context);
-  const { id, keyId, sectorSize, dataOffset } = await proveVolume(context, path);
+  const { id, keyId, sectorSize, dataOffset } = await proveVolume(context, path, {
+    mayHaveGrown: true,
+  });
   const location = await locationOf(path);
   await refuseMismatch(context, id, location);
   const [segment] = (await readLuks(path)).segments;

@@ -1,13 +1,13 @@
 import { type ObjectId, objectId } from "@chatelaine/keys";
-import { type LuksHeader, readLuks } from "@chatelaine/luks";
+import { type CheckedHeader, checkHeader, type LuksHeader, layoutOf } from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import { tokensOf, volumeFrom } from "./inspect-volume.ts";
 import {
   describeChanges,
+  isGrowth,
   type LayoutChange,
   layoutChanges,
-  layoutOf,
   type VolumeLayout,
 } from "./layout.ts";
 import type { Ledger, VolumeRecord } from "./ledger/ledger.ts";
@@ -28,11 +28,17 @@ export interface TrustOptions {
   readonly keyId?: ObjectId | undefined;
 }
 
+/** For those that record a larger size afterwards. */
+export interface GrowthOptions {
+  /** The device may be larger than recorded. Default false. */
+  readonly mayHaveGrown?: boolean;
+}
+
 /** A disk whose header is as the ledger has it, and the key that may be fetched for it. */
 export interface TrustedVolume {
   readonly volume: Volume;
-  /** The one that was compared. */
-  readonly header: LuksHeader;
+  /** The one that was compared: open and map by it, and read no other. */
+  readonly header: CheckedHeader;
   readonly layout: VolumeLayout;
   /** Undefined if the ledger has no row for the disk. */
   readonly record: VolumeRecord | undefined;
@@ -50,9 +56,9 @@ export interface TrustedVolume {
 export async function trustedVolume(
   source: VolumeSource,
   path: string,
-  options: TrustOptions = {},
+  options: TrustOptions & GrowthOptions = {},
 ): Promise<TrustedVolume> {
-  const header = await readLuks(path);
+  const header = await checkHeader(path);
   const layout = layoutOf(header);
   const { ledger } = source;
   const record = await ledger?.volumeAt(await locationOf(path));
@@ -74,7 +80,7 @@ export async function trustedVolume(
       `open ${path}: the ledger has key ${keyId} for it, not ${options.keyId}: leave the key out`,
     );
   }
-  await requireRecorded(ledger, path, record, header);
+  await requireRecorded(ledger, path, record, header, options);
   return { volume: volumeFrom(header, path, keyId), header, layout, record };
 }
 
@@ -88,9 +94,10 @@ export async function requireRecorded(
   ledger: Ledger,
   path: string,
   record: VolumeRecord,
-  header: LuksHeader,
+  header: CheckedHeader,
+  options: GrowthOptions = {},
 ): Promise<void> {
-  const problem = recordedProblem(path, record, header);
+  const problem = recordedProblem(path, record, header, options);
   if (problem === undefined) return;
   const [operation] = problem.code === "integrity" ? await ledger.unfinished(record.id) : [];
   if (operation === undefined) throw problem;
@@ -105,7 +112,8 @@ export async function requireRecorded(
 export function recordedProblem(
   path: string,
   record: Pick<VolumeRecord, "kind" | "id" | "parentId" | "layout">,
-  header: LuksHeader,
+  header: CheckedHeader,
+  { mayHaveGrown = false }: GrowthOptions = {},
 ): VolumeError | undefined {
   const expected = record.kind === "snapshot" ? record.parentId : record.id;
   if (header.uuid !== expected) {
@@ -114,14 +122,14 @@ export function recordedProblem(
       `open ${path}: its header says volume ${header.uuid}, the ledger has ${expected} there`,
     );
   }
-  const changes = changesOf(record, header);
+  const changes = changesOf(record, header).filter((change) => !(mayHaveGrown && isGrowth(change)));
   return changes.length === 0 ? undefined : changedHeader(path, changes);
 }
 
 /** Which fields of a header are not as recorded. Of a row without layout none is known to be. */
 export function changesOf(
   { layout }: Pick<VolumeRecord, "layout">,
-  header: LuksHeader,
+  header: CheckedHeader,
 ): readonly LayoutChange[] {
   return layout === undefined ? [] : layoutChanges(layout, layoutOf(header));
 }
@@ -129,20 +137,26 @@ export function changesOf(
 export function changedHeader(path: string, changes: readonly LayoutChange[]): VolumeError {
   return new VolumeError(
     "integrity",
-    `open ${path}: its header is not as the ledger recorded it: ${describeChanges(changes)}; ` +
-      'if you changed it yourself, run "chatelaine volume adopt PATH --accept-header"',
+    `open ${path}: its header is not as the ledger recorded it: ${describeChanges(changes)}; ${remedy(changes)}`,
   );
+}
+
+function remedy(changes: readonly LayoutChange[]): string {
+  return changes.every(isGrowth)
+    ? 'if you extended the device, run "chatelaine volume resize PATH"'
+    : 'if you changed it yourself, run "chatelaine volume adopt PATH --accept-header"';
 }
 
 /** The volume that a disk in another place says it is may be in the ledger all the same. */
 async function refuseOtherLayout(
   ledger: Ledger | undefined,
   path: string,
-  header: LuksHeader,
+  header: CheckedHeader,
 ): Promise<void> {
   const elsewhere = await ledger?.volume(header.uuid);
   if (elsewhere === undefined) return;
-  const changes = changesOf(elsewhere, header);
+  // A copy may lie on a device of another size.
+  const changes = changesOf(elsewhere, header).filter(({ field }) => field !== "size");
   if (changes.length > 0) throw changedHeader(path, changes);
 }
 

@@ -4,6 +4,7 @@ import { VolumeError } from "./errors.ts";
 import { lendPassphrase } from "./passphrase.ts";
 import { recordFirstLayout } from "./record-layout.ts";
 import {
+  type GrowthOptions,
   type TrustedVolume,
   type TrustOptions,
   trustedVolume,
@@ -46,7 +47,7 @@ export function verifyVolume(
 export function proveVolume(
   source: VolumeSource,
   path: string,
-  options: TrustOptions = {},
+  options: TrustOptions & GrowthOptions = {},
 ): Promise<VerifiedVolume> {
   return withProvenPassphrase(source, path, async (volume) => volume, options);
 }
@@ -61,7 +62,7 @@ export async function withProvenPassphrase<Result>(
   source: VolumeSource,
   path: string,
   use: (volume: VerifiedVolume, passphrase: Uint8Array) => Promise<Result>,
-  options: TrustOptions = {},
+  options: TrustOptions & GrowthOptions = {},
 ): Promise<Result> {
   return proven(source, path, options, async (volume, passphrase, trusted) => {
     const layoutRecord = (await recordOpened(source, trusted)) ? "recorded" : volume.layoutRecord;
@@ -96,7 +97,7 @@ export async function unlockVolume(
 async function proven<Result>(
   source: VolumeSource,
   path: string,
-  options: TrustOptions,
+  options: TrustOptions & GrowthOptions,
   use: (volume: VerifiedVolume, passphrase: Uint8Array, trusted: TrustedVolume) => Promise<Result>,
 ): Promise<Result> {
   const { trusted, key } = await volumeAndKey(source, path, options);
@@ -124,7 +125,11 @@ async function recordOpened(
   return recordFirstLayout(ledger, record, layout);
 }
 
-async function volumeAndKey(source: VolumeSource, path: string, options: TrustOptions) {
+async function volumeAndKey(
+  source: VolumeSource,
+  path: string,
+  options: TrustOptions & GrowthOptions,
+) {
   const trusted = await trustedVolume(source, path, options);
   const { volume } = trusted;
   const key = await source.keyManager.get(source.caller, volume.keyId).catch((cause: unknown) => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFile, mkdtemp, open, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, open, rm, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -37,6 +37,11 @@ const caller: ProjectCaller = { type: "project", projectId: "a", userId: "alice"
 const sizeBytes = 64 * 1024;
 const mebibyte = 1024 * 1024;
 
+const segment = (change: Record<string, unknown>) => (metadata: Metadata) => {
+  Object.assign(metadata.segments["0"] ?? {}, change);
+};
+const serpent = segment({ encryption: "serpent-xts-plain64" });
+
 describe("a volume's header that somebody changed on the medium", () => {
   let directory: string;
   let [path, other] = ["", ""];
@@ -57,10 +62,6 @@ describe("a volume's header that somebody changed on the medium", () => {
   });
 
   const create = () => createVolume(volumes, { path, sizeBytes: 4 * mebibyte });
-  const segment = (change: Record<string, unknown>) => (metadata: Metadata) => {
-    Object.assign(metadata.segments["0"] ?? {}, change);
-  };
-  const serpent = segment({ encryption: "serpent-xts-plain64" });
   const recorded = async () => (await ledger.volumeAt(path))?.layout;
   /** As a ledger from before layouts has it. */
   const forgetLayouts = () => {
@@ -97,7 +98,7 @@ describe("a volume's header that somebody changed on the medium", () => {
       "does not cut off the tenant's data",
       "size",
       segment({ size: String(mebibyte) }),
-      /size is 1048576, not \S+/,
+      /size is 1048576, not 4194304/,
     ],
     [
       "does not encrypt with initialization vectors that another sector had",
@@ -115,6 +116,33 @@ describe("a volume's header that somebody changed on the medium", () => {
       assert.match(found?.detail ?? "", message);
     });
   }
+
+  it("does not show the half of the tenant's data that is left of a shortened disk", async () => {
+    await create();
+    await truncate(path, 18 * mebibyte);
+    await assert.rejects(verifyVolume(volumes, path), {
+      code: "integrity",
+      message: /size is 2097152, not 4194304.*--accept-header/,
+    });
+  });
+
+  it("may lie on a device that was extended, once the volume is resized", async () => {
+    await create();
+    await truncate(path, 24 * mebibyte);
+    await assert.rejects(verifyVolume(volumes, path), {
+      code: "integrity",
+      message: /size is 8388608, not 4194304.*volume resize/,
+    });
+    await resizeVolume(volumes, path, { sizeBytes: 8 * mebibyte });
+    assert.equal((await recorded())?.size, 8 * mebibyte);
+    await truncate(path, 28 * mebibyte);
+    const { changes } = await acceptVolumeHeader(volumes, path);
+    assert.deepEqual(
+      changes.map(({ field }) => field),
+      ["size"],
+    );
+    assert.equal((await recorded())?.size, 12 * mebibyte);
+  });
 
   /** Every way to a volume's plaintext or key slots. */
   const ways: Readonly<Record<string, () => Promise<unknown>>> = {
@@ -212,26 +240,24 @@ describe("a volume's header that somebody changed on the medium", () => {
   });
 
   describe("by its owner", () => {
-    const accept = (dryRun = false) => acceptVolumeHeader(volumes, path, { dryRun });
-
     it("is accepted once the key has opened it, and says what changes", async () => {
       const { id } = await create();
       await backupVolumeHeader(volumes, path, join(directory, "header"));
       await forge(path, serpent);
-      const foreseen = await accept(true);
+      const foreseen = await acceptVolumeHeader(volumes, path, { dryRun: true });
       assert.deepEqual(
         foreseen.changes.map(({ field, recorded: was, found }) => [field, was, found]).slice(0, 1),
         [["cipher", "aes-xts-plain64", "serpent-xts-plain64"]],
       );
       await assert.rejects(verifyVolume(volumes, path), { code: "integrity" });
-      assert.deepEqual(await accept(), foreseen);
+      assert.deepEqual(await acceptVolumeHeader(volumes, path), foreseen);
       assert.equal((await verifyVolume(volumes, path)).layoutRecord, "recorded");
       const record = await ledger.volume(id);
       assert.deepEqual(
         [record?.cipher, record?.headerBackup, record?.state],
         ["serpent-xts-plain64", undefined, "ready"],
       );
-      assert.deepEqual((await accept()).changes, []);
+      assert.deepEqual((await acceptVolumeHeader(volumes, path)).changes, []);
     });
 
     it("is not accepted if the volume's key does not open it, or the ledger has no volume there", async () => {
@@ -242,9 +268,9 @@ describe("a volume's header that somebody changed on the medium", () => {
         code: "not_found",
       });
       await copyFile(other, path);
-      await assert.rejects(accept(), { code: "mismatch" });
+      await assert.rejects(acceptVolumeHeader(volumes, path), { code: "mismatch" });
       await forge(path, () => undefined, (await ledger.volumeAt(path))?.id);
-      await assert.rejects(accept(), { code: "wrong_passphrase" });
+      await assert.rejects(acceptVolumeHeader(volumes, path), { code: "wrong_passphrase" });
       assert.equal((await verifyVolume(volumes, other)).id, made.id);
     });
   });

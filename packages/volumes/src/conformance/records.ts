@@ -38,7 +38,7 @@ function promisesOfFidelity(of: () => Scene): void {
         volumeKeyBitLength: 512,
         sectorSize: 512,
         dataOffset: 16_777_216,
-        size: "dynamic",
+        size: 1_048_576,
         digest: "0f".repeat(32),
       },
       attributes: { instance: "i", "a b": '"\\' },

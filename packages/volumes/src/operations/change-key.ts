@@ -198,10 +198,16 @@ async function retireName({ input, facts }: ChangeKeyWork): Promise<undefined> {
 
 async function retireKey(work: ChangeKeyWork): Promise<Partial<ChangeKeyFacts>> {
   const { context, operation, input } = work;
-  if (!input.retire || input.oldKeyId === undefined || input.oldKeyIsRecorded !== true) {
+  if (!input.retire || input.oldKeyId === undefined || !oldKeyIsRecorded(work)) {
     return { oldKeyDeleted: false };
   }
   return { oldKeyDeleted: await discardKey(context, operation.volumeId, input.oldKeyId) };
+}
+
+/** An earlier version did not write it down. The row of a disk that it took over is younger than the operation. */
+function oldKeyIsRecorded({ input, operation, volume }: ChangeKeyWork): boolean {
+  const { created } = operation;
+  return input.oldKeyIsRecorded ?? (volume !== undefined && volume.created < created);
 }
 
 /** @throws `forbidden` if there are no credentials for the new key's project */

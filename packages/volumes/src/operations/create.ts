@@ -165,7 +165,7 @@ export function layoutAskedFor(
   input: Pick<CreateInput, "format" | "sectorSize">,
 ): Partial<VolumeLayout> {
   const { format: asked = "luks2", sectorSize } = input;
-  return { ...ownCipher, format: asked, sectorSize, dataOffset: headerBytes, size: "dynamic" };
+  return { ...ownCipher, format: asked, sectorSize, dataOffset: headerBytes };
 }
 
 async function unformat({ input, operation }: CreateWork): Promise<void> {

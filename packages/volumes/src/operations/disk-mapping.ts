@@ -1,5 +1,5 @@
 import type { ObjectId, StoredObject } from "@chatelaine/keys";
-import { type LuksHeader, readLuks, unlock } from "@chatelaine/luks";
+import { type CheckedHeader, checkHeader, unlock } from "@chatelaine/luks";
 import { VolumeError } from "../errors.ts";
 import { type CryptTable, mapTogether } from "../host/crypt-table.ts";
 import { type LogicalVolume, logicalVolumePath } from "../host/logical-volume.ts";
@@ -129,7 +129,9 @@ async function openedTable(parts: DiskParts, key: StoredObject): Promise<DiskTab
   const path = logicalVolumePath(volume);
   const header = await recordedHeader(parts);
   if (!isSimple(header)) return undefined;
-  const { volumeKey } = await lendPassphrase(key, (passphrase) => unlock(path, passphrase));
+  const { volumeKey } = await lendPassphrase(key, (passphrase) =>
+    unlock(path, passphrase, { header }),
+  );
   return {
     ...luksTable(path, mapping, header, volumeKey),
     destroyKey: () => volumeKey.destroy(),
@@ -137,9 +139,9 @@ async function openedTable(parts: DiskParts, key: StoredObject): Promise<DiskTab
 }
 
 /** The header of a LUKS2 disk, if it is the one that the ledger has. @throws `integrity`, `mismatch` */
-async function recordedHeader({ id, volume, layout }: DiskParts): Promise<LuksHeader> {
+async function recordedHeader({ id, volume, layout }: DiskParts): Promise<CheckedHeader> {
   const path = logicalVolumePath(volume);
-  const header = await readLuks(path);
+  const header = await checkHeader(path);
   const problem = recordedProblem(path, { kind: "disk", id, parentId: undefined, layout }, header);
   if (problem !== undefined) throw problem;
   return header;

@@ -1,10 +1,13 @@
 import { existsSync } from "node:fs";
 import { resizeLogicalVolume } from "../host/logical-volume.ts";
 import { devicePath, growMapping } from "../host/mapping.ts";
+import { withoutSize } from "../layout.ts";
 import { lendPassphrase } from "../passphrase.ts";
 import { nowOf } from "../volume-context.ts";
 import type { DiskParts } from "./disk-mapping.ts";
+import { openedLayout } from "./opened-layout.ts";
 import type { Operation } from "./operation.ts";
+import type { ResizeFacts } from "./resize.ts";
 
 /** A disk that is to grow. */
 export interface ResizeDiskInput extends DiskParts {
@@ -14,20 +17,29 @@ export interface ResizeDiskInput extends DiskParts {
 }
 
 /** Until the commit nothing shows the new end, so that it may be cut off again. */
-export const resizeDiskOperation: Operation<ResizeDiskInput, object> = {
+export const resizeDiskOperation: Operation<ResizeDiskInput, ResizeFacts> = {
   kind: "resize-disk",
   prepare: [
     {
       name: "extend the logical volume",
-      take: async ({ input: { volume, before, after } }) => {
+      take: async ({ context: { keyManager, caller }, input, volume: record }) => {
+        const { volume, before, after, format, keyId } = input;
         await resizeLogicalVolume(volume, before, after);
-        return undefined;
+        if (format === "plain" || record?.layout === undefined) return undefined;
+        const expected = withoutSize(record.layout);
+        const layout = await lendPassphrase(await keyManager.get(caller, keyId), (passphrase) =>
+          openedLayout(record.location, passphrase, expected),
+        );
+        return { layout };
       },
       undo: ({ input: { volume, before, after } }) => resizeLogicalVolume(volume, after, before),
     },
   ],
-  commit: ({ context, volume }) =>
-    volume === undefined ? [] : [{ type: "put", volume: { ...volume, updated: nowOf(context) } }],
+  commit: ({ context, volume, facts }) => {
+    if (volume === undefined) return [];
+    const { layout = volume.layout } = facts;
+    return [{ type: "put", volume: { ...volume, layout, updated: nowOf(context) } }];
+  },
   finish: [
     {
       name: "grow the mapping",

@@ -2,6 +2,7 @@ import { rm, stat } from "node:fs/promises";
 import type { ObjectId } from "@chatelaine/keys";
 import { backupHeader, restoreHeader } from "@chatelaine/luks";
 import { ioError, publish, stagingPath } from "../disk/staging.ts";
+import { blockDevice } from "../host/block-device.ts";
 import type { VolumeLayout } from "../layout.ts";
 import { lendPassphrase } from "../passphrase.ts";
 import { nowOf } from "../volume-context.ts";
@@ -95,10 +96,15 @@ async function proveOpens(
   path: string,
 ): Promise<HeaderFacts> {
   const { keyManager, caller } = context;
+  const deviceBytes = await bytesOf(input.location);
   const layout = await lendPassphrase(await keyManager.get(caller, input.keyId), (passphrase) =>
-    openedLayout(path, passphrase, volume?.layout),
+    openedLayout(path, passphrase, volume?.layout, deviceBytes),
   );
   return { layout };
+}
+
+async function bytesOf(path: string): Promise<number> {
+  return (await blockDevice(path))?.bytes ?? (await stat(path)).size;
 }
 
 async function inodeOf(path: string): Promise<number | undefined> {

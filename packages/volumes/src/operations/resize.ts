@@ -3,9 +3,11 @@ import type { ObjectId } from "@chatelaine/keys";
 import { ioError } from "../disk/staging.ts";
 import { luksMappingOf } from "../host/disk-use.ts";
 import { growMapping } from "../host/mapping.ts";
+import { type VolumeLayout, withoutSize } from "../layout.ts";
 import { lendPassphrase } from "../passphrase.ts";
 import { nowOf } from "../volume-context.ts";
 import { keyOf } from "./change-key.ts";
+import { openedLayout } from "./opened-layout.ts";
 import type { Operation, Work } from "./operation.ts";
 
 /** A volume whose disk is to grow, or has grown. */
@@ -16,19 +18,32 @@ export interface ResizeInput {
   readonly file?: { readonly before: number; readonly after: number };
 }
 
-type ResizeWork = Work<ResizeInput, object>;
+export interface ResizeFacts {
+  /** In the new size. */
+  readonly layout: VolumeLayout;
+}
+
+type ResizeWork = Work<ResizeInput, ResizeFacts>;
 
 /** Nothing can be written to the new end before the commit, so that it may be cut off again. */
-export const resizeOperation: Operation<ResizeInput, object> = {
+export const resizeOperation: Operation<ResizeInput, ResizeFacts> = {
   kind: "resize",
   prepare: [{ name: "grow the file", take: growFile, undo: ungrowFile }],
-  commit: ({ context, volume }) =>
-    volume === undefined ? [] : [{ type: "put", volume: { ...volume, updated: nowOf(context) } }],
+  commit: ({ context, volume, facts }) => {
+    if (volume === undefined) return [];
+    const { layout = volume.layout } = facts;
+    return [{ type: "put", volume: { ...volume, layout, updated: nowOf(context) } }];
+  },
   finish: [{ name: "grow the mapping", take: growOpen }],
 };
 
-async function growFile({ input }: ResizeWork): Promise<undefined> {
-  if (input.file !== undefined) await truncate(input, input.file.before, input.file.after);
+async function growFile({ context, input, volume }: ResizeWork): Promise<ResizeFacts> {
+  const { location, file } = input;
+  if (file !== undefined) await truncate(input, file.before, file.after);
+  const layout = await lendPassphrase(await keyOf(context, input.keyId), (passphrase) =>
+    openedLayout(location, passphrase, volume?.layout && withoutSize(volume.layout)),
+  );
+  return { layout };
 }
 
 async function ungrowFile({ input }: ResizeWork): Promise<void> {

@@ -1,5 +1,5 @@
 import type { ObjectId } from "@chatelaine/keys";
-import type { VolumeLayout } from "../layout.ts";
+import { type VolumeLayout, withoutSize } from "../layout.ts";
 import { lendPassphrase } from "../passphrase.ts";
 import {
   discardKey,
@@ -18,7 +18,7 @@ export interface SnapshotInput {
   readonly parentKeyId: ObjectId;
   readonly format: "luks1" | "luks2";
   readonly cipher: string;
-  /** Its volume's, which the snapshot must have. Absent from operations that an earlier version began. */
+  /** Its volume's, which the snapshot must have, but for the size: the volume may have grown since. Absent from operations that an earlier version began. */
   readonly layout?: VolumeLayout;
 }
 
@@ -97,7 +97,7 @@ async function prove({
 }: SnapshotWork): Promise<Pick<SnapshotFacts, "layout">> {
   const key = await context.keyManager.get(context.caller, facts.keyId as ObjectId);
   const layout = await lendPassphrase(key, (passphrase) =>
-    openedLayout(input.location, passphrase, input.layout),
+    openedLayout(input.location, passphrase, input.layout && withoutSize(input.layout)),
   );
   return { layout };
 }
