@@ -35,6 +35,8 @@ export interface Settings {
   readonly ledger?: string | undefined;
   /** This machine's name in a ledger that hosts share. Default: its host name. */
   readonly ledgerHost?: string | undefined;
+  /** `true` weakens security: a ledger's database on another host is used without verified TLS. No flag has it. */
+  readonly ledgerInsecureTransport?: string | undefined;
 }
 
 /** Settings as flags give them, and which configuration file the others are in. */
@@ -51,6 +53,7 @@ const variables = {
   forProject: "CHATELAINE_FOR_PROJECT",
   ledger: "CHATELAINE_LEDGER",
   ledgerHost: "CHATELAINE_LEDGER_HOST",
+  ledgerInsecureTransport: "CHATELAINE_LEDGER_INSECURE_TRANSPORT",
 } as const satisfies Record<keyof Settings, string>;
 
 const settingNames = Object.keys(variables) as readonly (keyof Settings)[];
@@ -129,7 +132,11 @@ export function configuredCloud(terminal: Terminal, flags: Flags): CloudSettings
  * @throws `invalid_argument` if a password is where others can read it
  */
 export function ledgerPlace(terminal: Terminal, flags: Flags): LedgerPlace {
-  const { ledger, ledgerHost = hostname() } = mergedSettings(terminal, flags);
+  const {
+    ledger,
+    ledgerHost = hostname(),
+    ledgerInsecureTransport = "false",
+  } = mergedSettings(terminal, flags);
   if (ledger === undefined)
     return { type: "file", path: join(stateFolder(terminal), "ledger.sqlite") };
   if (!isDatabaseUrl(ledger)) {
@@ -147,7 +154,14 @@ export function ledgerPlace(terminal: Terminal, flags: Flags): LedgerPlace {
       "ledger: this machine is called localhost, as others are: name it by --ledger-host or CHATELAINE_LEDGER_HOST",
     );
   }
-  return { type: "postgres", url: ledger, host: ledgerHost };
+  if (ledgerInsecureTransport !== "true" && ledgerInsecureTransport !== "false") {
+    throw new KeyManagerError(
+      "invalid_argument",
+      "ledgerInsecureTransport (CHATELAINE_LEDGER_INSECURE_TRANSPORT): it must be true or false",
+    );
+  }
+  const insecureTransport = ledgerInsecureTransport === "true";
+  return { type: "postgres", url: ledger, host: ledgerHost, insecureTransport };
 }
 
 /** The record of a migration, beside the ledger: another one for each pair of source and target. */
@@ -241,7 +255,10 @@ function parseConfig(path: string, text: string): Settings {
     );
   }
   refuseUnknownOptions(path, content, settingNames);
-  for (const [name, value] of Object.entries(content)) {
+  const written = { ...content } as Record<string, unknown>;
+  const { ledgerInsecureTransport: insecure } = written;
+  if (typeof insecure === "boolean") written["ledgerInsecureTransport"] = String(insecure);
+  for (const [name, value] of Object.entries(written)) {
     if (typeof value !== "string")
       throw new KeyManagerError("invalid_argument", `${path}: ${name} must be text`);
   }
@@ -252,7 +269,7 @@ function parseConfig(path: string, text: string): Settings {
       `${path}: others may read the password of the ledger's database: chmod 600 ${path}`,
     );
   }
-  return content;
+  return written;
 }
 
 function readIfThere(path: string, mustExist: boolean): string | undefined {

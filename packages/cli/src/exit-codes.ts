@@ -83,6 +83,7 @@ const storeExits: Readonly<Record<string, ExitName>> = {
   unavailable: "unavailable",
   locked: "conflict",
   schema: "unsupported",
+  insecure: "invalid",
 };
 
 /** By name: the server is loaded only by the commands that need it. */

@@ -1,8 +1,14 @@
 import { existsSync } from "node:fs";
 import { Socket } from "node:net";
 import { KeyManagerError } from "@chatelaine/keys";
-import { type Ledger, openLedger, openPostgresLedger } from "@chatelaine/volumes";
-import type { Pool } from "pg";
+import {
+  type Ledger,
+  openLedger,
+  openPostgresLedger,
+  type PostgresEndpoint,
+  refuseInsecureConnection,
+} from "@chatelaine/volumes";
+import type { Client, Pool } from "pg";
 
 /** Where the record of volumes is. */
 export type LedgerPlace =
@@ -12,7 +18,11 @@ export type LedgerPlace =
       readonly url: string;
       /** This machine's name there. */
       readonly host: string;
+      /** Weakens security: see `PostgresLedgerOptions`. */
+      readonly insecureTransport: boolean;
     };
+
+type SharedPlace = Extract<LedgerPlace, { readonly type: "postgres" }>;
 
 /** True for what names a database rather than a file. */
 export function isDatabaseUrl(ledger: string): boolean {
@@ -41,7 +51,7 @@ export function describePlace(place: LedgerPlace): string {
 /** False if there is certainly no ledger; none is made. */
 export async function isThere(place: LedgerPlace): Promise<boolean> {
   if (place.type === "file") return existsSync(place.path);
-  return withPool(place.url, async (pool) => {
+  return withPool(place, async (pool) => {
     try {
       const found = "SELECT to_regclass('chatelaine_ledger.volumes') IS NOT NULL AS found";
       return (await pool.query<{ readonly found: boolean }>(found)).rows[0]?.found !== false;
@@ -58,8 +68,10 @@ export async function withLedgerAt<T>(
   work: (ledger: Ledger) => Promise<T>,
 ): Promise<T> {
   if (place.type === "file") return closing(openLedger({ path: place.path }), work);
-  const { url, host } = place;
-  return withPool(url, async (pool) => closing(await openPostgresLedger({ pool, host }), work));
+  const { host, insecureTransport } = place;
+  return withPool(place, async (pool) =>
+    closing(await openPostgresLedger({ pool, host, insecureTransport }), work),
+  );
 }
 
 async function closing<T>(ledger: Ledger, work: (ledger: Ledger) => Promise<T>): Promise<T> {
@@ -70,9 +82,30 @@ async function closing<T>(ledger: Ledger, work: (ledger: Ledger) => Promise<T>):
   }
 }
 
-/** The driver is loaded only by those who use it. It knows PGPASSWORD, ~/.pgpass and the other variables of PostgreSQL's. */
-async function withPool<T>(url: string, work: (pool: Pool) => Promise<T>): Promise<T> {
+/** True if the place is on another host, and nothing protects the way there. */
+export async function isExposed(place: LedgerPlace): Promise<boolean> {
+  if (place.type === "file") return false;
   const { default: pg } = await import("pg");
+  try {
+    refuseInsecureConnection(endpointOf(new pg.Client({ connectionString: place.url })), false);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+function endpointOf({ host, ssl }: Client): PostgresEndpoint {
+  return { host, ssl };
+}
+
+/** The driver is loaded only by those who use it. It knows PGPASSWORD, ~/.pgpass and the other variables of PostgreSQL's. */
+async function withPool<T>(
+  { url, insecureTransport }: SharedPlace,
+  work: (pool: Pool) => Promise<T>,
+): Promise<T> {
+  const { default: pg } = await import("pg");
+  // Before the password is sent. The driver says how it understands the URL and PostgreSQL's variables.
+  refuseInsecureConnection(endpointOf(new pg.Client({ connectionString: url })), insecureTransport);
   const sockets: Socket[] = [];
   const socket = () => {
     const made = new Socket();

@@ -108,6 +108,28 @@ describe("the configuration of chatelaine", () => {
     assert.doesNotMatch(doctor.out, /hunter2/);
   });
 
+  it("gives no password to the network between here and the ledger's database", async () => {
+    const path = join(directory, "config.yaml");
+    const run = async (query: string, more: string, ...words: readonly string[]) => {
+      const ledger = `postgres://chatelaine:hunter2@db.example.org/none${query}`;
+      const text = `backend: memory\nledger: ${ledger}\nledgerHost: node-7\n${more}`;
+      await writeFile(path, text, { mode: 0o600 });
+      const done = await new Session().runConfigured("--config", path, ...words);
+      assert.doesNotMatch(done.error + done.out, /hunter2/);
+      return done;
+    };
+    for (const query of ["", "?sslmode=disable", "?sslmode=no-verify"]) {
+      const { code, error } = await run(query, "", "recover");
+      assert.equal(code, 2);
+      assert.match(error, /on another host.*add sslmode=verify-full.*ledgerInsecureTransport/s);
+    }
+    const doctor = await run("", "", "doctor");
+    assert.match(doctor.out, /BAD +ledger +open ledger: its database is on another host/);
+    const nonsense = await run("", "ledgerInsecureTransport: maybe\n", "recover");
+    assert.equal(nonsense.code, 2);
+    assert.match(nonsense.error, /must be true or false/);
+  });
+
   it("suggests the right spelling of a backend", async () => {
     const { code, error } = await new Session().runConfigured(
       "--backend",

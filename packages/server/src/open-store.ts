@@ -14,5 +14,6 @@ export async function openStore(config: ServerConfig, clock: Clock): Promise<Sto
     url: database,
     now,
     connections: config.integer("postgres.connections"),
+    insecureTransport: config.boolean("postgres.insecureTransport"),
   });
 }

@@ -60,6 +60,10 @@ export type {
   VolumeRecord,
 } from "./ledger/ledger.ts";
 export {
+  type PostgresEndpoint,
+  refuseInsecureConnection,
+} from "./ledger/postgres/connection-security.ts";
+export {
   openPostgresLedger,
   type PostgresLedgerOptions,
 } from "./ledger/postgres/postgres-ledger.ts";

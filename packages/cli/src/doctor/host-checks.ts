@@ -2,7 +2,13 @@ import { execFile } from "node:child_process";
 import { statSync } from "node:fs";
 import { promisify } from "node:util";
 import { type Diagnosis, diagnosed, type Outcome, ok } from "@chatelaine/server/diagnosis";
-import { describePlace, isThere, type LedgerPlace, withLedgerAt } from "../ledger-place.ts";
+import {
+  describePlace,
+  isExposed,
+  isThere,
+  type LedgerPlace,
+  withLedgerAt,
+} from "../ledger-place.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** This host: the record of volumes, and what opening volumes in its kernel needs. */
@@ -52,6 +58,12 @@ async function ledgerOf(place: LedgerPlace): Promise<Outcome> {
     const { length } = await ledger.volumes();
     const unfinished = await ledger.unfinished();
     const own = unfinished.filter(({ host }) => host === ledger.host);
+    if (own.length === 0 && (await isExposed(place)))
+      return {
+        state: "warning",
+        found: `${where}: ${length} volumes; its network can read and change them`,
+        mend: "set sslmode=verify-full in the ledger's URL, and ledgerInsecureTransport: false",
+      };
     if (own.length === 0) return ok(`${where}: ${length} volumes`);
     const what = `${where}: ${own.length} operations were cut in the middle`;
     return { state: "warning", found: what, mend: "chatelaine recover" };

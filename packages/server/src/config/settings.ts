@@ -56,6 +56,11 @@ export const settings = {
     max: 1_000,
     help: "connections to PostgreSQL of this process",
   },
+  "postgres.insecureTransport": {
+    type: "boolean",
+    default: false,
+    help: "weakens security: accept a PostgreSQL on another host without verified TLS, so that its network can read and change every row",
+  },
   "rootKey.file": {
     type: "text",
     help: "the root key's file, mode 0600, made at first start (default: root-key in dataDirectory)",

@@ -11,6 +11,10 @@ import { driveAsync, driveSync } from "../store/drive.ts";
 import { pendingMigrations, readMigrations } from "../store/migrations.ts";
 import type { Statement, StatementResult, Steps } from "../store/operation.ts";
 import { listRootKeys } from "../store/operations/keys.ts";
+import {
+  connectionSecurity,
+  refuseInsecureConnection,
+} from "../store/postgres/connection-security.ts";
 import { Connection } from "../store/sqlite/connection.ts";
 import { ControlError, callControl } from "./control.ts";
 import { type Diagnosis, diagnosed, type Outcome, ok } from "./diagnosis.ts";
@@ -101,23 +105,42 @@ function certificateOf(config: ServerConfig): Outcome {
 
 async function databaseOf(config: ServerConfig): Promise<Outcome> {
   const database = config.path("database", "keys.db");
-  const asked = await ask(database, pendingMigrations(readMigrations(dialectOf(database))));
+  const asked = await ask(config, pendingMigrations(readMigrations(dialectOf(database))));
   if (!asked) return ok(`${database}: not there yet; the first start makes it`);
   const name = isPostgres(database) ? "PostgreSQL" : database;
   const pending = asked.answer.length;
-  if (pending === 0) return ok(`${name}: of this version`);
-  return ok(
-    `${name}: the next start brings ${pending} changes of the schema; make a backup before`,
-  );
+  const found =
+    pending === 0
+      ? `${name}: of this version`
+      : `${name}: the next start brings ${pending} changes of the schema; make a backup before`;
+  const insecure = insecureConnectionTo(database);
+  if (!insecure) return ok(found);
+  return {
+    state: "warning",
+    found: `${found}; ${insecure}`,
+    mend: "set sslmode=verify-full in the database's URL, and postgres.insecureTransport: false",
+  };
+}
+
+/** What of the connection is not protected, because the configuration allows that. */
+function insecureConnectionTo(database: string): string | undefined {
+  if (!isPostgres(database)) return undefined;
+  switch (connectionSecurity(database)) {
+    case "plaintext":
+      return "the password and every row travel in clear text";
+    case "unverified":
+      return "nobody verifies its certificate: whoever is on the way can read and change every row";
+    case "local":
+    case "verified":
+      return undefined;
+  }
 }
 
 async function rootKeyOf(config: ServerConfig): Promise<Outcome> {
   const value = config.secret("rootKey.value");
   const path = rootKeyPath(config);
   const ring = value ? rootKeyFromText(value) : readRootKeyFile(path);
-  const recorded = await ask(config.path("database", "keys.db"), listRootKeys.steps(null)).catch(
-    () => undefined,
-  );
+  const recorded = await ask(config, listRootKeys.steps(null)).catch(() => undefined);
   if (!ring) {
     if ((recorded?.answer.length ?? 0) === 0)
       return ok(`${path}: not there yet; the first start makes it`);
@@ -132,12 +155,20 @@ async function rootKeyOf(config: ServerConfig): Promise<Outcome> {
   return ok(`${value ? "rootKey.value" : path}: the one that the database was written with`);
 }
 
-/** Undefined if there is no such SQLite file. */
+/**
+ * Undefined if there is no such SQLite file.
+ *
+ * @throws StoreError `insecure` if a server would not use the connection either
+ */
 async function ask<T>(
-  database: string,
+  config: ServerConfig,
   steps: Steps<T>,
 ): Promise<{ readonly answer: T } | undefined> {
-  if (isPostgres(database)) return { answer: await askPostgres(database, steps) };
+  const database = config.path("database", "keys.db");
+  if (isPostgres(database)) {
+    refuseInsecureConnection(database, config.boolean("postgres.insecureTransport"));
+    return { answer: await askPostgres(database, steps) };
+  }
   if (!existsSync(database) || statSync(database).size === 0) return undefined;
   const reader = Connection.reader(database);
   try {

@@ -31,6 +31,7 @@ export async function migrateConfiguredStore(
   const { tables, objects, damaged } = await migrateStore({
     from: sqliteFile,
     to: config.requiredText("database"),
+    insecureTransport: config.boolean("postgres.insecureTransport"),
     rootKeys,
   });
   return { copied: Object.fromEntries(tables), checked: objects, damaged };

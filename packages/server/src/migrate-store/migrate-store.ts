@@ -21,6 +21,8 @@ export interface MigrateStoreOptions {
   readonly from: string;
   /** `postgres://` URL of an empty database. */
   readonly to: string;
+  /** Weakens security, see `PostgresStoreOptions`. Default false. */
+  readonly insecureTransport?: boolean;
   /**
    * Those that the SQLite file was written with; the same go on with PostgreSQL.
    * Default: none, and then rows are compared, but no tag is checked and no payload opened.
@@ -51,7 +53,7 @@ export interface MigrateStoreResult extends Verification {
  */
 export async function migrateStore(options: MigrateStoreOptions): Promise<MigrateStoreResult> {
   const clock = options.clock ?? systemClock();
-  const { from, to, rootKeys } = options;
+  const { from, to, rootKeys, insecureTransport = false } = options;
   if (!existsSync(from)) throw new MigrateStoreError(`there is no file ${from}`);
   const now = clock.timestamp();
   const source = await SqliteStore.open({ path: from, now });
@@ -63,7 +65,7 @@ export async function migrateStore(options: MigrateStoreOptions): Promise<Migrat
     // Who claimed an order on this file is no more: a node there may carry it out at once.
     await source.write(releaseClaims, null);
     // Brings the schema there.
-    await (await PostgresStore.open({ url: to, now, connections: 1 })).close();
+    await (await PostgresStore.open({ url: to, now, connections: 1, insecureTransport })).close();
     const tables = await copyAll(source, options, now);
     return { ...verification, tables };
   } finally {
@@ -73,10 +75,10 @@ export async function migrateStore(options: MigrateStoreOptions): Promise<Migrat
 
 async function copyAll(
   source: Store,
-  { to, onProgress = () => undefined }: MigrateStoreOptions,
+  { to, insecureTransport = false, onProgress = () => undefined }: MigrateStoreOptions,
   now: string,
 ): Promise<ReadonlyMap<string, number>> {
-  const pool = new pg.Pool(poolConfig({ url: to, now, connections: 1 }));
+  const pool = new pg.Pool(poolConfig({ url: to, now, connections: 1, insecureTransport }));
   pool.on("error", () => undefined);
   pool.on("connect", (client) => client.on("error", () => undefined));
   let client: pg.PoolClient | undefined;

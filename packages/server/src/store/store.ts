@@ -45,8 +45,9 @@ export interface Store {
 /**
  * `unavailable`: the database is away, full or read-only; later may work.
  * `locked`: another process serves this file. `schema`: the migrations do not fit this version.
+ * `insecure`: the database is on another host, and its URL asks for no verified TLS.
  */
-export type StoreErrorCode = "unavailable" | "locked" | "schema";
+export type StoreErrorCode = "unavailable" | "locked" | "schema" | "insecure";
 
 /** What the database rejects with; what it said itself is the `cause`. */
 export class StoreError extends Error {

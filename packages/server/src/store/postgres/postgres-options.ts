@@ -1,5 +1,6 @@
 import pg from "pg";
 import { StoreError } from "../store.ts";
+import { refuseInsecureConnection } from "./connection-security.ts";
 
 export interface PostgresStoreOptions {
   /** `postgres://user:password@host:port/database?sslmode=verify-full&sslrootcert=…`. Never shown. */
@@ -8,11 +9,19 @@ export interface PostgresStoreOptions {
   readonly now: string;
   /** Connections at most. Default 8. */
   readonly connections?: number;
+  /**
+   * Weakens security: accepts a database on another host without verified TLS, so that
+   * the network between can read and change every row. Default false.
+   */
+  readonly insecureTransport?: boolean;
   /** How long to wait for a connection, new or free, and for a statement, before the database is taken for away. Default 10,000. */
   readonly timeoutMs?: number;
 }
 
-/** @throws TypeError without a word of the URL, which has a password in it. */
+/**
+ * @throws TypeError without a word of the URL, which has a password in it
+ * @throws StoreError `insecure` if it leads to another host without verified TLS
+ */
 export function poolConfig(options: PostgresStoreOptions): pg.PoolConfig {
   const protocol = URL.parse(options.url)?.protocol;
   if (protocol !== "postgres:" && protocol !== "postgresql:")
@@ -21,6 +30,7 @@ export function poolConfig(options: PostgresStoreOptions): pg.PoolConfig {
   for (const [name, value] of Object.entries({ connections, timeoutMs }))
     if (!Number.isInteger(value) || value < 1)
       throw new TypeError(`database: ${name} must be a whole number from 1 on`);
+  refuseInsecureConnection(options.url, options.insecureTransport ?? false);
   return {
     connectionString: options.url,
     max: connections,

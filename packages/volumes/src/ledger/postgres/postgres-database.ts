@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { VolumeError } from "../../errors.ts";
+import { refuseInsecureConnection } from "./connection-security.ts";
 import { ledgerError, mayPass } from "./postgres-error.ts";
 import type { PostgresConnection, PostgresPool, PostgresResult } from "./postgres-pool.ts";
 
@@ -8,6 +9,12 @@ export type Query = (text: string, values?: readonly unknown[]) => Promise<Postg
 
 /** How long to wait for a database that was away the last time, in milliseconds. */
 const oneMoreLookMs = 1000;
+
+export interface PostgresDatabaseOptions {
+  readonly schema: string;
+  readonly timeoutMs: number;
+  readonly insecureTransport: boolean;
+}
 
 /**
  * Transactions that are tried again until they succeed, or for so long that the
@@ -19,13 +26,15 @@ export class PostgresDatabase {
   readonly #pool: PostgresPool;
   readonly #timeoutMs: number;
   readonly #schema: string;
+  readonly #insecureTransport: boolean;
   #isAway = false;
   #isClosed = false;
 
-  constructor(pool: PostgresPool, schema: string, timeoutMs: number) {
+  constructor(pool: PostgresPool, options: PostgresDatabaseOptions) {
     this.#pool = pool;
-    this.#schema = schema;
-    this.#timeoutMs = timeoutMs;
+    this.#schema = options.schema;
+    this.#timeoutMs = options.timeoutMs;
+    this.#insecureTransport = options.insecureTransport;
     // A connection that breaks while nobody uses it is replaced; without a listener it would end the process.
     pool.on("error", ignored);
   }
@@ -73,6 +82,8 @@ export class PostgresDatabase {
     connection.on("error", ignored);
     let isClean = false;
     try {
+      const { host, ssl } = connection;
+      if (host !== undefined) refuseInsecureConnection({ host, ssl }, this.#insecureTransport);
       const query: Query = (text, values) =>
         limit.of(connection.query(text, values === undefined ? undefined : [...values]));
       await query(this.#begin());

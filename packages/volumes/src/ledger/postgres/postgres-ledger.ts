@@ -34,6 +34,11 @@ export interface PostgresLedgerOptions {
   readonly host: string;
   /** Where the tables are; made if missing. Lower-case letters, digits and `_`. Default `chatelaine_ledger`. */
   readonly schema?: string | undefined;
+  /**
+   * Weakens security: accepts a database on another host without verified TLS, so that
+   * the network between can read and change the ledger. Default false.
+   */
+  readonly insecureTransport?: boolean | undefined;
   /** How long a database that does not answer is asked again, in milliseconds. Default 10,000. */
   readonly timeoutMs?: number | undefined;
   /** How long after its last sign of life the lock of a process on another machine can be taken over, in milliseconds. Default 30,000. */
@@ -53,18 +58,19 @@ export async function openPostgresLedger(options: PostgresLedgerOptions): Promis
     "pool",
     "host",
     "schema",
+    "insecureTransport",
     "timeoutMs",
     "leaseMs",
     "now",
   ]);
   const { pool, host, schema = "chatelaine_ledger", now = () => new Date() } = options;
-  const { timeoutMs = 10_000, leaseMs = 30_000 } = options;
+  const { timeoutMs = 10_000, leaseMs = 30_000, insecureTransport = false } = options;
   refuse(host === "", "host: name this machine");
   refuse(!/^[a-z_][a-z0-9_]{0,62}$/.test(schema), `schema: ${schema} is no name in lower case`);
   for (const [name, value] of Object.entries({ timeoutMs, leaseMs })) {
     refuse(!Number.isSafeInteger(value) || value < 1, `${name}: a whole number from 1 on`);
   }
-  const database = new PostgresDatabase(pool, schema, timeoutMs);
+  const database = new PostgresDatabase(pool, { schema, timeoutMs, insecureTransport });
   await migrate(database, schema, readMigrations("postgres"), now());
   return new PostgresLedger(database, host, leaseMs, now);
 }

@@ -8,6 +8,9 @@ export interface PostgresPool {
 
 /** A connection that is lent until it is released. */
 export interface PostgresConnection {
+  /** How it is connected, see `PostgresEndpoint`. A client of `pg` has both; what has not is taken to be protected. */
+  readonly host?: string;
+  readonly ssl?: unknown;
   /** Runs one statement with values for `$1 …`, or several without. Rejects with an error whose `code` is the SQLSTATE. */
   query(text: string, values?: unknown[]): Promise<PostgresResult>;
   /** Gives it back, or closes it if `destroy` is true. */
