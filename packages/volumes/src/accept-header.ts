@@ -11,6 +11,7 @@ import { recover } from "./operations/registry.ts";
 import { lendPassphrase } from "./passphrase.ts";
 import { changeRecord } from "./record-layout.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
+import { recordedLayout } from "./trusted-volume.ts";
 import { nowOf, type VolumeContext } from "./volume-context.ts";
 
 /** Whether anything is written. */
@@ -56,7 +57,7 @@ export async function acceptVolumeHeader(
   const key = await keyOf(context, record.keyId);
   const layout = await lendPassphrase(key, (passphrase) => openedLayout(path, passphrase));
   const before = record.layout;
-  const changes = before === undefined ? [] : layoutChanges(before, layout);
+  const changes = layoutChanges(recordedLayout(record), layout);
   const accepted = { id: record.id, path, before, layout, changes };
   if (options.dryRun === true || (before !== undefined && changes.length === 0)) return accepted;
   const volumeKey = fingerprintOf(header);

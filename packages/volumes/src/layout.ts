@@ -34,13 +34,16 @@ const fields = [
   "digest",
 ] as const satisfies readonly (keyof VolumeLayout)[];
 
-/** Every field of a layout that differs from the recorded one. */
+/** What is known of a layout. */
+export type RecordedLayout = Readonly<Partial<Record<keyof VolumeLayout, string | number>>>;
+
+/** Every field of a layout that differs from what is recorded of it. */
 export function layoutChanges(
-  recorded: VolumeLayout,
+  recorded: RecordedLayout,
   found: VolumeLayout,
 ): readonly LayoutChange[] {
   return fields
-    .filter((field) => recorded[field] !== found[field])
+    .filter((field) => recorded[field] !== undefined && recorded[field] !== found[field])
     .map((field) => ({
       field,
       recorded: String(recorded[field]),

@@ -4,6 +4,7 @@ import { VolumeError } from "./errors.ts";
 import { runTool, type ToolResult } from "./host/run-tool.ts";
 import { lendPassphrase } from "./passphrase.ts";
 import { keyForQemu } from "./qemu.ts";
+import { refuseMismatch } from "./rekey-volume.ts";
 import type { TrustOptions } from "./trusted-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
@@ -32,7 +33,7 @@ export interface LibvirtDisk {
  * No secret is in the XML (https://libvirt.org/formatsecret.html,
  * https://libvirt.org/formatstorageencryption.html).
  *
- * @throws as `qemuDisk`: `unsupported` for LUKS2; `missing_key`, `wrong_key`; `invalid_argument`
+ * @throws as `qemuDisk`: `unsupported` for LUKS2; `missing_key`, `wrong_key`, `integrity`, `untrusted`, `mismatch`; `invalid_argument`
  */
 export async function libvirtDisk(
   context: VolumeContext,
@@ -50,6 +51,8 @@ export async function libvirtDisk(
   const location = await locationOf(path);
   const isDevice = (await occupantOf(location)) === "device";
   const { id, key } = await keyForQemu(context, path, { keyId });
+  // The secret's UUID is the volume's, which another disk only claims to be.
+  await refuseMismatch(context, id, location);
   const source = `${isDevice ? "dev" : "file"}='${escaped(location)}'`;
   return {
     secretId: id,

@@ -1,10 +1,11 @@
-import { readLuks } from "@chatelaine/luks";
+import { checkHeader } from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
 import { lendOpener } from "./disk/opener.ts";
 import { slotsOpenedBy } from "./disk/slots.ts";
 import { VolumeError } from "./errors.ts";
 import { keyOf } from "./operations/change-key.ts";
 import { type Opener, refuseMismatch } from "./rekey-volume.ts";
+import { requireRecorded } from "./trusted-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
 /** What adopting a disk would touch. */
@@ -20,15 +21,18 @@ export interface AdoptionPreview {
  * What `adoptVolume` or `migrateOffFixedKey` would do, refused as they would refuse
  * it. Writes nothing, neither to the disk nor to ledger or key manager.
  *
- * @throws `wrong_key`, `missing_key`, `mismatch`
+ * @throws `wrong_key`, `missing_key`, `mismatch`, `integrity`
  */
 export async function previewAdoption(
   context: VolumeContext,
   path: string,
   opener: Opener,
 ): Promise<AdoptionPreview> {
-  const { uuid: id, version } = await readLuks(path);
+  const header = await checkHeader(path);
+  const { uuid: id, version } = header;
   await refuseMismatch(context, id, await locationOf(path));
+  const known = await context.ledger.volume(id);
+  if (known !== undefined) await requireRecorded(context.ledger, path, known, header);
   const openedSlots =
     "passphrase" in opener
       ? await slotsOpenedBy(path, opener.passphrase)

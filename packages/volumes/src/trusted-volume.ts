@@ -8,6 +8,7 @@ import {
   isGrowth,
   type LayoutChange,
   layoutChanges,
+  type RecordedLayout,
   type VolumeLayout,
 } from "./layout.ts";
 import type { Ledger, VolumeRecord } from "./ledger/ledger.ts";
@@ -111,7 +112,7 @@ export async function requireRecorded(
 /** How a disk's header differs from its row in the ledger; undefined if it does not. */
 export function recordedProblem(
   path: string,
-  record: Pick<VolumeRecord, "kind" | "id" | "parentId" | "layout">,
+  record: RecordOfHeader & Pick<VolumeRecord, "kind" | "id">,
   header: CheckedHeader,
   { mayHaveGrown = false }: GrowthOptions = {},
 ): VolumeError | undefined {
@@ -126,25 +127,35 @@ export function recordedProblem(
   return changes.length === 0 ? undefined : changedHeader(path, changes);
 }
 
-/** Which fields of a header are not as recorded. Of a row without layout none is known to be. */
-export function changesOf(
-  { layout }: Pick<VolumeRecord, "layout">,
-  header: CheckedHeader,
-): readonly LayoutChange[] {
-  return layout === undefined ? [] : layoutChanges(layout, layoutOf(header));
+/** What of a row says how its disk is encrypted. */
+export type RecordOfHeader = Pick<VolumeRecord, "format" | "cipher" | "parentId" | "layout">;
+
+/** Which fields of a header are not as recorded. */
+export function changesOf(record: RecordOfHeader, header: CheckedHeader): readonly LayoutChange[] {
+  return layoutChanges(recordedLayout(record), layoutOf(header));
+}
+
+/** A row from before layouts has the format, and the cipher of all but clones. */
+export function recordedLayout({
+  format,
+  cipher,
+  parentId,
+  layout,
+}: RecordOfHeader): RecordedLayout {
+  return layout ?? { format, ...(parentId === undefined && { cipher }) };
 }
 
 export function changedHeader(path: string, changes: readonly LayoutChange[]): VolumeError {
   return new VolumeError(
     "integrity",
-    `open ${path}: its header is not as the ledger recorded it: ${describeChanges(changes)}; ${remedy(changes)}`,
+    `open ${path}: its header is not as the ledger recorded it: ${describeChanges(changes)}; ${remedy(path, changes)}`,
   );
 }
 
-function remedy(changes: readonly LayoutChange[]): string {
+function remedy(path: string, changes: readonly LayoutChange[]): string {
   return changes.every(isGrowth)
-    ? 'if you extended the device, run "chatelaine volume resize PATH"'
-    : 'if you changed it yourself, run "chatelaine volume adopt PATH --accept-header"';
+    ? `if you extended the device, run "chatelaine volume resize ${path}"`
+    : `if you changed it yourself, run "chatelaine volume adopt ${path} --accept-header"`;
 }
 
 /** The volume that a disk in another place says it is may be in the ledger all the same. */

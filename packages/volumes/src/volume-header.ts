@@ -1,13 +1,15 @@
 import type { ObjectId } from "@chatelaine/keys";
-import { LuksError, readLuks, testPassphrase } from "@chatelaine/luks";
+import { checkHeader, LuksError, layoutOf, readLuks, testPassphrase } from "@chatelaine/luks";
 import { locationOf, occupantOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
-import { backupHeaderOperation, restoreHeaderOperation } from "./operations/header.ts";
+import { layoutChanges } from "./layout.ts";
+import { backupHeaderOperation, bytesOf, restoreHeaderOperation } from "./operations/header.ts";
 import { perform } from "./operations/perform.ts";
 import { fingerprintOf } from "./operations/reencrypt.ts";
 import { recover } from "./operations/registry.ts";
 import { lendPassphrase } from "./passphrase.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
+import { changedHeader } from "./trusted-volume.ts";
 import { proveVolume, type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
@@ -40,7 +42,7 @@ export async function backupVolumeHeader(
  * opens the backup.
  *
  * @param file default: the newest that the ledger knows
- * @throws `not_found`, `mismatch`; `LuksError` `wrong_disk`, `wrong_passphrase`
+ * @throws `not_found`, `mismatch`, `integrity`; `LuksError` `wrong_disk`, `wrong_passphrase`
  */
 export async function restoreVolumeHeader(
   context: VolumeContext,
@@ -88,7 +90,7 @@ async function restoreOf(context: VolumeContext, path: string, file: string | un
       `restore header of ${path}: the ledger has no ${volume === undefined ? "volume" : "header backup of it"}`,
     );
   }
-  const saved = await readLuks(backup);
+  const saved = await checkHeader(backup);
   if (saved.uuid !== volume.id) {
     throw new VolumeError(
       "mismatch",
@@ -109,6 +111,10 @@ async function restoreOf(context: VolumeContext, path: string, file: string | un
       "mismatch",
       `restore header of ${path}: ${backup} is from before a re-encryption: it would make the data unreadable`,
     );
+  }
+  if (volume.layout !== undefined) {
+    const changes = layoutChanges(volume.layout, layoutOf(saved, await bytesOf(location)));
+    if (changes.length > 0) throw changedHeader(backup, changes);
   }
   return { id: volume.id, location, file: backup, keyId: volume.keyId, isLost };
 }

@@ -67,7 +67,10 @@ export function commitMade({
   if (volume === undefined) return [];
   const updated = nowOf(context);
   const { keyId, layout } = facts;
-  return [{ type: "put", volume: { ...volume, keyId, layout, state: "ready", updated } }];
+  const found = layout ?? volume;
+  const seen = { format: found.format, cipher: found.cipher, layout };
+  const made = { ...volume, ...seen, keyId, updated };
+  return [{ type: "put", volume: { ...made, state: "ready" } }];
 }
 
 /** As if it had never been begun. */

@@ -142,7 +142,8 @@ async function openedTable(parts: DiskParts, key: StoredObject): Promise<DiskTab
 async function recordedHeader({ id, volume, layout }: DiskParts): Promise<CheckedHeader> {
   const path = logicalVolumePath(volume);
   const header = await checkHeader(path);
-  const problem = recordedProblem(path, { kind: "disk", id, parentId: undefined, layout }, header);
+  const record = { id, kind: "disk", format: "luks2", cipher: diskCipher, layout } as const;
+  const problem = recordedProblem(path, { ...record, parentId: undefined }, header);
   if (problem !== undefined) throw problem;
   return header;
 }

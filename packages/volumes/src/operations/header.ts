@@ -103,7 +103,8 @@ async function proveOpens(
   return { layout };
 }
 
-async function bytesOf(path: string): Promise<number> {
+/** Of a file or a block device. */
+export async function bytesOf(path: string): Promise<number> {
   return (await blockDevice(path))?.bytes ?? (await stat(path)).size;
 }
 
