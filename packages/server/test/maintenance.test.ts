@@ -384,7 +384,11 @@ describe("a deleted secret", () => {
     assert.equal((await ask("GET", path)).status, 404);
     assert.equal((await ask("GET", "/v1/secrets")).json["total"], 0);
     const { restoreSecret } = await import("../src/store/operations/retention.ts");
-    const restoring = { id, defaultQuota: 1, now: clock.timestamp() };
+    const restoring = {
+      id,
+      defaultQuotas: { secrets: 1, consumers: 1 },
+      now: clock.timestamp(),
+    };
     await store.write(restoreSecret, restoring);
     assert.deepEqual((await ask("GET", `${path}/metadata`)).json, { metadata: { k: "v" } });
     assert.equal((await ask("GET", `${path}/payload`)).text, "x");

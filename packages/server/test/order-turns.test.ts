@@ -45,7 +45,7 @@ describe("orders of several projects", () => {
     assert.ok(done.length <= 3, `${done.length} of the greedy project's came first`);
   });
 
-  it("are carried out in turns, whoever claims them", async (t) => {
+  it("are carried out in turns, on whichever node", async (t) => {
     const keyPairs = new FakeKeyPairs();
     const { ask, store } = await startHarness(t, { keyPairs });
     for (const project of ["a", "a", "a", "b", "a", "c", "b"]) await order(ask, project);

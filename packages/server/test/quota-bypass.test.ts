@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { eraseProject } from "../src/store/operations/projects.ts";
 import { restoreSecret } from "../src/store/operations/retention.ts";
+import { PostgresStore } from "../src/store/postgres/postgres-store.ts";
 import { FakeKeyPairs } from "./support/fake-key-pairs.ts";
 import { type Answer, type Harness, idOf, startHarness } from "./support/harness.ts";
+import { emptyDatabase, noPostgres } from "./support/test-store.ts";
 
 const key = { type: "key", meta: { algorithm: "aes", bit_length: 256 } };
 const pair = { type: "asymmetric", meta: { algorithm: "rsa", bit_length: 2048 } };
@@ -97,6 +99,21 @@ describe("a project with a quota", () => {
     assert.equal(await total(ask, "secrets"), secrets + 2 * pairs);
   });
 
+  it("gets no more in a database whose transactions see an old state by default", {
+    skip: noPostgres,
+  }, async (t) => {
+    const url = new URL(await emptyDatabase(t));
+    const options = url.searchParams.get("options") ?? "";
+    const stricter = "-c default_transaction_isolation=repeatable\\ read";
+    url.searchParams.set("options", `${options} ${stricter}`);
+    const now = "2026-01-01T00:00:00.000000";
+    const store = await PostgresStore.open({ url: url.href, now, connections: 6 });
+    t.after(() => store.close());
+    const { ask } = await startHarness(t, { store, defaultQuotas: { secrets: 3 } });
+    const answers = await Promise.all(Array.from({ length: 20 }, () => secret(ask)));
+    assert.equal(answers.filter(({ status }) => status === 201).length, 3);
+  });
+
   it("gets no more by having deleted secrets restored", async (t) => {
     const { ask, store } = await startHarness(t, {
       defaultQuotas: { secrets: 1 },
@@ -105,14 +122,35 @@ describe("a project with a quota", () => {
     const id = idOf((await secret(ask)).json["secret_ref"]);
     assert.equal((await ask("DELETE", `/v1/secrets/${id}`)).status, 204);
     const other = idOf((await secret(ask)).json["secret_ref"]);
-    const restoring = { id, defaultQuota: 1, now: "2026-01-01T00:00:00.000000" };
-    assert.deepEqual(await store.write(restoreSecret, restoring), {
-      refused: "quota",
-      projectId: "p",
-    });
+    const restoring = {
+      id,
+      defaultQuotas: { secrets: 1, consumers: 1 },
+      now: "2026-01-01T00:00:00.000000",
+    };
+    const refusal = { refused: "quota", projectId: "p", kind: "secrets" };
+    assert.deepEqual(await store.write(restoreSecret, restoring), refusal);
     assert.equal((await ask("DELETE", `/v1/secrets/${other}`)).status, 204);
     assert.deepEqual(await store.write(restoreSecret, restoring), {});
     assert.equal(await total(ask, "secrets"), 1);
+  });
+
+  it("gets no more consumers by having a secret restored that had some", async (t) => {
+    const { ask, store } = await startHarness(t, { deleteRetentionSeconds: 60 });
+    const consumer = { service: "s", resource_type: "t", resource_id: "r" };
+    const id = idOf((await secret(ask)).json["secret_ref"]);
+    const other = idOf((await secret(ask)).json["secret_ref"]);
+    const register = (secretId: string) =>
+      ask("POST", `/v1/secrets/${secretId}/consumers`, { body: consumer });
+    assert.equal((await register(id)).status, 200);
+    assert.equal((await ask("DELETE", `/v1/secrets/${id}`)).status, 204);
+    assert.equal((await register(other)).status, 200);
+    const restoring = {
+      id,
+      defaultQuotas: { secrets: -1, consumers: 1 },
+      now: "2026-01-01T00:00:00.000000",
+    };
+    const refusal = { refused: "quota", projectId: "p", kind: "consumers" };
+    assert.deepEqual(await store.write(restoreSecret, restoring), refusal);
   });
 
   it("gets no more consumers when the project of a deleted secret is erased", async (t) => {

@@ -63,12 +63,12 @@ export function serverCommands(parts: CommandParts): Commands {
       return done;
     },
     "restore-secret": async (id = "") => {
-      const restoring = { id, defaultQuota: context.defaultQuotas.secrets, now: entry("").at };
+      const restoring = { id, defaultQuotas: context.defaultQuotas, now: entry("").at };
       const result = await store.write(restoreSecret, restoring, entry("restore-secret", id));
       if ("refused" in result)
         throw new ControlError(
           result.refused === "quota"
-            ? `restore-secret ${id}: the quota of secrets of project ${result.projectId} is reached; raise it, or let the project delete others`
+            ? `restore-secret ${id}: the quota of ${result.kind} of project ${result.projectId} is reached; raise it, or let the project delete others`
             : `restore-secret ${id}: there is no deleted secret of that id`,
         );
       return { id };

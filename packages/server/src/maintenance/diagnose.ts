@@ -129,7 +129,7 @@ function insecureConnectionTo(database: string): string | undefined {
     case "plaintext":
       return "the password and every row travel in clear text";
     case "unverified":
-      return "nobody verifies its certificate: whoever is on the way can read and change every row";
+      return "its certificate is not verified: anyone on the way can read and change every row";
     case "local":
     case "verified":
       return undefined;

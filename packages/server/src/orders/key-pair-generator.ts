@@ -17,7 +17,7 @@ export interface KeyPairMaker {
    */
   generate(request: KeyPairRequest, signal?: AbortSignal): Promise<KeyPair>;
 
-  /** Called when no order waits: gives back what is kept for the next pair. */
+  /** Called when no order waits: gives back, after a while, what is kept for the next pair. */
   rest(): void;
 
   /** Stops what is under way. */
@@ -30,23 +30,37 @@ export interface KeyPairMaker {
  * them: OpenSSL does not ask, and a thread ends only after it.
  */
 export class KeyPairGenerator implements KeyPairMaker {
+  readonly #idleMs: number;
+  #idle: NodeJS.Timeout | undefined;
   #child: ChildProcess | undefined;
   #closed = false;
   #last: Promise<unknown> = Promise.resolve();
 
+  /** @param idleMs How long the process is kept for the next pair, in milliseconds. Default 10,000. */
+  constructor(idleMs = 10_000) {
+    this.#idleMs = idleMs;
+  }
+
   generate(request: KeyPairRequest, signal?: AbortSignal): Promise<KeyPair> {
+    clearTimeout(this.#idle);
     const made = this.#next(this.#last, request, signal);
     this.#last = made.catch(() => undefined);
     return made;
   }
 
   rest(): void {
-    if (this.#child) this.#drop(this.#child);
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => this.#end(), this.#idleMs).unref();
   }
 
   close(): void {
     this.#closed = true;
-    this.rest();
+    clearTimeout(this.#idle);
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#child) this.#drop(this.#child);
   }
 
   async #next(

@@ -96,7 +96,7 @@ export class OrderRunner {
     } catch (error) {
       if (!this.#stopped) this.#options.onTrouble?.(error);
     } finally {
-      this.#options.generator.rest();
+      if (!this.#stopped) this.#options.generator.rest();
     }
   }
 

@@ -1,25 +1,34 @@
 import { all, operation, run } from "../operation.ts";
 import { addCount, quotaAllows } from "./quotas.ts";
-import { eraseSecret, moveConsumerCounts } from "./secrets.ts";
+import { consumerOwners, eraseSecret, moveConsumerCounts } from "./secrets.ts";
 
 /**
  * Brings a deleted secret back, with all that hangs on it, while the restore window
- * is open. Its place in the quota may be taken meanwhile: then it is refused.
+ * is open. Refused if its place in the quota, or that of its consumers in the quotas
+ * of the projects that registered them, is taken meanwhile.
  */
 export const restoreSecret = operation(
   import.meta.url,
   "restoreSecret",
-  function* (p: { readonly id: string; readonly defaultQuota: number; readonly now: string }) {
+  function* (p: {
+    readonly id: string;
+    readonly defaultQuotas: Readonly<Record<"secrets" | "consumers", number>>;
+    readonly now: string;
+  }) {
     const rows = yield* all<{ project_id: string }>(
       "SELECT project_id FROM secrets WHERE id = ? AND deleted IS NOT NULL /*pg FOR UPDATE */",
       p.id,
     );
     const [secret] = rows;
     if (!secret) return { refused: "not_found" as const };
-    if (!(yield* quotaAllows(secret.project_id, "secrets", p.defaultQuota, p.now)))
-      return { refused: "quota" as const, projectId: secret.project_id };
+    const { project_id: projectId } = secret;
+    if (!(yield* quotaAllows(projectId, "secrets", p.defaultQuotas.secrets, p.now)))
+      return { refused: "quota" as const, projectId, kind: "secrets" as const };
+    for (const { project_id: owner, n } of yield* consumerOwners(p.id))
+      if (!(yield* quotaAllows(owner, "consumers", p.defaultQuotas.consumers, p.now, n)))
+        return { refused: "quota" as const, projectId: owner, kind: "consumers" as const };
     yield* run("UPDATE secrets SET deleted = NULL WHERE id = ?", p.id);
-    yield* addCount(secret.project_id, "secrets", 1);
+    yield* addCount(projectId, "secrets", 1);
     yield* moveConsumerCounts(p.id, 1);
     return {};
   },

@@ -187,14 +187,21 @@ export function* eraseSecret(id: string): Steps<void> {
   yield* run("DELETE FROM secrets WHERE id = ?", id);
 }
 
-/** A secret's consumers count against the projects that registered them. */
-export function* moveConsumerCounts(secretId: string, sign: 1 | -1): Steps<void> {
-  const owners = yield* all<{ project_id: string; n: number }>(
+/** The projects that registered a secret's consumers, and how many each. */
+export function* consumerOwners(
+  secretId: string,
+): Steps<readonly { readonly project_id: string; readonly n: number }[]> {
+  return yield* all(
     `SELECT project_id, CAST(COUNT(*) AS INTEGER) AS n FROM secret_consumers
-     WHERE secret_id = ? GROUP BY project_id`,
+     WHERE secret_id = ? GROUP BY project_id ORDER BY project_id`,
     secretId,
   );
-  for (const owner of owners) yield* addCount(owner.project_id, "consumers", sign * owner.n);
+}
+
+/** A secret's consumers count against the projects that registered them. */
+export function* moveConsumerCounts(secretId: string, sign: 1 | -1): Steps<void> {
+  for (const owner of yield* consumerOwners(secretId))
+    yield* addCount(owner.project_id, "consumers", sign * owner.n);
 }
 
 /** One condition of a list: a column, a comparison, a value. */

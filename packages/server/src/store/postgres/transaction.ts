@@ -16,7 +16,8 @@ export class Transaction {
   constructor(client: PoolClient, texts: StatementTexts) {
     this.#client = client;
     this.#texts = texts;
-    this.#send(client.query("BEGIN"));
+    // Said, because a stricter default of the database would count quotas in a snapshot from before their lock.
+    this.#send(client.query("BEGIN ISOLATION LEVEL READ COMMITTED"));
   }
 
   /** True once a commit was asked for: whether it came to pass is then known only from its answer. */
