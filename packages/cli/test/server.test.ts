@@ -57,6 +57,38 @@ describe("chatelaine server", () => {
     assert.equal((await server("restore", join(directory, "none"))).code, 6);
   });
 
+  it("seals, exports, verifies and removes the audit record where no server runs", async () => {
+    const at = (columns: number | undefined) => {
+      const session = new Session({ workingDirectory: directory, columns });
+      return (...words: string[]) =>
+        session.run("server", "audit", ...words, "--data-directory", directory);
+    };
+    const audit = at(undefined);
+    const noted = join(directory, "noted.json");
+    assert.equal((await audit("seal")).code, 0);
+    assert.match((await audit("segments")).out, /^chain +segment +state +entries/);
+    assert.equal((await audit("seal")).code, 0);
+    await writeFile(noted, (await audit("verify")).out);
+    assert.equal((await audit("remove", "--before", "2999-01-01")).code, 6);
+    assert.equal((await audit("export", "one.jsonl")).code, 0);
+    assert.equal((await audit("export", "one.jsonl")).code, 6);
+    assert.match((await audit("remove", "--json")).out, /"entries": [1-9]/);
+    for (const words of [["one.jsonl"], ["--with-database", "one.jsonl"], ["--noted", noted]])
+      assert.equal((await audit("verify", ...words)).code, 0, words.join(" "));
+    const shown = await at(100)("verify", "--with-database", "one.jsonl");
+    assert.match(shown.out, /^authentic entries +\d+\nremoved entries +[1-9]/);
+    assert.match(shown.error, /verify/);
+    const text = await readFile(join(directory, "one.jsonl"), "utf8");
+    await writeFile(
+      join(directory, "forged.jsonl"),
+      text.replace("administrator", "nobody-at-all"),
+    );
+    const forged = await audit("verify", "forged.jsonl");
+    assert.equal(forged.code, 11);
+    assert.match(forged.error, /forged\.jsonl: an entry is not authentic/);
+    assert.equal((await audit("verify", "--with-database", "forged.jsonl")).code, 11);
+  });
+
   it("starts, writes clouds.yaml, takes commands, and ends at SIGTERM", async (t) => {
     const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
     const words = [

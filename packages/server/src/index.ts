@@ -1,4 +1,8 @@
 export type { AuditEntry } from "./audit/audit-entry.ts";
+export type { AuditProgress, OnAuditProgress } from "./audit/audit-progress.ts";
+export type { SegmentInfo, SegmentState } from "./audit/list-segments.ts";
+export type { ChainHead, MissingHead } from "./audit/noted-heads.ts";
+export type { BrokenArchive } from "./audit/verify-archives.ts";
 export type { Clock } from "./clock.ts";
 export {
   flagOf,
@@ -12,12 +16,13 @@ export { ConfigError, type ConfigSources, loadServerConfig, type ServerConfig } 
 export { RootKeyError } from "./crypto/root-key.ts";
 export { firstNames } from "./identity/builtin/first-start.ts";
 export type { Logger } from "./log.ts";
-export { ControlError } from "./maintenance/control.ts";
+export { ControlError, type OnCommandProgress } from "./maintenance/control.ts";
 export { diagnoseServer } from "./maintenance/diagnose.ts";
 export { type MigrationReport, migrateConfiguredStore } from "./maintenance/migrate-store.ts";
 export { restoreBackup } from "./maintenance/restore-backup.ts";
 export { runServerCommand } from "./maintenance/run-command.ts";
-export type { AuditReport, ChainHead } from "./maintenance/verify-audit.ts";
+export type { AuditReport, EntryRange } from "./maintenance/verify-audit.ts";
+export { verifyAuditFiles } from "./maintenance/verify-audit-files.ts";
 export type { CopyProgress } from "./migrate-store/copy-progress.ts";
 export { MigrateStoreError } from "./migrate-store/migrate-store-error.ts";
 export { PolicyError } from "./policy/policy-error.ts";

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { RecordSize } from "./audit/segment-keeper.ts";
 
 const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
@@ -10,8 +11,11 @@ export class Metrics {
   /** So that a request costs one map look-up, not the building of a label set. */
   readonly #series = new Map<string, { observe(value: number): void }>();
 
-  /** @param pendingAudit How many audit entries wait to be written. */
-  constructor(pendingAudit: () => number) {
+  /**
+   * @param pendingAudit How many audit entries wait to be written.
+   * @param recordSize How large the audit record is.
+   */
+  constructor(pendingAudit: () => number, recordSize: () => RecordSize) {
     collectDefaultMetrics({ register: this.#registry });
     this.#requests = new Histogram({
       name: "chatelaine_http_request_seconds",
@@ -33,6 +37,25 @@ export class Metrics {
       collect: () => pending.set(pendingAudit()),
     });
     this.#registry.registerMetric(pending);
+    const entries: Gauge = new Gauge({
+      name: "chatelaine_audit_entries",
+      help: "Entries of the audit record in the database, looked at every five minutes.",
+      registers: [],
+      collect: () => entries.set(recordSize().entries),
+    });
+    this.#registry.registerMetric(entries);
+    const segments: Gauge<"state"> = new Gauge({
+      name: "chatelaine_audit_segments",
+      help: "Sealed segments of the audit record in the database, looked at every five minutes.",
+      labelNames: ["state"],
+      registers: [],
+      collect: () => {
+        const { sealed, exported } = recordSize();
+        segments.set({ state: "sealed" }, sealed);
+        segments.set({ state: "exported" }, exported);
+      },
+    });
+    this.#registry.registerMetric(segments);
   }
 
   request(verb: string, route: string, status: number, seconds: number): void {

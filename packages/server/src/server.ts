@@ -1,11 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { FastifyInstance } from "fastify";
+import { sealMac } from "./audit/audit-keys.ts";
+import type { AuditState } from "./audit/audit-state.ts";
 import { AuditTrail } from "./audit/audit-trail.ts";
+import { auditKeys, openAudit } from "./audit/open-audit.ts";
+import { SegmentKeeper } from "./audit/segment-keeper.ts";
+import { defaultSegmentLimits, type SegmentLimits } from "./audit/segment-sealer.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ProjectKeys } from "./crypto/project-keys.ts";
 import type { RootKeyRing } from "./crypto/root-key.ts";
-import { admitRootKeys, systemKey } from "./crypto/system-keys.ts";
+import { admitRootKeys } from "./crypto/system-keys.ts";
 import { createApp } from "./http/app.ts";
 import { ClientAddresses, type ClientAddressesOptions } from "./http/client-addresses.ts";
 import { keystoneRoutes } from "./http/keystone-routes.ts";
@@ -76,6 +81,10 @@ export interface KeyServerParts {
   readonly deleteRetentionSeconds?: number;
   /** Default false, see AuditTrail. */
   readonly durableReadAudit?: boolean;
+  /** What this host remembers of the audit record. Default: nothing. */
+  readonly auditState?: AuditState;
+  /** When a part of the audit record is sealed. Default: `defaultSegmentLimits`. */
+  readonly auditSegments?: SegmentLimits;
   /** Default true: GET /metrics is served. */
   readonly serveMetrics?: boolean;
 }
@@ -105,6 +114,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     clock,
     policy: parts.policy,
     audit: new AuditTrail({ store, clock, durableReads: parts.durableReadAudit ?? false }),
+    ...(parts.auditState && { auditState: parts.auditState }),
     ...(parts.defaultQuotas && { defaultQuotas: parts.defaultQuotas }),
     ...(parts.limits && { limits: parts.limits }),
     ...(parts.maxSealsOfKey !== undefined && { maxSealsOfKey: parts.maxSealsOfKey }),
@@ -113,7 +123,16 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     }),
   });
   const retention = new Retention(context);
-  const metrics = new Metrics(() => context.audit.pending);
+  const segments = new SegmentKeeper({
+    store,
+    clock,
+    key: sealMac((await auditKeys(store, rootKeys)).current),
+    limits: parts.auditSegments ?? defaultSegmentLimits,
+  });
+  const metrics = new Metrics(
+    () => context.audit.pending,
+    () => segments.size,
+  );
   const runner = new OrderRunner({
     context,
     generator: parts.keyPairs ?? new KeyPairGenerator(),
@@ -149,6 +168,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
   if (parts.keystoneApi) keystoneRoutes(app, parts.keystoneApi);
   await runner.start();
   retention.start();
+  segments.start();
   return {
     app,
     routes,
@@ -158,6 +178,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
       await app.close();
       await runner.stop();
       await retention.stop();
+      await segments.stop();
       await context.audit.flush();
     },
   };
@@ -169,6 +190,7 @@ export interface ContextParts {
   readonly clock: Clock;
   readonly policy: Policy;
   readonly audit: AuditTrail;
+  readonly auditState?: AuditState;
   readonly defaultQuotas?: Partial<Record<QuotaKind, number>>;
   readonly limits?: Partial<ObjectLimits>;
   readonly maxSealsOfKey?: number;
@@ -179,7 +201,8 @@ export interface ContextParts {
 export async function createContext(parts: ContextParts): Promise<ServiceContext> {
   const { store, rootKeys, clock } = parts;
   await admitRootKeys(store, rootKeys, clock);
-  await store.startAudit(await systemKey(store, rootKeys, "audit"));
+  const { current } = await openAudit(store, rootKeys, parts.auditState);
+  await store.startAudit(current);
   return {
     store,
     clock,

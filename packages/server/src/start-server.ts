@@ -1,4 +1,6 @@
 import type { AddressInfo } from "node:net";
+import { auditStateFile } from "./audit/audit-state.ts";
+import type { SegmentLimits } from "./audit/segment-sealer.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ConfigError, type ServerConfig } from "./config.ts";
 import { defaultQuotas } from "./default-quotas.ts";
@@ -73,6 +75,8 @@ export async function startServer(
       },
       deleteRetentionSeconds: config.integer("deleteRetentionSeconds"),
       durableReadAudit: config.boolean("audit.durableReads"),
+      auditState: auditStateFile(config.dataPath("audit-state")),
+      auditSegments: segmentLimits(config),
       serveMetrics: config.boolean("metrics.enabled"),
       maxBodyBytes: config.integer("limits.bodyBytes"),
       maxPayloadBytes: config.integer("limits.payloadBytes"),
@@ -123,6 +127,14 @@ export async function startServer(
     await log.flush();
     throw error;
   }
+}
+
+function segmentLimits(config: ServerConfig): SegmentLimits {
+  return {
+    entries: config.integer("audit.segmentEntries"),
+    bytes: config.integer("audit.segmentBytes"),
+    seconds: config.integer("audit.segmentSeconds"),
+  };
 }
 
 async function listen({ app }: KeyServer, host: string, port: number): Promise<void> {

@@ -18,7 +18,18 @@ const lines: Readonly<Record<string, readonly string[]>> = {
     "chatelaine server audit list --limit 10",
     "chatelaine server audit list --object 2f1e0a52-6f0b-4d3e-8b7e-6f1f4b6f0d11 --json",
   ],
-  "audit verify": ["chatelaine server audit verify"],
+  "audit verify": [
+    "chatelaine server audit verify > noted.json",
+    "chatelaine server audit verify --noted noted.json",
+    "chatelaine server audit verify audit-2026-11.jsonl",
+    "chatelaine server audit verify --with-database audit-*.jsonl",
+  ],
+  "audit segments": ["chatelaine server audit segments", "chatelaine server audit segments --json"],
+  "audit seal": ["chatelaine server audit seal"],
+  "audit export": [
+    "chatelaine server audit export /var/lib/chatelaine/audit-2026-11.jsonl --before 2026-12-01",
+  ],
+  "audit remove": ["chatelaine server audit remove --before 2026-09-01"],
   "migrate-store": [
     "chatelaine server migrate-store /var/lib/chatelaine/keys.db --server-config postgres.yaml",
   ],

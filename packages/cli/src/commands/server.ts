@@ -1,21 +1,10 @@
-import { existsSync, readFileSync } from "node:fs";
-import { resolve } from "node:path";
-import { KeyManagerError } from "@chatelaine/keys";
-import type { AuditEntry, AuditReport } from "@chatelaine/server";
-import {
-  flagOf,
-  type Setting,
-  type SettingName,
-  settingNames,
-  settings,
-} from "@chatelaine/server/settings";
+import { settingNames } from "@chatelaine/server/settings";
 import type { Command } from "commander";
-import { auditTable } from "../audit-table.ts";
-import { plain } from "../output.ts";
-import { parseCount } from "../sizes.ts";
 import { stopRequested } from "../stop-requested.ts";
 import { type Context, examples, noun } from "./command.ts";
 import { printDiagnoses } from "./doctor.ts";
+import { addAudit } from "./server-audit.ts";
+import { configured, loadConfig, runCommand, show, simple, textOf } from "./server-command.ts";
 import { addServerExamples } from "./server-examples.ts";
 
 /**
@@ -27,8 +16,6 @@ const smallHeap = {
   flags: ["--max-semi-space-size=6", "--heap-growing-percent=10", "--no-maglev"],
   variables: { MALLOC_ARENA_MAX: "1", MALLOC_TRIM_THRESHOLD_: "1048576" },
 } as const;
-
-const defaultConfigFile = "/etc/chatelaine/server.yaml";
 
 /** `chatelaine server …`: the key server, and what its administrator does beside it. */
 export function serverCommand(context: (command: Command) => Context): Command {
@@ -108,38 +95,7 @@ function addMaintenance(server: Command, context: (command: Command) => Context)
     "erase everything of a project, its keys included",
     "erase-project",
   );
-  const audit = server.command("audit").description("who did what to which object");
-  configured(audit, "list", "the latest entries, oldest first")
-    .option("--limit <number>", "how many", parseCount, 50)
-    .option("--object <id>", "only of this secret, order or container")
-    .action(async (_options: object, command: Command) => {
-      const options = command.opts<{ limit: number; object?: string }>();
-      const { terminal, print } = context(command);
-      const args = [String(options.limit), options.object ?? ""];
-      const entries = (await runCommand(
-        context,
-        command,
-        "audit list",
-        args,
-      )) as readonly AuditEntry[];
-      print(entries, auditTable(terminal, entries));
-    });
-  configured(
-    audit,
-    "verify",
-    "check that no entry was changed or dropped; prints each chain's head",
-  )
-    .option("--noted <file>", "what an earlier verify printed: nothing of that may be missing")
-    .action(async (_options: object, command: Command) => {
-      const { noted } = command.opts<{ noted?: string }>();
-      const args = noted === undefined ? [] : [textOf(context(command), noted)];
-      const report = (await runCommand(context, command, "audit verify", args)) as AuditReport;
-      show(context(command), report);
-      if (report.broken.length > 0)
-        throw new AuditBrokenError("audit verify: the record is not authentic");
-      if (report.missing.length > 0)
-        throw new AuditBrokenError("audit verify: entries that were noted are missing");
-    });
+  addAudit(server, context);
   configured(
     server,
     "restore <file>",
@@ -203,91 +159,4 @@ function addIdentity(server: Command, context: (command: Command) => Context): v
   );
   simple(role, context, "revoke <user> <project> <role>", "take it away", "role revoke");
   simple(role, context, "list", "who has which role where", "role list");
-}
-
-/** The audit record is not what was written. */
-class AuditBrokenError extends Error {
-  override readonly name = "IntegrityError";
-}
-
-/** A verb whose arguments go to the running server, or to its database if none runs. */
-function simple(
-  parent: Command,
-  context: (command: Command) => Context,
-  usage: string,
-  summary: string,
-  name: string,
-): void {
-  configured(parent, usage, summary).action(async (...given: unknown[]) => {
-    const command = given.at(-1) as Command;
-    const args = given.filter((value) => typeof value === "string");
-    show(context(command), await runCommand(context, command, name, args));
-  });
-}
-
-async function runCommand(
-  context: (command: Command) => Context,
-  command: Command,
-  name: string,
-  args: readonly string[],
-): Promise<unknown> {
-  const { runServerCommand } = await import("@chatelaine/server");
-  return runServerCommand(await loadConfig(context, command), name, args);
-}
-
-function show(context: Context, result: unknown): void {
-  if (result === null || result === undefined) return;
-  context.print(result, plain(context.terminal, result));
-}
-
-/** What a file holds; `-` is standard input. */
-function textOf({ terminal }: Context, file: string): string {
-  try {
-    return readFileSync(file === "-" ? 0 : resolve(terminal.workingDirectory, file), "utf8");
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new KeyManagerError("invalid_argument", `read ${file}: ${code ?? "failed"}`, { cause });
-  }
-}
-
-/** A verb that has a flag for each setting of the server. */
-function configured(parent: Command, usage: string, summary: string): Command {
-  const command = parent
-    .command(usage)
-    .description(summary)
-    .option(
-      "--server-config <file>",
-      `the server's configuration file (CHATELAINE_SERVER_CONFIG; default ${defaultConfigFile}, if it is there)`,
-    );
-  for (const name of settingNames) {
-    const setting: Setting = settings[name];
-    // A secret in a command line is everybody's to read: file or environment only.
-    if (setting.type === "secret") continue;
-    const shown = setting.default === undefined ? "" : ` (default: ${String(setting.default)})`;
-    command.option(`${flagOf(name)} <value>`, setting.help + shown);
-  }
-  return command;
-}
-
-async function loadConfig(context: (command: Command) => Context, command: Command) {
-  const { loadServerConfig } = await import("@chatelaine/server");
-  const { terminal } = context(command);
-  const options = command.opts<Record<string, string | undefined>>();
-  const flags: Record<string, string | undefined> = {};
-  for (const name of settingNames) flags[flagOf(name)] = options[optionOf(name)];
-  const named =
-    options["serverConfig"] ?? (terminal.environment["CHATELAINE_SERVER_CONFIG"] || undefined);
-  const file = named ?? (existsSync(defaultConfigFile) ? defaultConfigFile : undefined);
-  return loadServerConfig({
-    flags,
-    environment: terminal.environment,
-    ...(file !== undefined && { file }),
-  });
-}
-
-/** As commander names the value of a flag. */
-function optionOf(name: SettingName): string {
-  return flagOf(name)
-    .slice(2)
-    .replaceAll(/-(.)/g, (_match, letter: string) => letter.toUpperCase());
 }

@@ -166,6 +166,27 @@ export const settings = {
     default: false,
     help: "a payload leaves only when its audit entry is on the disk",
   },
+  "audit.segmentEntries": {
+    type: "integer",
+    default: 100_000,
+    min: 1_000,
+    max: 10_000_000,
+    help: "seal a part of the audit record after this number of entries",
+  },
+  "audit.segmentBytes": {
+    type: "integer",
+    default: 67_108_864,
+    min: 1_048_576,
+    max: 4_294_967_296,
+    help: "seal a part of the audit record when its entries have this size, in bytes",
+  },
+  "audit.segmentSeconds": {
+    type: "integer",
+    default: 86_400,
+    min: 3_600,
+    max: 31_622_400,
+    help: "seal a part of the audit record when its first entry is this old",
+  },
   "log.level": {
     type: ["debug", "info", "warn", "error", "silent"],
     default: "info",

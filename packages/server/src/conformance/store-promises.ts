@@ -113,8 +113,8 @@ export function keepsTheStorePromises(
           .toSorted(),
         ["five ok", "four ok", "one ok", "six ok", "two told_to"],
       );
-      for (const chain of Map.groupBy(rows, (row) => row.chain).values()) {
-        const check = new AuditChain(key, new Uint8Array());
+      for (const [chainName, chain] of Map.groupBy(rows, (row) => row.chain)) {
+        const check = new AuditChain(key, chainName);
         for (const [index, row] of chain.entries()) {
           assert.equal(row.sequence, index + 1);
           assert.deepEqual(Uint8Array.from(check.add(row.line)), Uint8Array.from(row.mac));

@@ -37,15 +37,22 @@ export async function systemKey(
   let row = await store.read(findSystemKey, { name });
   if (!row) {
     const bytes = randomBytes(32);
-    const wrapped = seal(ring.current.wrapping, context(name), bytes);
+    row = wrapSystemKey(name, bytes, ring);
     bytes.fill(0);
-    await store.write(insertSystemKey, { row: { name, root_key_id: ring.current.id, wrapped } });
+    await store.write(insertSystemKey, { row });
     row = await store.read(findSystemKey, { name });
   }
   if (!row) throw new Error(`system key ${name}: made, and not found`);
   return unwrapSystemKey(row, ring);
 }
 
+/** A key's row, wrapped by the current root key. */
+export function wrapSystemKey(name: string, bytes: Uint8Array, ring: RootKeyRing): SystemKeyRow {
+  const wrapped = seal(ring.current.wrapping, context(name), bytes);
+  return { name, root_key_id: ring.current.id, wrapped };
+}
+
+/** @throws IntegrityError if its root key is not at hand, or did not wrap it */
 export function unwrapSystemKey(row: SystemKeyRow, ring: RootKeyRing): Buffer {
   const root = ring.all.get(row.root_key_id);
   if (!root)
@@ -56,9 +63,9 @@ export function unwrapSystemKey(row: SystemKeyRow, ring: RootKeyRing): Buffer {
 /** The same key, wrapped by the current root key. */
 export function rewrapSystemKey(row: SystemKeyRow, ring: RootKeyRing): SystemKeyRow {
   const bytes = unwrapSystemKey(row, ring);
-  const wrapped = seal(ring.current.wrapping, context(row.name), bytes);
+  const rewrapped = wrapSystemKey(row.name, bytes, ring);
   bytes.fill(0);
-  return { name: row.name, root_key_id: ring.current.id, wrapped };
+  return rewrapped;
 }
 
 function context(name: string): readonly string[] {

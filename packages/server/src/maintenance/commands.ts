@@ -1,15 +1,13 @@
 import { chmodSync, existsSync } from "node:fs";
 import { type AuditEntry, auditLine } from "../audit/audit-entry.ts";
-import { systemKey } from "../crypto/system-keys.ts";
 import type { Administration } from "../identity/builtin/administration.ts";
 import type { ServiceContext } from "../services/context.ts";
 import { eraseProject } from "../store/operations/projects.ts";
 import { restoreSecret } from "../store/operations/retention.ts";
+import { auditCommands } from "./audit-commands.ts";
 import { type Commands, ControlError } from "./control.ts";
-import { listAudit } from "./list-audit.ts";
 import { rotateProjectKeys } from "./rotate-project-keys.ts";
 import { rotateRootKey } from "./rotate-root-key.ts";
-import { type ChainHead, parseNotedHeads, verifyAudit } from "./verify-audit.ts";
 
 export interface CommandParts {
   readonly context: ServiceContext;
@@ -82,30 +80,11 @@ export function serverCommands(parts: CommandParts): Commands {
       const { secrets, containers, orders } = erased;
       return { projectId, secrets, containers, orders };
     },
-    "audit list": async (limit = "50", objectId = "") => {
-      await context.audit.flush();
-      return listAudit(store, { limit: Number(limit), ...(objectId !== "" && { objectId }) });
-    },
-    "audit verify": async (report = "") => {
-      const noted = report === "" ? [] : notedHeads(report);
-      await context.audit.flush();
-      return verifyAudit(store, await systemKey(store, keys.rootKeys, "audit"), noted);
-    },
+    ...auditCommands(context, entry),
     // Asked by `server doctor`; it changes nothing, and leaves no entry.
     "sees ignored proxy": async () => parts.seesIgnoredProxy?.() ?? false,
     ...(administration && identityCommands(administration, record)),
   };
-}
-
-function notedHeads(report: string): readonly ChainHead[] {
-  try {
-    return parseNotedHeads(report);
-  } catch (cause) {
-    throw new ControlError(
-      `audit verify: what was noted is no report of audit verify: ${(cause as Error).message}`,
-      { cause },
-    );
-  }
 }
 
 function identityCommands(

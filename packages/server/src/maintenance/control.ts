@@ -1,8 +1,30 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
 
+/** Tells how far a command is, as JSON. */
+export type OnCommandProgress = (progress: unknown) => void;
+
+/** A command that may take minutes, and tells how far it is. */
+export interface LongCommand {
+  readonly run: (onProgress: OnCommandProgress, ...args: readonly string[]) => Promise<unknown>;
+}
+
 /** Commands by name; arguments and results are JSON. */
-export type Commands = Readonly<Record<string, (...args: readonly string[]) => Promise<unknown>>>;
+export type Commands = Readonly<
+  Record<string, LongCommand | ((...args: readonly string[]) => Promise<unknown>)>
+>;
+
+/** Carries out a command. @throws ControlError if there is no such command, or what the command throws */
+export async function carryOut(
+  commands: Commands,
+  name: string,
+  args: readonly string[],
+  onProgress: OnCommandProgress = () => undefined,
+): Promise<unknown> {
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (!command) throw new ControlError(`unknown command ${name}`);
+  return typeof command === "function" ? command(...args) : command.run(onProgress, ...args);
+}
 
 /** What a command of a running server failed with; `message` is for its administrator. */
 export class ControlError extends Error {
@@ -17,14 +39,25 @@ export interface Control {
 /** A long report of `audit verify` has chains enough for this. */
 const maxRequestBytes = 1_048_576;
 
+const progressEveryMs = 200;
+
 /** Opens the socket, mode 0600: file permissions are what guards it. */
 export async function openControl(path: string, commands: Commands): Promise<Control> {
   rmSync(path, { force: true }); // of an earlier life; the database's lock says that it ended
   const server = createServer((incoming, outgoing) => {
-    void answer(commands, incoming).then((reply) => {
-      outgoing.setHeader("content-type", "application/json");
-      return outgoing.end(JSON.stringify(reply));
-    });
+    outgoing.setHeader("content-type", "application/jsonl");
+    // A progress line for each report would be more than anybody reads.
+    let told = 0;
+    const onProgress = (progress: unknown) => {
+      if (outgoing.destroyed) throw new ControlError("nobody waits for the answer any more");
+      const now = performance.now();
+      if (now - told < progressEveryMs) return;
+      told = now;
+      outgoing.write(`${JSON.stringify({ progress })}\n`);
+    };
+    void answer(commands, incoming, onProgress).then((reply) =>
+      outgoing.end(`${JSON.stringify(reply)}\n`),
+    );
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -40,12 +73,15 @@ interface Reply {
   readonly error?: string;
 }
 
-async function answer(commands: Commands, incoming: IncomingMessage): Promise<Reply> {
+async function answer(
+  commands: Commands,
+  incoming: IncomingMessage,
+  onProgress: OnCommandProgress,
+): Promise<Reply> {
   try {
     const { command, args } = JSON.parse(await readAll(incoming)) as Record<string, unknown>;
-    const run = Object.hasOwn(commands, String(command)) ? commands[String(command)] : undefined;
-    if (!run) return { error: `unknown command ${String(command)}` };
-    return { result: (await run(...(args as string[]))) ?? null };
+    const result = await carryOut(commands, String(command), args as string[], onProgress);
+    return { result: result ?? null };
   } catch (error) {
     return { error: error instanceof Error ? error.message : String(error) };
   }
@@ -61,10 +97,11 @@ export async function callControl(
   path: string,
   command: string,
   args: readonly string[],
+  onProgress: OnCommandProgress = () => undefined,
 ): Promise<{ readonly result: unknown } | undefined> {
-  const text = await new Promise<string | undefined>((resolve, reject) => {
+  const reply = await new Promise<Reply | undefined>((resolve, reject) => {
     const outgoing = request({ socketPath: path, method: "POST", path: "/" }, (incoming) => {
-      readAll(incoming).then(resolve, reject);
+      readReply(incoming, onProgress).then(resolve, reject);
     });
     outgoing.once("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT" || error.code === "ECONNREFUSED") resolve(undefined);
@@ -72,10 +109,25 @@ export async function callControl(
     });
     outgoing.end(JSON.stringify({ command, args }));
   });
-  if (text === undefined) return undefined;
-  const reply = JSON.parse(text) as Reply;
+  if (reply === undefined) return undefined;
   if (reply.error !== undefined) throw new ControlError(reply.error);
   return { result: reply.result };
+}
+
+/** The last line; those before it tell how far the command is. */
+async function readReply(stream: IncomingMessage, onProgress: OnCommandProgress): Promise<Reply> {
+  let rest = "";
+  let reply: (Reply & { readonly progress?: unknown }) | undefined;
+  for await (const chunk of stream.setEncoding("utf8") as AsyncIterable<string>) {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      reply = JSON.parse(line) as Reply & { readonly progress?: unknown };
+      if ("progress" in reply) onProgress(reply.progress);
+    }
+  }
+  if (!reply || "progress" in reply) throw new ControlError("the server ended before its answer");
+  return reply;
 }
 
 async function readAll(stream: IncomingMessage): Promise<string> {

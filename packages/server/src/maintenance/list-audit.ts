@@ -1,5 +1,6 @@
 import { type AuditEntry, parseAuditLine } from "../audit/audit-entry.ts";
-import { listAuditChains, readAuditTail } from "../store/operations/audit.ts";
+import { removedThrough } from "../audit/segment-sealer.ts";
+import { nextAuditChain, readAuditTail } from "../store/operations/audit.ts";
 import type { Store } from "../store/store.ts";
 
 export interface ListAuditOptions {
@@ -16,10 +17,14 @@ export async function listAudit(
   store: Store,
   { objectId, limit = 50 }: ListAuditOptions = {},
 ): Promise<readonly AuditEntry[]> {
-  const found: AuditEntry[] = [];
-  for (const { chain } of await store.read(listAuditChains, null))
-    found.push(...(await tailOf(store, chain, limit, objectId)));
-  return found.toSorted((a, b) => (a.at < b.at ? -1 : 1)).slice(-limit);
+  let found: readonly AuditEntry[] = [];
+  let chain = await store.read(nextAuditChain, { after: null });
+  while (chain !== undefined) {
+    const tail = await tailOf(store, chain, limit, objectId);
+    found = [...found, ...tail].toSorted((a, b) => (a.at < b.at ? -1 : 1)).slice(-limit);
+    chain = await store.read(nextAuditChain, { after: chain });
+  }
+  return found;
 }
 
 async function tailOf(
@@ -29,8 +34,9 @@ async function tailOf(
   objectId: string | undefined,
 ): Promise<readonly AuditEntry[]> {
   const found: AuditEntry[] = [];
+  const after = await removedThrough(store, chain);
   for (let before = Number.MAX_SAFE_INTEGER; ; ) {
-    const rows = await store.read(readAuditTail, { chain, before, limit: batchSize });
+    const rows = await store.read(readAuditTail, { chain, after, before, limit: batchSize });
     for (const row of rows) {
       const entry = parseAuditLine(row.line);
       if (objectId === undefined || entry.objectId === objectId) found.push(entry);

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { auditStateFile } from "../audit/audit-state.ts";
 import { AuditTrail } from "../audit/audit-trail.ts";
 import { systemClock } from "../clock.ts";
 import type { ServerConfig } from "../config.ts";
@@ -9,7 +10,7 @@ import { openRootKeys, rootKeyPath } from "../open-root-keys.ts";
 import { openStore } from "../open-store.ts";
 import { createContext } from "../server.ts";
 import { serverCommands } from "./commands.ts";
-import { ControlError, callControl } from "./control.ts";
+import { callControl, carryOut, type OnCommandProgress } from "./control.ts";
 
 /** Where the running server's control socket is. */
 export function controlPath(config: ServerConfig): string {
@@ -20,14 +21,16 @@ export function controlPath(config: ServerConfig): string {
  * Carries out an administrator's command: in the running server of this host, or,
  * if none runs, here, on its database.
  *
+ * @param onProgress how far a long command is, in a form that depends on the command
  * @throws ControlError, StoreError or RootKeyError
  */
 export async function runServerCommand(
   config: ServerConfig,
   command: string,
   args: readonly string[] = [],
+  onProgress?: OnCommandProgress,
 ): Promise<unknown> {
-  const answered = await callControl(controlPath(config), command, args);
+  const answered = await callControl(controlPath(config), command, args, onProgress);
   if (answered) return answered.result;
   const clock = systemClock();
   const store = await openStore(config, clock);
@@ -40,6 +43,7 @@ export async function runServerCommand(
       policy: openPolicy(config),
       audit: new AuditTrail({ store, clock }),
       defaultQuotas: defaultQuotas(config),
+      auditState: auditStateFile(config.dataPath("audit-state")),
     });
     const { identity, administration } = await openIdentity(config, store, clock, () =>
       config.publicUrl(0),
@@ -50,9 +54,7 @@ export async function runServerCommand(
       ...(config.text("rootKey.value") === undefined && { rootKeyFile: rootKeyPath(config) }),
       ...(administration && { administration }),
     });
-    const run = Object.hasOwn(commands, command) ? commands[command] : undefined;
-    if (!run) throw new ControlError(`unknown command ${command}`);
-    const result = await run(...args);
+    const result = await carryOut(commands, command, args, onProgress);
     await identity.close();
     return result;
   } finally {

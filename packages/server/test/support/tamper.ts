@@ -8,3 +8,23 @@ export const tamper = operation(
     yield* run(p.sql, ...p.args);
   },
 );
+
+/** What someone can do who also has the key of the old format. */
+export const insertEntry = operation(
+  import.meta.url,
+  "insertEntry",
+  function* (p: {
+    readonly chain: string;
+    readonly sequence: number;
+    readonly line: string;
+    readonly mac: Uint8Array;
+  }) {
+    yield* run(
+      "INSERT INTO audit (chain, sequence, line, mac) VALUES (?, ?, ?, ?)",
+      p.chain,
+      p.sequence,
+      p.line,
+      p.mac,
+    );
+  },
+);

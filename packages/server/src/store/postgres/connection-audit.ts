@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { QueryConfig } from "pg";
-import { AuditChain } from "../../audit/audit-chain.ts";
+import { AuditChain, type ChainPlace } from "../../audit/audit-chain.ts";
 
 /**
  * The audit chain of one connection. Each connection has its own, because an
@@ -10,18 +10,18 @@ import { AuditChain } from "../../audit/audit-chain.ts";
 export class ConnectionAudit {
   readonly #name = randomUUID();
   readonly #chain: AuditChain;
-  #sequence = 0;
-  #kept: { readonly head: Uint8Array; readonly sequence: number };
+  #kept: ChainPlace;
 
   constructor(key: Uint8Array) {
-    this.#chain = new AuditChain(key, new Uint8Array());
-    this.#kept = { head: this.#chain.head, sequence: 0 };
+    this.#chain = new AuditChain(key, this.#name);
+    this.#kept = this.#chain.place;
   }
 
   /** The query that adds lines to the chain. Follow it with {@link keep} or {@link drop}. */
   add(lines: readonly string[]): QueryConfig {
+    const first = this.#chain.place.sequence + 1;
     const macs = lines.map((line) => this.#chain.add(line));
-    const sequences = lines.map(() => ++this.#sequence);
+    const sequences = lines.map((_, index) => first + index);
     return {
       name: "audit",
       text: `INSERT INTO audit (chain, sequence, line, mac)
@@ -32,12 +32,11 @@ export class ConnectionAudit {
 
   /** What was added is committed. */
   keep(): void {
-    this.#kept = { head: this.#chain.head, sequence: this.#sequence };
+    this.#kept = this.#chain.place;
   }
 
   /** What was added was rolled back. */
   drop(): void {
-    this.#chain.rewind(this.#kept.head);
-    this.#sequence = this.#kept.sequence;
+    this.#chain.rewind(this.#kept);
   }
 }

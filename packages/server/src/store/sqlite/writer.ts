@@ -1,5 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { AuditChain } from "../../audit/audit-chain.ts";
+import { AuditChain, type ChainPlace, chainStart } from "../../audit/audit-chain.ts";
 import { auditLine } from "../../audit/audit-entry.ts";
 import { driveSync, OperationFinder } from "../drive.ts";
 import { migrate, readMigrations } from "../migrations.ts";
@@ -27,7 +27,6 @@ class Writer {
   readonly #connection: Connection;
   readonly #operations = new OperationFinder();
   #audit: AuditChain | undefined;
-  #auditSequence = 0;
   #checkpoint: NodeJS.Timeout | undefined;
 
   constructor(data: WriterData) {
@@ -74,8 +73,7 @@ class Writer {
   }
 
   #commit(units: readonly (Unit | string)[]): readonly UnitResult[] {
-    const head = this.#audit?.head;
-    const sequence = this.#auditSequence;
+    const place = this.#audit?.place;
     try {
       this.#connection.script("BEGIN IMMEDIATE");
       const results = units.map((unit) =>
@@ -85,8 +83,7 @@ class Writer {
       this.#scheduleCheckpoint();
       return results;
     } catch (error) {
-      if (head) this.#audit?.rewind(head);
-      this.#auditSequence = sequence;
+      if (place) this.#audit?.rewind(place);
       try {
         this.#connection.script("ROLLBACK");
       } catch {
@@ -116,10 +113,11 @@ class Writer {
 
   #record(lines: readonly string[]): UnitResult {
     if (!this.#audit) return { ok: false, failure: { message: "audit record has no key yet" } };
+    let { sequence } = this.#audit.place;
     for (const line of lines)
       this.#connection.execute({
         sql: "INSERT INTO audit (chain, sequence, line, mac) VALUES ('main', ?, ?, ?)",
-        args: [++this.#auditSequence, line, this.#audit.add(line)],
+        args: [++sequence, line, this.#audit.add(line)],
       });
     return true;
   }
@@ -141,12 +139,22 @@ class Writer {
   }
 
   #startAudit(key: Uint8Array): void {
-    const last = this.#connection.execute({
-      sql: "SELECT sequence, mac FROM audit WHERE chain = 'main' ORDER BY sequence DESC LIMIT 1",
-      args: [],
-    }).rows[0] as { readonly sequence: number; readonly mac: Uint8Array } | undefined;
-    this.#audit = new AuditChain(key, last?.mac ?? new Uint8Array());
-    this.#auditSequence = last?.sequence ?? 0;
+    const last = this.#lastPlace(
+      `SELECT sequence, mac FROM audit WHERE chain = 'main' AND sequence <= ${Number.MAX_SAFE_INTEGER}
+       ORDER BY sequence DESC LIMIT 1`,
+    );
+    // The entries of removed segments are gone; the chain goes on from their end.
+    const removed = this.#lastPlace(
+      `SELECT last_sequence AS sequence, head AS mac FROM audit_segments
+       WHERE chain = 'main' AND removed IS NOT NULL ORDER BY number DESC LIMIT 1`,
+    );
+    this.#audit = new AuditChain(key, "main", last.sequence > removed.sequence ? last : removed);
+  }
+
+  #lastPlace(sql: string): ChainPlace {
+    return (
+      (this.#connection.execute({ sql, args: [] }).rows[0] as ChainPlace | undefined) ?? chainStart
+    );
   }
 
   /** Deleted ciphertext also lies in the log until it is copied back and the log cut: soon, and while idle. */

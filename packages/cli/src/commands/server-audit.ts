@@ -1,0 +1,130 @@
+import { resolve } from "node:path";
+import type { AuditEntry, AuditProgress, AuditReport, SegmentInfo } from "@chatelaine/server";
+import type { Command } from "commander";
+import { auditTable, reportTables, segmentTable } from "../audit-table.ts";
+import { countBar } from "../count-bar.ts";
+import { json } from "../output.ts";
+import { parseCount } from "../sizes.ts";
+import type { Terminal } from "../terminal.ts";
+import type { Context } from "./command.ts";
+import { configured, loadConfig, runCommand, show, simple, textOf } from "./server-command.ts";
+
+/** `chatelaine server audit …`: the record of who did what. */
+export function addAudit(server: Command, context: (command: Command) => Context): void {
+  const audit = server.command("audit").description("who did what to which object");
+  configured(audit, "list", "the latest entries, oldest first")
+    .option("--limit <number>", "how many", parseCount, 50)
+    .option("--object <id>", "only of this secret, order or container")
+    .action(async (_options: object, command: Command) => {
+      const options = command.opts<{ limit: number; object?: string }>();
+      const { terminal, print } = context(command);
+      const args = [String(options.limit), options.object ?? ""];
+      const entries = await runCommand(context, command, "audit list", args);
+      print(entries, auditTable(terminal, entries as readonly AuditEntry[]));
+    });
+  configured(
+    audit,
+    "verify [files...]",
+    "check that no entry was changed or dropped; prints each chain's head",
+  )
+    .option("--noted <file>", "what an earlier verify printed: nothing of that may be missing")
+    .option("--with-database", "with files: verify them and the database as one record")
+    .action(async (files: string[], _options: object, command: Command) => {
+      const { noted, withDatabase } = command.opts<{ noted?: string; withDatabase?: true }>();
+      const { terminal, print } = context(command);
+      const heads = noted === undefined ? "" : textOf(context(command), noted);
+      const paths = files.map((file) => resolve(terminal.workingDirectory, file));
+      const report = await withBar(terminal, "verify", (onProgress) =>
+        files.length > 0 && withDatabase !== true
+          ? verifyFiles(context, command, paths, heads, onProgress)
+          : runCommand(context, command, "audit verify", [heads, ...paths], onProgress),
+      );
+      const found = report as AuditReport;
+      // Where it goes to a file, it is kept as what the next verify compares with.
+      print(found, terminal.columns === undefined ? json(found) : reportTables(terminal, found));
+      assertWhole(found);
+    });
+  configured(audit, "segments", "the parts of the record: open, sealed, exported, removed").action(
+    async (_options: object, command: Command) => {
+      const { terminal, print } = context(command);
+      const segments = await runCommand(context, command, "audit segments", []);
+      print(segments, segmentTable(terminal, segments as readonly SegmentInfo[]));
+    },
+  );
+  simple(audit, context, "seal", "seal what is in the record now, before it is due", "audit seal");
+  configured(
+    audit,
+    "export <file>",
+    "write sealed segments to a new file, which audit verify reads; the server writes it",
+  )
+    .option("--before <time>", "only segments whose last entry is older (UTC)")
+    .option("--again", "also segments that were exported before")
+    .action(async (file: string, _options: object, command: Command) => {
+      const { before, again } = command.opts<{ before?: string; again?: true }>();
+      const { terminal } = context(command);
+      const path = resolve(terminal.workingDirectory, file);
+      const args = [path, before ?? "", again ? "again" : ""];
+      const done = await withBar(terminal, "export", (onProgress) =>
+        runCommand(context, command, "audit export", args, onProgress),
+      );
+      show(context(command), done);
+    });
+  configured(
+    audit,
+    "remove",
+    "delete exported segments from the database, from the beginning of each chain",
+  )
+    .option("--before <time>", "only segments whose last entry is older (UTC)")
+    .option("--force", "also segments that were never exported: their entries are lost")
+    .action(async (_options: object, command: Command) => {
+      const { before, force } = command.opts<{ before?: string; force?: true }>();
+      const args = [before ?? "", force ? "force" : ""];
+      show(context(command), await runCommand(context, command, "audit remove", args));
+    });
+}
+
+/** The audit record is not what was written. */
+class AuditBrokenError extends Error {
+  override readonly name = "IntegrityError";
+}
+
+/** @throws AuditBrokenError */
+function assertWhole({ broken, files, gaps, missing }: AuditReport): void {
+  if (broken.length > 0) throw new AuditBrokenError("audit verify: the record is not authentic");
+  const [file] = files;
+  if (file) throw new AuditBrokenError(`audit verify ${file.file}: ${file.reason}`);
+  if (missing.length > 0)
+    throw new AuditBrokenError(
+      "audit verify: entries that were noted are missing; if they are in an archive, name its file too",
+    );
+  if (gaps.length > 0)
+    throw new AuditBrokenError("audit verify: removed entries are in none of the files");
+}
+
+async function verifyFiles(
+  context: (command: Command) => Context,
+  command: Command,
+  files: readonly string[],
+  noted: string,
+  onProgress: (progress: unknown) => void,
+): Promise<AuditReport> {
+  const { verifyAuditFiles } = await import("@chatelaine/server");
+  return verifyAuditFiles(await loadConfig(context, command), files, noted, onProgress);
+}
+
+/** Shows how many entries are done, on a terminal. */
+async function withBar<T>(
+  terminal: Terminal,
+  what: string,
+  work: (onProgress: (progress: unknown) => void) => Promise<T>,
+): Promise<T> {
+  const bar = countBar(terminal, what);
+  try {
+    return await work((progress) => {
+      const { doneEntries, totalEntries } = progress as AuditProgress;
+      bar.update(doneEntries, totalEntries ?? doneEntries);
+    });
+  } finally {
+    bar.end();
+  }
+}
