@@ -1,17 +1,15 @@
 import { refuseUnknownOptions } from "@chatelaine/keys";
-import { readLuks } from "@chatelaine/luks";
+import { checkHeader, layoutOf, testPassphrase } from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import { type LayoutChange, layoutChanges, type VolumeLayout } from "./layout.ts";
-import type { VolumeRecord } from "./ledger/ledger.ts";
+import type { OperationRecord, VolumeRecord } from "./ledger/ledger.ts";
 import { keyOf } from "./operations/change-key.ts";
-import { openedLayout } from "./operations/opened-layout.ts";
 import { fingerprintOf } from "./operations/reencrypt.ts";
 import { recover } from "./operations/registry.ts";
 import { lendPassphrase } from "./passphrase.ts";
 import { changeRecord } from "./record-layout.ts";
-import { refuseMismatch } from "./rekey-volume.ts";
-import { recordedLayout } from "./trusted-volume.ts";
+import { recordedLayout, recordedProblem } from "./trusted-volume.ts";
 import { nowOf, type VolumeContext } from "./volume-context.ts";
 
 /** Whether anything is written. */
@@ -35,7 +33,7 @@ export interface AcceptedHeader {
  * us, such as by `cryptsetup reencrypt`. The volume's key must open it. Compare `changes` with what
  * you did: whoever can write the disk can change its header, too.
  *
- * @throws `not_found` if the ledger has no volume there; `missing_key`, `busy`, `mismatch`;
+ * @throws `not_found` if the ledger has no volume there; `missing_key`, `busy`, `mismatch`, `unfinished`;
  *   `LuksError` `wrong_passphrase` if the key does not open it
  */
 export async function acceptVolumeHeader(
@@ -51,23 +49,54 @@ export async function acceptVolumeHeader(
   if (record?.keyId === undefined || record.state !== "ready") {
     throw new VolumeError("not_found", `accept header of ${path}: the ledger has no volume there`);
   }
-  const header = await readLuks(path);
-  const isSnapshot = record.kind === "snapshot";
-  if (!isSnapshot) await refuseMismatch(context, header.uuid, location);
+  const header = await checkHeader(path);
+  const problem = recordedProblem(path, record, header);
+  if (problem?.code === "mismatch") throw problem;
+  await refuseHalfChanged(context, path, record.id);
   const key = await keyOf(context, record.keyId);
-  const layout = await lendPassphrase(key, (passphrase) => openedLayout(path, passphrase));
+  await lendPassphrase(key, (passphrase) => testPassphrase(path, passphrase, { header }));
+  const layout = layoutOf(header);
   const before = record.layout;
   const changes = layoutChanges(recordedLayout(record), layout);
   const accepted = { id: record.id, path, before, layout, changes };
   if (options.dryRun === true || (before !== undefined && changes.length === 0)) return accepted;
   const volumeKey = fingerprintOf(header);
-  const isChanged = await changeRecord(ledger, "accept-header", record.id, (now) =>
-    now.keyId === record.keyId ? withHeader(context, now, layout, volumeKey) : undefined,
+  const isChanged = await changeRecord(ledger, "accept-header", record.id, (now, unfinished) =>
+    now.keyId === record.keyId && !changesHeader(unfinished)
+      ? withHeader(context, now, layout, volumeKey)
+      : undefined,
   );
   if (isChanged) return accepted;
   throw new VolumeError(
     "busy",
     `accept header of ${path}: another process changes the volume: try again`,
+  );
+}
+
+/** Operations in whose middle a header says nothing. Others may wait for the header to be accepted. */
+const headerChanges: readonly string[] = [
+  "encrypt",
+  "decrypt",
+  "reencrypt",
+  "resize",
+  "resize-disk",
+];
+
+function changesHeader(operation: OperationRecord | undefined): boolean {
+  return operation !== undefined && headerChanges.includes(operation.kind);
+}
+
+/** @throws `unfinished` */
+async function refuseHalfChanged(
+  { ledger }: VolumeContext,
+  path: string,
+  volumeId: string,
+): Promise<void> {
+  const [operation] = await ledger.unfinished(volumeId);
+  if (operation === undefined || !changesHeader(operation)) return;
+  throw new VolumeError(
+    "unfinished",
+    `accept header of ${path}: its ${operation.kind} is not finished: run "chatelaine recover"`,
   );
 }
 

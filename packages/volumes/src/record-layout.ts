@@ -17,11 +17,11 @@ export async function recordFirstLayout(
 ): Promise<boolean> {
   if (record.layout !== undefined) return true;
   try {
-    return await changeRecord(ledger, "record-layout", record.id, (now) =>
-      now.keyId === record.keyId && now.state === "ready" && now.layout === undefined
-        ? { ...now, layout }
-        : undefined,
-    );
+    return await changeRecord(ledger, "record-layout", record.id, (now, unfinished) => {
+      const isSame = now.keyId === record.keyId && now.state === "ready";
+      const isFree = unfinished === undefined && now.layout === undefined;
+      return isSame && isFree ? { ...now, layout } : undefined;
+    });
   } catch (error) {
     if (error instanceof VolumeError && passing.includes(error.code)) return false;
     throw error;
@@ -33,7 +33,7 @@ const passing: readonly string[] = ["busy", "unavailable", "io"];
 /**
  * Changes a volume's row and nothing else, while nobody works on the volume.
  *
- * @param change is given the row as it is under the lock; undefined leaves it
+ * @param change is given the row as it is under the lock, and the operation that waits for `recover`; undefined leaves the row
  * @returns whether it was changed
  * @throws `busy`
  */
@@ -41,13 +41,13 @@ export async function changeRecord(
   ledger: Ledger,
   kind: string,
   volumeId: string,
-  change: (now: VolumeRecord) => VolumeRecord | undefined,
+  change: (now: VolumeRecord, unfinished: OperationRecord | undefined) => VolumeRecord | undefined,
 ): Promise<boolean> {
   const lock = await ledger.lock(volumeId);
   try {
     const record = await ledger.volume(volumeId);
     const [unfinished] = await ledger.unfinished(volumeId);
-    const volume = record === undefined || unfinished !== undefined ? undefined : change(record);
+    const volume = record && change(record, unfinished);
     if (volume === undefined) return false;
     await ledger.write(doneOperation(ledger, kind, volume), [{ type: "put", volume }]);
     return true;

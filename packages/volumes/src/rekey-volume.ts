@@ -12,7 +12,7 @@ import { recover } from "./operations/registry.ts";
 import { requireRecorded, trustedVolume } from "./trusted-volume.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import { contextOf, projectOf, type VolumeContext } from "./volume-context.ts";
-import { discardableKey } from "./volume-key.ts";
+import { discardableKey, isRegistered } from "./volume-key.ts";
 
 /** A volume with another key than before. */
 export interface RekeyedVolume extends VerifiedVolume {
@@ -131,7 +131,10 @@ async function changeKey(
     cipher: header.cipher,
     ...(oldKeyId !== undefined && { oldKeyId }),
     toProject,
-    ...(newKeyId !== undefined && { newKeyId }),
+    ...(newKeyId !== undefined && {
+      newKeyId,
+      newKeyIsShared: await isRegistered(recipient, header.uuid, newKeyId),
+    }),
     retire,
     ...(oldKeyId !== undefined && { oldKeyIsRecorded: discardableKey(known) === oldKeyId }),
   };

@@ -141,8 +141,21 @@ export async function requireRegisteredKey(
   if (!(await isOwn(source, info))) throw refusal("is another project's");
 }
 
-/** A key says that it is a volume's, by its name or by a consumer. */
-export function isRegisteredFor(volumeId: string, info: ObjectInfo): boolean {
+/** Whether a key says that it is a volume's, by its name or by a consumer. Of a key that is not there: no. */
+export async function isRegistered(
+  { keyManager, caller }: KeySource,
+  volumeId: string,
+  keyId: ObjectId,
+): Promise<boolean> {
+  try {
+    return isRegisteredFor(volumeId, await keyManager.describe(caller, keyId));
+  } catch (error) {
+    if (isCode(error, "not_found")) return false;
+    throw error;
+  }
+}
+
+function isRegisteredFor(volumeId: string, info: ObjectInfo): boolean {
   return isMadeFor(volumeId, info) || isConsumedBy(volumeId, info);
 }
 

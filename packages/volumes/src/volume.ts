@@ -12,7 +12,7 @@ export interface KeySource {
   readonly readers?: readonly string[] | undefined;
 }
 
-/** A disk and the key that opens it, as the disk itself says. */
+/** A disk and the key that opens it: the ledger's, or else the one that the disk itself names. */
 export interface Volume {
   /** Also the UUID of the LUKS header. */
   readonly id: string;

@@ -235,6 +235,28 @@ describe("a volume's header that somebody changed on the medium", () => {
       assert.deepEqual((await acceptVolumeHeader(volumes, path)).changes, []);
     });
 
+    it("can be accepted while a rekey waits for it, which recover then finishes", async () => {
+      await create();
+      let isForged = false;
+      const overtaken: VolumeContext = {
+        ...volumes,
+        onStep: ({ step, moment }) => {
+          if (step !== "retire the old key slots" || moment !== "taking") return;
+          isForged = true;
+          throw new Error("cut");
+        },
+      };
+      await assert.rejects(rekeyVolume(overtaken, path), { code: "unfinished" });
+      assert.ok(isForged);
+      await forge(path, serpent);
+      const [failed] = await recover(volumes);
+      assert.deepEqual([failed?.outcome, /cipher/.test(failed?.problem ?? "")], ["failed", true]);
+      await assert.rejects(verifyVolume(volumes, path), { code: "unfinished" });
+      await acceptVolumeHeader(volumes, path);
+      assert.equal((await recover(volumes))[0]?.outcome, "finished");
+      assert.equal((await verifyVolume(volumes, path)).layoutRecord, "recorded");
+    });
+
     it("is not accepted if the volume's key does not open it, or the ledger has no volume there", async () => {
       await create();
       await rm(path);

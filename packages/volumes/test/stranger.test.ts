@@ -165,6 +165,29 @@ describe("a disk that the ledger does not know", () => {
       }
     });
 
+    it("does not take the original's key with it when the copy was given that key again", async () => {
+      const { id, keyId } = await create();
+      await copyFile(victim, path);
+      await rekeyVolume(elsewhere, path);
+      await assert.rejects(
+        rekeyVolume(
+          {
+            ...elsewhere,
+            onStep: ({ step, moment }) => {
+              if (step === "prove the new key" && moment === "taking") throw new Error("cut");
+            },
+          },
+          path,
+          { keyId },
+        ),
+        /cut/,
+      );
+      await isKept(keyId, id);
+      await rekeyVolume(elsewhere, path, { keyId });
+      assert.equal((await deleteVolume(elsewhere, path)).keyDeleted, false);
+      await isKept(keyId, id);
+    });
+
     it("leaves the original's key registered when the import of its copy fails", async () => {
       const { id, keyId } = await create();
       await copyFile(victim, path);

@@ -15,6 +15,7 @@ import {
   keyName,
   keysNamed,
   registerConsumer,
+  sharedKey,
   unregisterConsumer,
   withOwnKey,
 } from "../volume-key.ts";
@@ -39,6 +40,8 @@ export interface ChangeKeyInput {
    * disk names, or that the user names, may be needed by a disk that is not in this ledger.
    */
   readonly oldKeyIsRecorded?: boolean;
+  /** `newKeyId` was registered for this volume before: see `sharedKey`. */
+  readonly newKeyIsShared?: boolean;
 }
 
 export interface ChangeKeyFacts {
@@ -77,7 +80,10 @@ export const changeKeyOperation: Operation<ChangeKeyInput, ChangeKeyFacts> = {
           ...before,
           keyId: facts.keyId,
           layout: before.layout ?? facts.layout,
-          attributes: withOwnKey(before.attributes),
+          attributes: {
+            ...withOwnKey(before.attributes),
+            ...(input.newKeyIsShared === true && sharedKey),
+          },
           project: input.toProject,
           state: "ready",
           updated: nowOf(context),
@@ -121,7 +127,7 @@ async function unmakeKey(work: ChangeKeyWork): Promise<void> {
   const recipient = recipientOf(work);
   if (input.newKeyId === undefined) {
     await discardKeysNamed(recipient, volumeId, keyName(volumeId, id));
-  } else if (input.newKeyId !== input.oldKeyId) {
+  } else if (input.newKeyId !== input.oldKeyId && input.newKeyIsShared !== true) {
     await unregisterConsumer(recipient, volumeId, input.newKeyId);
   }
 }

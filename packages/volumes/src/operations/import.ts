@@ -6,7 +6,7 @@ import { tokensOf } from "../inspect-volume.ts";
 import type { VolumeLayout } from "../layout.ts";
 import { lendPassphrase } from "../passphrase.ts";
 import { nowOf } from "../volume-context.ts";
-import { isRegisteredFor, registerConsumer, sharedKey, unregisterConsumer } from "../volume-key.ts";
+import { isRegistered, registerConsumer, sharedKey, unregisterConsumer } from "../volume-key.ts";
 import { keyOf } from "./change-key.ts";
 import { beginningOf } from "./create.ts";
 import { openedLayout } from "./opened-layout.ts";
@@ -81,8 +81,8 @@ async function prove({ context, operation, input }: ImportWork): Promise<ImportF
     },
   );
   const wasNamed = tokensOf(await readLuks(location)).some(({ object }) => object === keyId);
-  const info = await context.keyManager.describe(context.caller, keyId);
-  return { slots, layout, wasNamed, wasRegistered: isRegisteredFor(operation.volumeId, info) };
+  const wasRegistered = await isRegistered(context, operation.volumeId, keyId);
+  return { slots, layout, wasNamed, wasRegistered };
 }
 
 async function nameKey({ context, input, facts }: ImportWork): Promise<undefined> {
