@@ -1,12 +1,17 @@
 import { homedir, tmpdir } from "node:os";
+import { closeRuntimeDoors, diagnoseRuntime, openDoors } from "@chatelaine/server/runtime";
 import { environment } from "./config.ts";
 import { restartWith } from "./restart.ts";
 import { run } from "./run.ts";
+
+closeRuntimeDoors();
 
 // Whoever reads our output may stop early, as head does.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
 });
+
+const nodeOptions = environment["NODE_OPTIONS"] ?? "";
 
 process.exitCode = await run(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),
@@ -17,6 +22,10 @@ process.exitCode = await run(process.argv.slice(2), {
   workingDirectory: process.cwd(),
   homeDirectory: home(),
   temporaryDirectory: tmpdir(),
+  runtime: {
+    open: () => openDoors(nodeOptions).map(({ found, mend }) => `${found}: ${mend}`),
+    diagnose: () => diagnoseRuntime(nodeOptions),
+  },
   restart: restartWith,
 });
 

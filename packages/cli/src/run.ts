@@ -1,3 +1,4 @@
+import { KeyManagerError } from "@chatelaine/keys";
 import { Command, CommanderError } from "commander";
 import { contextOf, type GlobalFlags, type Open } from "./commands/command.ts";
 import { completionCommand } from "./commands/completion.ts";
@@ -72,6 +73,7 @@ function programFor(terminal: Terminal, open: Open | undefined): Command {
     .option("--config <file>", "configuration file (CHATELAINE_CONFIG)")
     .option("--json", "print results as JSON")
     .option("--verbose", "print what caused an error, too");
+  program.hook("preAction", (_program, command) => requireClosedDoors(terminal, command.name()));
   const context = (command: Command) =>
     contextOf(terminal, command.optsWithGlobals<GlobalFlags>(), open);
   const commands = [
@@ -92,6 +94,15 @@ function programFor(terminal: Terminal, open: Open | undefined): Command {
   program.addHelpText("after", () => `\nExit codes:\n${exitCodeTable(helpWidth(terminal))}`);
   prepare(program, terminal);
   return program;
+}
+
+/** These hold no key, and one of them says which doors are open. */
+const withoutKeys: ReadonlySet<string> = new Set(["completion", "config", "doctor"]);
+
+/** @throws KeyManagerError `invalid_argument` */
+function requireClosedDoors({ runtime }: Terminal, command: string): void {
+  const [open] = withoutKeys.has(command) ? [] : (runtime?.open() ?? []);
+  if (open !== undefined) throw new KeyManagerError("invalid_argument", `start: ${open}`);
 }
 
 /** Makes every command throw instead of exiting, and print to the terminal it was given. */

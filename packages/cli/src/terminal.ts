@@ -1,3 +1,5 @@
+import type { Diagnosis } from "@chatelaine/server/diagnosis";
+
 /** What the command reads from and writes to; a test has one of its own. */
 export interface Terminal {
   /** Results, and nothing else: it may be piped. */
@@ -12,6 +14,12 @@ export interface Terminal {
   readonly workingDirectory: string;
   readonly homeDirectory: string;
   readonly temporaryDirectory: string;
+  /** How this process gives memory away; absent where the command is not the whole process. */
+  readonly runtime?: {
+    /** The doors that could not be closed, one line each: a command that may hold keys does not run with one. */
+    readonly open: () => readonly string[];
+    readonly diagnose: () => readonly Diagnosis[];
+  };
   /** See `restartWith`; absent where the command is not the whole process. */
   readonly restart?: (
     flags: readonly string[],

@@ -19,6 +19,11 @@ export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
 
+/** The options that Node.js itself takes from the environment. */
+export function nodeOptions(): string {
+  return process.env["NODE_OPTIONS"] ?? "";
+}
+
 /** Where settings come from: flag beats environment beats file. */
 export interface ConfigSources {
   /** A YAML file; not read if absent. */

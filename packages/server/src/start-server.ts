@@ -2,12 +2,13 @@ import type { AddressInfo } from "node:net";
 import { auditStateFile } from "./audit/audit-state.ts";
 import type { SegmentLimits } from "./audit/segment-sealer.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { ConfigError, type ServerConfig } from "./config.ts";
+import { ConfigError, nodeOptions, type ServerConfig } from "./config.ts";
 import { defaultQuotas } from "./default-quotas.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { serverCommands } from "./maintenance/commands.ts";
 import { openControl } from "./maintenance/control.ts";
 import { controlPath } from "./maintenance/run-command.ts";
+import { diagnoseRuntime } from "./maintenance/runtime-doors.ts";
 import { type OpenedIdentity, openIdentity } from "./open-identity.ts";
 import { openPolicy } from "./open-policy.ts";
 import { openProxies } from "./open-proxies.ts";
@@ -92,16 +93,17 @@ export async function startServer(
     taken.url = config.publicUrl(address.port);
     await identity.ready?.();
     const { clients } = server;
-    const control = await openControl(
-      controlPath(config),
-      serverCommands({
-        context: server.context,
-        seesIgnoredProxy: () => clients.ignored,
-        running: true,
-        ...(config.text("rootKey.value") === undefined && { rootKeyFile: rootKeyPath(config) }),
-        ...(identity.administration && { administration: identity.administration }),
-      }),
-    );
+    const commands = serverCommands({
+      context: server.context,
+      seesIgnoredProxy: () => clients.ignored,
+      running: true,
+      ...(config.text("rootKey.value") === undefined && { rootKeyFile: rootKeyPath(config) }),
+      ...(identity.administration && { administration: identity.administration }),
+    });
+    const control = await openControl(controlPath(config), {
+      ...commands,
+      runtime: async () => diagnoseRuntime(nodeOptions()),
+    });
     log.info({ url: taken.url, database: store.dialect }, "listening");
     const parts = { server, identity };
     let closed = false;

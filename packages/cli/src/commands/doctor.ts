@@ -24,6 +24,7 @@ export function doctorCommand(context: (command: Command) => Context): Command {
         return ok("names a key manager and credentials");
       });
       found.unshift(configured);
+      found.push(...(terminal.runtime?.diagnose() ?? []));
       found.push(...(await diagnoseHost(terminal, () => ledgerPlace(terminal, settings))));
       printDiagnoses(context(command), found);
     });

@@ -13,7 +13,13 @@ import { addServerExamples } from "./server-examples.ts";
  * (`--optimize-for-size` would take least, and half of the speed.)
  */
 const smallHeap = {
-  flags: ["--max-semi-space-size=6", "--heap-growing-percent=10", "--no-maglev"],
+  // The last is for the moments before closeRuntimeDoors runs.
+  flags: [
+    "--max-semi-space-size=6",
+    "--heap-growing-percent=10",
+    "--no-maglev",
+    "--disable-sigusr1",
+  ],
   variables: { MALLOC_ARENA_MAX: "1", MALLOC_TRIM_THRESHOLD_: "1048576" },
 } as const;
 

@@ -27,6 +27,7 @@ export async function diagnoseServer(config: ServerConfig): Promise<readonly Dia
   return [
     await diagnosed("server", () => serverOf(config)),
     await diagnosed("proxy", () => proxyOf(config)),
+    ...(await runtimeOf(config)),
     await diagnosed("data directory", () => dataDirectoryOf(config)),
     await diagnosed("policy", () => {
       openPolicy(config);
@@ -64,6 +65,18 @@ async function proxyOf(config: ServerConfig): Promise<Outcome> {
     found: "requests name their client in X-Forwarded-For or Forwarded, and no proxy is trusted",
     mend: "if a proxy is in front, set listen.trustedProxies: all its clients count as one now",
   };
+}
+
+/** What the running server finds of its own process; nothing if none runs. */
+async function runtimeOf(config: ServerConfig): Promise<readonly Diagnosis[]> {
+  try {
+    const answered = await callControl(controlPath(config), "runtime", []);
+    return (answered?.result ?? []) as readonly Diagnosis[];
+  } catch (error) {
+    if (!(error instanceof ControlError)) return [];
+    const found = "the running server is of an earlier version: restart it";
+    return [{ check: "debugger", state: "not checked", found }];
+  }
 }
 
 function dataDirectoryOf(config: ServerConfig): Outcome {
