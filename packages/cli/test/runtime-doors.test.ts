@@ -210,13 +210,22 @@ describe("a signal", () => {
   });
 });
 
-describe("a process with a debugger, or told to write its memory", () => {
-  const chatelaine = (nodeOptions: string, ...words: readonly string[]) =>
-    spawnSync(process.execPath, [main, ...words], {
-      encoding: "utf8",
-      env: { PATH: process.env["PATH"], NODE_OPTIONS: `${inherited} ${nodeOptions}` },
-    });
+function chatelaine(nodeOptions: string, ...words: readonly string[]) {
+  return spawnSync(process.execPath, [main, ...words], {
+    encoding: "utf8",
+    env: { PATH: process.env["PATH"], NODE_OPTIONS: `${inherited} ${nodeOptions}` },
+  });
+}
 
+/** What the doctor finds wrong with the process that it is. */
+function wrongWith(nodeOptions: string): readonly Diagnosis[] {
+  const doors = new Set(["debugger", "memory files", "core dumps", "preloaded code"]);
+  const { stdout } = chatelaine(nodeOptions, "doctor", "--json");
+  const all = JSON.parse(stdout) as readonly Diagnosis[];
+  return all.filter(({ check, state }) => state !== "ok" && doors.has(check));
+}
+
+describe("a process with a debugger, or told to write its memory", () => {
   it("gets no key: the command refuses, and says what to do", (t) => {
     const data = folder(t);
     const server = ["server", "start", "--listen-port", "0", "--data-directory", data];
@@ -240,18 +249,12 @@ describe("a process with a debugger, or told to write its memory", () => {
   });
 
   it("is named by the doctor", () => {
-    const found = (options: string) =>
-      (JSON.parse(chatelaine(options, "doctor", "--json").stdout) as readonly Diagnosis[]).filter(
-        ({ check, state }) =>
-          state !== "ok" &&
-          ["debugger", "memory files", "core dumps", "preloaded code"].includes(check),
-      );
-    assert.deepEqual(found(""), []);
-    const [open] = found("--inspect=127.0.0.1:0");
+    assert.deepEqual(wrongWith(""), []);
+    const [open] = wrongWith("--inspect=127.0.0.1:0");
     assert.deepEqual([open?.check, open?.state], ["debugger", "bad"]);
-    const [writing] = found("--heapsnapshot-near-heap-limit=1");
+    const [writing] = wrongWith("--heapsnapshot-near-heap-limit=1");
     assert.deepEqual([writing?.check, writing?.state], ["memory files", "bad"]);
-    const [loaded] = found("--import data:text/javascript,0");
+    const [loaded] = wrongWith("--import data:text/javascript,0");
     assert.deepEqual([loaded?.check, loaded?.state], ["preloaded code", "warning"]);
   });
 });
