@@ -10,9 +10,13 @@ export type Microversion =
 
 const service = "key-manager";
 
+/** In characters: room for every service of OpenStack. */
+const maxLength = 1_024;
+
 /** Reads `OpenStack-API-Version: key-manager X.Y` (or `latest`); what names other services is ignored. */
 export function parseMicroversion(header: string | undefined): Microversion {
   if (header === undefined) return { type: "ok", minor: 0 };
+  if (header.length > maxLength) return { type: "malformed" };
   const mine = header
     .split(",")
     .map((part) => part.trim().split(/\s+/))

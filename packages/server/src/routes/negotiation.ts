@@ -50,13 +50,16 @@ function asStored(stored: string): Negotiated {
   return stored === "text/plain" ? textual : octets(stored);
 }
 
+/** More than any client sends. What comes after them is not read. */
+const maxRanges = 64;
+
 interface MediaRange {
   readonly type: string;
   readonly q: number;
 }
 
 function mediaRanges(accept: string): readonly MediaRange[] {
-  return accept.split(",").map((part) => {
+  return accept.split(",", maxRanges).map((part) => {
     const [type = "", ...parameters] = part.split(";").map((text) => text.trim());
     const q = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2);
     const weight = q === undefined ? 1 : Number(q);

@@ -18,6 +18,8 @@ export interface BuiltinIdentityService {
   readonly api: KeystoneApi;
   /** For the command, and for the first start. */
   readonly administration: Administration;
+  /** How much is remembered between requests, by what it is. Each number has a bound. */
+  readonly held: () => Readonly<Record<string, number>>;
 }
 
 /** @throws TypeError for options that make no sense. */
@@ -69,5 +71,11 @@ export function openBuiltinIdentity(options: BuiltinIdentityOptions): BuiltinIde
     documents,
     audit,
   });
-  return { identity, api, administration };
+  const held = () => ({
+    ...limiter.held,
+    passwordsWaiting: passwords.waiting,
+    refusedLogins: refused.size,
+    tokens: tokens.size,
+  });
+  return { identity, api, administration, held };
 }

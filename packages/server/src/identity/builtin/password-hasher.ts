@@ -73,6 +73,11 @@ export class PasswordHasher {
     return timingSafeEqual(key, parsed.key) && hash !== undefined && tried !== "";
   }
 
+  /** How many wait for their turn. */
+  get waiting(): number {
+    return this.#turns.waiting;
+  }
+
   async #derive(password: string, salt: Uint8Array, log2: number, lane: string): Promise<Buffer> {
     if (!(await this.#turns.take(lane)))
       throw new IdentityError("unavailable", "login: too many at the same time");

@@ -54,6 +54,11 @@ export class RefusedLogins {
     }
   }
 
+  /** Summaries that wait to be recorded. */
+  get size(): number {
+    return this.#counts.size;
+  }
+
   #schedule(): void {
     this.#timer ??= setTimeout(() => {
       this.flush().catch(() => undefined);

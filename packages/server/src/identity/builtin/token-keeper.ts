@@ -125,6 +125,11 @@ export class TokenKeeper {
     this.#cache.clear();
   }
 
+  /** How many tokens are remembered. */
+  get size(): number {
+    return this.#cache.size;
+  }
+
   async #load(hash: string): Promise<LiveToken | undefined> {
     let generation: number;
     let live: LiveToken | undefined;
