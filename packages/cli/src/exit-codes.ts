@@ -92,6 +92,7 @@ const serverExits: Readonly<Record<string, ExitName>> = {
   PolicyError: "invalid",
   LoginError: "invalid",
   RootKeyError: "integrity",
+  RowTagsError: "integrity",
   IntegrityError: "integrity",
   ControlError: "conflict",
   DoctorError: "conflict",

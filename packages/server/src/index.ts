@@ -26,5 +26,6 @@ export { verifyAuditFiles } from "./maintenance/verify-audit-files.ts";
 export type { CopyProgress } from "./migrate-store/copy-progress.ts";
 export { MigrateStoreError } from "./migrate-store/migrate-store-error.ts";
 export { PolicyError } from "./policy/policy-error.ts";
+export { RowTagsError } from "./row-tagging/open-row-tags.ts";
 export { type RunningServer, type StartOptions, startServer } from "./start-server.ts";
 export { StoreError, type StoreErrorCode } from "./store/store.ts";

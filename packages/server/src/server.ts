@@ -33,6 +33,7 @@ import { Refs } from "./routes/refs.ts";
 import type { Route } from "./routes/route.ts";
 import { secretRoutes } from "./routes/secret-routes.ts";
 import { versionRoutes } from "./routes/version-routes.ts";
+import { openRowTags, type RowTagsOptions } from "./row-tagging/open-row-tags.ts";
 import { AbsentFeatures } from "./services/absent-features.ts";
 import { AclService } from "./services/acls.ts";
 import { ContainerService } from "./services/containers.ts";
@@ -85,6 +86,8 @@ export interface KeyServerParts {
   readonly auditState?: AuditState;
   /** When a part of the audit record is sealed. Default: `defaultSegmentLimits`. */
   readonly auditSegments?: SegmentLimits;
+  /** Default: a database whose rows have no tags is refused. */
+  readonly rowTags?: RowTagsOptions;
   /** Default true: GET /metrics is served. */
   readonly serveMetrics?: boolean;
 }
@@ -103,7 +106,7 @@ export interface KeyServer {
 /**
  * Puts a key server together on an open store.
  *
- * @throws RootKeyError if the root keys are not those that the database was written with
+ * @throws RootKeyError if the root keys are not those that the database was written with; RowTagsError
  */
 export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer> {
   const { store, rootKeys, log } = parts;
@@ -121,6 +124,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     ...(parts.deleteRetentionSeconds !== undefined && {
       deleteRetentionSeconds: parts.deleteRetentionSeconds,
     }),
+    ...(parts.rowTags && { rowTags: parts.rowTags }),
   });
   const retention = new Retention(context);
   const segments = new SegmentKeeper({
@@ -195,14 +199,20 @@ export interface ContextParts {
   readonly limits?: Partial<ObjectLimits>;
   readonly maxSealsOfKey?: number;
   readonly deleteRetentionSeconds?: number;
+  readonly rowTags?: RowTagsOptions;
 }
 
-/** Checks the root keys, starts the audit record, and puts together what services need. @throws RootKeyError */
+/**
+ * Checks the root keys, starts the audit record and the tags of rows, and puts together what services need.
+ *
+ * @throws RootKeyError; RowTagsError if rows have no tags, and may not get them
+ */
 export async function createContext(parts: ContextParts): Promise<ServiceContext> {
   const { store, rootKeys, clock } = parts;
   await admitRootKeys(store, rootKeys, clock);
   const { current } = await openAudit(store, rootKeys, parts.auditState);
   await store.startAudit(current);
+  await openRowTags(store, rootKeys, clock, parts.rowTags);
   return {
     store,
     clock,

@@ -15,6 +15,7 @@ import { openProxies } from "./open-proxies.ts";
 import { openRootKeys, rootKeyPath } from "./open-root-keys.ts";
 import { openStore } from "./open-store.ts";
 import { openTls } from "./open-tls.ts";
+import { mayTagRows, recordRowsTagged } from "./row-tagging/may-tag-rows.ts";
 import { createKeyServer, type KeyServer } from "./server.ts";
 
 /** A server that listens. */
@@ -39,7 +40,7 @@ export interface StartOptions {
 /**
  * Starts a key server.
  *
- * @throws ConfigError, RootKeyError, PolicyError or StoreError with a message that says what to do
+ * @throws ConfigError, RootKeyError, RowTagsError, PolicyError or StoreError with a message that says what to do
  */
 export async function startServer(
   config: ServerConfig,
@@ -75,6 +76,14 @@ export async function startServer(
         waitingOrders: config.integer("limits.waitingOrders"),
       },
       deleteRetentionSeconds: config.integer("deleteRetentionSeconds"),
+      rowTags: {
+        untaggedRows: mayTagRows(config, store, rootKeys) ? "tag" : "refuse",
+        onProgress: ({ table, rows }) => log.info({ table, rows }, "tagging rows"),
+        onTagged: ({ tagged, damaged }) => {
+          log.info({ tagged }, "tagged rows");
+          for (const row of damaged) log.error({ row }, "not authentic, left without a tag");
+        },
+      },
       durableReadAudit: config.boolean("audit.durableReads"),
       auditState: auditStateFile(config.dataPath("audit-state")),
       auditSegments: segmentLimits(config),
@@ -88,6 +97,7 @@ export async function startServer(
       requestTimeoutMs: config.integer("limits.requestTimeoutMs"),
       proxies,
     });
+    recordRowsTagged(config, rootKeys);
     await listen(server, config.requiredText("listen.host"), port);
     const address = server.app.server.address() as AddressInfo;
     taken.url = config.publicUrl(address.port);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Store } from "../src/store/store.ts";
+import { tagExistingRows } from "../src/row-tagging/tag-existing-rows.ts";
 import { type Answer, type Harness, idOf, startHarness } from "./support/harness.ts";
 import { tamper } from "./support/tamper.ts";
 
@@ -108,8 +108,13 @@ async function pages(ask: Harness["ask"], path: string, kind: string): Promise<s
   return found;
 }
 
-/** As an older server allowed. */
-async function addConsumers(store: Store, kind: string, id: string, count: number): Promise<void> {
+/** As an older server allowed, and tagged since. */
+async function addConsumers(
+  { store, server }: Harness,
+  kind: string,
+  id: string,
+  count: number,
+): Promise<void> {
   const columns = kind === "secret" ? "service, resource_type, resource_id" : "name, url";
   const values = kind === "secret" ? "'s', 't', 'r' || n" : "'n' || n, 'u'";
   await store.write(tamper, {
@@ -118,17 +123,19 @@ async function addConsumers(store: Store, kind: string, id: string, count: numbe
       SELECT CAST(? AS TEXT) || n, CAST(? AS TEXT), 'p', ${values}, 'c', 'c' FROM c`,
     args: [id, id],
   });
+  await tagExistingRows(store, server.context.keys, () => undefined);
 }
 
 describe("a page of a list", () => {
   for (const kind of ["secret", "container"] as const)
     it(`of ${kind}s does not show any number of consumers, and leads on to the rest`, async (t) => {
-      const { ask, store } = await startHarness(t);
+      const harness = await startHarness(t);
+      const { ask } = harness;
       const ids = [];
       for (const count of [400, 400, 400, 1_500, 10]) {
         const id = kind === "secret" ? idOf(await newSecret(ask)) : await newContainer(ask);
         ids.push(id);
-        await addConsumers(store, kind, id, count);
+        await addConsumers(harness, kind, id, count);
       }
       const seen = await pages(ask, `/v1/${kind}s?limit=10`, kind);
       assert.deepEqual(

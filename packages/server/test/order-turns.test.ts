@@ -51,7 +51,7 @@ describe("orders of several projects", () => {
     for (const project of ["a", "a", "a", "b", "a", "c", "b"]) await order(ask, project);
     await keyPairs.nth(0);
     const claim = async () =>
-      (await store.write(claimOrder, { now: now(), until: later }))?.project_id;
+      (await store.write(claimOrder, { now: now(), until: later }))?.order?.project_id;
     const [second, third] = await Promise.all([claim(), claim()]);
     assert.deepEqual(new Set([second, third]), new Set(["b", "c"]));
     for (const next of ["a", "b", "a", "a", undefined]) assert.equal(await claim(), next);

@@ -6,7 +6,7 @@ import { SecretBytes } from "@chatelaine/keys";
 import { systemClock } from "../src/clock.ts";
 import { loadServerConfig } from "../src/config.ts";
 import { Mac } from "../src/crypto/mac.ts";
-import { ownershipTag, payloadContext } from "../src/crypto/project-keys.ts";
+import { payloadContext } from "../src/crypto/project-keys.ts";
 import {
   createRootKeyFile,
   readRootKeyFile,
@@ -17,6 +17,7 @@ import {
 import { IntegrityError, open, seal } from "../src/crypto/seal.ts";
 import { admitRootKeys } from "../src/crypto/system-keys.ts";
 import { openRootKeys } from "../src/open-root-keys.ts";
+import { ownershipTag } from "../src/row-tagging/ownership-tag.ts";
 import { SqliteStore } from "../src/store/sqlite/sqlite-store.ts";
 import { idOf, startHarness, temporaryFolder, testRootKeys } from "./support/harness.ts";
 import { tamper } from "./support/tamper.ts";

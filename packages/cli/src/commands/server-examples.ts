@@ -12,6 +12,7 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   restore: ["chatelaine server restore /var/backups/keys.db"],
   "rotate root-key": ["chatelaine server rotate root-key"],
   "rotate project-keys": ["chatelaine server rotate project-keys"],
+  "tag-rows": ["chatelaine server tag-rows"],
   "restore-secret": ["chatelaine server restore-secret 2f1e0a52-6f0b-4d3e-8b7e-6f1f4b6f0d11"],
   "erase-project": ["chatelaine server erase-project 9d2c1f6e5b7a4c0e8f3a2b1c0d9e8f7a"],
   "audit list": [

@@ -90,6 +90,13 @@ function addMaintenance(server: Command, context: (command: Command) => Context)
   simple(
     server,
     context,
+    "tag-rows",
+    "tag the rows of a database from before rows had tags; no server may run",
+    "tag-rows",
+  );
+  simple(
+    server,
+    context,
     "restore-secret <id>",
     "bring a deleted secret back, while its window is open",
     "restore-secret",

@@ -17,7 +17,7 @@ export interface ProjectKey {
   readonly generation: number;
   /** For payloads. */
   readonly sealing: KeyObject;
-  /** For the tags of ownership and ACL. */
+  /** For the tags of ownership of a database from before every row had a tag; see row-tagging. */
   readonly tagging: Mac;
 }
 
@@ -260,41 +260,6 @@ export function payloadContext(
   contentType: string,
 ): readonly string[] {
   return ["chatelaine payload", projectId, secretId, contentType];
-}
-
-/** What decides who may use an object. */
-export interface Ownership {
-  readonly kind: "secret" | "container";
-  readonly id: string;
-  readonly projectId: string;
-  readonly creatorId: string;
-  /** As stored. */
-  readonly acl: string | null;
-  /** Of a secret; null for never. */
-  readonly expiration: string | null;
-}
-
-/** The tag (32 bytes) that keeps a database's writer from giving an object to someone else. */
-export function ownershipTag(key: ProjectKey, owner: Ownership): Buffer {
-  return key.tagging.of(ownershipText(owner));
-}
-
-/** @throws IntegrityError if the object's owner, ACL or expiration was changed behind the server's back */
-export function checkOwnership(key: ProjectKey, owner: Ownership, tag: Uint8Array): void {
-  if (!key.tagging.verifies(ownershipText(owner), tag))
-    throw new IntegrityError(`${owner.kind} ${owner.id}: owner or ACL is not authentic`);
-}
-
-function ownershipText(owner: Ownership): string {
-  return JSON.stringify([
-    "chatelaine ownership",
-    owner.kind,
-    owner.id,
-    owner.projectId,
-    owner.creatorId,
-    owner.acl,
-    owner.expiration,
-  ]);
 }
 
 function ofGeneration(keys: readonly ProjectKey[], generation: number): ProjectKey | undefined {

@@ -34,12 +34,16 @@ export interface RootKey {
   readonly wrapping: KeyObject;
   /** Tells this key from another, and reveals neither (32 bytes). */
   readonly checkValue: Uint8Array;
+  /** Says, in the root key file, that rows were tagged under this key (base64); see {@link markRowsTagged}. */
+  readonly rowsTaggedMark: string;
 }
 
 /** The root keys at hand: the current one wraps, the others only unwrap while a rotation runs. */
 export interface RootKeyRing {
   readonly current: RootKey;
   readonly all: ReadonlyMap<number, RootKey>;
+  /** True if the file says so; see {@link markRowsTagged}. */
+  readonly rowsTagged: boolean;
 }
 
 /** The server must not start: the message says why and what to do. */
@@ -56,18 +60,21 @@ export function rootKey(id: number, bytes: Uint8Array): RootKey {
     throw new RootKeyError(`root key ${id}: ${bytes.length} bytes; it must have ${rootKeyBytes}`);
   const derive = (use: string) =>
     createSecretKey(Buffer.from(hkdfSync("sha256", bytes, "", `chatelaine root key: ${use}`, 32)));
+  const mac = (use: string, text: string) =>
+    createHmac("sha256", derive(use)).update(text).digest();
   return {
     id,
     wrapping: derive("wrap"),
-    checkValue: createHmac("sha256", derive("check")).update("check value").digest(),
+    checkValue: mac("check", "check value"),
+    rowsTaggedMark: mac("mark", "rows tagged").toString("base64"),
   };
 }
 
 /** A ring of one or more keys; the highest id is current. */
-export function rootKeyRing(keys: readonly RootKey[]): RootKeyRing {
+export function rootKeyRing(keys: readonly RootKey[], rowsTagged = false): RootKeyRing {
   const current = keys.toSorted((a, b) => b.id - a.id)[0];
   if (!current) throw new RootKeyError("root key: none given");
-  return { current, all: new Map(keys.map((key) => [key.id, key])) };
+  return { current, all: new Map(keys.map((key) => [key.id, key])), rowsTagged };
 }
 
 /** The ring of one key given as base64 text, as from an environment variable. */
@@ -76,7 +83,8 @@ export function rootKeyFromText(text: SecretBytes): RootKeyRing {
 }
 
 /**
- * Reads a root key file: `chatelaine-root-key-v1`, then `<id> <32 bytes in base64>` a line.
+ * Reads a root key file: `chatelaine-root-key-v1`, then `<id> <32 bytes in base64>` a line, with a third field once
+ * rows were tagged.
  *
  * @returns undefined if there is no such file
  * @throws RootKeyError if others than the owner may read it, or if it is not one
@@ -95,8 +103,11 @@ export function readRootKeyFile(path: string): RootKeyRing | undefined {
       throw new RootKeyError(
         `root key file ${path}: mode ${mode.toString(8)} lets others read it; run: chmod 600 ${path}`,
       );
+    const lines = parseRootKeyFile(path, readFileSync(file, "utf8"));
+    const keys = lines.map(({ id, bytes, mark }) => ({ key: rootKey(id, bytes), mark }));
     return rootKeyRing(
-      parseRootKeyFile(path, readFileSync(file, "utf8")).map(([id, bytes]) => rootKey(id, bytes)),
+      keys.map(({ key }) => key),
+      keys.some(({ key, mark }) => mark === key.rowsTaggedMark),
     );
   } finally {
     closeSync(file);
@@ -108,28 +119,37 @@ export function createRootKeyFile(path: string): RootKeyRing {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const key = SecretBytes.random(rootKeyBytes);
   return key.use((bytes) => {
-    writeWhole(path, "wx", [[1, bytes]]);
-    return rootKeyRing([rootKey(1, bytes)]);
+    writeWhole(path, "wx", [{ id: 1, bytes }]);
+    return rootKeyRing([rootKey(1, bytes)], true);
   });
 }
 
 /** Adds a fresh key with the next id and makes it current; replaces the file in one step. */
 export function addRootKey(path: string): RootKeyRing {
   const keys = parseRootKeyFile(path, readFileSync(path, "utf8"));
-  const next = Math.max(...keys.map(([id]) => id)) + 1;
-  replaceFile(path, [...keys, [next, SecretBytes.random(rootKeyBytes).use((b) => Buffer.from(b))]]);
+  const id = Math.max(...keys.map((key) => key.id)) + 1;
+  const bytes = SecretBytes.random(rootKeyBytes).use((fresh) => Buffer.from(fresh));
+  replaceFile(path, [...keys, { id, bytes }]);
   return readRootKeyFile(path) as RootKeyRing;
 }
 
 /** Drops every key but the current one, once nothing is wrapped by them any more. */
 export function dropOldRootKeys(path: string): RootKeyRing {
   const keys = parseRootKeyFile(path, readFileSync(path, "utf8"));
-  const current = Math.max(...keys.map(([id]) => id));
+  const current = Math.max(...keys.map(({ id }) => id));
   replaceFile(
     path,
-    keys.filter(([id]) => id === current),
+    keys.filter(({ id }) => id === current),
   );
   return readRootKeyFile(path) as RootKeyRing;
+}
+
+/**
+ * Records in a root key file that rows were tagged under its keys: what a writer of the database cannot undo. From then
+ * on no start tags rows by itself. An older version reads such a file as before.
+ */
+export function markRowsTagged(path: string): void {
+  replaceFile(path, parseRootKeyFile(path, readFileSync(path, "utf8")));
 }
 
 /**
@@ -154,15 +174,22 @@ export function checkRootKeys(
   }
 }
 
-function parseRootKeyFile(path: string, text: string): readonly (readonly [number, Buffer])[] {
+interface RootKeyLine {
+  readonly id: number;
+  readonly bytes: Uint8Array;
+  readonly mark?: string | undefined;
+}
+
+function parseRootKeyFile(path: string, text: string): readonly RootKeyLine[] {
   const [first, ...lines] = text.trimEnd().split("\n");
   if (first !== firstLine || lines.length === 0)
     throw new RootKeyError(`root key file ${path}: not a root key file of Chatelaine`);
   return lines.map((line) => {
-    const [id, value] = line.split(" ");
+    const [id, value, mark] = line.split(" ");
     if (!/^[1-9]\d{0,8}$/.test(id ?? ""))
       throw new RootKeyError(`root key file ${path}: a line does not begin with a key's number`);
-    return [Number(id), decodeKey(value ?? "", `root key file ${path}: key ${id}`)] as const;
+    const bytes = decodeKey(value ?? "", `root key file ${path}: key ${id}`);
+    return { id: Number(id), bytes, mark };
   });
 }
 
@@ -173,22 +200,22 @@ function decodeKey(text: string, what: string): Buffer {
   return bytes;
 }
 
-function replaceFile(path: string, keys: readonly (readonly [number, Uint8Array])[]): void {
+function replaceFile(path: string, keys: readonly RootKeyLine[]): void {
   const temporary = `${path}.new`;
   writeWhole(temporary, "w", keys);
   renameSync(temporary, path);
   syncFolder(dirname(path));
 }
 
-function writeWhole(
-  path: string,
-  flags: "w" | "wx",
-  keys: readonly (readonly [number, Uint8Array])[],
-): void {
+/** Every line with its mark: this version tags all rows that it writes. */
+function writeWhole(path: string, flags: "w" | "wx", keys: readonly RootKeyLine[]): void {
   const file = openSync(path, flags, 0o600);
   try {
     fchmodSync(file, 0o600);
-    const lines = keys.map(([id, bytes]) => `${id} ${Buffer.from(bytes).toString("base64")}`);
+    const lines = keys.map(
+      ({ id, bytes }) =>
+        `${id} ${Buffer.from(bytes).toString("base64")} ${rootKey(id, bytes).rowsTaggedMark}`,
+    );
     writeSync(file, `${[firstLine, ...lines].join("\n")}\n`);
     fsyncSync(file);
   } finally {

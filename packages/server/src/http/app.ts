@@ -119,7 +119,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     }
   };
 
-  const authenticate = authenticator(options.identity);
+  const authenticate = authenticator(options.identity, fail);
   for (const route of options.routes) {
     const dispatch = dispatcher(route, {
       refs: options.refs,
@@ -168,7 +168,10 @@ async function onceAgreed(agreed: Promise<boolean>, goOn: () => void): Promise<v
 }
 
 /** Refuses whom identity does not know, and a version that is not served; true if the request may go on. */
-function authenticator(identity: Identity) {
+function authenticator(
+  identity: Identity,
+  fail: (error: unknown, request: FastifyRequest, reply: FastifyReply) => void,
+) {
   return (request: FastifyRequest, reply: FastifyReply): boolean | Promise<boolean> => {
     const { headers } = request;
     const token = single(headers["x-auth-token"]) ?? single(headers["x-storage-token"]);
@@ -184,7 +187,7 @@ function authenticator(identity: Identity) {
       (principal) => admit(principal, request, reply),
       (error: unknown) => {
         if (error instanceof IdentityError) sendIdentityError(identity, reply, error);
-        else sendError(reply, error);
+        else fail(error, request, reply);
         return false;
       },
     );

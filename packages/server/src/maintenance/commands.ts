@@ -1,6 +1,7 @@
 import { chmodSync, existsSync } from "node:fs";
 import { type AuditEntry, auditLine } from "../audit/audit-entry.ts";
 import type { Administration } from "../identity/builtin/administration.ts";
+import type { TaggingReport } from "../row-tagging/tag-existing-rows.ts";
 import type { ServiceContext } from "../services/context.ts";
 import { eraseProject } from "../store/operations/projects.ts";
 import { restoreSecret } from "../store/operations/retention.ts";
@@ -18,6 +19,8 @@ export interface CommandParts {
   readonly administration?: Administration;
   /** True if requests named another client, and no proxy is trusted. Default: it is not known. */
   readonly seesIgnoredProxy?: () => boolean;
+  /** What opening the database tagged. Default: nothing, as in a server that runs. */
+  readonly tagging?: TaggingReport;
 }
 
 /** What an administrator of the host may have done, beside or inside the running server. Each leaves an audit entry. */
@@ -59,6 +62,11 @@ export function serverCommands(parts: CommandParts): Commands {
       const done = await rotateProjectKeys(context);
       await record("rotate project-keys");
       return done;
+    },
+    "tag-rows": async () => {
+      const { tagged, damaged } = parts.tagging ?? { tagged: 0, damaged: [] };
+      if (tagged > 0) await record("tag-rows");
+      return { tagged, damaged };
     },
     "restore-secret": async (id = "") => {
       const restoring = { id, defaultQuotas: context.defaultQuotas, now: entry("").at };

@@ -33,6 +33,8 @@ export async function migrateConfiguredStore(
     to: config.requiredText("database"),
     insecureTransport: config.boolean("postgres.insecureTransport"),
     rootKeys,
+    // As a start on that file would.
+    untaggedRows: value === undefined && !rootKeys.rowsTagged ? "tag" : "refuse",
   });
   return { copied: Object.fromEntries(tables), checked: objects, damaged };
 }

@@ -1,8 +1,7 @@
-import { ownershipTag, type ProjectKey, payloadContext } from "../crypto/project-keys.ts";
+import { payloadContext } from "../crypto/project-keys.ts";
 import { open, seal } from "../crypto/seal.ts";
 import type { ServiceContext } from "../services/context.ts";
 import { passphraseContext } from "../services/orders.ts";
-import { type OwnedRow, ownershipOf, verifyOwnership } from "../services/ownership.ts";
 import { listKeyedProjects } from "../store/operations/keys.ts";
 import {
   deleteOlderKeys,
@@ -74,9 +73,7 @@ async function sealBatch(
 ): Promise<{ readonly more: boolean; readonly payloads: number }> {
   const { store, keys } = context;
   const old = await store.read(findOlder, { projectId, generation, limit: batchSize });
-  const count =
-    old.payloads.length + old.secrets.length + old.containers.length + old.passphrases.length;
-  if (count === 0) return { more: false, payloads: 0 };
+  if (old.payloads.length + old.orders.length === 0) return { more: false, payloads: 0 };
   const reseal = async (where: readonly string[], from: number, sealed: Uint8Array) => {
     const bytes = open((await keys.byGeneration(projectId, from)).sealing, where, sealed);
     const key = await keys.toSeal(projectId);
@@ -92,33 +89,11 @@ async function sealBatch(
       ...(await reseal(payloadContext(projectId, id, type), from, sealed)),
     });
   const passphrases = [];
-  for (const { id, passphrase, passphrase_generation: from } of old.passphrases)
-    passphrases.push({
-      id,
-      ...(await reseal(passphraseContext(projectId, id), from, passphrase)),
-    });
-  const key = await keys.active(projectId);
-  const tags = [];
-  for (const row of old.secrets) tags.push(await retag(context, "secret", row, key));
-  for (const row of old.containers) tags.push(await retag(context, "container", row, key));
-  await store.write(replaceOlder, { payloads, passphrases, tags });
+  for (const { id, passphrase, passphrase_generation: from } of old.orders) {
+    if (passphrase === null || from === null) continue;
+    const where = passphraseContext(projectId, id);
+    passphrases.push({ id, ...(await reseal(where, from, passphrase)) });
+  }
+  await store.write(replaceOlder, { payloads, passphrases });
   return { more: true, payloads: payloads.length };
-}
-
-/** Never blesses what is not authentic: the old tag is checked first. */
-async function retag(
-  { keys }: ServiceContext,
-  kind: "secret" | "container",
-  row: OwnedRow,
-  key: ProjectKey,
-): Promise<{
-  readonly table: "secrets" | "containers";
-  readonly id: string;
-  readonly oldTag: Uint8Array;
-  readonly tag: Uint8Array;
-  readonly generation: number;
-}> {
-  await verifyOwnership(keys, kind, row);
-  const tag = ownershipTag(key, ownershipOf(kind, row));
-  return { table: `${kind}s`, id: row.id, oldTag: row.tag, tag, generation: key.generation };
 }

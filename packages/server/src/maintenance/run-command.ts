@@ -8,6 +8,8 @@ import { openIdentity } from "../open-identity.ts";
 import { openPolicy } from "../open-policy.ts";
 import { openRootKeys, rootKeyPath } from "../open-root-keys.ts";
 import { openStore } from "../open-store.ts";
+import { mayTagRows, recordRowsTagged } from "../row-tagging/may-tag-rows.ts";
+import type { TaggingReport } from "../row-tagging/tag-existing-rows.ts";
 import { createContext } from "../server.ts";
 import { serverCommands } from "./commands.ts";
 import { callControl, carryOut, type OnCommandProgress } from "./control.ts";
@@ -22,7 +24,7 @@ export function controlPath(config: ServerConfig): string {
  * if none runs, here, on its database.
  *
  * @param onProgress how far a long command is, in a form that depends on the command
- * @throws ControlError, StoreError or RootKeyError
+ * @throws ControlError, StoreError, RootKeyError or RowTagsError
  */
 export async function runServerCommand(
   config: ServerConfig,
@@ -36,6 +38,8 @@ export async function runServerCommand(
   const store = await openStore(config, clock);
   try {
     const rootKeys = await openRootKeys(config, store);
+    let tagging: TaggingReport = { tagged: 0, damaged: [] };
+    const allowed = command === "tag-rows" || mayTagRows(config, store, rootKeys);
     const context = await createContext({
       store,
       rootKeys,
@@ -44,13 +48,21 @@ export async function runServerCommand(
       audit: new AuditTrail({ store, clock }),
       defaultQuotas: defaultQuotas(config),
       auditState: auditStateFile(config.dataPath("audit-state")),
+      rowTags: {
+        untaggedRows: allowed ? "tag" : "refuse",
+        onTagged: (report) => {
+          tagging = report;
+        },
+      },
     });
+    recordRowsTagged(config, rootKeys);
     const { identity, administration } = await openIdentity(config, store, clock, () =>
       config.publicUrl(0),
     );
     const commands = serverCommands({
       context,
       running: false,
+      tagging,
       ...(config.text("rootKey.value") === undefined && { rootKeyFile: rootKeyPath(config) }),
       ...(administration && { administration }),
     });

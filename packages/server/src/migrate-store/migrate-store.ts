@@ -3,6 +3,7 @@ import pg from "pg";
 import { type Clock, systemClock } from "../clock.ts";
 import { ProjectKeys } from "../crypto/project-keys.ts";
 import { checkRootKeys, type RootKeyRing } from "../crypto/root-key.ts";
+import { openRowTags, type RowTagsOptions } from "../row-tagging/open-row-tags.ts";
 import { listRootKeys } from "../store/operations/keys.ts";
 import { releaseClaims } from "../store/operations/orders.ts";
 import { poolConfig } from "../store/postgres/postgres-options.ts";
@@ -17,7 +18,7 @@ import { listSourceTables } from "./source-tables.ts";
 import { type Verification, verifyObjects } from "./verify-objects.ts";
 
 export interface MigrateStoreOptions {
-  /** The SQLite file. No server may be running on it; it stays as it is. */
+  /** The SQLite file. No server may be running on it; it stays, brought up to date. */
   readonly from: string;
   /** `postgres://` URL of an empty database. */
   readonly to: string;
@@ -28,6 +29,8 @@ export interface MigrateStoreOptions {
    * Default: none, and then rows are compared, but no tag is checked and no payload opened.
    */
   readonly rootKeys?: RootKeyRing;
+  /** As of `openRowTags`, for a SQLite file from before rows had tags. Default `refuse`. */
+  readonly untaggedRows?: RowTagsOptions["untaggedRows"];
   /** Called after every few hundred rows. Default: nothing happens. */
   readonly onProgress?: (progress: CopyProgress) => void;
   readonly clock?: Clock;
@@ -49,7 +52,7 @@ export interface MigrateStoreResult extends Verification {
  *
  * @throws MigrateStoreError if PostgreSQL is not empty, or does not give back what was written
  * @throws StoreError `locked` while a server runs on the file; `schema`, `unavailable` of either database
- * @throws RootKeyError if the root keys are others
+ * @throws RootKeyError if the root keys are others; RowTagsError
  */
 export async function migrateStore(options: MigrateStoreOptions): Promise<MigrateStoreResult> {
   const clock = options.clock ?? systemClock();
@@ -58,7 +61,12 @@ export async function migrateStore(options: MigrateStoreOptions): Promise<Migrat
   const now = clock.timestamp();
   const source = await SqliteStore.open({ path: from, now });
   try {
-    if (rootKeys) checkRootKeys(rootKeys, await source.read(listRootKeys, null));
+    if (rootKeys) {
+      checkRootKeys(rootKeys, await source.read(listRootKeys, null));
+      await openRowTags(source, rootKeys, clock, {
+        untaggedRows: options.untaggedRows ?? "refuse",
+      });
+    }
     const verification = rootKeys
       ? await verifyObjects(source, new ProjectKeys({ store: source, rootKeys, clock }))
       : { objects: 0, damaged: [] };

@@ -9,7 +9,7 @@ import { Fields, jsonBody } from "./body.ts";
 import { containerDocument } from "./container-routes.ts";
 import { pageLinks, parsePage } from "./query.ts";
 import type { Call, Reply, Route } from "./route.ts";
-import { secretDocument } from "./secret-routes.ts";
+import { secretConsumerDocument, secretDocument } from "./secret-routes.ts";
 
 /** Consumers of secrets: `service`, `resource_type`, `resource_id`. */
 export function secretConsumerRoutes(
@@ -25,11 +25,11 @@ export function secretConsumerRoutes(
           const { rows, total } = await consumers.list(call.principal, idOf(call), () =>
             parsePage(call.query),
           );
-          const items = rows.map(({ created, updated, ...consumer }) => ({
+          const items = rows.map(({ created, updated, ...row }) => ({
             created,
             updated,
             status: "ACTIVE",
-            ...consumer,
+            ...secretConsumerDocument(row),
           }));
           const url = `${call.refs.secret(idOf(call))}/consumers`;
           const links = pageLinks(url, parsePage(call.query), items.length, total);

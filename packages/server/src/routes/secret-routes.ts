@@ -122,7 +122,7 @@ export function secretDocument(
     bit_length: row.bit_length,
     mode: row.mode,
     creator_id: row.creator_id,
-    ...(consumers && { consumers }),
+    ...(consumers && { consumers: consumers.map(secretConsumerDocument) }),
     ...(row.content_type !== null && { content_types: { default: row.content_type } }),
     secret_ref: refs.secret(row.id),
   };
@@ -130,4 +130,10 @@ export function secretDocument(
 
 function accept(call: Call): string | undefined {
   return call.headers["accept"] as string | undefined;
+}
+
+/** A secret's consumer as the wire has it. */
+export function secretConsumerDocument(consumer: SecretConsumer): object {
+  const { service, resource_type, resource_id } = consumer;
+  return { service, resource_type, resource_id };
 }

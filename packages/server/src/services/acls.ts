@@ -1,10 +1,9 @@
-import { ownershipTag } from "../crypto/project-keys.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
 import type { Principal } from "../principal.ts";
 import { setAcl } from "../store/operations/acls.ts";
 import { issue, unavailable } from "../wire-error.ts";
 import { authorise, type ServiceContext } from "./context.ts";
-import { type OwnedRow, ownershipOf, parseAcl, type StoredAcl } from "./ownership.ts";
+import { type OwnedRow, parseAcl, type StoredAcl } from "./ownership.ts";
 
 export type { StoredAcl };
 
@@ -102,7 +101,7 @@ export class AclService {
     wanted: Required<AclChange> | undefined,
     before: StoredAcl | undefined,
   ): Promise<boolean> {
-    const { store, keys, clock, audit } = this.#context;
+    const { store, clock, audit } = this.#context;
     if (!wanted && !before) return true;
     const now = clock.timestamp();
     const acl: StoredAcl | undefined = wanted && {
@@ -112,23 +111,18 @@ export class AclService {
       updated: now,
     };
     const text = acl ? JSON.stringify(acl) : null;
-    const key = await keys.active(row.project_id);
     const result = await store.write(
       setAcl,
       {
         kind: this.#kind,
         id: row.id,
-        projectId: row.project_id,
         acl: text,
         users: acl?.users ?? [],
-        tag: ownershipTag(key, ownershipOf(this.#kind, { ...row, acl: text })),
-        tagGeneration: key.generation,
         expectedTag: row.tag,
         now,
       },
       audit.entry(principal, rule, row.id),
     );
-    if ("refused" in result && result.refused === "stale_key") keys.forget(row.project_id);
     return !("refused" in result);
   }
 

@@ -1,4 +1,3 @@
-import { ownershipTag } from "../crypto/project-keys.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
 import type { Principal } from "../principal.ts";
 import {
@@ -20,9 +19,9 @@ import {
   type WholeContainer,
 } from "../store/operations/containers.ts";
 import { issue, objectFull, quotaReached, WireError } from "../wire-error.ts";
-import { authorise, maxItemsOnPage, type ServiceContext, storeSealed } from "./context.ts";
+import { authorise, maxItemsOnPage, type ServiceContext } from "./context.ts";
 import { checkId } from "./ids.ts";
-import { ownershipOf, targetOf, verifyOwnership } from "./ownership.ts";
+import { type OwnedRow, targetOf } from "./ownership.ts";
 import { refusal } from "./secret-consumers.ts";
 import { nowOf, secretNotFound } from "./secrets.ts";
 
@@ -60,16 +59,14 @@ export class ContainerService {
         `it may have ${context.limits.itemsPerObject} secrets`,
       );
     const id = context.newId();
-    const result = await storeSealed(context, principal.projectId, async () =>
-      context.store.write(
-        insertContainer,
-        {
-          row: await makeContainer(context, principal, id, container),
-          members: container.members,
-          defaultQuota: context.defaultQuotas.containers,
-        },
-        context.audit.entry(principal, "containers:post", id),
-      ),
+    const result = await context.store.write(
+      insertContainer,
+      {
+        row: makeContainer(context, principal, id, container),
+        members: container.members,
+        defaultQuota: context.defaultQuotas.containers,
+      },
+      context.audit.entry(principal, "containers:post", id),
     );
     if (!("refused" in result)) return id;
     throw result.refused === "quota"
@@ -222,12 +219,11 @@ export class ContainerService {
     throw "refused" in result && result.refused ? refusal(result.refused) : containerNotFound();
   }
 
-  /** Finds a container and checks that its owner and ACL are authentic. @throws WireError 404 */
-  async find(id: string): Promise<ContainerRow> {
+  /** Finds a container, verified. @throws WireError 404 */
+  async find(id: string): Promise<ContainerRow & OwnedRow> {
     checkId("container", id);
     const row = await this.#context.store.read(findContainer, { id });
     if (!row) throw containerNotFound();
-    await verifyOwnership(this.#context.keys, "container", row);
     return row;
   }
 
@@ -236,23 +232,22 @@ export class ContainerService {
     id: string,
     rule: PolicyRule,
     operation: string,
-  ): Promise<ContainerRow> {
+  ): Promise<ContainerRow & OwnedRow> {
     const row = await this.find(id);
     await authorise(this.#context, principal, rule, operation, targetOf(row, principal), id);
     return row;
   }
 }
 
-/** The row of a new container, tagged. */
-export async function makeContainer(
+/** The row of a new container. */
+export function makeContainer(
   context: ServiceContext,
   owner: { readonly projectId: string; readonly userId: string },
   id: string,
   container: Pick<NewContainer, "type" | "name">,
-): Promise<ContainerRow> {
-  const key = await context.keys.active(owner.projectId);
+): ContainerRow {
   const now = context.clock.timestamp();
-  const unsigned = {
+  return {
     id,
     project_id: owner.projectId,
     creator_id: owner.userId,
@@ -261,11 +256,6 @@ export async function makeContainer(
     created: now,
     updated: now,
     acl: null,
-  };
-  return {
-    ...unsigned,
-    tag: ownershipTag(key, ownershipOf("container", unsigned)),
-    tag_generation: key.generation,
   };
 }
 

@@ -180,7 +180,6 @@ export class OrderService {
       error_reason: recipe.type === "unfit" ? recipe.reason : null,
       passphrase: sealed?.bytes ?? null,
       passphrase_generation: sealed?.generation ?? null,
-      claimed_until: null,
       created: now,
       updated: now,
     };

@@ -1,7 +1,7 @@
-import { checkOwnership, type Ownership, type ProjectKeys } from "../crypto/project-keys.ts";
 import type { PolicyTarget } from "../policy/policy.ts";
 import type { Principal } from "../principal.ts";
 import type { SecretRow } from "../store/operations/secrets.ts";
+import type { Tagged } from "../store/tagged-rows.ts";
 
 /** A read ACL as it is stored: users sorted, no duplicates. */
 export interface StoredAcl {
@@ -12,34 +12,7 @@ export interface StoredAcl {
 }
 
 /** The columns that secrets and containers share. */
-export type OwnedRow = Pick<
-  SecretRow,
-  "id" | "project_id" | "creator_id" | "acl" | "tag" | "tag_generation"
-> & { readonly expiration?: string | null };
-
-export function ownershipOf(
-  kind: Ownership["kind"],
-  row: Omit<OwnedRow, "tag" | "tag_generation">,
-): Ownership {
-  return {
-    kind,
-    id: row.id,
-    projectId: row.project_id,
-    creatorId: row.creator_id,
-    acl: row.acl,
-    expiration: row.expiration ?? null,
-  };
-}
-
-/** @throws IntegrityError if the row's owner or ACL was changed behind the server's back */
-export async function verifyOwnership(
-  keys: ProjectKeys,
-  kind: Ownership["kind"],
-  row: OwnedRow,
-): Promise<void> {
-  const key = await keys.byGeneration(row.project_id, row.tag_generation);
-  checkOwnership(key, ownershipOf(kind, row), row.tag);
-}
+export type OwnedRow = Tagged<Pick<SecretRow, "id" | "project_id" | "creator_id" | "acl">>;
 
 /** What the policy may know of the object. */
 export function targetOf(row: OwnedRow, principal: Principal): PolicyTarget {

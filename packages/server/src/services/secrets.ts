@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { formatTimestamp } from "../clock.ts";
-import { checkOwnership, ownershipTag, payloadContext } from "../crypto/project-keys.ts";
+import { payloadContext } from "../crypto/project-keys.ts";
 import { open, seal } from "../crypto/seal.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
 import type { Principal } from "../principal.ts";
@@ -19,7 +19,7 @@ import {
 import { issue, quotaReached, WireError } from "../wire-error.ts";
 import { authorise, maxItemsOnPage, type ServiceContext, storeSealed } from "./context.ts";
 import { checkId } from "./ids.ts";
-import { type OwnedRow, ownershipOf, targetOf, verifyOwnership } from "./ownership.ts";
+import { type OwnedRow, targetOf } from "./ownership.ts";
 
 export type { Condition, SecretConsumer, SecretRow, SecretSort };
 
@@ -94,7 +94,7 @@ export class SecretService {
     if (!withConsumers) return { row };
     const one = { ids: [id], max: maxItemsOnPage };
     const { consumers } = await this.#context.store.read(consumersOfSecrets, one);
-    return { row, consumers: consumers.map(withoutSecretId) };
+    return { row, consumers };
   }
 
   /**
@@ -113,16 +113,11 @@ export class SecretService {
     const row = await store.read(findSecretWithPayload, { id, now: nowOf(clock.nowMs()) });
     if (!row) throw secretNotFound();
     const { sealed, generation, content_type: contentType } = row;
-    const tagging = await keys.byGeneration(row.project_id, row.tag_generation);
-    checkOwnership(tagging, ownershipOf("secret", row), row.tag);
     await this.#authorise(principal, "secret:decrypt", "Secret payload retrieval", row);
     if (sealed === null || generation === null || contentType === null)
       throw new WireError(404, "Not Found. Sorry but your secret has no payload.");
     const as = negotiate(contentType);
-    const key =
-      generation === tagging.generation
-        ? tagging
-        : await keys.byGeneration(row.project_id, generation);
+    const key = await keys.byGeneration(row.project_id, generation);
     const bytes = open(key.sealing, payloadContext(row.project_id, id, contentType), sealed);
     if (as.utf8Only && !isUtf8(bytes))
       throw new WireError(406, "The payload is not text, and text is what Accept names.");
@@ -205,13 +200,12 @@ export class SecretService {
     return { ...page, rows, consumers: groupConsumers(found.consumers) };
   }
 
-  /** Finds a live secret and checks that its owner and ACL are authentic. @throws WireError 404 */
-  async find(id: string): Promise<SecretRow> {
-    const { store, clock, keys } = this.#context;
+  /** Finds a live secret, verified. @throws WireError 404 */
+  async find(id: string): Promise<SecretRow & OwnedRow> {
+    const { store, clock } = this.#context;
     checkId("secret", id);
     const row = await store.read(findSecret, { id, now: nowOf(clock.nowMs()) });
     if (!row) throw secretNotFound();
-    await verifyOwnership(keys, "secret", row);
     return row;
   }
 
@@ -228,27 +222,18 @@ export class SecretService {
 function groupConsumers(
   found: readonly (SecretConsumer & { readonly secret_id: string })[],
 ): ReadonlyMap<string, readonly SecretConsumer[]> {
-  const groups = Map.groupBy(found, (row) => row.secret_id);
-  return new Map([...groups].map(([id, rows]) => [id, rows.map(withoutSecretId)]));
+  return Map.groupBy(found, (row) => row.secret_id);
 }
 
-function withoutSecretId({ service, resource_type, resource_id }: SecretConsumer): SecretConsumer {
-  return { service, resource_type, resource_id };
-}
-
-/** The rows of a new secret: sealed and tagged. */
+/** The rows of a new secret, its payload sealed. */
 export async function makeSecret(
   context: ServiceContext,
   owner: { readonly projectId: string; readonly userId: string },
   id: string,
   secret: NewSecret,
 ): Promise<{ row: SecretRow; payload?: { generation: number; sealed: Uint8Array } }> {
-  const { projectId } = owner;
-  const key = await (secret.payload
-    ? context.keys.toSeal(projectId)
-    : context.keys.active(projectId));
   const now = context.clock.timestamp();
-  const unsigned = {
+  const row = {
     id,
     project_id: owner.projectId,
     creator_id: owner.userId,
@@ -262,13 +247,10 @@ export async function makeSecret(
     updated: now,
     content_type: secret.payload?.contentType ?? null,
     acl: null,
-  };
-  const row = {
-    ...unsigned,
-    tag: ownershipTag(key, ownershipOf("secret", unsigned)),
-    tag_generation: key.generation,
+    deleted: null,
   };
   if (!secret.payload) return { row };
+  const key = await context.keys.toSeal(owner.projectId);
   const where = payloadContext(owner.projectId, id, secret.payload.contentType);
   const sealed = seal(key.sealing, where, secret.payload.bytes);
   return { row, payload: { generation: key.generation, sealed } };

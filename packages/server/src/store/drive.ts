@@ -1,12 +1,21 @@
-import type { Operation, Statement, StatementResult, Steps } from "./operation.ts";
+import type { RowTags } from "../crypto/row-tags.ts";
+import type { Operation, Statement, StatementResult, Steps, TagStep } from "./operation.ts";
 
-/** Runs an operation's steps on a synchronous database. */
-export function driveSync<R>(steps: Steps<R>, execute: (s: Statement) => StatementResult): R {
+/**
+ * Runs an operation's steps on a synchronous database.
+ *
+ * @param tags Absent for steps that touch no tagged row.
+ */
+export function driveSync<R>(
+  steps: Steps<R>,
+  execute: (s: Statement) => StatementResult,
+  tags?: RowTags,
+): R {
   let step = steps.next();
   while (!step.done) {
     let result: StatementResult;
     try {
-      result = execute(step.value);
+      result = "sql" in step.value ? execute(step.value) : answer(step.value, tags);
     } catch (error) {
       step = steps.throw(error);
       continue;
@@ -16,16 +25,21 @@ export function driveSync<R>(steps: Steps<R>, execute: (s: Statement) => Stateme
   return step.value;
 }
 
-/** Runs an operation's steps on an asynchronous database. */
+/**
+ * Runs an operation's steps on an asynchronous database.
+ *
+ * @param tags Absent for steps that touch no tagged row.
+ */
 export async function driveAsync<R>(
   steps: Steps<R>,
   execute: (s: Statement) => Promise<StatementResult>,
+  tags?: RowTags,
 ): Promise<R> {
   let step = steps.next();
   while (!step.done) {
     let result: StatementResult;
     try {
-      result = await execute(step.value);
+      result = "sql" in step.value ? await execute(step.value) : answer(step.value, tags);
     } catch (error) {
       step = steps.throw(error);
       continue;
@@ -33,6 +47,12 @@ export async function driveAsync<R>(
     step = steps.next(result);
   }
   return step.value;
+}
+
+function answer({ text, tag }: TagStep, tags: RowTags | undefined): StatementResult {
+  if (!tags) throw new Error("store: the rows have no tag key yet");
+  if (tag === undefined) return { rows: [tags.of(text)], changes: 0 };
+  return { rows: [], changes: tags.verifies(text, tag) ? 1 : 0 };
 }
 
 /** Finds operations by module and name: how the writer thread learns what to run. */

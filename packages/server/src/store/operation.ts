@@ -15,11 +15,20 @@ export interface StatementResult {
 }
 
 /**
+ * Asks the store, which holds the key, for the tag of a row's text: the result has it as its only row. With `tag`,
+ * asks whether that is the text's tag: `changes` is 1 if it is. See tagged-rows.ts.
+ */
+export interface TagStep {
+  readonly text: string;
+  readonly tag?: Uint8Array | null;
+}
+
+/**
  * What an operation does, statement by statement. A generator, because the same
  * text then runs synchronously inside SQLite's writer thread and asynchronously
  * on a PostgreSQL connection, and neither database has a second copy of it.
  */
-export type Steps<R> = Generator<Statement, R, StatementResult>;
+export type Steps<R> = Generator<Statement | TagStep, R, StatementResult>;
 
 /**
  * One unit of work on the store: everything in it commits, or nothing does.

@@ -32,6 +32,13 @@ export interface Store {
   /** Sets the key of the audit record's hash chain. Entries before it is set are refused. */
   startAudit(key: Uint8Array): Promise<void>;
 
+  /**
+   * Sets the keys of the rows' tags, the current one first. Operations on tagged rows before it are refused.
+   *
+   * @param keys 32 bytes each; copied
+   */
+  startRowTags(keys: readonly Uint8Array[]): Promise<void>;
+
   /** Resolves if the database answers. @throws StoreError `unavailable` */
   ping(): Promise<void>;
 

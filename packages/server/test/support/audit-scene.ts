@@ -51,7 +51,7 @@ let object = 0;
 
 export async function auditScene(t: TestContext, options: SceneOptions = {}): Promise<AuditScene> {
   const folder = options.folder ?? temporaryFolder(t);
-  const store = options.store ?? (await openTestStore(t, folder));
+  const store = options.store ?? (await openTestStore(t, folder, options.rootKeys));
   if (!options.store) t.after(() => store.close());
   return sceneOn(store, folder, options);
 }

@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { rootKey, rootKeyRing } from "../../src/crypto/root-key.ts";
 import type { Identity } from "../../src/identity/identity.ts";
 import { IdentityError } from "../../src/identity/identity-error.ts";
 import { silentLogger } from "../../src/log.ts";
@@ -13,7 +12,7 @@ import type { Principal } from "../../src/principal.ts";
 import { createKeyServer, type KeyServer, type KeyServerParts } from "../../src/server.ts";
 import type { Store } from "../../src/store/store.ts";
 import { assertDocumented } from "./api.ts";
-import { openTestStore } from "./test-store.ts";
+import { openTestStore, testRootKeys } from "./test-store.ts";
 
 /**
  * Tokens that say who one is: `user/project/role,role`. A double for identity alone,
@@ -56,7 +55,7 @@ export interface Harness {
   readonly ask: (method: string, path: string, options?: AskOptions) => Promise<Answer>;
 }
 
-export const testRootKeys = rootKeyRing([rootKey(1, Buffer.alloc(32, 7))]);
+export { testRootKeys };
 export const base = "http://keys.test:9311";
 
 export function temporaryFolder(t: TestContext): string {
@@ -71,7 +70,7 @@ export async function startHarness(
   parts: Partial<KeyServerParts> & { readonly policy?: Policy } = {},
 ): Promise<Harness> {
   const folder = temporaryFolder(t);
-  const store = parts.store ?? (await openTestStore(t, folder));
+  const store = parts.store ?? (await openTestStore(t, folder, parts.rootKeys));
   const server = await createKeyServer({
     store,
     rootKeys: testRootKeys,

@@ -2,9 +2,16 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { Client } from "pg";
+import { systemClock } from "../../src/clock.ts";
+import { rootKey, rootKeyRing } from "../../src/crypto/root-key.ts";
+import { admitRootKeys } from "../../src/crypto/system-keys.ts";
+import { openRowTags } from "../../src/row-tagging/open-row-tags.ts";
 import { PostgresStore } from "../../src/store/postgres/postgres-store.ts";
 import { SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import type { Store } from "../../src/store/store.ts";
+
+/** What every test's server has, unless it is about root keys. */
+export const testRootKeys = rootKeyRing([rootKey(1, Buffer.alloc(32, 7))]);
 
 const now = "2026-01-01T00:00:00.000000";
 
@@ -14,8 +21,19 @@ const database = process.env["CHATELAINE_TEST_DATABASE"];
 /** What the tests run on. */
 export const storeKind = database === undefined ? "SQLite" : "PostgreSQL";
 
-/** An empty store. Whoever opens it closes it. @param folder where SQLite's file goes */
-export async function openTestStore(t: TestContext, folder: string): Promise<Store> {
+/** An empty store that knows the key of its rows' tags. Whoever opens it closes it. @param folder where SQLite's file goes */
+export async function openTestStore(
+  t: TestContext,
+  folder: string,
+  rootKeys = testRootKeys,
+): Promise<Store> {
+  const store = await openEmptyStore(t, folder);
+  await admitRootKeys(store, rootKeys, systemClock());
+  await openRowTags(store, rootKeys, systemClock());
+  return store;
+}
+
+async function openEmptyStore(t: TestContext, folder: string): Promise<Store> {
   if (database === undefined) return SqliteStore.open({ path: join(folder, "keys.db"), now });
   return PostgresStore.open({ url: await emptyDatabase(t), now, connections: 6 });
 }

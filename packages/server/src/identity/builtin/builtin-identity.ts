@@ -1,3 +1,4 @@
+import { IntegrityError } from "../../crypto/seal.ts";
 import type { Principal } from "../../principal.ts";
 import { covers } from "../access-rules.ts";
 import type { AskedFor, Identity, IdentityHeaders } from "../identity.ts";
@@ -76,6 +77,8 @@ export class BuiltinIdentity implements Identity {
     try {
       return await this.#tokens.find(token, { allowExpired });
     } catch (cause) {
+      // Not a matter of trying again later: the row is not the server's own.
+      if (cause instanceof IntegrityError) throw cause;
       throw new IdentityError("unavailable", "identity token: the database cannot be asked now", {
         cause,
       });

@@ -1,26 +1,27 @@
 import { randomUUID } from "node:crypto";
 import { all, one, operation, run, type SqlValue, type Steps } from "../operation.ts";
+import {
+  columnsOf,
+  insertRow,
+  type Tagged,
+  updateRow,
+  verifiedAll,
+  verifiedIfAny,
+} from "../tagged-rows.ts";
+import {
+  type ContainerMember,
+  type ContainerRow,
+  type ContainerWithMembers,
+  containersWithMembers,
+  lockContainer,
+  type MemberRow,
+  partsOf,
+} from "./container-members.ts";
 import { fitting, isFull } from "./items.ts";
-import { hasProjectKey } from "./keys.ts";
 import { addCount, countOf, quotaAllows } from "./quotas.ts";
+import { hasSecret, verifiedSecrets } from "./secrets.ts";
 
-export interface ContainerRow {
-  readonly id: string;
-  readonly project_id: string;
-  readonly creator_id: string;
-  readonly name: string | null;
-  readonly type: string;
-  readonly created: string;
-  readonly updated: string;
-  readonly acl: string | null;
-  readonly tag: Uint8Array;
-  readonly tag_generation: number;
-}
-
-export interface ContainerMember {
-  readonly secret_id: string;
-  readonly name: string | null;
-}
+export type { ContainerMember, ContainerRow };
 
 export interface ContainerConsumer {
   readonly name: string;
@@ -29,93 +30,88 @@ export interface ContainerConsumer {
 
 export interface ContainerConsumerRow extends ContainerConsumer {
   readonly id: string;
+  readonly container_id: string;
+  /** The project that registered it. */
+  readonly project_id: string;
   readonly created: string;
   readonly updated: string;
 }
 
 /** A container with all that its document shows. */
 export interface WholeContainer {
-  readonly row: ContainerRow;
+  readonly row: Tagged<ContainerRow>;
   readonly members: readonly ContainerMember[];
   readonly consumers: readonly ContainerConsumer[];
 }
 
-const columns = [
-  "id",
-  "project_id",
-  "creator_id",
-  "name",
-  "type",
-  "created",
-  "updated",
-  "acl",
-  "tag",
-  "tag_generation",
-] as const satisfies readonly (keyof ContainerRow)[];
-const columnList = columns.join(", ");
-const findSql = `SELECT ${columnList} FROM containers WHERE id = ?`;
+const consumerColumns = columnsOf("container_consumers");
 
+/** A container, verified together with its members. */
 export const findContainer = operation(
   import.meta.url,
   "findContainer",
   function* (p: { readonly id: string }) {
-    return yield* one<ContainerRow>(findSql, p.id);
+    return (yield* containersWithMembers("WHERE id = ?", p.id))[0]?.row;
   },
 );
 
-/** No limit. */
-const maxRows = 2 ** 31 - 1;
-
-/** Completes rows, in their order, as many as have at most `maxItems` together; one at least. */
-function* complete(
-  rows: readonly ContainerRow[],
-  maxItems: number,
-): Steps<readonly WholeContainer[]> {
-  if (rows.length === 0) return [];
-  const ids = rows.map(({ id }) => id);
-  const found = yield* itemsOf(ids, maxItems === maxRows ? maxRows : maxItems + 1);
-  if (found.members.length + found.consumers.length <= maxItems) return joined(rows, found);
-  const shown = yield* fitting(["container_secrets", "container_consumers"], ids, maxItems);
-  return joined(rows.slice(0, shown), yield* itemsOf(ids.slice(0, shown), maxRows));
-}
-
-interface Items {
-  readonly members: readonly (ContainerMember & { readonly container_id: string })[];
-  readonly consumers: readonly (ContainerConsumer & { readonly container_id: string })[];
-}
-
-/** Secrets that were deleted since are left out; those that expired are not. */
-function* itemsOf(ids: readonly string[], limit: number): Steps<Items> {
-  const list = ids.map(() => "?").join(", ");
-  const members = yield* all<ContainerMember & { container_id: string }>(
-    `SELECT m.container_id, m.secret_id, m.name FROM container_secrets m
-     JOIN secrets s ON s.id = m.secret_id AND s.deleted IS NULL
-     WHERE m.container_id IN (${list}) ORDER BY m.container_id, m.position LIMIT ?`,
+/** Completes containers, in their order. Secrets that were deleted since are left out; those that expired are not. */
+function* complete(found: readonly ContainerWithMembers[]): Steps<readonly WholeContainer[]> {
+  if (found.length === 0) return [];
+  const hidden = found.flatMap(({ members }) => members.filter(isDeleted));
+  yield* verifiedSecrets(hidden.map(({ secret_id: id }) => id));
+  const ids = found.map(({ row }) => row.id);
+  const consumers = yield* consumersWhere(
+    `container_id IN (${ids.map(() => "?").join(", ")}) ORDER BY name, created, id`,
     ...ids,
-    limit,
   );
-  const consumers = yield* all<ContainerConsumer & { container_id: string }>(
-    `SELECT container_id, name, url FROM container_consumers
-     WHERE container_id IN (${list}) ORDER BY name, created, id LIMIT ?`,
-    ...ids,
-    limit,
-  );
-  return { members, consumers };
-}
-
-function joined(rows: readonly ContainerRow[], items: Items): readonly WholeContainer[] {
-  const members = Map.groupBy(items.members, (member) => member.container_id);
-  const consumers = Map.groupBy(items.consumers, (consumer) => consumer.container_id);
-  return rows.map((row) => ({
+  return found.map(({ row, members }) => ({
     row,
-    members: members.get(row.id) ?? [],
-    consumers: consumers.get(row.id) ?? [],
+    members: members.filter((member) => !isDeleted(member)),
+    consumers: consumers.filter((consumer) => consumer.container_id === row.id),
   }));
 }
 
+function isDeleted({ deleted }: ContainerWithMembers["members"][number]): boolean {
+  return deleted !== null;
+}
+
+function* consumersWhere(
+  where: string,
+  ...args: readonly SqlValue[]
+): Steps<readonly ContainerConsumerRow[]> {
+  return yield* verifiedAll(
+    "container_consumers",
+    yield* all<Tagged<ContainerConsumerRow>>(
+      `SELECT ${consumerColumns} FROM container_consumers WHERE ${where}`,
+      ...args,
+    ),
+  );
+}
+
+/** One that is to be removed in this transaction. */
+function* lockConsumer(
+  containerId: string,
+  { name, url }: ContainerConsumer,
+): Steps<ContainerConsumerRow | undefined> {
+  const row = yield* one<Tagged<ContainerConsumerRow>>(
+    `SELECT ${consumerColumns} FROM container_consumers
+     WHERE container_id = ? AND name = ? AND url = ? /*pg FOR UPDATE */`,
+    containerId,
+    name,
+    url,
+  );
+  return yield* verifiedIfAny("container_consumers", row);
+}
+
 function* wholeContainer(id: string): Steps<WholeContainer | undefined> {
-  const row = yield* one<ContainerRow>(findSql, id);
-  return row && (yield* complete([row], maxRows))[0];
+  return (yield* wholeContainers([id]))[0];
+}
+
+function* wholeContainers(ids: readonly string[]): Steps<readonly WholeContainer[]> {
+  if (ids.length === 0) return [];
+  const which = `WHERE id IN (${ids.map(() => "?").join(", ")})`;
+  return yield* complete(yield* containersWithMembers(which, ...ids));
 }
 
 export const findWholeContainer = operation(
@@ -150,12 +146,13 @@ export const listContainers = operation(
       where += " AND type = ?";
       args.push(p.type);
     }
-    const rows = yield* all<ContainerRow>(
-      `SELECT ${columnList} FROM containers WHERE ${where} ORDER BY created, id LIMIT ? OFFSET ?`,
+    const rows = yield* all<{ readonly id: string }>(
+      `SELECT id FROM containers WHERE ${where} ORDER BY created, id LIMIT ? OFFSET ?`,
       ...args,
       p.limit,
       p.offset,
     );
+    const ids = rows.map(({ id }) => id);
     const total =
       args.length === 1
         ? yield* countOf(p.projectId, "containers", p.now)
@@ -163,40 +160,27 @@ export const listContainers = operation(
             `SELECT CAST(COUNT(*) AS INTEGER) AS n FROM containers WHERE ${where}`,
             ...args,
           ))?.n ?? 0);
-    return { containers: yield* complete(rows, p.maxItems), total };
+    const shown = yield* fitting(["container_secrets", "container_consumers"], ids, p.maxItems);
+    return { containers: yield* wholeContainers(ids.slice(0, shown)), total };
   },
 );
 
 /** Adds a container to the tables, without a look at quotas or members. */
 export function* addContainer(row: ContainerRow, members: readonly ContainerMember[]): Steps<void> {
-  yield* run(
-    `INSERT INTO containers (${columnList}) VALUES (${columns.map(() => "?").join(", ")})`,
-    ...columns.map((column): SqlValue => row[column]),
-  );
-  for (const [position, member] of members.entries()) yield* addMember(row.id, member, position);
+  const placed = members.map((member, position) => ({ ...member, position }));
+  yield* insertRow("containers", row, { parts: partsOf(placed) });
+  for (const member of placed) yield* addMember(row.id, member);
   yield* addCount(row.project_id, "containers", 1);
 }
 
-function* addMember(containerId: string, member: ContainerMember, position: number): Steps<void> {
+function* addMember(containerId: string, member: MemberRow): Steps<void> {
   yield* run(
     "INSERT INTO container_secrets (container_id, secret_id, name, position) VALUES (?, ?, ?, ?)",
     containerId,
     member.secret_id,
     member.name,
-    position,
+    member.position,
   );
-}
-
-/** True if the project has this secret, and it has not expired. */
-function* hasSecret(projectId: string, secretId: string, now: string): Steps<boolean> {
-  const found = yield* one(
-    `SELECT id FROM secrets WHERE id = ? AND project_id = ? AND deleted IS NULL
-     AND (expiration IS NULL OR expiration > ?)`,
-    secretId,
-    projectId,
-    now,
-  );
-  return found !== undefined;
 }
 
 export const insertContainer = operation(
@@ -213,8 +197,6 @@ export const insertContainer = operation(
     for (const member of p.members)
       if (!(yield* hasSecret(projectId, member.secret_id, created)))
         return { refused: "secret_not_found" as const };
-    if (!(yield* hasProjectKey(projectId, p.row.tag_generation)))
-      return { refused: "stale_key" as const };
     yield* addContainer(p.row, p.members);
     return {};
   },
@@ -224,11 +206,8 @@ export const deleteContainer = operation(
   import.meta.url,
   "deleteContainer",
   function* (p: { readonly id: string }) {
-    const row = yield* one<{ project_id: string }>(
-      "SELECT project_id FROM containers WHERE id = ? /*pg FOR UPDATE */",
-      p.id,
-    );
-    if (!row) return { refused: "not_found" as const };
+    const found = yield* lockContainer(p.id);
+    if (!found) return { refused: "not_found" as const };
     const owners = yield* all<{ project_id: string; n: number }>(
       `SELECT project_id, CAST(COUNT(*) AS INTEGER) AS n FROM container_consumers
        WHERE container_id = ? GROUP BY project_id`,
@@ -237,7 +216,7 @@ export const deleteContainer = operation(
     for (const owner of owners) yield* addCount(owner.project_id, "consumers", -owner.n);
     yield* run("DELETE FROM acl_users WHERE object_id = ?", p.id);
     yield* run("DELETE FROM containers WHERE id = ?", p.id);
-    yield* addCount(row.project_id, "containers", -1);
+    yield* addCount(found.row.project_id, "containers", -1);
     return {};
   },
 );
@@ -257,28 +236,14 @@ export const addContainerSecret = operation(
     const { member } = p;
     if (!(yield* hasSecret(p.projectId, member.secret_id, p.now)))
       return { refused: "secret_not_found" as const };
-    const updated = yield* run(
-      "UPDATE containers SET updated = ? WHERE id = ?",
-      p.now,
-      p.containerId,
-    );
-    if (updated === 0) return { refused: "not_found" as const };
-    const known = yield* one(
-      `SELECT position FROM container_secrets
-       WHERE container_id = ? AND secret_id = ? AND COALESCE(name, '') = ?`,
-      p.containerId,
-      member.secret_id,
-      member.name ?? "",
-    );
-    if (known) return { refused: "conflict" as const };
-    if (yield* isFull("container_secrets", p.containerId, p.maxItems))
-      return { refused: "too_many" as const };
-    const last = yield* one<{ n: number }>(
-      `SELECT CAST(COALESCE(MAX(position), -1) AS INTEGER) AS n FROM container_secrets
-       WHERE container_id = ?`,
-      p.containerId,
-    );
-    yield* addMember(p.containerId, member, (last?.n ?? -1) + 1);
+    const found = yield* lockContainer(p.containerId);
+    if (!found) return { refused: "not_found" as const };
+    const { row, members } = found;
+    if (members.some((known) => isSame(known, member))) return { refused: "conflict" as const };
+    if (members.length >= p.maxItems) return { refused: "too_many" as const };
+    const added = { ...member, position: (members.at(-1)?.position ?? -1) + 1 };
+    yield* addMember(p.containerId, added);
+    yield* updateRow("containers", row, { updated: p.now }, partsOf([...members, added]));
     return {};
   },
 );
@@ -291,26 +256,31 @@ export const removeContainerSecret = operation(
     readonly member: ContainerMember;
     readonly now: string;
   }) {
-    const changes = yield* run(
-      `DELETE FROM container_secrets
-       WHERE container_id = ? AND secret_id = ? AND COALESCE(name, '') = ?`,
-      p.containerId,
-      p.member.secret_id,
-      p.member.name ?? "",
-    );
-    if (changes === 0) return { refused: "not_found" as const };
-    yield* run("UPDATE containers SET updated = ? WHERE id = ?", p.now, p.containerId);
+    const found = yield* lockContainer(p.containerId);
+    const removed = found?.members.filter((member) => isSame(member, p.member)) ?? [];
+    if (!found || removed.length === 0) return { refused: "not_found" as const };
+    for (const { position } of removed)
+      yield* run(
+        "DELETE FROM container_secrets WHERE container_id = ? AND position = ?",
+        p.containerId,
+        position,
+      );
+    const left = found.members.filter((member) => !removed.includes(member));
+    yield* updateRow("containers", found.row, { updated: p.now }, partsOf(left));
     return {};
   },
 );
+
+function isSame(member: ContainerMember, other: ContainerMember): boolean {
+  return member.secret_id === other.secret_id && (member.name ?? "") === (other.name ?? "");
+}
 
 export const listContainerConsumers = operation(
   import.meta.url,
   "listContainerConsumers",
   function* (p: { readonly containerId: string; readonly limit: number; readonly offset: number }) {
-    const rows = yield* all<ContainerConsumerRow>(
-      `SELECT id, name, url, created, updated FROM container_consumers
-       WHERE container_id = ? ORDER BY name, created, id LIMIT ? OFFSET ?`,
+    const rows = yield* consumersWhere(
+      "container_id = ? ORDER BY name, created, id LIMIT ? OFFSET ?",
       p.containerId,
       p.limit,
       p.offset,
@@ -327,12 +297,7 @@ export const findContainerConsumer = operation(
   import.meta.url,
   "findContainerConsumer",
   function* (p: { readonly containerId: string; readonly id: string }) {
-    return yield* one<ContainerConsumerRow>(
-      `SELECT id, name, url, created, updated FROM container_consumers
-       WHERE container_id = ? AND id = ?`,
-      p.containerId,
-      p.id,
-    );
+    return (yield* consumersWhere("container_id = ? AND id = ?", p.containerId, p.id))[0];
   },
 );
 
@@ -349,34 +314,21 @@ export const addContainerConsumer = operation(
     /** How many consumers a container may have. */
     readonly maxItems: number;
   }) {
-    const { name, url } = p.consumer;
-    const container = yield* one(
-      "SELECT id FROM containers WHERE id = ? /*pg FOR UPDATE */",
-      p.containerId,
-    );
-    if (!container) return { refused: "not_found" as const };
-    const known = yield* one(
-      "SELECT id FROM container_consumers WHERE container_id = ? AND name = ? AND url = ?",
-      p.containerId,
-      name,
-      url,
-    );
-    if (!known) {
+    if (!(yield* lockContainer(p.containerId))) return { refused: "not_found" as const };
+    if (!(yield* lockConsumer(p.containerId, p.consumer))) {
       if (yield* isFull("container_consumers", p.containerId, p.maxItems))
         return { refused: "too_many" as const };
       if (!(yield* quotaAllows(p.projectId, "consumers", p.defaultQuota, p.now)))
         return { refused: "quota" as const };
-      yield* run(
-        `INSERT INTO container_consumers (id, container_id, project_id, name, url, created, updated)
-         VALUES (?, ?, ?, ?, ?, ?, ?)`,
-        randomUUID(),
-        p.containerId,
-        p.projectId,
-        name,
-        url,
-        p.now,
-        p.now,
-      );
+      yield* insertRow("container_consumers", {
+        id: randomUUID(),
+        container_id: p.containerId,
+        project_id: p.projectId,
+        name: p.consumer.name,
+        url: p.consumer.url,
+        created: p.now,
+        updated: p.now,
+      });
       yield* addCount(p.projectId, "consumers", 1);
     }
     return { container: yield* wholeContainer(p.containerId) };
@@ -393,13 +345,7 @@ export const removeContainerConsumer = operation(
     readonly projectId: string;
     readonly consumer: ContainerConsumer;
   }) {
-    const found = yield* one<{ id: string; project_id: string }>(
-      `SELECT id, project_id FROM container_consumers
-       WHERE container_id = ? AND name = ? AND url = ? /*pg FOR UPDATE */`,
-      p.containerId,
-      p.consumer.name,
-      p.consumer.url,
-    );
+    const found = yield* lockConsumer(p.containerId, p.consumer);
     if (!found) return { refused: "not_found" as const };
     if (found.project_id !== p.projectId && p.ownerProjectId !== p.projectId)
       return { refused: "not_owner" as const };

@@ -1,4 +1,14 @@
 import { all, one, operation, run, type SqlValue, type Steps } from "../operation.ts";
+import {
+  columnsOf,
+  insertRow,
+  isAuthentic,
+  type Tagged,
+  updateRow,
+  verified,
+  verifiedAll,
+  verifiedIfAny,
+} from "../tagged-rows.ts";
 import { addContainer, type ContainerMember, type ContainerRow } from "./containers.ts";
 import { hasProjectKey } from "./keys.ts";
 import { addCount, type CountedKind, countOf, lockProject, quotaAllows } from "./quotas.ts";
@@ -18,29 +28,11 @@ export interface OrderRow {
   readonly error_reason: string | null;
   readonly passphrase: Uint8Array | null;
   readonly passphrase_generation: number | null;
-  readonly claimed_until: string | null;
   readonly created: string;
   readonly updated: string;
 }
 
-const columns = [
-  "id",
-  "project_id",
-  "creator_id",
-  "type",
-  "meta",
-  "status",
-  "secret_id",
-  "container_id",
-  "error_status",
-  "error_reason",
-  "passphrase",
-  "passphrase_generation",
-  "claimed_until",
-  "created",
-  "updated",
-] as const satisfies readonly (keyof OrderRow)[];
-const columnList = columns.join(", ");
+const columns = columnsOf("orders");
 
 /** What an order made: rows that are added together with its new state. */
 export interface Made {
@@ -48,12 +40,11 @@ export interface Made {
   readonly container?: { readonly row: ContainerRow; readonly members: readonly ContainerMember[] };
 }
 
-/** The generation of the keys that sealed what was made; all of it was made at once, though perhaps across a rotation. */
+/** False if a key was retired that sealed some of this; all of it was made at once, though perhaps across a rotation. */
 function* keysAreCurrent(projectId: string, made: Made | undefined): Steps<boolean> {
-  const generations = new Set(made?.secrets.map(({ row }) => row.tag_generation));
-  if (made?.container) generations.add(made.container.row.tag_generation);
+  const generations = new Set(made?.secrets.map(({ payload }) => payload?.generation));
   for (const generation of generations)
-    if (!(yield* hasProjectKey(projectId, generation))) return false;
+    if (generation !== undefined && !(yield* hasProjectKey(projectId, generation))) return false;
   return true;
 }
 
@@ -82,10 +73,7 @@ export const insertOrder = operation(
       (yield* keysAreCurrent(row.project_id, p.made)) &&
       (sealedBy === null || (yield* hasProjectKey(row.project_id, sealedBy)));
     if (!current) return { refused: "stale_key" as const };
-    yield* run(
-      `INSERT INTO orders (${columnList}) VALUES (${columns.map(() => "?").join(", ")})`,
-      ...columns.map((column): SqlValue => row[column]),
-    );
+    yield* insertRow("orders", row);
     yield* addCount(row.project_id, "orders", 1);
     for (const secret of p.made?.secrets ?? []) yield* addSecret(secret.row, secret.payload);
     return {};
@@ -114,11 +102,10 @@ export const findOrder = operation(
   import.meta.url,
   "findOrder",
   function* (p: { readonly id: string; readonly projectId: string }) {
-    return yield* one<OrderRow>(
-      `SELECT ${columnList} FROM orders WHERE id = ? AND project_id = ?`,
-      p.id,
-      p.projectId,
-    );
+    const sql = `SELECT ${columns} FROM orders WHERE id = ?`;
+    // Verified before the project is looked at, so that a false project does not hide an order from its own.
+    const row = yield* verifiedIfAny("orders", yield* one<Tagged<OrderRow>>(sql, p.id));
+    return row?.project_id === p.projectId ? row : undefined;
   },
 );
 
@@ -137,8 +124,8 @@ export const listOrders = operation(
       p.metaLike === null ? "project_id = ?" : "project_id = ? AND meta LIKE ? ESCAPE '!'";
     const args: readonly SqlValue[] =
       p.metaLike === null ? [p.projectId] : [p.projectId, p.metaLike];
-    const rows = yield* all<OrderRow>(
-      `SELECT ${columnList} FROM orders WHERE ${where} ORDER BY created, id LIMIT ? OFFSET ?`,
+    const rows = yield* all<Tagged<OrderRow>>(
+      `SELECT ${columns} FROM orders WHERE ${where} ORDER BY created, id LIMIT ? OFFSET ?`,
       ...args,
       p.limit,
       p.offset,
@@ -150,7 +137,7 @@ export const listOrders = operation(
             `SELECT CAST(COUNT(*) AS INTEGER) AS n FROM orders WHERE ${where}`,
             ...args,
           ))?.n ?? 0);
-    return { rows, total };
+    return { rows: yield* verifiedAll("orders", rows), total };
   },
 );
 
@@ -172,7 +159,8 @@ export const deleteOrder = operation(
 /**
  * Takes an order that waits and that no process works on; others leave it alone
  * until `until`. Projects take turns: the next is the one whose last turn is
- * longest ago, with its oldest order.
+ * longest ago, with its oldest order. If that order was changed behind the
+ * server's back, resolves to its id as `forged`: it is left alone for as long.
  */
 export const claimOrder = operation(
   import.meta.url,
@@ -180,8 +168,8 @@ export const claimOrder = operation(
   function* (p: { readonly now: string; readonly until: string }) {
     // One claim at a time, so that two nodes do not give the same turn to one project.
     yield* all("SELECT 1 AS one /*pg , pg_advisory_xact_lock(7024593812)::text */");
-    const row = yield* one<OrderRow>(
-      `SELECT ${columns.map((column) => `o.${column}`).join(", ")} FROM orders o
+    const row = yield* one<Tagged<OrderRow>>(
+      `SELECT ${columnsOf("orders", "o")} FROM orders o
        LEFT JOIN order_turns t ON t.project_id = o.project_id
        WHERE o.status = 'PENDING' AND (o.claimed_until IS NULL OR o.claimed_until <= ?)
        ORDER BY COALESCE(t.turn, 0), o.created, o.id LIMIT 1 /*pg FOR UPDATE OF o SKIP LOCKED */`,
@@ -198,7 +186,7 @@ export const claimOrder = operation(
       row.project_id,
       (last?.turn ?? 0) + 1,
     );
-    return row;
+    return (yield* isAuthentic("orders", row)) ? { order: row } : { forged: row.id };
   },
 );
 
@@ -233,18 +221,20 @@ export const finishOrder = operation(
     readonly now: string;
   }) {
     if (!(yield* keysAreCurrent(p.projectId, p.made))) return { refused: "stale_key" as const };
-    const changes = yield* run(
-      `UPDATE orders SET status = ?, container_id = ?, error_status = ?, error_reason = ?,
-         passphrase = NULL, passphrase_generation = NULL, claimed_until = NULL, updated = ?
-       WHERE id = ? AND status = 'PENDING'`,
-      p.error ? "ERROR" : "ACTIVE",
-      p.made?.container?.row.id ?? null,
-      p.error?.status ?? null,
-      p.error?.reason ?? null,
-      p.now,
-      p.id,
-    );
-    if (changes === 0) return { refused: "not_pending" as const };
+    const sql = `SELECT ${columns} FROM orders WHERE id = ? /*pg FOR UPDATE */`;
+    const row = yield* one<Tagged<OrderRow>>(sql, p.id);
+    if (!row) return { refused: "not_pending" as const };
+    yield* verified("orders", row);
+    if (row.status !== "PENDING") return { refused: "not_pending" as const };
+    yield* updateRow("orders", row, {
+      status: p.error ? "ERROR" : "ACTIVE",
+      container_id: p.made?.container?.row.id ?? null,
+      error_status: p.error?.status ?? null,
+      error_reason: p.error?.reason ?? null,
+      passphrase: null,
+      passphrase_generation: null,
+      updated: p.now,
+    });
     for (const secret of p.made?.secrets ?? []) yield* addSecret(secret.row, secret.payload);
     if (p.made?.container) yield* addContainer(p.made.container.row, p.made.container.members);
     return {};

@@ -1,4 +1,5 @@
 import { operation, run } from "../operation.ts";
+import { dropMembersOfProject } from "./container-members.ts";
 
 /**
  * Removes everything of a project, keys included, so that not even a backup of
@@ -11,6 +12,7 @@ export const eraseProject = operation(
   function* (p: { readonly projectId: string }) {
     const { projectId } = p;
     const erased = { secrets: 0, containers: 0, orders: 0, project_quotas: 0, project_keys: 0 };
+    yield* dropMembersOfProject(projectId);
     // The consumers of a deleted secret are not counted since its deletion.
     for (const [consumers, owner, objects, counted] of [
       ["secret_consumers", "secret_id", "secrets", "o.deleted IS NULL"],

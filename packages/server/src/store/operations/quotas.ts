@@ -1,4 +1,12 @@
 import { all, one, operation, run, type SqlValue, type Steps } from "../operation.ts";
+import {
+  columnsOf,
+  insertRow,
+  type Tagged,
+  updateRow,
+  verifiedAll,
+  verifiedIfAny,
+} from "../tagged-rows.ts";
 
 /** What a project may have a number of. `cas` is a remnant that the wire still names. */
 export const quotaKinds = ["secrets", "orders", "containers", "consumers", "cas"] as const;
@@ -7,6 +15,19 @@ export type CountedKind = Exclude<QuotaKind, "cas">;
 
 /** Null means unset: the configured default holds. Negative is unlimited. */
 export type QuotaRow = { readonly [Kind in QuotaKind]: number | null };
+
+/** A project's quotas as they are kept. */
+export interface ProjectQuotaRow extends QuotaRow {
+  readonly project_id: string;
+}
+
+const columns = columnsOf("project_quotas");
+
+function* quotasOf(projectId: string, lock = ""): Steps<Tagged<ProjectQuotaRow> | undefined> {
+  const sql = `SELECT ${columns} FROM project_quotas WHERE project_id = ? ${lock}`;
+  const row = yield* one<Tagged<ProjectQuotaRow>>(sql, projectId);
+  return yield* verifiedIfAny("project_quotas", row);
+}
 
 /** Moves a project's count by `delta`. */
 export function* addCount(projectId: string, kind: CountedKind, delta: number): Steps<void> {
@@ -63,10 +84,7 @@ export function* quotaAllows(
   adding = 1,
 ): Steps<boolean> {
   if (adding === 0) return true;
-  const row = yield* one<QuotaRow>(
-    "SELECT secrets, orders, containers, consumers, cas FROM project_quotas WHERE project_id = ?",
-    projectId,
-  );
+  const row = yield* quotasOf(projectId);
   const limit = row?.[kind] ?? defaultLimit;
   if (limit < 0) return true;
   yield* lockProject(projectId);
@@ -93,10 +111,7 @@ export const findProjectQuotas = operation(
   import.meta.url,
   "findProjectQuotas",
   function* (p: { readonly projectId: string }) {
-    return yield* one<QuotaRow>(
-      "SELECT secrets, orders, containers, consumers, cas FROM project_quotas WHERE project_id = ?",
-      p.projectId,
-    );
+    return yield* quotasOf(p.projectId);
   },
 );
 
@@ -107,13 +122,12 @@ export const listProjectQuotas = operation(
     const total = yield* one<{ n: number }>(
       "SELECT CAST(COUNT(*) AS INTEGER) AS n FROM project_quotas",
     );
-    const rows = yield* all<QuotaRow & { readonly project_id: string }>(
-      `SELECT project_id, secrets, orders, containers, consumers, cas FROM project_quotas
-       ORDER BY project_id LIMIT ? OFFSET ?`,
+    const rows = yield* all<Tagged<ProjectQuotaRow>>(
+      `SELECT ${columns} FROM project_quotas ORDER BY project_id LIMIT ? OFFSET ?`,
       p.limit,
       p.offset,
     );
-    return { total: total?.n ?? 0, rows };
+    return { total: total?.n ?? 0, rows: yield* verifiedAll("project_quotas", rows) };
   },
 );
 
@@ -122,21 +136,22 @@ export const setProjectQuotas = operation(
   import.meta.url,
   "setProjectQuotas",
   function* (p: { readonly projectId: string; readonly quotas: Partial<QuotaRow> }) {
-    const value = (kind: QuotaKind) => p.quotas[kind] ?? null;
-    yield* run(
-      `INSERT INTO project_quotas (project_id, secrets, orders, containers, consumers, cas)
-       VALUES (?, ?, ?, ?, ?, ?)
-       ON CONFLICT (project_id) DO UPDATE SET
-         secrets = COALESCE(excluded.secrets, project_quotas.secrets),
-         orders = COALESCE(excluded.orders, project_quotas.orders),
-         containers = COALESCE(excluded.containers, project_quotas.containers),
-         consumers = COALESCE(excluded.consumers, project_quotas.consumers),
-         cas = COALESCE(excluded.cas, project_quotas.cas)`,
-      p.projectId,
-      ...quotaKinds.map(value),
-    );
+    const { projectId, quotas } = p;
+    const before = yield* quotasOf(projectId, "/*pg FOR UPDATE */");
+    const given = quotaKinds.filter((kind) => (quotas[kind] ?? null) !== null);
+    const change = Object.fromEntries(given.map((kind) => [kind, quotas[kind]]));
+    if (before) yield* updateRow("project_quotas", before, change as Partial<ProjectQuotaRow>);
+    else yield* insertRow("project_quotas", { project_id: projectId, ...unset, ...change });
   },
 );
+
+const unset: QuotaRow = {
+  secrets: null,
+  orders: null,
+  containers: null,
+  consumers: null,
+  cas: null,
+};
 
 export const deleteProjectQuotas = operation(
   import.meta.url,

@@ -1,6 +1,8 @@
 import { all, one, operation, run } from "../operation.ts";
-import type { ContainerRow } from "./containers.ts";
-import type { SecretRow } from "./secrets.ts";
+import { columnsOf, type Tagged, updateRow, verifiedAll, verifiedIfAny } from "../tagged-rows.ts";
+import type { OrderRow } from "./orders.ts";
+
+const orderColumns = columnsOf("orders");
 
 /** A project's keys, the newest first, and which of them a rotation made. */
 export const findGenerations = operation(
@@ -35,26 +37,11 @@ export const findOlder = operation(
        WHERE s.project_id = ? AND p.generation < ? LIMIT ?`,
       ...args,
     );
-    const owned = "id, project_id, creator_id, acl, tag, tag_generation";
-    const secrets = yield* all<SecretRow>(
-      `SELECT ${owned}, expiration FROM secrets
-       WHERE project_id = ? AND tag_generation < ? LIMIT ?`,
+    const orders = yield* all<Tagged<OrderRow>>(
+      `SELECT ${orderColumns} FROM orders WHERE project_id = ? AND passphrase_generation < ? LIMIT ?`,
       ...args,
     );
-    const containers = yield* all<ContainerRow>(
-      `SELECT ${owned} FROM containers WHERE project_id = ? AND tag_generation < ? LIMIT ?`,
-      ...args,
-    );
-    const passphrases = yield* all<{
-      readonly id: string;
-      readonly passphrase: Uint8Array;
-      readonly passphrase_generation: number;
-    }>(
-      `SELECT id, passphrase, passphrase_generation FROM orders
-       WHERE project_id = ? AND passphrase_generation < ? LIMIT ?`,
-      ...args,
-    );
-    return { payloads, secrets, containers, passphrases };
+    return { payloads, orders: yield* verifiedAll("orders", orders) };
   },
 );
 
@@ -65,19 +52,12 @@ interface Resealed {
   readonly generation: number;
 }
 
-/** Puts what was sealed and tagged again in the place of the old, where that is still what it was. */
+/** Puts what was sealed again in the place of the old, where that is still what it was. */
 export const replaceOlder = operation(
   import.meta.url,
   "replaceOlder",
   function* (p: {
     readonly payloads: readonly (Resealed & { readonly from: number })[];
-    readonly tags: readonly {
-      readonly table: "secrets" | "containers";
-      readonly id: string;
-      readonly oldTag: Uint8Array;
-      readonly tag: Uint8Array;
-      readonly generation: number;
-    }[];
     readonly passphrases: readonly Resealed[];
   }) {
     for (const payload of p.payloads)
@@ -88,21 +68,15 @@ export const replaceOlder = operation(
         payload.id,
         payload.from,
       );
-    for (const { table, id, oldTag, tag, generation } of p.tags)
-      yield* run(
-        `UPDATE ${table} SET tag = ?, tag_generation = ? WHERE id = ? AND tag = ?`,
-        tag,
-        generation,
-        id,
-        oldTag,
-      );
-    for (const { id, sealed, generation } of p.passphrases)
-      yield* run(
-        "UPDATE orders SET passphrase = ?, passphrase_generation = ? WHERE id = ? AND passphrase IS NOT NULL",
-        sealed,
-        generation,
-        id,
-      );
+    for (const { id, sealed, generation } of p.passphrases) {
+      const sql = `SELECT ${orderColumns} FROM orders WHERE id = ? /*pg FOR UPDATE */`;
+      const row = yield* verifiedIfAny("orders", yield* one<Tagged<OrderRow>>(sql, id));
+      if (row && row.passphrase !== null)
+        yield* updateRow("orders", row, {
+          passphrase: sealed,
+          passphrase_generation: generation,
+        });
+    }
   },
 );
 
@@ -120,8 +94,6 @@ export const deleteOlderKeys = operation(
     for (const query of [
       `SELECT 1 AS one FROM payloads p JOIN secrets s ON s.id = p.secret_id
        WHERE s.project_id = ? AND p.generation < ? LIMIT 1`,
-      "SELECT 1 AS one FROM secrets WHERE project_id = ? AND tag_generation < ? LIMIT 1",
-      "SELECT 1 AS one FROM containers WHERE project_id = ? AND tag_generation < ? LIMIT 1",
       "SELECT 1 AS one FROM orders WHERE project_id = ? AND passphrase_generation < ? LIMIT 1",
     ])
       if (yield* one(query, projectId, generation)) return { refused: "in_use" as const };

@@ -1,7 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { all, one, operation, run, type Steps } from "../operation.ts";
+import { all, one, operation, run, type SqlValue, type Steps } from "../operation.ts";
+import {
+  columnsOf,
+  insertRow,
+  type Tagged,
+  updateRow,
+  verifiedAll,
+  verifiedIfAny,
+} from "../tagged-rows.ts";
 import { fitting, isFull } from "./items.ts";
 import { addCount, quotaAllows } from "./quotas.ts";
+import { lockSecret } from "./secrets.ts";
 
 /** What needs a secret: a resource of a service. */
 export interface SecretConsumer {
@@ -11,15 +20,30 @@ export interface SecretConsumer {
 }
 
 export interface SecretConsumerRow extends SecretConsumer {
+  readonly id: string;
+  readonly secret_id: string;
+  /** The project that registered it. */
+  readonly project_id: string;
   readonly created: string;
   readonly updated: string;
 }
 
+const columns = columnsOf("secret_consumers");
+
 export function* consumersOfSecret(secretId: string): Steps<readonly SecretConsumer[]> {
-  return yield* all<SecretConsumer>(
-    `SELECT service, resource_type, resource_id FROM secret_consumers
-     WHERE secret_id = ? ORDER BY created, id`,
-    secretId,
+  return yield* consumersWhere("secret_id = ? ORDER BY created, id", secretId);
+}
+
+function* consumersWhere(
+  where: string,
+  ...args: readonly SqlValue[]
+): Steps<readonly SecretConsumerRow[]> {
+  return yield* verifiedAll(
+    "secret_consumers",
+    yield* all<Tagged<SecretConsumerRow>>(
+      `SELECT ${columns} FROM secret_consumers WHERE ${where}`,
+      ...args,
+    ),
   );
 }
 
@@ -38,17 +62,29 @@ export const consumersOfSecrets = operation(
   },
 );
 
+/** One that is to be changed or removed in this transaction. */
+function* lockConsumer(
+  secretId: string,
+  consumer: SecretConsumer,
+): Steps<SecretConsumerRow | undefined> {
+  const row = yield* one<Tagged<SecretConsumerRow>>(
+    `SELECT ${columns} FROM secret_consumers
+     WHERE secret_id = ? AND service = ? AND resource_type = ? AND resource_id = ? /*pg FOR UPDATE */`,
+    secretId,
+    consumer.service,
+    consumer.resource_type,
+    consumer.resource_id,
+  );
+  return yield* verifiedIfAny("secret_consumers", row);
+}
+
 /** No limit. */
 const maxRows = 2 ** 31 - 1;
 
-function* consumersOf(
-  ids: readonly string[],
-  limit: number,
-): Steps<readonly (SecretConsumer & { readonly secret_id: string })[]> {
+function* consumersOf(ids: readonly string[], limit: number): Steps<readonly SecretConsumerRow[]> {
   if (ids.length === 0) return [];
-  return yield* all(
-    `SELECT secret_id, service, resource_type, resource_id FROM secret_consumers
-     WHERE secret_id IN (${ids.map(() => "?").join(", ")}) ORDER BY created, id LIMIT ?`,
+  return yield* consumersWhere(
+    `secret_id IN (${ids.map(() => "?").join(", ")}) ORDER BY created, id LIMIT ?`,
     ...ids,
     limit,
   );
@@ -58,9 +94,8 @@ export const listSecretConsumers = operation(
   import.meta.url,
   "listSecretConsumers",
   function* (p: { readonly secretId: string; readonly limit: number; readonly offset: number }) {
-    const rows = yield* all<SecretConsumerRow>(
-      `SELECT service, resource_type, resource_id, created, updated FROM secret_consumers
-       WHERE secret_id = ? ORDER BY created, id LIMIT ? OFFSET ?`,
+    const rows = yield* consumersWhere(
+      "secret_id = ? ORDER BY created, id LIMIT ? OFFSET ?",
       p.secretId,
       p.limit,
       p.offset,
@@ -87,38 +122,24 @@ export const addSecretConsumer = operation(
     readonly maxItems: number;
   }) {
     const { consumer } = p;
-    const updated = yield* run(
-      "UPDATE secrets SET updated = ? WHERE id = ? AND deleted IS NULL",
-      p.now,
-      p.secretId,
-    );
-    if (updated === 0) return { refused: "not_found" as const };
-    const known = yield* one(
-      `SELECT id FROM secret_consumers
-       WHERE secret_id = ? AND service = ? AND resource_type = ? AND resource_id = ?`,
-      p.secretId,
-      consumer.service,
-      consumer.resource_type,
-      consumer.resource_id,
-    );
-    if (!known) {
+    const secret = yield* lockSecret(p.secretId);
+    if (!secret) return { refused: "not_found" as const };
+    yield* updateRow("secrets", secret, { updated: p.now });
+    if (!(yield* lockConsumer(p.secretId, consumer))) {
       if (yield* isFull("secret_consumers", p.secretId, p.maxItems))
         return { refused: "too_many" as const };
       if (!(yield* quotaAllows(p.projectId, "consumers", p.defaultQuota, p.now)))
         return { refused: "quota" as const };
-      yield* run(
-        `INSERT INTO secret_consumers
-           (id, secret_id, project_id, service, resource_type, resource_id, created, updated)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-        randomUUID(),
-        p.secretId,
-        p.projectId,
-        consumer.service,
-        consumer.resource_type,
-        consumer.resource_id,
-        p.now,
-        p.now,
-      );
+      yield* insertRow("secret_consumers", {
+        id: randomUUID(),
+        secret_id: p.secretId,
+        project_id: p.projectId,
+        service: consumer.service,
+        resource_type: consumer.resource_type,
+        resource_id: consumer.resource_id,
+        created: p.now,
+        updated: p.now,
+      });
       yield* addCount(p.projectId, "consumers", 1);
     }
     return { consumers: yield* consumersOfSecret(p.secretId) };
@@ -140,20 +161,14 @@ export const removeSecretConsumer = operation(
     readonly now: string;
   }) {
     const { consumer } = p;
-    const found = yield* one<{ id: string; project_id: string }>(
-      `SELECT id, project_id FROM secret_consumers
-       WHERE secret_id = ? AND service = ? AND resource_type = ? AND resource_id = ? /*pg FOR UPDATE */`,
-      p.secretId,
-      consumer.service,
-      consumer.resource_type,
-      consumer.resource_id,
-    );
+    const secret = yield* lockSecret(p.secretId);
+    const found = secret && (yield* lockConsumer(p.secretId, consumer));
     if (!found) return { refused: "not_found" as const };
     if (found.project_id !== p.projectId && p.ownerProjectId !== p.projectId)
       return { refused: "not_owner" as const };
     yield* run("DELETE FROM secret_consumers WHERE id = ?", found.id);
     yield* addCount(found.project_id, "consumers", -1);
-    yield* run("UPDATE secrets SET updated = ? WHERE id = ?", p.now, p.secretId);
+    yield* updateRow("secrets", secret, { updated: p.now });
     return { consumers: yield* consumersOfSecret(p.secretId) };
   },
 );

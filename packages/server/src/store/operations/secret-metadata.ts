@@ -1,5 +1,14 @@
 import { all, one, operation, run, type Steps } from "../operation.ts";
+import {
+  columnsOf,
+  insertRow,
+  type Tagged,
+  updateRow,
+  verifiedAll,
+  verifiedIfAny,
+} from "../tagged-rows.ts";
 import { isFull } from "./items.ts";
+import { lockSecret } from "./secrets.ts";
 
 /** One user-defined key and value of a secret. Keys are lower-case. */
 export interface Metadatum {
@@ -7,24 +16,23 @@ export interface Metadatum {
   readonly value: string;
 }
 
+interface MetadatumRow extends Metadatum {
+  readonly secret_id: string;
+}
+
+const columns = columnsOf("secret_metadata");
+
 export const findMetadata = operation(
   import.meta.url,
   "findMetadata",
   function* (p: { readonly secretId: string }) {
-    return yield* all<Metadatum>(
-      "SELECT key, value FROM secret_metadata WHERE secret_id = ? ORDER BY key",
+    const rows = yield* all<Tagged<MetadatumRow>>(
+      `SELECT ${columns} FROM secret_metadata WHERE secret_id = ? ORDER BY key`,
       p.secretId,
     );
+    return (yield* verifiedAll("secret_metadata", rows)).map(({ key, value }) => ({ key, value }));
   },
 );
-
-function* lockSecret(secretId: string): Steps<boolean> {
-  const found = yield* one(
-    "SELECT id FROM secrets WHERE id = ? AND deleted IS NULL /*pg FOR UPDATE */",
-    secretId,
-  );
-  return found !== undefined;
-}
 
 export const replaceMetadata = operation(
   import.meta.url,
@@ -32,14 +40,9 @@ export const replaceMetadata = operation(
   function* (p: { readonly secretId: string; readonly metadata: readonly Metadatum[] }) {
     if (!(yield* lockSecret(p.secretId))) return { refused: "not_found" as const };
     yield* run("DELETE FROM secret_metadata WHERE secret_id = ?", p.secretId);
-    for (const { key, value } of p.metadata)
-      yield* run(
-        `INSERT INTO secret_metadata (secret_id, key, value) VALUES (?, ?, ?)
-         ON CONFLICT (secret_id, key) DO UPDATE SET value = excluded.value`,
-        p.secretId,
-        key,
-        value,
-      );
+    // Of two values under one key the last one counts.
+    for (const [key, value] of new Map(p.metadata.map((datum) => [datum.key, datum.value])))
+      yield* insertRow("secret_metadata", { secret_id: p.secretId, key, value });
     return {};
   },
 );
@@ -49,13 +52,9 @@ export const insertMetadatum = operation(
   "insertMetadatum",
   function* (p: { readonly secretId: string; readonly maxItems: number } & Metadatum) {
     if (!(yield* lockSecret(p.secretId))) return { refused: "not_found" as const };
-    const changes = yield* run(
-      "INSERT INTO secret_metadata (secret_id, key, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-      p.secretId,
-      p.key,
-      p.value,
-    );
-    if (changes === 0) return { refused: "conflict" as const };
+    const row = { secret_id: p.secretId, key: p.key, value: p.value };
+    const added = yield* insertRow("secret_metadata", row, { conflict: "ON CONFLICT DO NOTHING" });
+    if (added === 0) return { refused: "conflict" as const };
     // With the new one.
     const over = yield* isFull("secret_metadata", p.secretId, p.maxItems + 1);
     return over ? { refused: "too_many" as const } : {};
@@ -66,15 +65,21 @@ export const updateMetadatum = operation(
   import.meta.url,
   "updateMetadatum",
   function* (p: { readonly secretId: string } & Metadatum) {
-    const changes = yield* run(
-      "UPDATE secret_metadata SET value = ? WHERE secret_id = ? AND key = ?",
-      p.value,
-      p.secretId,
-      p.key,
-    );
-    return changes > 0 ? {} : { refused: "not_found" as const };
+    const row = yield* lockMetadatum(p.secretId, p.key);
+    if (!row) return { refused: "not_found" as const };
+    yield* updateRow("secret_metadata", row, { value: p.value });
+    return {};
   },
 );
+
+function* lockMetadatum(secretId: string, key: string): Steps<Tagged<MetadatumRow> | undefined> {
+  const row = yield* one<Tagged<MetadatumRow>>(
+    `SELECT ${columns} FROM secret_metadata WHERE secret_id = ? AND key = ? /*pg FOR UPDATE */`,
+    secretId,
+    key,
+  );
+  return yield* verifiedIfAny("secret_metadata", row);
+}
 
 export const deleteMetadatum = operation(
   import.meta.url,

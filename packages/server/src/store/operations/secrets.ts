@@ -1,4 +1,15 @@
+import { IntegrityError } from "../../crypto/seal.ts";
 import { all, one, operation, run, type SqlValue, type Steps } from "../operation.ts";
+import {
+  columnsOf,
+  insertRow,
+  type Tagged,
+  updateRow,
+  verified,
+  verifiedAll,
+  verifiedIfAny,
+} from "../tagged-rows.ts";
+import { dropMember } from "./container-members.ts";
 import { hasProjectKey } from "./keys.ts";
 import { addCount, countOf, quotaAllows } from "./quotas.ts";
 
@@ -16,9 +27,10 @@ export interface SecretRow {
   readonly updated: string;
   /** Null while there is no payload. */
   readonly content_type: string | null;
+  /** JSON; null for none. */
   readonly acl: string | null;
-  readonly tag: Uint8Array;
-  readonly tag_generation: number;
+  /** Null while it is alive. */
+  readonly deleted: string | null;
 }
 
 export interface SealedPayload {
@@ -26,25 +38,7 @@ export interface SealedPayload {
   readonly sealed: Uint8Array;
 }
 
-const columns = [
-  "id",
-  "project_id",
-  "creator_id",
-  "name",
-  "secret_type",
-  "algorithm",
-  "bit_length",
-  "mode",
-  "expiration",
-  "created",
-  "updated",
-  "content_type",
-  "acl",
-  "tag",
-  "tag_generation",
-] as const satisfies readonly (keyof SecretRow)[];
-const columnList = columns.map((column) => `s.${column}`).join(", ");
-const insertSql = `INSERT INTO secrets (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`;
+const columns = columnsOf("secrets", "s");
 const alive = "s.deleted IS NULL AND (s.expiration IS NULL OR s.expiration > ?)";
 
 /** A secret that is neither deleted nor, by `now`, expired. */
@@ -52,45 +46,67 @@ export const findSecret = operation(
   import.meta.url,
   "findSecret",
   function* (p: { readonly id: string; readonly now: string }) {
-    return yield* one<SecretRow>(
-      `SELECT ${columnList} FROM secrets s WHERE s.id = ? AND ${alive}`,
-      p.id,
-      p.now,
-    );
+    // Verified before anything is concluded from it, so that not even a false date of expiration hides a secret.
+    const row = yield* anySecret(p.id);
+    return row && isAlive(row, p.now) ? row : undefined;
   },
 );
 
-/** A secret's payload, and what says who may read it. */
-export type SecretWithPayload = Pick<
-  SecretRow,
-  | "id"
-  | "project_id"
-  | "creator_id"
-  | "expiration"
-  | "content_type"
-  | "acl"
-  | "tag"
-  | "tag_generation"
-> & { readonly generation: number | null; readonly sealed: Uint8Array | null };
+/** Deleted and expired ones, too. */
+function* anySecret(id: string): Steps<Tagged<SecretRow> | undefined> {
+  const sql = `SELECT ${columns} FROM secrets s WHERE s.id = ?`;
+  return yield* verifiedIfAny("secrets", yield* one<Tagged<SecretRow>>(sql, id));
+}
+
+/** Verifies some secrets. @throws IntegrityError */
+export function* verifiedSecrets(ids: readonly string[]): Steps<void> {
+  for (const id of ids) yield* anySecret(id);
+}
+
+/** A secret that is to be changed in this transaction: not deleted, though perhaps expired. */
+export function* lockSecret(id: string): Steps<Tagged<SecretRow> | undefined> {
+  const sql = `SELECT ${columns} FROM secrets s WHERE s.id = ? /*pg FOR UPDATE */`;
+  const row = yield* verifiedIfAny("secrets", yield* one<Tagged<SecretRow>>(sql, id));
+  return row?.deleted === null ? row : undefined;
+}
+
+/** True if the project has this secret, and it has not expired. */
+export function* hasSecret(projectId: string, id: string, now: string): Steps<boolean> {
+  const row = yield* anySecret(id);
+  return row !== undefined && isAlive(row, now) && row.project_id === projectId;
+}
+
+function isAlive(row: Pick<SecretRow, "deleted" | "expiration">, now: string): boolean {
+  return row.deleted === null && (row.expiration === null || row.expiration > now);
+}
+
+/** A secret with its payload, if it has one. */
+export type SecretWithPayload = Tagged<SecretRow> & {
+  readonly generation: number | null;
+  readonly sealed: Uint8Array | null;
+};
 
 /** The payload of a secret that is neither deleted nor, by `now`, expired; `sealed` is null if it has none. */
 export const findSecretWithPayload = operation(
   import.meta.url,
   "findSecretWithPayload",
   function* (p: { readonly id: string; readonly now: string }) {
-    return yield* one<SecretWithPayload>(
-      `SELECT s.id, s.project_id, s.creator_id, s.expiration, s.content_type, s.acl, s.tag,
-         s.tag_generation, p.generation, p.sealed
-       FROM secrets s LEFT JOIN payloads p ON p.secret_id = s.id WHERE s.id = ? AND ${alive}`,
+    const row = yield* one<SecretWithPayload>(
+      `SELECT ${columns}, p.generation, p.sealed
+       FROM secrets s LEFT JOIN payloads p ON p.secret_id = s.id WHERE s.id = ?`,
       p.id,
-      p.now,
     );
+    if (!row) return undefined;
+    yield* verified("secrets", row);
+    if ((row.content_type === null) !== (row.sealed === null))
+      throw new IntegrityError(`verify secrets ${p.id}: its payload was removed or added`);
+    return isAlive(row, p.now) ? row : undefined;
   },
 );
 
 /** Adds a secret to the tables, without a look at quotas. */
 export function* addSecret(row: SecretRow, payload?: SealedPayload): Steps<void> {
-  yield* run(insertSql, ...columns.map((column): SqlValue => row[column]));
+  yield* insertRow("secrets", row);
   if (payload) yield* addPayload(row.id, payload);
   yield* addCount(row.project_id, "secrets", 1);
 }
@@ -115,7 +131,7 @@ export const insertSecret = operation(
     const { row } = p;
     if (!(yield* quotaAllows(row.project_id, "secrets", p.defaultQuota, row.created)))
       return { refused: "quota" as const };
-    if (!(yield* hasProjectKey(row.project_id, row.tag_generation)))
+    if (p.payload && !(yield* hasProjectKey(row.project_id, p.payload.generation)))
       return { refused: "stale_key" as const };
     yield* addSecret(row, p.payload);
     return {};
@@ -135,14 +151,9 @@ export const insertPayload = operation(
   }) {
     if (!(yield* hasProjectKey(p.projectId, p.payload.generation)))
       return { refused: "stale_key" as const };
-    const changes = yield* run(
-      `UPDATE secrets SET content_type = ?, updated = ?
-       WHERE id = ? AND deleted IS NULL AND content_type IS NULL`,
-      p.contentType,
-      p.now,
-      p.id,
-    );
-    if (changes === 0) return { refused: "conflict" as const };
+    const row = yield* lockSecret(p.id);
+    if (row?.content_type !== null) return { refused: "conflict" as const };
+    yield* updateRow("secrets", row, { content_type: p.contentType, updated: p.now });
     yield* addPayload(p.id, p.payload);
     return {};
   },
@@ -161,10 +172,7 @@ export const deleteSecret = operation(
     readonly retain: boolean;
     readonly unlessConsumed: boolean;
   }) {
-    const secret = yield* one<{ project_id: string }>(
-      "SELECT project_id FROM secrets WHERE id = ? AND deleted IS NULL /*pg FOR UPDATE */",
-      p.id,
-    );
+    const secret = yield* lockSecret(p.id);
     if (!secret) return { refused: "not_found" as const };
     if (p.unlessConsumed) {
       const consumer = yield* one(
@@ -175,7 +183,7 @@ export const deleteSecret = operation(
     }
     yield* moveConsumerCounts(p.id, -1);
     yield* addCount(secret.project_id, "secrets", -1);
-    if (p.retain) yield* run("UPDATE secrets SET deleted = ? WHERE id = ?", p.now, p.id);
+    if (p.retain) yield* updateRow("secrets", secret, { deleted: p.now });
     else yield* eraseSecret(p.id);
     return {};
   },
@@ -183,6 +191,7 @@ export const deleteSecret = operation(
 
 /** Removes a secret's rows; counts are the caller's. */
 export function* eraseSecret(id: string): Steps<void> {
+  yield* dropMember(id);
   yield* run("DELETE FROM acl_users WHERE object_id = ?", id);
   yield* run("DELETE FROM secrets WHERE id = ?", id);
 }
@@ -262,12 +271,16 @@ export const listSecrets = operation(
       "s.created",
       "s.id",
     ].join(", ");
-    const rows = yield* all<SecretRow>(
-      `SELECT ${columnList} FROM secrets s WHERE ${where} ORDER BY ${order} LIMIT ? OFFSET ?`,
-      ...args,
-      p.limit,
-      p.offset,
+    const rows = yield* verifiedAll(
+      "secrets",
+      yield* all<Tagged<SecretRow>>(
+        `SELECT ${columns} FROM secrets s WHERE ${where} ORDER BY ${order} LIMIT ? OFFSET ?`,
+        ...args,
+        p.limit,
+        p.offset,
+      ),
     );
+    if ("grantedTo" in p.scope) refuseUngranted(rows, p.scope.grantedTo);
     const total =
       "ownedBy" in p.scope && p.conditions.length === 0
         ? yield* countOf(p.scope.ownedBy, "secrets", p.now)
@@ -278,3 +291,14 @@ export const listSecrets = operation(
     return { rows, total };
   },
 );
+
+/** The table of grants is an index only: what a secret's own ACL does not say is not believed. @throws IntegrityError */
+function refuseUngranted(rows: readonly SecretRow[], userId: string): void {
+  for (const { id, acl } of rows) {
+    const { users = [] } = JSON.parse(acl ?? "{}") as { readonly users?: readonly string[] };
+    if (!users.includes(userId))
+      throw new IntegrityError(
+        `verify acl_users ${userId} ${id}: the secret's ACL has no such user`,
+      );
+  }
+}

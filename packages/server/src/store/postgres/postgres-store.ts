@@ -1,5 +1,6 @@
 import { Pool, type PoolClient } from "pg";
 import { type AuditEntry, auditLine } from "../../audit/audit-entry.ts";
+import { RowTags } from "../../crypto/row-tags.ts";
 import { driveAsync } from "../drive.ts";
 import { migrate, readMigrations } from "../migrations.ts";
 import type { Operation, Statement, StatementResult } from "../operation.ts";
@@ -31,6 +32,7 @@ export class PostgresStore implements Store {
   readonly #audits = new WeakMap<PoolClient, ConnectionAudit>();
   readonly #records = new RecordQueue((lines) => this.#appendRecords(lines));
   #auditKey: Uint8Array | undefined;
+  #rowTags: RowTags | undefined;
   #underWay = 0;
   #idle: (() => void) | undefined;
   #closed = false;
@@ -60,7 +62,11 @@ export class PostgresStore implements Store {
 
   read<P, R>(operation: Operation<P, R>, parameters: P): Promise<R> {
     return this.#run((client) =>
-      driveAsync(operation.steps(parameters), (statement) => this.#query(client, statement)),
+      driveAsync(
+        operation.steps(parameters),
+        (statement) => this.#query(client, statement),
+        this.#rowTags,
+      ),
     );
   }
 
@@ -76,6 +82,10 @@ export class PostgresStore implements Store {
 
   async startAudit(key: Uint8Array): Promise<void> {
     this.#auditKey = Uint8Array.from(key);
+  }
+
+  async startRowTags(keys: readonly Uint8Array[]): Promise<void> {
+    this.#rowTags = new RowTags(keys);
   }
 
   async ping(): Promise<void> {
@@ -100,8 +110,10 @@ export class PostgresStore implements Store {
     parameters: P,
     audit: AuditEntry | undefined,
   ): Promise<R> {
-    const value = await driveAsync(operation.steps(parameters), (statement) =>
-      transaction.execute(statement),
+    const value = await driveAsync(
+      operation.steps(parameters),
+      (statement) => transaction.execute(statement),
+      this.#rowTags,
     );
     if (!isRefused(value)) {
       if (!audit) await transaction.commit();

@@ -1,4 +1,5 @@
 import type { AuditEntry } from "../../audit/audit-entry.ts";
+import { IntegrityError } from "../../crypto/seal.ts";
 import { StoreError, type StoreErrorCode } from "../store.ts";
 
 /** What the writer thread is started with. */
@@ -20,12 +21,13 @@ export interface Unit {
 export type ToWriter =
   | { readonly type: "batch"; readonly units: readonly (Unit | string)[] }
   | { readonly type: "audit-key"; readonly key: Uint8Array }
+  | { readonly type: "row-tag-keys"; readonly keys: readonly Uint8Array[] }
   | { readonly type: "backup"; readonly path: string }
   | { readonly type: "close" };
 
 /** An error, in a form that survives the crossing between threads. */
 export interface Failure {
-  readonly code?: StoreErrorCode;
+  readonly code?: StoreErrorCode | "integrity";
   readonly message: string;
 }
 
@@ -43,10 +45,12 @@ export type FromWriter =
 
 export function toFailure(error: unknown): Failure {
   if (error instanceof StoreError) return { code: error.code, message: error.message };
+  if (error instanceof IntegrityError) return { code: "integrity", message: error.message };
   return { message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }
 
 export function fromFailure(failure: Failure): Error {
+  if (failure.code === "integrity") return new IntegrityError(failure.message);
   if (failure.code) return new StoreError(failure.code, failure.message);
   return new Error(`store: ${failure.message}`);
 }

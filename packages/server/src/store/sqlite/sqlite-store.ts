@@ -1,8 +1,9 @@
 import type { DatabaseSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 import type { AuditEntry } from "../../audit/audit-entry.ts";
+import { RowTags } from "../../crypto/row-tags.ts";
 import { driveSync } from "../drive.ts";
-import type { Operation } from "../operation.ts";
+import type { Operation, Statement } from "../operation.ts";
 import { type Store, StoreError } from "../store.ts";
 import { Connection } from "./connection.ts";
 import { lockFile, makePrivate } from "./file-lock.ts";
@@ -44,6 +45,7 @@ export class SqliteStore implements Store {
   #reads: (() => void)[] = [];
   #queue: Waiting[] = [];
   readonly #answers: ((results: readonly UnitResult[]) => void)[] = [];
+  #rowTags: RowTags | undefined;
   #busy = false;
   #scheduled = false;
   #closed = false;
@@ -94,7 +96,8 @@ export class SqliteStore implements Store {
     return new Promise((resolve, reject) => {
       const run = () => {
         try {
-          resolve(driveSync(operation.steps(parameters), (s) => this.#reader.execute(s)));
+          const execute = (s: Statement) => this.#reader.execute(s);
+          resolve(driveSync(operation.steps(parameters), execute, this.#rowTags));
         } catch (error) {
           reject(error);
         }
@@ -116,6 +119,11 @@ export class SqliteStore implements Store {
 
   async startAudit(key: Uint8Array): Promise<void> {
     only(await this.#ask({ type: "audit-key", key }));
+  }
+
+  async startRowTags(keys: readonly Uint8Array[]): Promise<void> {
+    this.#rowTags = new RowTags(keys);
+    only(await this.#ask({ type: "row-tag-keys", keys }));
   }
 
   async ping(): Promise<void> {

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { AuditChain, type ChainPlace, chainStart } from "../../audit/audit-chain.ts";
 import { auditLine } from "../../audit/audit-entry.ts";
+import { RowTags } from "../../crypto/row-tags.ts";
 import { driveSync, OperationFinder } from "../drive.ts";
 import { migrate, readMigrations } from "../migrations.ts";
 import { isRefused, StoreError } from "../store.ts";
@@ -27,6 +28,7 @@ class Writer {
   readonly #connection: Connection;
   readonly #operations = new OperationFinder();
   #audit: AuditChain | undefined;
+  #rowTags: RowTags | undefined;
   #checkpoint: NodeJS.Timeout | undefined;
 
   constructor(data: WriterData) {
@@ -55,6 +57,12 @@ class Writer {
         return this.#commit(message.units);
       case "audit-key":
         return [attempt(() => this.#startAudit(message.key))];
+      case "row-tag-keys":
+        return [
+          attempt(() => {
+            this.#rowTags = new RowTags(message.keys);
+          }),
+        ];
       case "backup":
         return [
           attempt(() => {
@@ -126,8 +134,10 @@ class Writer {
     const operation = this.#operations.find(unit.module, unit.name);
     this.#connection.execute(savepoint);
     try {
-      const value = driveSync(operation.steps(unit.parameters), (statement) =>
-        this.#connection.execute(statement),
+      const value = driveSync(
+        operation.steps(unit.parameters),
+        (statement) => this.#connection.execute(statement),
+        this.#rowTags,
       );
       if (isRefused(value)) this.#connection.script("ROLLBACK TO unit");
       this.#connection.execute(release);

@@ -1,4 +1,12 @@
 import { all, one, operation, run, type Steps } from "../../../store/operation.ts";
+import {
+  insertRow,
+  type Tagged,
+  updateRow,
+  verified,
+  verifiedAll,
+  verifiedIfAny,
+} from "../../../store/tagged-rows.ts";
 import type { TokenBasis } from "../records.ts";
 import { mayIssueToken, mayMakeCredential } from "./rights.ts";
 import type {
@@ -15,16 +23,10 @@ export interface ByIdOrName {
   readonly name?: string;
 }
 
+const onceOnly = { conflict: "ON CONFLICT DO NOTHING" };
+
 export const insertUser = operation(import.meta.url, "insertUser", function* (row: UserRow) {
-  return yield* run(
-    `INSERT INTO identity_users (id, name, password_hash, enabled, created)
-     VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-    row.id,
-    row.name,
-    row.password_hash,
-    row.enabled,
-    row.created,
-  );
+  return yield* insertRow("identity_users", row, onceOnly);
 });
 
 export const findUser = operation(import.meta.url, "findUser", function* (by: ByIdOrName) {
@@ -32,7 +34,8 @@ export const findUser = operation(import.meta.url, "findUser", function* (by: By
 });
 
 export const listUsers = operation(import.meta.url, "listUsers", function* () {
-  return yield* all<UserRow>("SELECT * FROM identity_users ORDER BY name");
+  const sql = "SELECT * FROM identity_users ORDER BY name";
+  return yield* verifiedAll("identity_users", yield* all<Tagged<UserRow>>(sql));
 });
 
 // The user's row first: on PostgreSQL a token that is being issued holds a lock on it, and
@@ -47,16 +50,15 @@ export const updateUser = operation(
     readonly provenHash: string | null;
     readonly enabled: number | null;
   }) {
-    const changes = yield* run(
-      `UPDATE identity_users SET password_hash = COALESCE(?, password_hash),
-       enabled = COALESCE(?, enabled) WHERE id = ? AND password_hash = COALESCE(?, password_hash)`,
-      p.passwordHash,
-      p.enabled,
-      p.id,
-      p.provenHash,
-    );
-    if (changes > 0) yield* run("DELETE FROM identity_tokens WHERE user_id = ?", p.id);
-    return changes;
+    const sql = "SELECT * FROM identity_users WHERE id = ? /*pg FOR UPDATE */";
+    const user = yield* verifiedIfAny("identity_users", yield* one<Tagged<UserRow>>(sql, p.id));
+    if (!user || user.password_hash !== (p.provenHash ?? user.password_hash)) return 0;
+    yield* updateRow("identity_users", user, {
+      ...(p.passwordHash !== null && { password_hash: p.passwordHash }),
+      ...(p.enabled !== null && { enabled: p.enabled }),
+    });
+    yield* run("DELETE FROM identity_tokens WHERE user_id = ?", p.id);
+    return 1;
   },
 );
 
@@ -73,15 +75,7 @@ export const insertProject = operation(
   import.meta.url,
   "insertProject",
   function* (row: ProjectRow) {
-    return yield* run(
-      `INSERT INTO identity_projects (id, name, description, enabled, created)
-       VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-      row.id,
-      row.name,
-      row.description,
-      row.enabled,
-      row.created,
-    );
+    return yield* insertRow("identity_projects", row, onceOnly);
   },
 );
 
@@ -90,7 +84,8 @@ export const findProject = operation(import.meta.url, "findProject", function* (
 });
 
 export const listProjects = operation(import.meta.url, "listProjects", function* () {
-  return yield* all<ProjectRow>("SELECT * FROM identity_projects ORDER BY name");
+  const sql = "SELECT * FROM identity_projects ORDER BY name";
+  return yield* verifiedAll("identity_projects", yield* all<Tagged<ProjectRow>>(sql));
 });
 
 export const setProjectEnabled = operation(
@@ -98,13 +93,13 @@ export const setProjectEnabled = operation(
   "setProjectEnabled",
   function* (p: { readonly id: string; readonly enabled: number }) {
     // In this order for the same reason as in updateUser.
-    const changes = yield* run(
-      "UPDATE identity_projects SET enabled = ? WHERE id = ?",
-      p.enabled,
-      p.id,
-    );
+    const sql = "SELECT * FROM identity_projects WHERE id = ? /*pg FOR UPDATE */";
+    const row = yield* one<Tagged<ProjectRow>>(sql, p.id);
+    if (!row) return 0;
+    yield* verified("identity_projects", row);
+    yield* updateRow("identity_projects", row, { enabled: p.enabled });
     yield* run("DELETE FROM identity_tokens WHERE project_id = ?", p.id);
-    return changes;
+    return 1;
   },
 );
 
@@ -123,13 +118,7 @@ export const insertAssignment = operation(
     const user = yield* one("SELECT id FROM identity_users WHERE id = ?", row.user_id);
     const project = yield* one("SELECT id FROM identity_projects WHERE id = ?", row.project_id);
     if (!user || !project) return false;
-    yield* run(
-      `INSERT INTO identity_assignments (user_id, project_id, role)
-       VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-      row.user_id,
-      row.project_id,
-      row.role,
-    );
+    yield* insertRow("identity_assignments", row, onceOnly);
     return true;
   },
 );
@@ -161,12 +150,13 @@ export const listAssignments = operation(
       where.push("project_id = ?");
       args.push(p.projectId);
     }
-    return yield* all<AssignmentRow>(
-      `SELECT user_id, project_id, role FROM identity_assignments
+    const rows = yield* all<Tagged<AssignmentRow>>(
+      `SELECT * FROM identity_assignments
        ${where.length > 0 ? `WHERE ${where.join(" AND ")}` : ""}
        ORDER BY user_id, project_id, role`,
       ...args,
     );
+    return yield* verifiedAll("identity_assignments", rows);
   },
 );
 
@@ -186,23 +176,7 @@ export const insertApplicationCredential = operation(
       row.user_id,
     );
     if (mine.length >= p.maxPerUser) return "too_many";
-    const changes = yield* run(
-      `INSERT INTO identity_application_credentials
-       (id, user_id, project_id, name, description, secret_hash, roles, unrestricted,
-        access_rules, expires, created)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-      row.id,
-      row.user_id,
-      row.project_id,
-      row.name,
-      row.description,
-      row.secret_hash,
-      row.roles,
-      row.unrestricted,
-      row.access_rules,
-      row.expires,
-      row.created,
-    );
+    const changes = yield* insertRow("identity_application_credentials", row, onceOnly);
     return changes > 0 ? "made" : "taken";
   },
 );
@@ -211,17 +185,13 @@ export const findApplicationCredential = operation(
   import.meta.url,
   "findApplicationCredential",
   function* (p: { readonly id: string } | { readonly userId: string; readonly name: string }) {
-    if (!("userId" in p)) {
-      return yield* one<ApplicationCredentialRow>(
-        "SELECT * FROM identity_application_credentials WHERE id = ?",
-        p.id,
-      );
-    }
-    return yield* one<ApplicationCredentialRow>(
+    if (!("userId" in p)) return yield* credentialById(p.id);
+    const row = yield* one<Tagged<ApplicationCredentialRow>>(
       "SELECT * FROM identity_application_credentials WHERE user_id = ? AND name = ?",
       p.userId,
       p.name,
     );
+    return yield* verifiedIfAny("identity_application_credentials", row);
   },
 );
 
@@ -229,10 +199,11 @@ export const listApplicationCredentials = operation(
   import.meta.url,
   "listApplicationCredentials",
   function* (p: { readonly userId: string }) {
-    return yield* all<ApplicationCredentialRow>(
+    const rows = yield* all<Tagged<ApplicationCredentialRow>>(
       "SELECT * FROM identity_application_credentials WHERE user_id = ? ORDER BY name",
       p.userId,
     );
+    return yield* verifiedAll("identity_application_credentials", rows);
   },
 );
 
@@ -253,19 +224,7 @@ export const insertToken = operation(
   "insertToken",
   function* ({ row, basis }: { readonly row: TokenRow; readonly basis: TokenBasis }) {
     if (!(yield* mayIssueToken(row, basis))) return false;
-    yield* run(
-      `INSERT INTO identity_tokens
-       (hash, user_id, project_id, application_credential_id, methods, audit_ids, issued, expires)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-      row.hash,
-      row.user_id,
-      row.project_id,
-      row.application_credential_id,
-      row.methods,
-      row.audit_ids,
-      row.issued,
-      row.expires,
-    );
+    yield* insertRow("identity_tokens", row);
     return true;
   },
 );
@@ -274,7 +233,11 @@ export const findToken = operation(
   import.meta.url,
   "findToken",
   function* (p: { readonly hash: string }) {
-    const token = yield* one<TokenRow>("SELECT * FROM identity_tokens WHERE hash = ?", p.hash);
+    const sql = "SELECT * FROM identity_tokens WHERE hash = ?";
+    const token = yield* verifiedIfAny(
+      "identity_tokens",
+      yield* one<Tagged<TokenRow>>(sql, p.hash),
+    );
     const user = token && (yield* byIdOrName<UserRow>("identity_users", { id: token.user_id }));
     if (!token || !user) return undefined;
     const { project_id: projectId, application_credential_id: credentialId } = token;
@@ -288,18 +251,16 @@ export const findToken = operation(
       assignments:
         projectId === null
           ? []
-          : yield* all<AssignmentRow>(
-              `SELECT user_id, project_id, role FROM identity_assignments
-               WHERE user_id = ? AND project_id = ? ORDER BY role`,
-              user.id,
-              projectId,
+          : yield* verifiedAll(
+              "identity_assignments",
+              yield* all<Tagged<AssignmentRow>>(
+                `SELECT * FROM identity_assignments
+                 WHERE user_id = ? AND project_id = ? ORDER BY role`,
+                user.id,
+                projectId,
+              ),
             ),
-      credential:
-        credentialId === null
-          ? undefined
-          : yield* byIdOrName<ApplicationCredentialRow>("identity_application_credentials", {
-              id: credentialId,
-            }),
+      credential: credentialId === null ? undefined : yield* credentialById(credentialId),
     };
   },
 );
@@ -320,11 +281,19 @@ export const deleteTokensExpiredBefore = operation(
   },
 );
 
-function byIdOrName<Row>(
-  table: "identity_users" | "identity_projects" | "identity_application_credentials",
+function* byIdOrName<Row extends object>(
+  table: "identity_users" | "identity_projects",
   { id, name }: ByIdOrName,
-): Steps<Row | undefined> {
-  return id === undefined
-    ? one<Row>(`SELECT * FROM ${table} WHERE name = ?`, name ?? "")
-    : one<Row>(`SELECT * FROM ${table} WHERE id = ?`, id);
+): Steps<Tagged<Row> | undefined> {
+  const row =
+    id === undefined
+      ? yield* one<Tagged<Row>>(`SELECT * FROM ${table} WHERE name = ?`, name ?? "")
+      : yield* one<Tagged<Row>>(`SELECT * FROM ${table} WHERE id = ?`, id);
+  return yield* verifiedIfAny(table, row);
+}
+
+function* credentialById(id: string): Steps<ApplicationCredentialRow | undefined> {
+  const sql = "SELECT * FROM identity_application_credentials WHERE id = ?";
+  const row = yield* one<Tagged<ApplicationCredentialRow>>(sql, id);
+  return yield* verifiedIfAny("identity_application_credentials", row);
 }

@@ -1,5 +1,6 @@
 import { expandRoles } from "../../../policy/roles.ts";
 import { all, one, type Steps } from "../../../store/operation.ts";
+import { type Tagged, verifiedAll, verifiedIfAny } from "../../../store/tagged-rows.ts";
 import type { TokenBasis } from "../records.ts";
 import type {
   ApplicationCredentialRow,
@@ -15,10 +16,7 @@ import type {
 
 /** True if at this moment the proof of a token still holds, and the user may have it. */
 export function* mayIssueToken(token: TokenRow, basis: TokenBasis): Steps<boolean> {
-  const user = yield* one<UserRow>(
-    "SELECT * FROM identity_users WHERE id = ? /*pg FOR SHARE */",
-    token.user_id,
-  );
+  const user = yield* userBy(token.user_id, "/*pg FOR SHARE */");
   if (!user?.enabled) return false;
   if (basis.method === "password" && user.password_hash !== basis.passwordHash) return false;
   if (token.project_id !== null) {
@@ -46,14 +44,11 @@ export function* mayMakeCredential(p: {
   readonly tokenHash: string;
 }): Steps<boolean> {
   // Stronger than a shared lock, so that credentials of one user are made, and counted, one after another.
-  const user = yield* one<UserRow>(
-    "SELECT * FROM identity_users WHERE id = ? /*pg FOR NO KEY UPDATE */",
-    p.row.user_id,
-  );
+  const user = yield* userBy(p.row.user_id, "/*pg FOR NO KEY UPDATE */");
   if (!user?.enabled) return false;
   const roles = expandRoles(yield* rolesOn(p.row.user_id, p.row.project_id));
   if (!p.roles.every((role) => roles.has(role))) return false;
-  const seen = yield* one<TokenRow>("SELECT * FROM identity_tokens WHERE hash = ?", p.tokenHash);
+  const seen = yield* tokenBy(p.tokenHash, "");
   if (seen?.user_id !== p.row.user_id || seen.project_id !== p.row.project_id) return false;
   if (seen.application_credential_id !== null) {
     const parent = yield* credentialOf(seen);
@@ -66,29 +61,37 @@ export function* mayMakeCredential(p: {
 
 /** None if the project is gone or disabled. */
 function* rolesOn(userId: string, projectId: string): Steps<readonly string[]> {
-  const project = yield* one<ProjectRow>(
-    "SELECT * FROM identity_projects WHERE id = ? /*pg FOR SHARE */",
-    projectId,
+  const sql = "SELECT * FROM identity_projects WHERE id = ? /*pg FOR SHARE */";
+  const project = yield* verifiedIfAny(
+    "identity_projects",
+    yield* one<Tagged<ProjectRow>>(sql, projectId),
   );
   if (!project?.enabled) return [];
-  const rows = yield* all<AssignmentRow>(
-    `SELECT user_id, project_id, role FROM identity_assignments
+  const rows = yield* all<Tagged<AssignmentRow>>(
+    `SELECT * FROM identity_assignments
      WHERE user_id = ? AND project_id = ? ORDER BY role /*pg FOR SHARE */`,
     userId,
     projectId,
   );
-  return rows.map(({ role }) => role);
+  return (yield* verifiedAll("identity_assignments", rows)).map(({ role }) => role);
 }
 
 function* credentialOf(token: TokenRow): Steps<ApplicationCredentialRow | undefined> {
-  const credential = yield* one<ApplicationCredentialRow>(
-    "SELECT * FROM identity_application_credentials WHERE id = ? /*pg FOR SHARE */",
-    token.application_credential_id,
+  const sql = "SELECT * FROM identity_application_credentials WHERE id = ? /*pg FOR SHARE */";
+  const credential = yield* verifiedIfAny(
+    "identity_application_credentials",
+    yield* one<Tagged<ApplicationCredentialRow>>(sql, token.application_credential_id),
   );
   const fits = credential?.user_id === token.user_id && credential.project_id === token.project_id;
   return fits ? credential : undefined;
 }
 
-function tokenBy(hash: string): Steps<TokenRow | undefined> {
-  return one<TokenRow>("SELECT * FROM identity_tokens WHERE hash = ? /*pg FOR SHARE */", hash);
+function* tokenBy(hash: string, lock = "/*pg FOR SHARE */"): Steps<TokenRow | undefined> {
+  const sql = `SELECT * FROM identity_tokens WHERE hash = ? ${lock}`;
+  return yield* verifiedIfAny("identity_tokens", yield* one<Tagged<TokenRow>>(sql, hash));
+}
+
+function* userBy(id: string, lock: string): Steps<UserRow | undefined> {
+  const sql = `SELECT * FROM identity_users WHERE id = ? ${lock}`;
+  return yield* verifiedIfAny("identity_users", yield* one<Tagged<UserRow>>(sql, id));
 }

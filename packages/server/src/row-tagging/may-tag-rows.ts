@@ -1,0 +1,33 @@
+import { accessSync, constants } from "node:fs";
+import { dirname } from "node:path";
+import type { ServerConfig } from "../config.ts";
+import { markRowsTagged, type RootKeyRing } from "../crypto/root-key.ts";
+import { rootKeyPath } from "../open-root-keys.ts";
+import type { Store } from "../store/store.ts";
+
+/**
+ * True if a start may tag a database whose rows have no tags: only on SQLite, where one server has the database to
+ * itself, and only if the root key file says that it never happened and can be made to say that it did. Everywhere else
+ * the administrator runs `chatelaine server tag-rows`.
+ */
+export function mayTagRows(config: ServerConfig, store: Store, rootKeys: RootKeyRing): boolean {
+  if (store.dialect !== "sqlite" || config.text("rootKey.value") !== undefined) return false;
+  return !rootKeys.rowsTagged && canMark(config);
+}
+
+/** Records outside the database that its rows have tags, if the root key comes from a file that can be replaced. */
+export function recordRowsTagged(config: ServerConfig, rootKeys: RootKeyRing): void {
+  if (config.text("rootKey.value") !== undefined || rootKeys.rowsTagged || !canMark(config)) return;
+  markRowsTagged(rootKeyPath(config));
+}
+
+function canMark(config: ServerConfig): boolean {
+  const path = rootKeyPath(config);
+  try {
+    accessSync(path, constants.W_OK);
+    accessSync(dirname(path), constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,68 @@
+import type { Clock } from "../clock.ts";
+import { ProjectKeys } from "../crypto/project-keys.ts";
+import type { RootKeyRing } from "../crypto/root-key.ts";
+import { systemKey, unwrapSystemKey, wrapSystemKey } from "../crypto/system-keys.ts";
+import { findSystemKey } from "../store/operations/keys.ts";
+import { finishTagging, hasNoTaggedRows } from "../store/operations/row-tags.ts";
+import type { Store } from "../store/store.ts";
+import { type TaggingProgress, type TaggingReport, tagExistingRows } from "./tag-existing-rows.ts";
+
+/** The rows of the database have no tags, and nothing says that they may get them. */
+export class RowTagsError extends Error {
+  override readonly name = "RowTagsError";
+}
+
+export interface RowTagsOptions {
+  /**
+   * What to do with a database whose rows have no tags: from before rows had tags, or with its key of tags removed.
+   * Only somebody outside the database can tell these two. Default `refuse`.
+   */
+  readonly untaggedRows?: "refuse" | "tag";
+  /** Called after every few hundred rows. Default: nothing happens. */
+  readonly onProgress?: (progress: TaggingProgress) => void;
+  /** Called when rows got their tags. Default: nothing happens. */
+  readonly onTagged?: (report: TaggingReport) => void;
+}
+
+/** Its presence, sealed under the root key, says that all rows have tags. */
+const complete = "row tags";
+const unfinished = "row tags, unfinished";
+
+/**
+ * Gives the store the key of its rows' tags. An empty database gets its key here, and rows without a tag are refused
+ * from then on. A database with rows and without a key is tagged once, if `untaggedRows` says so; a tagging that was
+ * cut short goes on where it was.
+ *
+ * @throws RowTagsError for such a database otherwise
+ */
+export async function openRowTags(
+  store: Store,
+  rootKeys: RootKeyRing,
+  clock: Clock,
+  options: RowTagsOptions = {},
+): Promise<void> {
+  if (await start(store, rootKeys)) return;
+  if (await store.read(hasNoTaggedRows, null)) {
+    await store.startRowTags([await systemKey(store, rootKeys, complete)]);
+    return;
+  }
+  // Another node may have been first.
+  if (await start(store, rootKeys)) return;
+  if (options.untaggedRows !== "tag")
+    throw new RowTagsError(
+      'row tags: the database has rows and no key for their tags. If it was written by a version from before rows had tags, stop every server of it and run "chatelaine server tag-rows" once; if not, it was changed behind the server\'s back: restore a backup',
+    );
+  const key = await systemKey(store, rootKeys, unfinished);
+  await store.startRowTags([key]);
+  const keys = new ProjectKeys({ store, rootKeys, clock });
+  const report = await tagExistingRows(store, keys, options.onProgress ?? (() => undefined));
+  await store.write(finishTagging, { unfinished, row: wrapSystemKey(complete, key, rootKeys) });
+  options.onTagged?.(report);
+}
+
+async function start(store: Store, rootKeys: RootKeyRing): Promise<boolean> {
+  const row = await store.read(findSystemKey, { name: complete });
+  if (!row) return false;
+  await store.startRowTags([unwrapSystemKey(row, rootKeys)]);
+  return true;
+}
