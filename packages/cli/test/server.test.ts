@@ -121,6 +121,23 @@ describe("chatelaine server", () => {
       0,
     );
     assert.ok(existsSync(backup));
+    const archive = join(directory, "archive.jsonl");
+    for (const audit of [
+      ["seal"],
+      ["export", archive],
+      ["remove"],
+      ["verify", archive],
+      ["verify", "--with-database", archive],
+    ]) {
+      const done = await new Session().run(
+        "server",
+        "audit",
+        ...audit,
+        "--data-directory",
+        directory,
+      );
+      assert.equal(done.code, 0, `${audit.join(" ")}: ${done.error}`);
+    }
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGTERM");
     assert.equal(await ended, 0);

@@ -2,29 +2,38 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import { Client } from "pg";
 import { sealMac } from "../src/audit/audit-keys.ts";
 import type { SegmentInfo } from "../src/audit/list-segments.ts";
 import { auditKeys } from "../src/audit/open-audit.ts";
 import { type SegmentLimits, SegmentSealer } from "../src/audit/segment-sealer.ts";
 import { systemClock } from "../src/clock.ts";
 import type { Operation } from "../src/store/operation.ts";
+import { PostgresStore } from "../src/store/postgres/postgres-store.ts";
 import { SqliteStore } from "../src/store/sqlite/sqlite-store.ts";
 import { type Store, StoreError } from "../src/store/store.ts";
 import { type AuditScene, auditScene, sceneOn } from "./support/audit-scene.ts";
 import { temporaryFolder, testRootKeys } from "./support/harness.ts";
-import { storeKind } from "./support/test-store.ts";
+import { emptyDatabase, noPostgres, storeKind } from "./support/test-store.ts";
 
 const large: SegmentLimits = { entries: 1_000, bytes: 1_000_000, seconds: 1_000 };
 
-async function seal(scene: AuditScene, limits: Partial<SegmentLimits>, inMs = 0): Promise<number> {
+async function sealerOf(
+  scene: AuditScene,
+  limits: SegmentLimits,
+  inMs = 0,
+): Promise<SegmentSealer> {
   const clock = systemClock();
-  const sealer = new SegmentSealer({
+  return new SegmentSealer({
     store: scene.store,
     clock: { nowMs: () => clock.nowMs() + inMs, timestamp: () => clock.timestamp() },
     key: sealMac((await auditKeys(scene.store, testRootKeys)).current),
-    limits: { ...large, ...limits },
+    limits,
   });
-  return sealer.sealAll();
+}
+
+async function seal(scene: AuditScene, limits: Partial<SegmentLimits>, inMs = 0): Promise<number> {
+  return (await sealerOf(scene, { ...large, ...limits }, inMs)).sealAll();
 }
 
 async function segments(scene: AuditScene): Promise<readonly SegmentInfo[]> {
@@ -87,6 +96,31 @@ describe(`the life of an audit record in ${storeKind}`, () => {
     assert.deepEqual(await problems(scene, early, second, first), none);
     await scene.write(1);
     assert.deepEqual(await problems(scene, noted, first, second), none);
+  });
+
+  it("is sealed by several nodes at once, each part by one of them", async (t) => {
+    const scene = await auditScene(t);
+    await scene.write(9);
+    const nodes = Array.from({ length: 4 }, () => seal(scene, { entries: 2 }));
+    const sealed = (await Promise.all(nodes)).reduce((sum, count) => sum + count);
+    await seal(scene, { entries: 2 });
+    const parts = (await segments(scene)).filter(({ state }) => state === "sealed");
+    assert.equal(parts.length >= sealed, true);
+    assert.equal(
+      parts.every(({ entries }) => entries === 2),
+      true,
+    );
+    assert.deepEqual(await problems(scene), none);
+  });
+
+  it("is sealed little by little where there is much of it", async (t) => {
+    const scene = await auditScene(t);
+    await scene.write(7);
+    const sealer = await sealerOf(scene, { ...large, entries: 2 });
+    assert.equal(await sealer.sealAll({ maxEntries: 3 }), 2);
+    assert.ok((await sealer.sealAll({ maxEntries: 1_000 })) >= 1);
+    assert.equal(await sealer.sealAll(), 0);
+    assert.deepEqual(await problems(scene), none);
   });
 
   it("does not hide that an archive is missing", async (t) => {
@@ -290,5 +324,34 @@ describe("an audit record in SQLite that was removed to its end", () => {
     const next = await sceneOn(store, folder);
     await next.write(2);
     assert.deepEqual(await problems(next, "", file), none);
+  });
+});
+
+describe("an audit record in PostgreSQL", { skip: noPostgres }, () => {
+  it("goes on in the same chain when a connection is replaced", async (t) => {
+    const url = await emptyDatabase(t);
+    const now = "2026-01-01T00:00:00.000000";
+    const store = await PostgresStore.open({ url, now, connections: 1 });
+    t.after(() => store.close());
+    const scene = await sceneOn(store, temporaryFolder(t));
+    await scene.write(2);
+    const administrator = new Client({ connectionString: url });
+    await administrator.connect();
+    t.after(() => administrator.end());
+    let lost = 0;
+    for (let times = 0; times < 3; times++) {
+      const [backend] = await scene.look<{ readonly pid: number }>(
+        "SELECT pg_backend_pid() AS pid",
+      );
+      await administrator.query("SELECT pg_terminate_backend($1)", [backend?.pid]);
+      // Whether the store has noticed yet is a matter of luck; if not, it ends this chain.
+      await store.record('["2026-01-01","r","u","p","a",null,"ok"]').catch(() => lost++);
+      await store.record('["2026-01-01","r","u","p","a",null,"ok"]');
+    }
+    const [row] = await scene.look<{ readonly n: number }>(
+      "SELECT CAST(COUNT(DISTINCT chain) AS INTEGER) AS n FROM audit",
+    );
+    assert.ok((row?.n ?? 0) <= 1 + lost);
+    assert.deepEqual(await problems(scene), none);
   });
 });

@@ -1,5 +1,9 @@
 import type { Mac } from "../crypto/mac.ts";
-import { countEntriesThrough, deleteEntriesThrough } from "../store/operations/audit.ts";
+import {
+  countEntriesThrough,
+  deleteEntriesThrough,
+  nextStoredChain,
+} from "../store/operations/audit.ts";
 import { findLastRemoved } from "../store/operations/audit-segments.ts";
 import type { Store } from "../store/store.ts";
 import { authenticSegment, type Segment, type SegmentRow, segmentName } from "./audit-segment.ts";
@@ -65,7 +69,10 @@ export async function deleteRemoved(
   onDeleted: (entries: number) => void = () => undefined,
 ): Promise<number> {
   let deleted = 0;
-  for await (const chain of chainsOf(store)) {
+  let next = await store.read(nextStoredChain, { after: null });
+  while (next !== undefined) {
+    const chain = next;
+    next = await store.read(nextStoredChain, { after: chain });
     const row = await store.read(findLastRemoved, { chain });
     const removed = row && authenticSegment(key, row);
     if (!removed) continue;

@@ -1,11 +1,14 @@
 import type { Mac } from "../crypto/mac.ts";
-import { nextAuditChain } from "../store/operations/audit.ts";
+import { nextStoredChain } from "../store/operations/audit.ts";
 import { countSegments } from "../store/operations/audit-segments.ts";
 import type { Store } from "../store/store.ts";
 import { deleteRemoved } from "./remove-segments.ts";
 import { entriesKept, type SealerOptions, SegmentSealer } from "./segment-sealer.ts";
 
 const intervalMs = 300_000;
+
+/** A record of years is sealed in many sweeps, so that requests hardly notice. */
+const maxEntriesOfSweep = 500_000;
 
 /** How large the audit record is, as of the last look. */
 export interface RecordSize {
@@ -50,13 +53,13 @@ export class SegmentKeeper {
 
   /** Does what is due, once. */
   async sweep(): Promise<void> {
-    await this.#sealer.sealAll();
+    await this.#sealer.sealAll({ maxEntries: maxEntriesOfSweep });
     await deleteRemoved(this.#store, this.#key);
     let entries = 0;
-    let chain = await this.#store.read(nextAuditChain, { after: null });
+    let chain = await this.#store.read(nextStoredChain, { after: null });
     while (chain !== undefined) {
       entries += await entriesKept(this.#store, chain);
-      chain = await this.#store.read(nextAuditChain, { after: chain });
+      chain = await this.#store.read(nextStoredChain, { after: chain });
     }
     this.#size = { entries, ...(await this.#store.read(countSegments, null)) };
   }

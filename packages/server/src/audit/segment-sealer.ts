@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Mac } from "../crypto/mac.ts";
-import { lastAuditSequence, nextAuditChain, readAuditChain } from "../store/operations/audit.ts";
+import { lastAuditSequence, nextStoredChain, readAuditChain } from "../store/operations/audit.ts";
 import {
   findAuditUpgrade,
   findLastRemoved,
@@ -46,6 +46,11 @@ export interface SealerOptions {
 /** How much is looked at in one go, so that requests are answered in between. */
 const step = 2_000;
 
+export interface SealOptions {
+  readonly now?: boolean;
+  readonly maxEntries?: number;
+}
+
 interface Part {
   readonly place: ChainPlace;
   readonly number: number;
@@ -67,27 +72,30 @@ export class SegmentSealer {
   /**
    * Seals what is due in every chain; resolves to how many segments.
    *
-   * @param now true: everything that is there, whatever the limits say
+   * @param options.now everything that is there, whatever the limits say. Default false
+   * @param options.maxEntries stops after about so many. Default: no limit
    */
-  async sealAll(now = false): Promise<number> {
+  async sealAll({ now = false, maxEntries = Infinity }: SealOptions = {}): Promise<number> {
     const { store } = this.#options;
-    let sealed = 0;
-    let chain = await store.read(nextAuditChain, { after: null });
-    while (chain !== undefined) {
-      sealed += await this.#sealChain(chain, now);
-      chain = await store.read(nextAuditChain, { after: chain });
+    let [sealed, entries] = [0, 0];
+    let chain = await store.read(nextStoredChain, { after: null });
+    while (chain !== undefined && entries < maxEntries) {
+      const fields = await this.#sealOne(chain, now);
+      if (fields) {
+        sealed += 1;
+        entries += fields.last_sequence - fields.first_sequence + 1;
+      } else chain = await store.read(nextStoredChain, { after: chain });
     }
     return sealed;
   }
 
-  async #sealChain(chain: string, now: boolean): Promise<number> {
-    for (let sealed = 0; ; sealed++) {
-      const begin = await this.#openPart(chain);
-      const fields = begin && (await this.#nextSegment(chain, begin, now));
-      if (!fields) return sealed;
-      const row = sealedRow(this.#options.key, fields);
-      if (!(await this.#options.store.write(insertSegment, { row }))) return sealed;
-    }
+  /** Seals one segment of a chain, if one is due and no other node seals it. */
+  async #sealOne(chain: string, now: boolean): Promise<SegmentFields | undefined> {
+    const begin = await this.#openPart(chain);
+    const fields = begin && (await this.#nextSegment(chain, begin, now));
+    if (!fields) return undefined;
+    const row = sealedRow(this.#options.key, fields);
+    return (await this.#options.store.write(insertSegment, { row })) ? fields : undefined;
   }
 
   /** Where the open part begins. Undefined if that is not authentic, which `audit verify` reports. */

@@ -73,7 +73,7 @@ export function auditCommands(
       await context.audit.flush();
       const key = sealMac((await keysNow()).current);
       const sealer = new SegmentSealer({ store, clock, key, limits: defaultSegmentLimits });
-      const sealed = await sealer.sealAll(true);
+      const sealed = await sealer.sealAll({ now: true });
       await store.record(auditLine(entry("audit seal")));
       return { sealed };
     },

@@ -28,6 +28,21 @@ export const nextAuditChain = operation(
   },
 );
 
+/** The first chain after one, by name, that has entries in the database. */
+export const nextStoredChain = operation(
+  import.meta.url,
+  "nextStoredChain",
+  function* (p: { readonly after: string | null }) {
+    const row = yield* p.after === null
+      ? one<{ readonly chain: string | null }>("SELECT MIN(chain) AS chain FROM audit")
+      : one<{ readonly chain: string | null }>(
+          "SELECT MIN(chain) AS chain FROM audit WHERE chain > ?",
+          p.after,
+        );
+    return row?.chain ?? undefined;
+  },
+);
+
 /** A part of one chain, in order, after an entry. */
 export const readAuditChain = operation(
   import.meta.url,

@@ -3,7 +3,7 @@ import type { QueryConfig } from "pg";
 import { AuditChain, type ChainPlace } from "../../audit/audit-chain.ts";
 
 /**
- * The audit chain of one connection. Each connection has its own, because an
+ * The audit chain of one connection at a time. Each connection has its own, because an
  * entry's MAC covers the one before it, and only what commits one after the
  * other can be chained without waiting for each other.
  */

@@ -30,6 +30,8 @@ export class PostgresStore implements Store {
   readonly #pool: Pool;
   readonly #texts = new StatementTexts();
   readonly #audits = new WeakMap<PoolClient, ConnectionAudit>();
+  /** Chains of connections that were closed: the next connections continue them. */
+  readonly #freeAudits: ConnectionAudit[] = [];
   readonly #records = new RecordQueue((lines) => this.#appendRecords(lines));
   #auditKey: Uint8Array | undefined;
   #rowTags: RowTags | undefined;
@@ -42,6 +44,10 @@ export class PostgresStore implements Store {
     // A connection that breaks while nobody uses it is dropped by the pool; one in use fails its query.
     this.#pool.on("error", () => undefined);
     this.#pool.on("connect", (client) => client.on("error", () => undefined));
+    this.#pool.on("remove", (client) => {
+      const audit = this.#audits.get(client);
+      if (this.#audits.delete(client) && audit) this.#freeAudits.push(audit);
+    });
   }
 
   /**
@@ -155,7 +161,7 @@ export class PostgresStore implements Store {
     const known = this.#audits.get(client);
     if (known) return known;
     if (!this.#auditKey) throw new Error("store: the audit record has no key yet");
-    const audit = new ConnectionAudit(this.#auditKey);
+    const audit = this.#freeAudits.pop() ?? new ConnectionAudit(this.#auditKey);
     this.#audits.set(client, audit);
     return audit;
   }
@@ -199,7 +205,10 @@ export class PostgresStore implements Store {
     } catch (error) {
       const lost = isConnectionLost(error);
       const committing = transaction?.committing ?? false;
-      client.release(lost || !(await rolledBack(transaction)));
+      const broken = lost || !(await rolledBack(transaction));
+      // Nobody knows whether its last entry was committed: the chain ends here.
+      if (broken) this.#audits.delete(client);
+      client.release(broken);
       return { ok: false, error, again: (lost && !committing) || isWorthAnotherTry(error) };
     }
   }
