@@ -106,6 +106,13 @@ export const suites: readonly Suite[] = [
     peers: [],
   },
   {
+    name: "kernel-headers",
+    proves:
+      "on a real kernel, a forged LUKS header neither opens nor shows another disk of the host",
+    packages: [...guestPackages, "cryptsetup-bin", "dmsetup", "lvm2"],
+    peers: [],
+  },
+  {
     name: "kernel-disks",
     proves:
       "ephemeral LVM disks with keys of their own on a real kernel, mapped again after a reboot",

@@ -75,6 +75,7 @@ export type { CopyState } from "./luks2/load.ts";
 export type { JsonValue, LuksToken } from "./luks2/metadata.ts";
 export { type Relabel, relabel, repairHeader } from "./maintain.ts";
 export { OpenDisk, type WithOpenDiskOptions, withOpenDisk } from "./open-disk.ts";
+export { type PrivateHeader, privateHeader } from "./private-header.ts";
 export { checkHeader, readLuks } from "./read.ts";
 export { addToken, listTokens, removeToken } from "./tokens.ts";
 export { testPassphrase, type Unlocked, type UnlockOptions, unlock } from "./unlock.ts";

@@ -10,6 +10,7 @@ import {
   wholeExtents,
 } from "./host/logical-volume.ts";
 import { devicePath, mappedDisk, unmap } from "./host/mapping.ts";
+import { mappingName } from "./host/safe-text.ts";
 import type { VolumeRecord } from "./ledger/ledger.ts";
 import { headerBytes } from "./operations/create.ts";
 import { createDiskOperation, type DiskInput, destroyDiskOperation } from "./operations/disk.ts";
@@ -208,7 +209,7 @@ export async function closeDisk(
 ): Promise<void> {
   refuseUnknownOptions("closeDisk", options, ["readOnly"]);
   const { mapping } = partsOf(await recordOf(context, volume));
-  await unmap(options.readOnly === true ? readOnlyMapping(mapping) : mapping);
+  await unmap(mappingName(options.readOnly === true ? readOnlyMapping(mapping) : mapping));
 }
 
 /** A disk, and how much there is room for in it. */

@@ -1,7 +1,9 @@
 import { refuseUnknownOptions } from "@chatelaine/keys";
+import { parseUuid, type Uuid } from "@chatelaine/luks";
 import { locationOf, occupantOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import { runTool, type ToolResult } from "./host/run-tool.ts";
+import { optionValue, type ToolArgument, words, xmlText } from "./host/safe-text.ts";
 import { lendPassphrase } from "./passphrase.ts";
 import { keyForQemu } from "./qemu.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
@@ -53,14 +55,15 @@ export async function libvirtDisk(
   const { id, key } = await keyForQemu(context, path, { keyId });
   // The secret's UUID is the volume's, which another disk only claims to be.
   await refuseMismatch(context, id, location);
-  const source = `${isDevice ? "dev" : "file"}='${escaped(location)}'`;
+  const shown = xmlText(`present ${path}`, location);
+  const source = `${isDevice ? "dev" : "file"}='${shown}'`;
   return {
     secretId: id,
     secretXml: `<secret ephemeral='yes' private='yes'>
   <uuid>${id}</uuid>
   <description>passphrase of encrypted volume ${id}</description>
   <usage type='volume'>
-    <volume>${escaped(location)}</volume>
+    <volume>${shown}</volume>
   </usage>
 </secret>
 `,
@@ -96,8 +99,9 @@ export async function giveLibvirtSecret(
   disk: LibvirtDisk,
   options: LibvirtOptions = {},
 ): Promise<void> {
-  await virsh(options, ["secret-define", "/dev/stdin"], Buffer.from(disk.secretXml));
-  const set = ["secret-set-value", disk.secretId, "--file", "/dev/stdin", "--plain"];
+  const input = Buffer.from(disk.secretXml);
+  await virsh(options, words`secret-define /dev/stdin`, input);
+  const set = words`secret-set-value ${secretIdOf(disk.secretId)} --file /dev/stdin --plain`;
   await disk.lendPassphrase((passphrase) => virsh(options, set, passphrase));
 }
 
@@ -106,23 +110,23 @@ export async function takeLibvirtSecret(
   secretId: string,
   options: LibvirtOptions = {},
 ): Promise<void> {
-  const { stdout } = await virsh(options, ["secret-list"]);
-  if (stdout.includes(secretId)) await virsh(options, ["secret-undefine", secretId]);
+  const id = secretIdOf(secretId);
+  const { stdout } = await virsh(options, words`secret-list`);
+  if (stdout.includes(id)) await virsh(options, words`secret-undefine ${id}`);
+}
+
+/** @throws `invalid_argument` */
+function secretIdOf(text: string): Uuid {
+  const id = parseUuid(text);
+  if (id !== undefined) return id;
+  throw new VolumeError("invalid_argument", "libvirt secret: its id is no UUID");
 }
 
 function virsh(
   { connect = "qemu:///system" }: LibvirtOptions,
-  words: readonly string[],
+  action: readonly ToolArgument[],
   input?: Uint8Array,
 ): Promise<ToolResult> {
-  const all = ["--quiet", "--connect", connect, ...words];
+  const all = [...words`--quiet --connect=${optionValue("connect", connect)}`, ...action];
   return runTool("virsh", all, input === undefined ? {} : { input, truePipe: true });
-}
-
-function escaped(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll("'", "&apos;");
 }

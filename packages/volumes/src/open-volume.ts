@@ -1,8 +1,9 @@
 import { refuseUnknownOptions } from "@chatelaine/keys";
+import type { Uuid } from "@chatelaine/luks";
 import { map, unmap } from "./host/mapping.ts";
+import { type MappingName, mappingName } from "./host/safe-text.ts";
 import type { TrustOptions } from "./trusted-volume.ts";
-import { withProvenPassphrase } from "./verify-volume.ts";
-import type { Volume } from "./volume.ts";
+import { unlockVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
 /** A volume whose plaintext the kernel shows as a block device. */
@@ -17,9 +18,11 @@ export interface OpenedVolume {
  * Maps a volume's plaintext with the kernel's dm-crypt, by cryptsetup, to which the
  * key goes through a pipe. Opening what is open is no error.
  *
+ * The disk's header is read once: cryptsetup gets a header of ours with what was checked in it.
+ *
  * Needs root, and the Debian package cryptsetup-bin.
  *
- * @param name of the mapping; default `chatelaine-` and the volume's id
+ * @param name of the mapping: letters, digits and `#+.:=@_-`, at most 127; default `chatelaine-` and the volume's id
  * @throws `missing_key`, `wrong_key`, `integrity`, `untrusted`, `unsupported`, `tool_failed`
  */
 export async function openVolume(
@@ -29,11 +32,15 @@ export async function openVolume(
   options: TrustOptions = {},
 ): Promise<OpenedVolume> {
   refuseUnknownOptions("openVolume", options, ["keyId"]);
-  const use = async ({ id }: Volume, passphrase: Uint8Array): Promise<OpenedVolume> => {
-    const mapping = name ?? `chatelaine-${id}`;
-    return { id, name: mapping, device: await map(mapping, path, passphrase) };
-  };
-  return withProvenPassphrase(context, path, use, options);
+  const asked = name === undefined ? undefined : mappingName(name);
+  const { volume, header, volumeKey } = await unlockVolume(context, path, options);
+  try {
+    const mapping = asked ?? volumeMapping(header.uuid);
+    const device = await map(mapping, path, { type: "luks", header, volumeKey });
+    return { id: volume.id, name: mapping, device };
+  } finally {
+    volumeKey.destroy();
+  }
 }
 
 /**
@@ -43,5 +50,10 @@ export async function openVolume(
  * @throws `busy` while it is in use, or a cryptsetup re-encrypts it
  */
 export async function closeVolume(name: string): Promise<void> {
-  await unmap(name);
+  await unmap(mappingName(name));
+}
+
+/** What a volume's mapping is called if nobody says otherwise. */
+export function volumeMapping(uuid: Uuid): MappingName {
+  return mappingName(`chatelaine-${uuid}`);
 }

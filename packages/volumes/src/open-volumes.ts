@@ -1,10 +1,10 @@
-import { readLuks, type VolumeKey } from "@chatelaine/luks";
-import { messageOf } from "./errors.ts";
+import { parseUuid, readLuks, type VolumeKey } from "@chatelaine/luks";
+import { messageOf, VolumeError } from "./errors.ts";
 import { type CryptTable, mapTogether } from "./host/crypt-table.ts";
 import { luksMappingOf } from "./host/disk-use.ts";
 import { isSimple, luksTable } from "./host/luks-table.ts";
 import { devicePath } from "./host/mapping.ts";
-import { type OpenedVolume, openVolume } from "./open-volume.ts";
+import { type OpenedVolume, openVolume, volumeMapping } from "./open-volume.ts";
 import { unlockVolume } from "./verify-volume.ts";
 import { projectOf, type VolumeContext } from "./volume-context.ts";
 
@@ -75,15 +75,20 @@ interface Ready {
 
 async function prepare(context: VolumeContext, path: string): Promise<Ready> {
   try {
-    const header = await readLuks(path);
     const shown = await luksMappingOf(path);
     if (shown !== undefined) {
       const { name } = shown;
-      return { path, opened: { id: header.uuid, name, device: devicePath(name) } };
+      // In the middle of a re-encryption by cryptsetup it is open, and no header to check.
+      const id = parseUuid((await readLuks(path)).uuid);
+      if (id === undefined) throw new VolumeError("mismatch", `open ${path}: it has no UUID`);
+      return { path, opened: { id, name, device: devicePath(name) } };
     }
-    if (!isSimple(header)) return { path };
-    const { volume, volumeKey } = await unlockVolume(context, path);
-    const table = luksTable(path, `chatelaine-${volume.id}`, header, volumeKey);
+    const { volume, volumeKey, header } = await unlockVolume(context, path);
+    if (!isSimple(header)) {
+      volumeKey.destroy();
+      return { path };
+    }
+    const table = luksTable(path, volumeMapping(header.uuid), header, volumeKey);
     return { path, id: volume.id, volumeKey, table };
   } catch (error) {
     return { path, problem: messageOf(error) };

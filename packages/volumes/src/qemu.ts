@@ -1,5 +1,5 @@
 import type { StoredObject } from "@chatelaine/keys";
-import { readLuks } from "@chatelaine/luks";
+import { checkHeader, type Uuid } from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import { lendPassphrase } from "./passphrase.ts";
@@ -26,8 +26,9 @@ export interface QemuDisk {
 }
 
 /**
- * Presents a volume to QEMU's own LUKS driver: no mapping, no root. QEMU reads
- * LUKS1 only (https://www.qemu.org/docs/master/system/secrets.html, block layer
+ * Presents a volume to QEMU's own LUKS driver: no mapping, no root. QEMU reads the
+ * header again, by itself: it knows no null cipher, and in LUKS1 another cipher would not
+ * open the key slot. QEMU reads LUKS1 only (https://www.qemu.org/docs/master/system/secrets.html, block layer
  * documentation): make the volume with `format: "luks1"`.
  *
  * @throws `unsupported` for LUKS2; `missing_key`, `wrong_key`, `integrity`, `untrusted`
@@ -72,8 +73,8 @@ export async function keyForQemu(
   context: VolumeContext,
   path: string,
   options: TrustOptions,
-): Promise<{ readonly id: string; readonly key: StoredObject }> {
-  const { version } = await readLuks(path);
+): Promise<{ readonly id: Uuid; readonly key: StoredObject }> {
+  const { version, uuid } = await checkHeader(path);
   if (version !== 1) {
     throw new VolumeError(
       "unsupported",
@@ -81,5 +82,8 @@ export async function keyForQemu(
     );
   }
   const { id, keyId } = await proveVolume(context, path, options);
-  return { id, key: await context.keyManager.get(context.caller, keyId) };
+  if (id !== uuid) {
+    throw new VolumeError("mismatch", `present ${path}: it is another volume than a moment ago`);
+  }
+  return { id: uuid, key: await context.keyManager.get(context.caller, keyId) };
 }

@@ -1,5 +1,5 @@
 import { KeyManagerError } from "@chatelaine/keys";
-import { LuksError, testPassphrase, unlock, type VolumeKey } from "@chatelaine/luks";
+import { LuksError, type Unlocked, unlock } from "@chatelaine/luks";
 import { VolumeError } from "./errors.ts";
 import { lendPassphrase } from "./passphrase.ts";
 import { recordFirstLayout } from "./record-layout.ts";
@@ -70,8 +70,14 @@ export async function withProvenPassphrase<Result>(
   });
 }
 
+/** A volume whose key has opened a slot. */
+export interface UnlockedVolume extends Unlocked {
+  readonly volume: Volume;
+}
+
 /**
- * The volume key, which whoever gets it destroys. Asks the key manager once.
+ * The volume key, which whoever gets it destroys, and the header that proved it. Asks the key manager once, and reads
+ * the header once.
  *
  * @throws as {@link verifyVolume}
  */
@@ -79,19 +85,18 @@ export async function unlockVolume(
   source: VolumeSource,
   path: string,
   options: TrustOptions = {},
-): Promise<{ readonly volume: Volume; readonly volumeKey: VolumeKey }> {
+): Promise<UnlockedVolume> {
   const { trusted, key } = await volumeAndKey(source, path, options);
-  const { volume } = trusted;
-  const { volumeKey } = await lendPassphrase(key, (passphrase) =>
-    firstOpened(volume, path, (slot) => unlock(path, passphrase, { slot })),
+  const unlocked = await lendPassphrase(key, (passphrase) =>
+    unlockTrusted(trusted, path, passphrase),
   );
   try {
     await recordOpened(source, trusted);
   } catch (error) {
-    volumeKey.destroy();
+    unlocked.volumeKey.destroy();
     throw error;
   }
-  return { volume, volumeKey };
+  return { ...unlocked, volume: trusted.volume };
 }
 
 async function proven<Result>(
@@ -101,13 +106,11 @@ async function proven<Result>(
   use: (volume: VerifiedVolume, passphrase: Uint8Array, trusted: TrustedVolume) => Promise<Result>,
 ): Promise<Result> {
   const { trusted, key } = await volumeAndKey(source, path, options);
-  const { volume } = trusted;
   return lendPassphrase(key, async (passphrase) => {
-    const openedSlot = await firstOpened(volume, path, (slot) =>
-      testPassphrase(path, passphrase, { slot }),
-    );
+    const { slot: openedSlot, volumeKey } = await unlockTrusted(trusted, path, passphrase);
+    volumeKey.destroy();
     const layoutRecord = layoutRecordOf(trusted);
-    return use({ ...volume, openedSlot, layoutRecord }, passphrase, trusted);
+    return use({ ...trusted.volume, openedSlot, layoutRecord }, passphrase, trusted);
   });
 }
 
@@ -143,20 +146,17 @@ async function volumeAndKey(
   return { trusted, key };
 }
 
-async function firstOpened<Result>(
-  volume: Volume,
+/** Tries the slots that the volume's key opens, and that open the data, by the header that was compared. */
+async function unlockTrusted(
+  { volume, header }: TrustedVolume,
   path: string,
-  open: (slot: number) => Promise<Result>,
-): Promise<Result> {
-  for (const slot of volume.slots) {
+  passphrase: Uint8Array,
+): Promise<Unlocked> {
+  for (const slot of volume.slots.filter((number) => header.waysIn.includes(number))) {
     try {
-      return await open(slot);
+      return await unlock(path, passphrase, { slot, header });
     } catch (error) {
-      if (
-        !(error instanceof LuksError) ||
-        !["wrong_passphrase", "no_such_slot"].includes(error.code)
-      )
-        throw error;
+      if (!(error instanceof LuksError) || error.code !== "wrong_passphrase") throw error;
     }
   }
   throw new VolumeError(

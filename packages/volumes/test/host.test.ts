@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { MemoryKeyManager } from "@chatelaine/keys";
 import { runTool } from "../src/host/run-tool.ts";
+import { optionValue, words } from "../src/host/safe-text.ts";
 import {
   closeDisk,
   createDisk,
@@ -16,9 +17,13 @@ import {
   snapshotDisk,
 } from "../src/index.ts";
 
+function script(text: string) {
+  return words`-c ${optionValue("script", text)}`;
+}
+
 describe("a tool of the host", () => {
   it("gets its input through a pipe, and neither arguments nor environment of ours besides", async () => {
-    const { stdout } = await runTool("sh", ["-c", "env | cut -d= -f1 | sort; cat"], {
+    const { stdout } = await runTool("sh", script("env | cut -d= -f1 | sort; cat"), {
       input: Buffer.from("key"),
     });
     const known = ["DM_DISABLE_UDEV", "LC_ALL", "OLDPWD", "PATH", "PWD", "SHLVL", "_"];
@@ -31,19 +36,19 @@ describe("a tool of the host", () => {
   });
 
   it("that fails is named with its status and last words", async () => {
-    const failing = runTool("sh", ["-c", "echo no such luck >&2; exit 3"]);
+    const failing = runTool("sh", script("echo no such luck >&2; exit 3"));
     await assert.rejects(failing, {
       name: "VolumeError",
       code: "tool_failed",
       message: "sh -c: status 3: no such luck",
     });
-    assert.equal((await runTool("sh", ["-c", "exit 4"], { accept: [4] })).status, 4);
+    assert.equal((await runTool("sh", script("exit 4"), { accept: [4] })).status, 4);
   });
 
   it("that is not installed is named with its Debian package", async () => {
     const nowhere = ((_program: string, args: string[], options: object) =>
       spawn("/nonexistent/cryptsetup", args, options)) as typeof spawn;
-    await assert.rejects(runTool("cryptsetup", ["status"], { spawn: nowhere }), {
+    await assert.rejects(runTool("cryptsetup", words`status`, { spawn: nowhere }), {
       code: "unsupported",
       message: "cryptsetup: not installed: apt-get install cryptsetup-bin",
     });

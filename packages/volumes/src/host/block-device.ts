@@ -1,10 +1,10 @@
 import { readFile, readlink, stat } from "node:fs/promises";
 import { basename } from "node:path";
+import { type DeviceNumber, deviceNumber } from "./safe-text.ts";
 
 /** A block device as the kernel knows it. */
 export interface BlockDevice {
-  /** As `MAJOR:MINOR`. */
-  readonly number: string;
+  readonly number: DeviceNumber;
   readonly bytes: number;
 }
 
@@ -30,11 +30,7 @@ export async function attributeOf(kernelName: string, attribute: string): Promis
   return (await readFile(path, "utf8").catch(() => "")).trim();
 }
 
-async function numberOf(path: string): Promise<string | undefined> {
+async function numberOf(path: string): Promise<DeviceNumber | undefined> {
   const status = await stat(path).catch(() => undefined);
-  if (status?.isBlockDevice() !== true) return undefined;
-  // makedev(3) of Linux: twelve bits of major number, twenty of minor.
-  const major = Math.floor(status.rdev / 256) & 0xfff;
-  const minor = (status.rdev & 0xff) | ((status.rdev >>> 12) & 0xfff00);
-  return `${major}:${minor}`;
+  return status?.isBlockDevice() === true ? deviceNumber(status.rdev) : undefined;
 }

@@ -1,20 +1,21 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
+import type { SegmentCipher } from "@chatelaine/luks";
+import { VolumeError } from "../errors.ts";
 import { hexOf } from "../passphrase.ts";
 import { type BlockDevice, blockDevice } from "./block-device.ts";
 import { devicePath } from "./mapping.ts";
 import { runTool } from "./run-tool.ts";
+import { type MappingName, type MappingUuid, words } from "./safe-text.ts";
 
 /** One mapping of dm-crypt, as the kernel is told of it (Linux, admin-guide/device-mapper/dm-crypt). */
 export interface CryptTable {
   /** Of the mapping. */
-  readonly name: string;
-  /** By which cryptsetup knows the mapping again. */
-  readonly uuid: string;
-  /** A block device. */
+  readonly name: MappingName;
+  readonly uuid: MappingUuid;
+  /** A block device, by any path: the table has its number. */
   readonly disk: string;
-  /** Such as `aes-xts-plain64`. */
-  readonly cipher: string;
+  readonly cipher: SegmentCipher;
   readonly key: { use<T>(read: (bytes: Uint8Array) => T): T };
   /** Where the data begins, in bytes. */
   readonly offset: number;
@@ -26,9 +27,6 @@ export interface CryptTable {
   /** Default false. */
   readonly readOnly?: boolean;
 }
-
-/** What neither dmsetup's syntax nor libdevmapper's mangling of names would change. */
-const plainName = /^[A-Za-z0-9#+.:=@_-]{1,127}$/;
 
 /**
  * Maps many disks with one run of dmsetup: starting a program for each is most of
@@ -42,11 +40,11 @@ const plainName = /^[A-Za-z0-9#+.:=@_-]{1,127}$/;
  */
 export async function mapTogether(tables: readonly CryptTable[]): Promise<ReadonlySet<string>> {
   const specifications: Uint8Array[] = [];
-  const [names, there]: [string[], string[]] = [[], []];
+  const [names, there]: [MappingName[], MappingName[]] = [[], []];
   for (const table of tables) {
     const { name, disk, uuid } = table;
     const device = await blockDevice(disk);
-    if (device === undefined || !plainName.test(name)) continue;
+    if (device === undefined) continue;
     if (existsSync(devicePath(name))) {
       // What else has the name is for `map` to say.
       if (await shows(name, uuid, device)) there.push(name);
@@ -54,13 +52,15 @@ export async function mapTogether(tables: readonly CryptTable[]): Promise<Readon
     }
     // device-mapper lets several mappings share a device; two that write are a lost file system.
     if (table.readOnly !== true && (await isHeld(device))) continue;
+    const line = specification(table, device);
+    if (line === undefined) continue;
     names.push(name);
-    specifications.push(specification(table, device));
+    specifications.push(line);
   }
   if (names.length === 0) return new Set(there);
   const input = Buffer.concat(specifications);
   try {
-    await runTool("dmsetup", ["create", "--concise"], { input, accept: [1] });
+    await runTool("dmsetup", words`create --concise`, { input, accept: [1] });
   } finally {
     for (const bytes of [...specifications, input]) bytes.fill(0);
   }
@@ -72,7 +72,7 @@ async function isHeld({ number }: BlockDevice): Promise<boolean> {
 }
 
 /** Whether a mapping is this one, of this disk; by what the kernel says in sysfs. */
-async function shows(name: string, uuid: string, disk: BlockDevice): Promise<boolean> {
+async function shows(name: MappingName, uuid: MappingUuid, disk: BlockDevice): Promise<boolean> {
   const mapping = await blockDevice(devicePath(name));
   if (mapping === undefined) return false;
   const folder = `/sys/dev/block/${mapping.number}`;
@@ -84,20 +84,34 @@ async function shows(name: string, uuid: string, disk: BlockDevice): Promise<boo
   return false;
 }
 
-/** dmsetup(8), CONCISE FORMAT. */
-function specification(table: CryptTable, device: BlockDevice): Uint8Array {
+/**
+ * One device in dmsetup's concise format (dmsetup(8), CONCISE FORMAT): names, UUID, cipher and device number are of
+ * types that only validation makes, and all else is whole numbers.
+ *
+ * @returns undefined if the data does not fit the device
+ */
+function specification(table: CryptTable, device: BlockDevice): Uint8Array | undefined {
   const { name, uuid, cipher, key, offset, sectorSize, ivTweak, readOnly = false } = table;
   const room = device.bytes - offset;
   const bytes = table.size === "dynamic" ? room - (room % sectorSize) : table.size;
+  if (bytes < sectorSize || bytes > room) return undefined;
+  const [length, start] = [wholeSectors(bytes), wholeSectors(offset)];
   const more = sectorSize === 512 ? "" : ` 1 sector_size:${sectorSize}`;
+  const access = readOnly ? "ro" : "rw";
   const digits = key.use(hexOf);
   try {
     return Buffer.concat([
-      Buffer.from(`${name},${uuid},,${readOnly ? "ro" : "rw"},0 ${bytes / 512} crypt ${cipher} `),
+      Buffer.from(`${name},${uuid},,${access},0 ${length} crypt ${cipher} `),
       digits,
-      Buffer.from(` ${ivTweak} ${device.number} ${offset / 512}${more};`),
+      Buffer.from(` ${ivTweak} ${device.number} ${start}${more};`),
     ]);
   } finally {
     digits.fill(0);
   }
+}
+
+function wholeSectors(bytes: number): number {
+  const sectors = bytes / 512;
+  if (Number.isSafeInteger(sectors) && sectors >= 0) return sectors;
+  throw new VolumeError("invalid_argument", `map: ${bytes} bytes are no whole number of sectors`);
 }

@@ -1,5 +1,6 @@
 import { VolumeError } from "../errors.ts";
 import { runTool } from "./run-tool.ts";
+import { type LvmName, lvmName, lvmPath, words } from "./safe-text.ts";
 
 /** A logical volume of LVM. */
 export interface LogicalVolume {
@@ -7,17 +8,13 @@ export interface LogicalVolume {
   readonly name: string;
 }
 
-/** LVM's own rule for names (lvm(8)), without a leading hyphen or dot. */
-const lvmName = /^[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,126}$/;
-
 export function logicalVolumePath({ group, name }: LogicalVolume): string {
   return `/dev/${group}/${name}`;
 }
 
 /** @throws `invalid_argument` */
 export function requireLvmName(what: string, name: string): void {
-  if (lvmName.test(name)) return;
-  throw new VolumeError("invalid_argument", `${what} ${JSON.stringify(name)}: is no name for LVM`);
+  lvmName(what, name);
 }
 
 /** Where the space comes from. */
@@ -39,13 +36,14 @@ export async function createLogicalVolume(
   { sizeBytes, thinPool }: LogicalVolumeSpace,
   tag: string,
 ): Promise<void> {
-  const words = ["--yes", "--quiet", "--wipesignatures", "n", "--addtag", tag, "--name", name];
+  const marks = words`--yes --quiet --wipesignatures n --addtag ${tagName(tag)}`;
   // A thin volume reads as zeroes anyway.
   const space =
     thinPool === undefined
-      ? ["--zero", "y", "--size", `${sizeBytes}b`]
-      : ["--thinpool", thinPool, "--virtualsize", `${sizeBytes}b`];
-  await runTool("lvcreate", [...words, ...space, group]);
+      ? words`--zero y --size ${sizeBytes}b`
+      : words`--thinpool ${lvmName("thin pool", thinPool)} --virtualsize ${sizeBytes}b`;
+  const place = words`--name ${lvmName("volume", name)} ${lvmName("group", group)}`;
+  await runTool("lvcreate", [...marks, ...space, ...place]);
 }
 
 /**
@@ -58,15 +56,16 @@ export async function snapshotLogicalVolume(
   tag: string,
 ): Promise<void> {
   const { pool } = await attributesOf(origin);
-  const words = ["--yes", "--quiet", "--snapshot", "--setactivationskip", "n", "--addtag", tag];
-  const room = pool === "" ? ["--extents", "20%ORIGIN"] : [];
-  await runTool("lvcreate", [...words, ...room, "--name", name, pathIn(origin)]);
+  const marks = words`--yes --quiet --snapshot --setactivationskip n --addtag ${tagName(tag)}`;
+  const room = pool === "" ? words`--extents 20%ORIGIN` : [];
+  const place = words`--name ${lvmName("snapshot", name)} ${pathIn(origin)}`;
+  await runTool("lvcreate", [...marks, ...room, ...place]);
 }
 
 /** Removes a logical volume, if there is one of that name with this mark. */
 export async function removeLogicalVolume(volume: LogicalVolume, tag: string): Promise<void> {
   if (!(await isMarked(volume, tag))) return;
-  await runTool("lvremove", ["--yes", "--quiet", pathIn(volume)]);
+  await runTool("lvremove", words`--yes --quiet ${pathIn(volume)}`);
 }
 
 /** Whether there is a logical volume of that name with this mark. */
@@ -76,7 +75,9 @@ export async function isMarked(volume: LogicalVolume, tag: string): Promise<bool
 
 /** Makes them known to the kernel again, as after a reboot. */
 export async function activateLogicalVolumes(volumes: readonly LogicalVolume[]): Promise<void> {
-  if (volumes.length > 0) await runTool("lvchange", ["--activate", "y", ...volumes.map(pathIn)]);
+  if (volumes.length === 0) return;
+  const paths = volumes.flatMap((volume) => words`${pathIn(volume)}`);
+  await runTool("lvchange", [...words`--activate y`, ...paths]);
 }
 
 /** @returns what a size comes to in a group's whole extents */
@@ -97,9 +98,9 @@ export async function resizeLogicalVolume(
   to: number,
 ): Promise<void> {
   if ((await sizeOf(volume)) !== from) return;
-  const words = ["--yes", "--quiet", "--size", `${to}b`];
-  if (to > from) await runTool("lvextend", [...words, pathIn(volume)]);
-  if (to < from) await runTool("lvreduce", ["--force", ...words, pathIn(volume)]);
+  const size = words`--yes --quiet --size ${to}b ${pathIn(volume)}`;
+  if (to > from) await runTool("lvextend", size);
+  if (to < from) await runTool("lvreduce", [...words`--force`, ...size]);
 }
 
 interface Attributes {
@@ -117,15 +118,23 @@ async function attributesOf(volume: LogicalVolume): Promise<Attributes> {
 }
 
 async function find({ group, name }: LogicalVolume): Promise<Attributes | undefined> {
-  const columns = "lv_name,lv_tags,pool_lv,lv_size,vg_extent_size";
-  const words = ["--noheadings", "--units", "b", "--nosuffix", "--separator", "|"];
-  const { stdout } = await runTool("lvs", [...words, "--options", columns, group]);
+  const form = words`--noheadings --units b --nosuffix --separator |`;
+  const columns = words`--options lv_name,lv_tags,pool_lv,lv_size,vg_extent_size`;
+  const { stdout } = await runTool("lvs", [
+    ...form,
+    ...columns,
+    ...words`${lvmName("group", group)}`,
+  ]);
   const lines = stdout.split("\n").map((line) => line.trim().split("|"));
   const [, tags = "", pool = "", bytes, extentBytes] = lines.find(([one]) => one === name) ?? [];
   if (bytes === undefined) return undefined;
   return { tags: tags.split(","), pool, bytes: Number(bytes), extentBytes: Number(extentBytes) };
 }
 
-function pathIn({ group, name }: LogicalVolume): string {
-  return `${group}/${name}`;
+function pathIn({ group, name }: LogicalVolume): LvmName {
+  return lvmPath(lvmName("group", group), lvmName("volume", name));
+}
+
+function tagName(tag: string): LvmName {
+  return lvmName("tag", tag);
 }

@@ -1,23 +1,25 @@
-import type { LuksHeader, VolumeKey } from "@chatelaine/luks";
+import { type CheckedHeader, requireAttached, type VolumeKey } from "@chatelaine/luks";
 import type { CryptTable } from "./crypt-table.ts";
+import { luksMappingUuid, type MappingName } from "./safe-text.ts";
 
-/** One segment, encrypted, and nothing that asks for a treatment of its own. */
-export function isSimple({ segments, flags, requirements }: LuksHeader): boolean {
-  const [segment, ...others] = segments;
-  if (segment?.type !== "crypt" || segment.hasIntegrity || others.length > 0) return false;
-  return flags.length === 0 && requirements.length === 0;
+/** Nothing that asks for a treatment of its own: neither integrity, nor flags, nor a detached header. */
+export function isSimple({ segment, flags, dataOffset, headerAreaBytes }: CheckedHeader): boolean {
+  return segment.integrity === undefined && flags.length === 0 && dataOffset >= headerAreaBytes;
 }
 
-/** How the kernel is told of a disk that is simple. */
+/**
+ * How the kernel is told of a disk that is simple, by the header that was checked.
+ *
+ * @throws `LuksError` `unsupported` for a detached header
+ */
 export function luksTable(
   disk: string,
-  name: string,
-  header: LuksHeader,
+  name: MappingName,
+  header: CheckedHeader,
   key: VolumeKey,
 ): CryptTable {
-  const [segment] = header.segments;
-  if (segment === undefined) throw new Error(`${disk}: has no segment`);
-  const { cipher, offset, size, sectorSize, ivTweak } = segment;
-  const uuid = `CRYPT-LUKS${header.version}-${header.uuid.replaceAll("-", "")}-${name}`;
+  requireAttached(`map ${disk}`, header);
+  const { cipher, offset, size, sectorSize, ivTweak } = header.segment;
+  const uuid = luksMappingUuid(header.version, header.uuid, name);
   return { name, uuid, disk, cipher, key, offset, size, sectorSize, ivTweak };
 }

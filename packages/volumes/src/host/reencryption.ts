@@ -1,9 +1,10 @@
 import { stat } from "node:fs/promises";
-import type { ImageProgress, LuksHeader } from "@chatelaine/luks";
+import type { CheckedHeader, ImageProgress, LuksHeader, Uuid } from "@chatelaine/luks";
 import { VolumeError } from "../errors.ts";
 import { removeLeftDevices } from "./cut-reencryption.ts";
 import { blockDeviceOf } from "./disk-use.ts";
 import { runTool } from "./run-tool.ts";
+import { absolutePath, type ToolArgument, words } from "./safe-text.ts";
 
 /** cryptsetup's own re-encryption of a LUKS2 disk is under way. */
 export function isReencrypting({ requirements }: LuksHeader): boolean {
@@ -12,14 +13,12 @@ export function isReencrypting({ requirements }: LuksHeader): boolean {
 
 /** @throws `unsupported` if it is not installed */
 export async function requireCryptsetup(): Promise<void> {
-  await runTool("cryptsetup", ["--version"]);
+  await runTool("cryptsetup", words`--version`);
 }
 
 export interface ReencryptMappedOptions {
-  /** The disk's. */
-  readonly uuid: string;
-  /** A cut one is gone on with. */
-  readonly isBegun: boolean;
+  /** As it was checked: the cipher and the length of the volume key stay, whatever the disk says by then. */
+  readonly header: CheckedHeader;
   /** The slot that the passphrase opens. All others go. */
   readonly slot: number;
   readonly onProgress: (progress: ImageProgress) => void;
@@ -29,32 +28,56 @@ export interface ReencryptMappedOptions {
  * Gives a LUKS2 disk a new volume key while its plaintext is in use, by cryptsetup. The
  * header keeps what a resumption needs, whatever dies.
  *
+ * cryptsetup reads and writes the disk's own header: check the layout afterwards.
+ *
  * @throws `unsupported`; `busy` or `tool_failed` while another cryptsetup works on it
  */
 export async function reencryptMapped(
   path: string,
   passphrase: Uint8Array,
-  { uuid, isBegun, slot, onProgress }: ReencryptMappedOptions,
+  { header, slot, onProgress }: ReencryptMappedOptions,
 ): Promise<void> {
-  if (isBegun) await removeLeftDevices(uuid);
-  const device = (await blockDeviceOf(path)) ?? path;
-  const words = isBegun
-    ? ["--resume-only"]
-    : // The passphrase is a key's text, which needs no stretching.
-      ["--key-slot", String(slot), "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"];
-  // Nothing shows a file without a loop device: cryptsetup wants to be told so.
-  const offline = (await stat(device)).isFile() ? ["--force-offline-reencrypt"] : [];
-  const progress = ["--progress-json", "--progress-frequency", "1"];
-  await runTool(
-    "cryptsetup",
-    ["reencrypt", "--batch-mode", ...words, ...offline, ...progress, "--key-file=-", device],
-    { input: passphrase, outlivesUs: true, onLine: (line) => report(line, onProgress) },
-  ).catch((cause: unknown) => {
+  // The passphrase is a key's text, which needs no stretching.
+  const how = words`--key-slot ${slot} --pbkdf pbkdf2 --pbkdf-force-iterations 1000`;
+  const data = words`--cipher ${header.cipher} --key-size ${header.volumeKeyBitLength}`;
+  await reencrypt(path, passphrase, [...how, ...data], onProgress);
+}
+
+/**
+ * Goes on with a re-encryption that was cut.
+ *
+ * @param options.uuid the disk's
+ * @throws as {@link reencryptMapped}
+ */
+export async function resumeMapped(
+  path: string,
+  passphrase: Uint8Array,
+  options: Pick<ReencryptMappedOptions, "onProgress"> & { readonly uuid: Uuid },
+): Promise<void> {
+  await removeLeftDevices(options.uuid);
+  const run = reencrypt(path, passphrase, words`--resume-only`, options.onProgress);
+  await run.catch((cause: unknown) => {
     // It cannot take over a mapping under which a killed one has its devices.
-    if (!isBegun || !(cause instanceof VolumeError) || cause.code !== "tool_failed") throw cause;
+    if (!(cause instanceof VolumeError) || cause.code !== "tool_failed") throw cause;
     const remedy = "if no cryptsetup works on it, close the volume and recover again";
     throw new VolumeError("tool_failed", `${cause.message}; ${remedy}`, { cause });
   });
+}
+
+async function reencrypt(
+  path: string,
+  passphrase: Uint8Array,
+  how: readonly ToolArgument[],
+  onProgress: (progress: ImageProgress) => void,
+): Promise<void> {
+  const device = absolutePath((await blockDeviceOf(path)) ?? path);
+  // Nothing shows a file without a loop device: cryptsetup wants to be told so.
+  const offline = (await stat(device)).isFile() ? words`--force-offline-reencrypt` : [];
+  const progress = words`--progress-json --progress-frequency 1`;
+  const to = words`--key-file=- ${device}`;
+  const all = [...words`reencrypt --batch-mode`, ...how, ...offline, ...progress, ...to];
+  const onLine = (line: string) => report(line, onProgress);
+  await runTool("cryptsetup", all, { input: passphrase, outlivesUs: true, onLine });
 }
 
 /** A line such as `{"device":"/dev/sda","device_bytes":"4096","device_size":"8192",…}`. */

@@ -2,6 +2,7 @@ import { spawn as platformSpawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { VolumeError } from "../errors.ts";
+import type { ToolArgument } from "./safe-text.ts";
 
 /** What starts a program; `child_process.spawn` by default. */
 export type Spawn = typeof platformSpawn;
@@ -50,7 +51,7 @@ const packageOf: Readonly<Record<string, string>> = {
  */
 export async function runTool(
   program: string,
-  args: readonly string[],
+  args: readonly ToolArgument[],
   {
     input,
     accept = [],

@@ -1,10 +1,18 @@
 import type { ObjectId, StoredObject } from "@chatelaine/keys";
-import { type CheckedHeader, checkHeader, unlock } from "@chatelaine/luks";
+import {
+  type CheckedHeader,
+  checkHeader,
+  type SegmentCipher,
+  segmentCipher,
+  type Unlocked,
+  unlock,
+} from "@chatelaine/luks";
 import { VolumeError } from "../errors.ts";
 import { type CryptTable, mapTogether } from "../host/crypt-table.ts";
 import { type LogicalVolume, logicalVolumePath } from "../host/logical-volume.ts";
 import { isSimple, luksTable } from "../host/luks-table.ts";
 import { devicePath, map } from "../host/mapping.ts";
+import { mappingName, plainMappingUuid } from "../host/safe-text.ts";
 import { type VolumeLayout } from "../layout.ts";
 import { lendPassphrase } from "../passphrase.ts";
 import { recordedProblem } from "../trusted-volume.ts";
@@ -12,7 +20,7 @@ import type { KeySource } from "../volume.ts";
 
 /** Of a plain disk's key, in bits: two AES-256 keys for XTS, every bit of them random. */
 export const diskKeyBitLength = 512;
-export const diskCipher = "aes-xts-plain64";
+export const diskCipher = segmentCipher("aes-xts-plain64") as SegmentCipher;
 
 /** How a disk is encrypted: `plain` by the key itself, `luks2` by a volume key that the key opens. */
 export type DiskFormat = "plain" | "luks2";
@@ -37,13 +45,21 @@ export async function mapDisk(
 ): Promise<string> {
   const { mapping, volume, format, keyId } = parts;
   const path = logicalVolumePath(volume);
-  if (format === "luks2") await recordedHeader(parts);
+  const name = mappingName(mapping);
+  const header = format === "luks2" ? await recordedHeader(parts) : undefined;
   const key = await keyManager.get(caller, keyId);
-  if (format === "luks2") {
-    return lendPassphrase(key, (passphrase) => map(mapping, path, passphrase));
+  if (header === undefined) {
+    const plain = { type: "plain", cipher: diskCipher, keyBitLength: diskKeyBitLength } as const;
+    return key.value.use((bytes) => map(name, path, { ...plain, key: bytes }));
   }
-  const plain = { cipher: diskCipher, keyBitLength: diskKeyBitLength };
-  return key.value.use((bytes) => map(mapping, path, bytes, plain));
+  const { volumeKey } = await lendPassphrase(key, (passphrase) =>
+    unlock(path, passphrase, { header }),
+  );
+  try {
+    return await map(name, path, { type: "luks", header, volumeKey });
+  } finally {
+    volumeKey.destroy();
+  }
 }
 
 /**
@@ -84,7 +100,7 @@ export async function showReadOnly(source: KeySource, parts: DiskParts): Promise
   }
   try {
     const mapped = await mapTogether([{ ...table, readOnly: true }]);
-    if (mapped.has(parts.mapping)) return devicePath(parts.mapping);
+    if (mapped.has(table.name)) return devicePath(table.name);
   } finally {
     table.destroyKey();
   }
@@ -110,9 +126,10 @@ async function tableOf(source: KeySource, parts: DiskParts): Promise<DiskTable |
 }
 
 function plainTable({ volume, mapping }: DiskParts, key: StoredObject): DiskTable {
+  const name = mappingName(mapping);
   return {
-    name: mapping,
-    uuid: `CRYPT-PLAIN-${mapping}`,
+    name,
+    uuid: plainMappingUuid(name),
     disk: logicalVolumePath(volume),
     cipher: diskCipher,
     key: key.value,
@@ -133,9 +150,20 @@ async function openedTable(parts: DiskParts, key: StoredObject): Promise<DiskTab
     unlock(path, passphrase, { header }),
   );
   return {
-    ...luksTable(path, mapping, header, volumeKey),
+    ...luksTable(path, mappingName(mapping), header, volumeKey),
     destroyKey: () => volumeKey.destroy(),
   };
+}
+
+/** As {@link mapDisk}, for a LUKS2 disk whose mapping is to be changed. The caller destroys the volume key. */
+export async function unlockDisk(
+  { keyManager, caller }: KeySource,
+  parts: DiskParts,
+): Promise<Unlocked> {
+  const header = await recordedHeader(parts);
+  const key = await keyManager.get(caller, parts.keyId);
+  const path = logicalVolumePath(parts.volume);
+  return lendPassphrase(key, (passphrase) => unlock(path, passphrase, { header }));
 }
 
 /** The header of a LUKS2 disk, if it is the one that the ledger has. @throws `integrity`, `mismatch` */

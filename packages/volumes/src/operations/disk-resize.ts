@@ -4,7 +4,7 @@ import { devicePath, growMapping } from "../host/mapping.ts";
 import { withoutSize } from "../layout.ts";
 import { lendPassphrase } from "../passphrase.ts";
 import { nowOf } from "../volume-context.ts";
-import type { DiskParts } from "./disk-mapping.ts";
+import { type DiskParts, unlockDisk } from "./disk-mapping.ts";
 import { openedLayout } from "./opened-layout.ts";
 import type { Operation } from "./operation.ts";
 import type { ResizeFacts } from "./resize.ts";
@@ -43,18 +43,22 @@ export const resizeDiskOperation: Operation<ResizeDiskInput, ResizeFacts> = {
   finish: [
     {
       name: "grow the mapping",
-      take: async ({ context: { keyManager, caller }, input, volume }) => {
+      take: async ({ context, input, volume }) => {
         const { mapping: name, format } = input;
         // What is mapped later shows the new end anyway.
         if (!existsSync(devicePath(name))) return undefined;
         const mapping = { name, device: devicePath(name) };
         if (format === "plain") {
-          await growMapping(mapping, new Uint8Array());
+          await growMapping(mapping, undefined);
           return undefined;
         }
-        const keyId = volume?.keyId ?? input.keyId;
-        const key = await keyManager.get(caller, keyId);
-        await lendPassphrase(key, (passphrase) => growMapping(mapping, passphrase));
+        const { keyId = input.keyId, layout } = volume ?? {};
+        const unlocked = await unlockDisk(context, { ...input, keyId, layout });
+        try {
+          await growMapping(mapping, unlocked);
+        } finally {
+          unlocked.volumeKey.destroy();
+        }
         return undefined;
       },
     },

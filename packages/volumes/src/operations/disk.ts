@@ -11,6 +11,7 @@ import {
   snapshotLogicalVolume,
 } from "../host/logical-volume.ts";
 import { devicePath, unmap } from "../host/mapping.ts";
+import { mappingName } from "../host/safe-text.ts";
 import type { VolumeLayout } from "../layout.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
 import { nowOf } from "../volume-context.ts";
@@ -77,7 +78,7 @@ export const createDiskOperation: Operation<DiskInput, DiskFacts> = {
         await mapDisk(work.context, partsOf(work));
         return undefined;
       },
-      undo: ({ input }) => unmap(input.mapping),
+      undo: ({ input }) => unmap(mappingName(input.mapping)),
     },
     { name: "copy the data", take: copyData, undo: forgetSource },
   ],
@@ -121,8 +122,8 @@ export const destroyDiskOperation: Operation<DestroyDiskInput, object> = {
     {
       name: "unmap",
       take: async ({ input }) => {
-        await unmap(readOnlyMapping(input.mapping));
-        await unmap(input.mapping);
+        await unmap(mappingName(readOnlyMapping(input.mapping)));
+        await unmap(mappingName(input.mapping));
         return undefined;
       },
       // Still in use, or cut before the commit: `restoreDisks` maps it again.
@@ -218,7 +219,7 @@ async function forgetSource({ input, operation }: DiskWork): Promise<void> {
 }
 
 async function removeSource({ mapping, volume }: DiskParts, tag: string): Promise<void> {
-  await unmap(mapping);
+  await unmap(mappingName(mapping));
   await removeLogicalVolume(volume, tag);
 }
 

@@ -2,8 +2,10 @@ import type { ObjectId } from "@chatelaine/keys";
 import {
   addToken,
   chatelaineToken,
+  checkHeader,
   forgetImage,
   type LuksHeader,
+  parseUuid,
   readLuks,
   reencryptImage,
   resumeImage,
@@ -19,10 +21,16 @@ import { requireRoom } from "../disk/room.ts";
 import { removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
 import { VolumeError } from "../errors.ts";
 import { mappingOf } from "../host/disk-use.ts";
-import { isReencrypting, reencryptMapped, requireCryptsetup } from "../host/reencryption.ts";
+import {
+  isReencrypting,
+  reencryptMapped,
+  requireCryptsetup,
+  resumeMapped,
+} from "../host/reencryption.ts";
 import { tokensOf } from "../inspect-volume.ts";
 import type { VolumeLayout } from "../layout.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
+import { recordedProblem } from "../trusted-volume.ts";
 import { nowOf, type VolumeContext } from "../volume-context.ts";
 import { keyOf } from "./change-key.ts";
 import { openedLayout } from "./opened-layout.ts";
@@ -95,7 +103,7 @@ async function look({ context, input }: ReencryptWork): Promise<Partial<Reencryp
 export async function examine(context: VolumeContext, input: ReencryptInput): Promise<Examined> {
   const { location } = input;
   const mapping = await mappingOf("re-encrypt", location);
-  const header = await readLuks(location);
+  const header = await checkHeader(location);
   if (mapping === undefined) {
     await requireNoJournal("re-encrypt", input);
     const journal = journalFolder(input);
@@ -142,20 +150,27 @@ async function begin({ context, input, facts }: ReencryptWork): Promise<undefine
 
 /** Without a journal it has been done already. */
 async function encryptAnew(work: ReencryptWork): Promise<undefined> {
-  const { context, input, facts } = work;
+  const { context, operation, input, facts, volume } = work;
   const { location } = input;
   await lendKey(context, input, async (passphrase) => {
     if (facts.isMapped !== true) {
       await resumeImage(location, { ...runOptions(work), passphrase });
       return;
     }
-    const header = await readLuks(location);
-    const isBegun = isReencrypting(header);
-    if (!isBegun && fingerprintOf(header) !== facts.oldVolumeKey) return;
     const { onProgress = () => undefined } = runOptions(work);
+    const uuid = parseUuid(operation.volumeId);
+    if (uuid === undefined) throw new VolumeError("mismatch", `re-encrypt ${location}: no UUID`);
+    if (isReencrypting(await readLuks(location))) {
+      await resumeMapped(location, passphrase, { uuid, onProgress });
+      return;
+    }
+    // cryptsetup reads the header by itself: what it must keep is checked before, and with `newLayout` afterwards.
+    const header = await checkHeader(location);
+    if (fingerprintOf(header) !== facts.oldVolumeKey) return;
+    const problem = volume && recordedProblem(location, volume, header);
+    if (problem !== undefined) throw problem;
     const slot = facts.slot as number;
-    const { uuid } = header;
-    await reencryptMapped(location, passphrase, { uuid, isBegun, slot, onProgress });
+    await reencryptMapped(location, passphrase, { header, slot, onProgress });
   });
 }
 

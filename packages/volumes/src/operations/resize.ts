@@ -1,10 +1,12 @@
 import { open } from "node:fs/promises";
 import type { ObjectId } from "@chatelaine/keys";
+import { checkHeader, unlock } from "@chatelaine/luks";
 import { ioError } from "../disk/staging.ts";
 import { luksMappingOf } from "../host/disk-use.ts";
 import { growMapping } from "../host/mapping.ts";
 import { type VolumeLayout, withoutSize } from "../layout.ts";
 import { lendPassphrase } from "../passphrase.ts";
+import { recordedProblem } from "../trusted-volume.ts";
 import { nowOf } from "../volume-context.ts";
 import { keyOf } from "./change-key.ts";
 import { openedLayout } from "./opened-layout.ts";
@@ -66,10 +68,20 @@ async function truncate({ location }: ResizeInput, from: number, to: number): Pr
   }
 }
 
-async function growOpen({ context, input }: ResizeWork): Promise<undefined> {
-  const mapping = await luksMappingOf(input.location);
+async function growOpen({ context, input, volume }: ResizeWork): Promise<undefined> {
+  const { location } = input;
+  const mapping = await luksMappingOf(location);
   if (mapping === undefined) return;
-  await lendPassphrase(await keyOf(context, input.keyId), (passphrase) =>
-    growMapping(mapping, passphrase),
+  const header = await checkHeader(location);
+  const problem = volume && recordedProblem(location, volume, header);
+  if (problem !== undefined) throw problem;
+  const key = await keyOf(context, input.keyId);
+  const unlocked = await lendPassphrase(key, (passphrase) =>
+    unlock(location, passphrase, { header }),
   );
+  try {
+    await growMapping(mapping, unlocked);
+  } finally {
+    unlocked.volumeKey.destroy();
+  }
 }
