@@ -12,7 +12,10 @@ export function auditTable(terminal: Terminal, entries: readonly AuditEntry[]): 
       { heading: "user", cell: (entry) => entry.userId },
       { heading: "action", cell: (entry) => entry.action },
       { heading: "object", cell: (entry) => entry.objectId },
-      { heading: "outcome", cell: (entry) => entry.outcome },
+      {
+        heading: "outcome",
+        cell: ({ outcome, times = 1 }) => (times > 1 ? `${outcome} × ${times}` : outcome),
+      },
     ],
     entries,
   );
