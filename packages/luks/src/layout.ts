@@ -66,7 +66,7 @@ export function dataSize(operation: string, header: CheckedHeader, deviceBytes: 
   const { offset, size, sectorSize } = header.segment;
   const room = deviceBytes - offset;
   const bytes = size === "dynamic" ? room - (room % sectorSize) : size;
-  if (room >= bytes && bytes >= 0) return bytes;
+  if (room >= bytes && bytes > 0) return bytes;
   throw new LuksError("too_small", `${operation} ${header.uuid}: the device ends before its data`);
 }
 

@@ -63,6 +63,15 @@ describe("hostile LUKS2 metadata", () => {
     });
   }
 
+  it("cannot write lines or a terminal's commands into an error", async () => {
+    for (const id of ["1\\n", "\\u001b[2J"]) {
+      const disk = await diskSaying((json) =>
+        json.replace('"keyslots":{', `"keyslots":{"${id}":1,`),
+      );
+      await assert.rejects(readLuks(disk), (error: Error) => !/\p{Cc}/u.test(error.message));
+    }
+  });
+
   it("may not make us derive for hours", async () => {
     const disk = await diskSaying((json) =>
       json.replace('"iterations":1000', '"iterations":4294967295'),

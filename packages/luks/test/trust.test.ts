@@ -358,6 +358,8 @@ describe("the layout of a disk", () => {
     const before = await layout(disk);
     assert.deepEqual(await layout(disk, 3 * mebibyte), { ...before, size: 2 * mebibyte });
     await assert.rejects(layout(disk, mebibyte / 2), luksError("too_small"));
+    // A header whose data begins where the device ends: not one sector is left.
+    await assert.rejects(layout(disk, mebibyte), luksError("too_small"));
   });
 
   it("is there for LUKS1", async () => {

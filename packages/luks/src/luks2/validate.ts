@@ -51,8 +51,8 @@ function eachEntry(
 ): string | undefined {
   for (const [id, entry] of Object.entries(entries)) {
     const number = parseDecimal(id);
-    if (number === undefined || number >= maxEntries)
-      return `${what} ${id.slice(0, 20)}: bad number`;
+    // The id itself stays out of the message: it may have lines, or a terminal's commands.
+    if (number === undefined || number >= maxEntries) return `a ${what} has a bad number`;
     if (!isJsonObject(entry)) return `${what} ${id}: no object`;
     const problem = problemOf(entry);
     if (problem) return `${what} ${id}: ${problem}`;
