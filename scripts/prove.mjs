@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 
 /** Each proof is a program: it exits with 0 if it found nothing, and prints what it did. */
 const proofs = {
+  headers: "interop/headers/prove.ts",
   luks: "packages/luks/test/prove.ts",
   volumes: "packages/volumes/test/prove.ts",
 };

@@ -1,9 +1,10 @@
 import { LuksError } from "../src/errors.ts";
 import { formatLuks1 } from "../src/luks1/format.ts";
-import { hasValidChecksum, parseBinaryHeader, renderHeader } from "../src/luks2/binary-header.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
 import { readLuks } from "../src/read.ts";
 import { testPassphrase } from "../src/unlock.ts";
+import { type HonestDisk, type HostileHeader, hostileHeader } from "./hostile/hostile-header.ts";
+import { type Random, random } from "./hostile/random.ts";
 import { MemoryDevice } from "./memory-device.ts";
 import { passphrase } from "./scratch.ts";
 
@@ -24,8 +25,8 @@ const limits = { maxIterations: 2000, maxMemoryKiB: 1024, maxPassesTimesMemoryKi
 const area = 2 * 1024 * 1024;
 
 /**
- * Mutates headers of both versions: bits, bytes, lengths, truncations, and for LUKS2 the JSON text, with the checksum
- * made good again so that the parser behind it is reached.
+ * Mutates headers of both versions: bits, bytes, lengths, truncations, and the fields that `hostile/` lists, with the
+ * checksum made good again so that the parser behind it is reached.
  *
  * @param seed the same seed gives the same mutations
  * @throws whatever is no `LuksError`, with the number of the mutation
@@ -40,21 +41,35 @@ export async function fuzzHeaders(mutations: number, seed: number): Promise<Fuzz
     dataOffset: area,
     tokens: [{ type: "x", keyslots: ["0"] }],
   });
-  const next = generator(seed);
+  const next = random(seed, 0);
   const refused: Record<string, number> = {};
   let [accepted, slowestMs, largestGrowthBytes] = [0, 0, 0];
   // One disk is mutated over and over, and only what a header can reach is put back.
   const disks = [luks1, luks2].map(({ bytes }) => ({
-    original: bytes.slice(0, 0x8000),
+    original: bytes.slice(0, area),
     device: new MemoryDevice(Uint8Array.from(bytes)),
   }));
+  const honest = disks.map(
+    ({ original, device }, number): HonestDisk => ({
+      version: number === 0 ? 1 : 2,
+      head: original,
+      aim: { ...aim, diskBytes: device.size, dataOffset: area },
+    }),
+  );
+  const touched: HostileHeader["writes"][] = [];
   for (let mutation = 0; mutation < mutations; mutation++) {
     const disk = disks[mutation % 2] as (typeof disks)[number];
-    disk.device.bytes.set(disk.original);
-    const device =
-      mutation % 2 === 0
-        ? mutateLuks1(disk.device, next)
-        : mutateLuks2(disk.device, disk.original, next);
+    disk.device.bytes.set(disk.original.subarray(0, 0x8000));
+    for (const { offset, bytes } of touched[mutation % 2] ?? []) {
+      disk.device.bytes.set(disk.original.subarray(offset, offset + bytes.length), offset);
+    }
+    const isField = mutation % 4 > 1;
+    const only = [honest[mutation % 2] as HonestDisk];
+    const writes = isField ? hostileHeader(only, seed, mutation >> 2).writes : [];
+    touched[mutation % 2] = writes;
+    for (const { offset, bytes } of writes) disk.device.bytes.set(bytes, offset);
+    if (!isField) mutateBytes(disk.device.bytes, mutation % 2 === 0 ? 592 : 0x8000, next);
+    const device = !isField && next(20) === 0 ? truncated(disk.device, next) : disk.device;
     const before = memory();
     const start = performance.now();
     try {
@@ -74,37 +89,24 @@ export async function fuzzHeaders(mutations: number, seed: number): Promise<Fuzz
   return { mutations, accepted, refused, slowestMs, largestGrowthBytes };
 }
 
-type Random = (below: number) => number;
-
-function mutateLuks1(device: MemoryDevice, next: Random): MemoryDevice {
-  for (let i = next(3); i >= 0; i--) mutateBytes(device.bytes, 592, next);
-  return next(20) === 0 ? truncated(device, next) : device;
-}
-
-function mutateLuks2(device: MemoryDevice, original: Uint8Array, next: Random): MemoryDevice {
-  if (next(4) === 0) {
-    for (let i = next(3); i >= 0; i--) mutateBytes(device.bytes, 0x8000, next);
-    return next(10) === 0 ? truncated(device, next) : device;
-  }
-  const end = original.indexOf(0, 4096);
-  const json = Buffer.from(original.slice(4096, end));
-  const mutated = mutateText(json, next);
-  const binary = parseBinaryHeader(original, 0);
-  if (!binary || mutated.length > 0x3000) return device;
-  const changed = next(8) === 0 ? { ...binary, sequence: next(2 ** 31) } : binary;
-  for (const offset of [0, 0x4000]) {
-    const copy = renderHeader({ ...changed, offset }, mutated);
-    if (!hasValidChecksum(copy, { ...changed, offset })) throw new Error("fuzzer: wrong checksum");
-    device.bytes.set(copy, offset);
-  }
-  return device;
-}
+/** What hostile values point at; nothing here looks whether it is there. */
+const aim = {
+  self: "98:0",
+  victim: "98:16",
+  victimPath: "/dev/ubdb",
+  foreignKey: "0f0e0d0c-0b0a-4908-8706-050403020100",
+  foreignUuid: "1f0e0d0c-0b0a-4908-8706-050403020100",
+};
 
 function truncated(device: MemoryDevice, next: Random): MemoryDevice {
   return new MemoryDevice(device.bytes.subarray(0, next(area)));
 }
 
 function mutateBytes(bytes: Uint8Array, length: number, next: Random): void {
+  for (let i = next(3); i >= 0; i--) mutateOnce(bytes, length, next);
+}
+
+function mutateOnce(bytes: Uint8Array, length: number, next: Random): void {
   const at = next(length);
   const kinds = [
     () => bytes.fill((bytes[at] ?? 0) ^ (1 << next(8)), at, at + 1),
@@ -116,67 +118,7 @@ function mutateBytes(bytes: Uint8Array, length: number, next: Random): void {
   kinds[next(kinds.length)]?.();
 }
 
-/** Numbers, brackets, names: what a JSON parser and a validator trip over. */
-const bombs = [
-  "-1",
-  "0",
-  "4294967296",
-  "9007199254740993",
-  "18446744073709551615",
-  "1e400",
-  "null",
-  '"',
-  "{}",
-  "[]",
-  "[[[[[[",
-  "{{",
-  "true",
-  '"dynamic"',
-  '"__proto__":',
-  "\\u0000",
-  "[".repeat(3000),
-  "{},".repeat(2000),
-  '"luks2"',
-  '"reencrypt"',
-  '"argon2id"',
-  '"4096"',
-  '"32768"',
-  "\xff",
-];
-
-function mutateText(text: Buffer, next: Random): Buffer {
-  let result = text;
-  for (let i = next(3); i >= 0; i--) {
-    const at = next(result.length);
-    const cut = next(4) === 0 ? next(60) : next(6);
-    const bomb = Buffer.from(bombs[next(bombs.length)] as string, "latin1");
-    const numbers = [...result.toString("latin1").matchAll(/\d+/g)];
-    const number = numbers[next(Math.max(1, numbers.length))];
-    const parts =
-      next(2) === 0 && number
-        ? [result.subarray(0, number.index), bomb, result.subarray(number.index + number[0].length)]
-        : [
-            result.subarray(0, at),
-            next(3) === 0 ? Buffer.of(next(256)) : bomb,
-            result.subarray(at + cut),
-          ];
-    result = Buffer.concat(parts);
-  }
-  return result;
-}
-
 function memory(): number {
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
-}
-
-/** Mulberry32: small, and the same on every machine. */
-function generator(seed: number): Random {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
 }
