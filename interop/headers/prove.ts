@@ -10,6 +10,7 @@
  * --seed N    other values where they are drawn; default 1
  * --only I    the header of that number alone, in every way
  * --headers N, --opened N   other sizes
+ * --from N    begins with that number: several runs can share the work
  * --json      JSON on standard output, and the table on standard error
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     short: { type: "boolean", default: false },
     seed: { type: "string", default: "1" },
     only: { type: "string" },
+    from: { type: "string" },
     headers: { type: "string" },
     opened: { type: "string" },
     json: { type: "boolean", default: false },
@@ -40,6 +42,7 @@ const { values } = parseArgs({
 const size = values.short ? { headers: 5000, opened: 60 } : { headers: 100_000, opened: 2000 };
 const seed = wholeNumber("seed", values.seed, 1);
 const only = values.only === undefined ? undefined : wholeNumber("only", values.only, 0);
+const from = wholeNumber("from", values.from, 0);
 const headers = only === undefined ? wholeNumber("headers", values.headers, size.headers) : 1;
 const opened = only === undefined ? wholeNumber("opened", values.opened, size.opened) : 1;
 const log = (line: string) => console.error(`prove headers: ${line}`);
@@ -82,7 +85,7 @@ async function checkAll({ disks }: Scene): Promise<readonly Candidate[]> {
   const here = scene as Scene;
   let said = began;
   for (let number = 0; number < headers && !abort.signal.aborted; number++) {
-    const header = hostileHeader(disks, seed, only ?? number);
+    const header = hostileHeader(disks, seed, only ?? from + number);
     const trials = await tryInProcess(here, header);
     tally.add("checked", header, trials);
     candidates.push({

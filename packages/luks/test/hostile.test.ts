@@ -4,7 +4,7 @@ import { LuksError } from "../src/errors.ts";
 import { renderHeader } from "../src/luks2/binary-header.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
 import { loadLuks2 } from "../src/luks2/load.ts";
-import { readLuks } from "../src/read.ts";
+import { checkHeader, readLuks } from "../src/read.ts";
 import { testPassphrase } from "../src/unlock.ts";
 import { fuzzHeaders } from "./header-fuzzer.ts";
 import { MemoryDevice } from "./memory-device.ts";
@@ -63,14 +63,30 @@ describe("hostile LUKS2 metadata", () => {
     });
   }
 
-  it("cannot write lines or a terminal's commands into an error", async () => {
-    for (const id of ["1\\n", "\\u001b[2J"]) {
-      const disk = await diskSaying((json) =>
-        json.replace('"keyslots":{', `"keyslots":{"${id}":1,`),
-      );
-      await assert.rejects(readLuks(disk), (error: Error) => !/\p{Cc}/u.test(error.message));
-    }
-  });
+  const textsInErrors: [string, (json: string, text: string) => string][] = [
+    ["slot's number", (json, text) => json.replace('"keyslots":{', `"keyslots":{"${text}":1,`)],
+    ["cipher", (json, text) => json.replace('"0","encryption":"', `"0","encryption":"${text}`)],
+    [
+      "requirement",
+      (json, text) => json.replace(/}}$/, `,"requirements":{"mandatory":["${text}"]}}}`),
+    ],
+  ];
+  for (const [what, change] of textsInErrors) {
+    it(`cannot write lines or a terminal's commands into an error by a ${what}`, async () => {
+      for (const text of ["1\\n", "\\u001b[2J", "\\u202e", "\\u200b", "\\u2028"]) {
+        const disk = await diskSaying((json) => {
+          const changed = change(json, text);
+          assert.notEqual(changed, json);
+          return changed;
+        });
+        await assert.rejects(
+          checkHeader(disk),
+          (error: Error) =>
+            error instanceof LuksError && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(error.message),
+        );
+      }
+    });
+  }
 
   it("may not make us derive for hours", async () => {
     const disk = await diskSaying((json) =>

@@ -19,6 +19,11 @@ export function requirePlainTexts(operation: string, name: string, value: unknow
   );
 }
 
+/** A header's text for a message: what is not printable ASCII is shown as `?`, and 80 letters at most. */
+export function shownText(text: string): string {
+  return text.slice(0, 80).replaceAll(/[^ -~]/g, "?");
+}
+
 function isPlain(value: unknown, limit: number): boolean {
   if (typeof value === "string") return value.length <= limit && !/\p{Cc}/u.test(value);
   if (typeof value !== "object" || value === null) return true;

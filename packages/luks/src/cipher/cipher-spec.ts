@@ -1,3 +1,4 @@
+import { shownText } from "../checked/texts.ts";
 import { LuksError } from "../errors.ts";
 import { type IvGenerator, segmentCiphers } from "./cipher-table.ts";
 
@@ -20,10 +21,7 @@ export const aesXtsPlain64: CipherSpec = { name: "aes-xts-plain64", mode: "xts",
 export function parseCipher(operation: string, name: string): CipherSpec {
   const read = segmentCiphers.get(name)?.read;
   if (!read) {
-    throw new LuksError(
-      "unsupported",
-      `${operation} ${JSON.stringify(name).slice(0, 80)}: unsupported cipher`,
-    );
+    throw new LuksError("unsupported", `${operation} "${shownText(name)}": unsupported cipher`);
   }
   return { name, ...read };
 }

@@ -1,5 +1,5 @@
 import type { ProvenHeader } from "../checked/checked-header.ts";
-import { requirePlainTexts } from "../checked/texts.ts";
+import { requirePlainTexts, shownText } from "../checked/texts.ts";
 import { parseUuid } from "../checked/uuid.ts";
 import { keyBitLengths, parseCipher } from "../cipher/cipher-spec.ts";
 import { isNullCipher, segmentCipher, segmentCiphers } from "../cipher/cipher-table.ts";
@@ -30,7 +30,7 @@ export function checkLuks1(
   if (isNullCipher(described.cipher)) throw refuse("it has a null cipher, which encrypts nothing");
   const row = segmentCiphers.get(described.cipher);
   if (!cipher || !row) {
-    const shown = JSON.stringify(described.cipher).slice(0, 80);
+    const shown = `"${shownText(described.cipher)}"`;
     throw new LuksError("unsupported", `${operation} ${name}: it has the unknown cipher ${shown}`);
   }
   const { volumeKeyBitLength, dataOffset, sectorSize } = described;

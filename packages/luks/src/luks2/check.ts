@@ -6,7 +6,7 @@ import {
   mappingFlags,
   type ProvenHeader,
 } from "../checked/checked-header.ts";
-import { requirePlainTexts } from "../checked/texts.ts";
+import { requirePlainTexts, shownText } from "../checked/texts.ts";
 import { parseUuid } from "../checked/uuid.ts";
 import { keyBitLengths, parseCipher } from "../cipher/cipher-spec.ts";
 import { isNullCipher, segmentCipher, segmentCiphers } from "../cipher/cipher-table.ts";
@@ -103,7 +103,7 @@ function checkedSegment(found: Luks2Segment, refuse: Refuse, unsupported: Refuse
     throw refuse("its data segment has a null cipher, which encrypts nothing");
   }
   if (!cipher) {
-    const shown = JSON.stringify(found.encryption).slice(0, 80);
+    const shown = `"${shownText(found.encryption)}"`;
     throw unsupported(`its data segment has the unknown cipher ${shown}`);
   }
   const [offset, ivTweak, sectorSize] = [

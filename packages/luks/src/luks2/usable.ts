@@ -1,3 +1,4 @@
+import { shownText } from "../checked/texts.ts";
 import { LuksError } from "../errors.ts";
 import type { Luks2Header } from "./load.ts";
 
@@ -20,7 +21,7 @@ export function requireUsable(operation: string, name: string, { metadata }: Luk
   if (requirements.length > 0) {
     throw new LuksError(
       "unsupported",
-      `${operation} ${name}: unknown requirement ${requirements.join(", ").slice(0, 80)}`,
+      `${operation} ${name}: unknown requirement ${shownText(requirements.join(", "))}`,
     );
   }
 }
