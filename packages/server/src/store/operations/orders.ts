@@ -11,7 +11,7 @@ import {
 } from "../tagged-rows.ts";
 import { addContainer, type ContainerMember, type ContainerRow } from "./containers.ts";
 import { hasProjectKey } from "./keys.ts";
-import { addCount, type CountedKind, countOf, lockProject, quotaAllows } from "./quotas.ts";
+import { addCount, type CountedKind, countOf, lockProject, quotaInTheWay } from "./quotas.ts";
 import { addSecret, type SealedPayload, type SecretRow } from "./secrets.ts";
 
 export interface OrderRow {
@@ -63,9 +63,9 @@ export const insertOrder = operation(
     readonly maxWaiting: number;
   }) {
     const { row } = p;
-    for (const [kind, adding] of Object.entries(yieldOf(row, p.made)) as [CountedKind, number][])
-      if (!(yield* quotaAllows(row.project_id, kind, p.defaultQuotas[kind], row.created, adding)))
-        return { refused: "quota" as const, kind };
+    const { project_id: projectId, created } = row;
+    const kind = yield* quotaInTheWay(projectId, yieldOf(row, p.made), p.defaultQuotas, created);
+    if (kind) return { refused: "quota" as const, kind };
     if (row.status === "PENDING" && (yield* tooManyWait(row.project_id, p.maxWaiting)))
       return { refused: "too_many" as const };
     const { passphrase_generation: sealedBy } = row;

@@ -72,10 +72,7 @@ const reservedSql: Partial<Record<CountedKind, string>> = {
   containers: "(SELECT COUNT(*) FROM orders WHERE project_id = ? AND status = 'PENDING')",
 };
 
-/**
- * True if the project may have `adding` more. What its waiting orders will make
- * counts as made. Two at once cannot both take the last place.
- */
+/** True if the project may have `adding` more, see {@link quotaInTheWay}. */
 export function* quotaAllows(
   projectId: string,
   kind: CountedKind,
@@ -83,12 +80,33 @@ export function* quotaAllows(
   now: string,
   adding = 1,
 ): Steps<boolean> {
-  if (adding === 0) return true;
+  const defaults = { [kind]: defaultLimit };
+  return !(yield* quotaInTheWay(projectId, { [kind]: adding }, defaults, now));
+}
+
+/**
+ * The first kind of which the project may not have so many more; undefined if it may.
+ * What its waiting orders will make counts as made. Two at once cannot both take the
+ * last place.
+ */
+export function* quotaInTheWay(
+  projectId: string,
+  adding: Partial<Record<CountedKind, number>>,
+  defaultLimits: Partial<Record<CountedKind, number>>,
+  now: string,
+): Steps<CountedKind | undefined> {
   const row = yield* quotasOf(projectId);
-  const limit = row?.[kind] ?? defaultLimit;
-  if (limit < 0) return true;
-  yield* lockProject(projectId);
-  // One statement, so that an order that finishes meanwhile is seen either as waiting or as made.
+  for (const [kind, more] of Object.entries(adding) as [CountedKind, number][]) {
+    const limit = row?.[kind] ?? defaultLimits[kind] ?? -1;
+    if (limit < 0 || more === 0) continue;
+    yield* lockProject(projectId);
+    if ((yield* usedOf(projectId, kind, now)) + more > limit) return kind;
+  }
+  return undefined;
+}
+
+/** In one statement, so that an order that finishes meanwhile is seen either as waiting or as made. */
+function* usedOf(projectId: string, kind: CountedKind, now: string): Steps<number> {
   const { sql, args } = countSql(projectId, kind, now);
   const reserved = reservedSql[kind];
   const used = yield* one<{ n: number }>(
@@ -96,7 +114,7 @@ export function* quotaAllows(
     ...args,
     ...(reserved ? [projectId] : []),
   );
-  return (used?.n ?? 0) + adding <= limit;
+  return used?.n ?? 0;
 }
 
 /** Until the transaction ends, no other checks how many the project has. */
