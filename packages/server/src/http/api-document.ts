@@ -9,12 +9,19 @@ export interface ApiDocumentOptions {
 
 /** `openapi.yaml` of this package, as JSON and for one server; read when it is first asked for. */
 export function apiDocument({ url, served }: ApiDocumentOptions): () => Promise<string> {
-  let read: Promise<OpenApi> | undefined;
-  return async () => {
-    const document = await (read ??= readOpenApi());
+  const texts = new Map<string, Promise<string>>();
+  const render = async (address: string) => {
+    const document = await readOpenApi();
     const paths = Object.entries(document.paths).filter(([path]) => served(path));
-    const servers = [{ url: url() }];
+    const servers = [{ url: address }];
     return JSON.stringify({ ...document, servers, paths: Object.fromEntries(paths) });
+  };
+  return () => {
+    // Rendered once: strangers may ask for it, and it is long.
+    const address = url();
+    const text = texts.get(address) ?? render(address);
+    texts.set(address, text);
+    return text;
   };
 }
 

@@ -4,7 +4,7 @@ import { parseContainerSecret, parseNewContainer } from "./container-body.ts";
 import { pageLinks, parsePage } from "./query.ts";
 import type { Refs } from "./refs.ts";
 import type { Call, Reply, Route } from "./route.ts";
-import { decodeAgain } from "./secret-query.ts";
+import { parsePattern } from "./secret-query.ts";
 
 /** Containers and the secrets in them. */
 export function containerRoutes(containers: ContainerService): readonly Route[] {
@@ -60,11 +60,11 @@ async function create(containers: ContainerService, call: Call): Promise<Reply> 
 
 async function list(containers: ContainerService, call: Call): Promise<Reply> {
   const page = parsePage(call.query);
-  const name = call.query.get("name");
-  const type = call.query.get("type");
+  const name = parsePattern(call.query, "name");
+  const type = call.query.short("type");
   const found = await containers.list(call.principal, () => ({
     ...page,
-    name: name ? decodeAgain(name) : null,
+    name: name ?? null,
     type: type ?? null,
   }));
   const others = call.query.except(["limit", "offset"]);

@@ -45,7 +45,7 @@ export function orderRoutes(orders: OrderService, now: () => string): readonly R
 
 async function list(orders: OrderService, call: Call): Promise<Reply> {
   const page = parsePage(call.query);
-  const metaToken = call.query.get("meta");
+  const metaToken = call.query.short("meta");
   const found = await orders.list(call.principal, () => ({
     ...page,
     ...(metaToken && { metaToken }),
@@ -76,6 +76,9 @@ function orderDocument(row: OrderRow, refs: Refs): object {
   };
 }
 
+/** In characters of JSON. What means something has about 2,000 at most. */
+const maxMetaLength = 4_096;
+
 /** Parses the body of POST /v1/orders. @throws WireError 400 */
 function parseNewOrder(object: JsonObject, now: string): NewOrder {
   const order = new Fields(object, "Order");
@@ -85,6 +88,9 @@ function parseNewOrder(object: JsonObject, now: string): NewOrder {
   const meta: unknown = order.raw("meta");
   if (typeof meta !== "object" || meta === null || Array.isArray(meta))
     throw order.error("meta is not of type 'object'", "meta");
+  // It is searched whenever orders are listed by it.
+  if (JSON.stringify(meta).length > maxMetaLength)
+    throw order.error(`meta has more than ${maxMetaLength} characters`, "meta");
   const fields = new Fields(meta as JsonObject, "Order");
   const { name, algorithm, bitLength, mode, expiration } = parseAttributes(fields, now);
   if (algorithm === null || algorithm === "")

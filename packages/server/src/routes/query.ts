@@ -31,12 +31,27 @@ export class Query {
     return value;
   }
 
+  /** The value of one parameter that nothing longer than a name can match. @throws WireError 400 */
+  short(name: string): string | undefined {
+    const value = this.get(name);
+    return value === undefined ? undefined : refuseLong(name, value);
+  }
+
   /** The others, encoded, for links that lead on from a list. */
   except(names: readonly string[]): string {
     const rest = new URLSearchParams(this.#parameters);
     for (const name of names) rest.delete(name);
     return rest.toString();
   }
+}
+
+/** In characters, as names are counted. */
+const maxFilterLength = 255;
+
+/** Returns the value of a filter, so that no search compares rows with a text without end. @throws WireError 400 */
+export function refuseLong(name: string, value: string): string {
+  if (Array.from(value).length <= maxFilterLength) return value;
+  throw new WireError(400, `Query parameter ${name} is longer than ${maxFilterLength} characters.`);
 }
 
 export interface Page {

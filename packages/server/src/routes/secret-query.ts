@@ -1,6 +1,6 @@
 import type { Condition, SecretQuery, SecretSort } from "../services/secrets.ts";
 import { WireError } from "../wire-error.ts";
-import { parseBoolean, parsePage, type Query } from "./query.ts";
+import { parseBoolean, parsePage, type Query, refuseLong } from "./query.ts";
 import { parseTimestamp } from "./timestamp.ts";
 
 const sortColumns = [
@@ -34,16 +34,37 @@ export function parseSecretQuery(query: Query): SecretQuery {
   };
 }
 
-/** `%` and `_` are wildcards; the value is percent-decoded a second time, as Barbican does. */
 function like(
   query: Query,
   parameter: string,
   column: "name" | "algorithm" | "mode",
 ): readonly Condition[] {
-  const given = query.get(parameter);
-  if (given === undefined || given === "") return [];
-  const value = decodeAgain(given);
+  const value = parsePattern(query, parameter);
+  if (value === undefined) return [];
   return [{ column, comparison: /[%_]/.test(value) ? "LIKE" : "=", value }];
+}
+
+/** In characters. Comparing a name with a pattern that has `%` may take their lengths' product. */
+const maxPatternLength = 64;
+const maxWildcards = 4;
+
+/**
+ * Parses a filter in which `%` and `_` are wildcards; the value is percent-decoded a second time, as Barbican does.
+ * Undefined if it is absent or empty.
+ *
+ * @throws WireError 400 for a text that no name has, or a pattern that costs too much to compare with every name
+ */
+export function parsePattern(query: Query, parameter: string): string | undefined {
+  const given = query.get(parameter);
+  if (given === undefined || given === "") return undefined;
+  const value = refuseLong(parameter, decodeAgain(given)).replaceAll(/%{2,}/g, "%");
+  const wildcards = value.split("%").length - 1;
+  if (wildcards > maxWildcards || (wildcards > 0 && value.length > maxPatternLength))
+    throw new WireError(
+      400,
+      `Query parameter ${parameter}: a pattern has up to ${maxWildcards} % and ${maxPatternLength} characters.`,
+    );
+  return value;
 }
 
 /** Undoes a client's second percent-encoding; a lone % is left as the wildcard it is. @throws WireError 400 */
@@ -59,7 +80,7 @@ export function decodeAgain(text: string): string {
 }
 
 function secretType(query: Query): readonly Condition[] {
-  const value = query.get("secret_type");
+  const value = query.short("secret_type");
   return value ? [{ column: "secret_type", comparison: "=", value }] : [];
 }
 

@@ -110,7 +110,8 @@ export class OrderService {
     const { metaToken, limit, offset } = query();
     return store.read(listOrders, {
       projectId: principal.projectId,
-      metaLike: metaToken === undefined ? null : likeToken(metaToken),
+      // A whole JSON string in the meta.
+      metaPart: metaToken === undefined ? null : JSON.stringify(metaToken),
       now: nowOf(clock.nowMs()),
       limit,
       offset,
@@ -206,11 +207,6 @@ export function passphraseContext(projectId: string, orderId: string): readonly 
 function statusOf(recipe: Recipe | Unfit): OrderRow["status"] {
   if (recipe.type === "key") return "ACTIVE";
   return recipe.type === "unfit" ? "ERROR" : "PENDING";
-}
-
-/** Matches a whole JSON string in the meta. */
-function likeToken(token: string): string {
-  return `%${JSON.stringify(token).replaceAll(/[!%_]/g, "!$&")}%`;
 }
 
 function orderNotFound(): WireError {

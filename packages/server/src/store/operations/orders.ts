@@ -114,16 +114,18 @@ export const listOrders = operation(
   "listOrders",
   function* (p: {
     readonly projectId: string;
-    /** A LIKE pattern on the meta's JSON, with `!` as escape. */
-    readonly metaLike: string | null;
+    /** Text in the meta's JSON, in any case. Not by LIKE, which takes the product of both lengths. */
+    readonly metaPart: string | null;
     readonly now: string;
     readonly limit: number;
     readonly offset: number;
   }) {
     const where =
-      p.metaLike === null ? "project_id = ?" : "project_id = ? AND meta LIKE ? ESCAPE '!'";
+      p.metaPart === null
+        ? "project_id = ?"
+        : "project_id = ? AND REPLACE(LOWER(meta), LOWER(?), '') <> LOWER(meta)";
     const args: readonly SqlValue[] =
-      p.metaLike === null ? [p.projectId] : [p.projectId, p.metaLike];
+      p.metaPart === null ? [p.projectId] : [p.projectId, p.metaPart];
     const rows = yield* all<Tagged<OrderRow>>(
       `SELECT ${columns} FROM orders WHERE ${where} ORDER BY created, id LIMIT ? OFFSET ?`,
       ...args,
@@ -131,7 +133,7 @@ export const listOrders = operation(
       p.offset,
     );
     const total =
-      p.metaLike === null
+      p.metaPart === null
         ? yield* countOf(p.projectId, "orders", p.now)
         : ((yield* one<{ n: number }>(
             `SELECT CAST(COUNT(*) AS INTEGER) AS n FROM orders WHERE ${where}`,
