@@ -1,7 +1,7 @@
 // Runs inside the guest kernel, as root: `node disks.ts first|second FOLDER`. The two boots share FOLDER and the disk.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   type Caller,
@@ -12,16 +12,21 @@ import {
   type StoredObject,
 } from "@chatelaine/keys";
 import {
+  closeDisk,
   closeVolume,
   createDisk,
   createVolume,
   destroyDisk,
+  openDisk,
   openLedger,
   openVolume,
   openVolumes,
+  resizeDisk,
   restoreDisks,
+  snapshotDisk,
   type VolumeContext,
 } from "@chatelaine/volumes";
+import { forge } from "../../packages/volumes/test/forge.ts";
 import { read, write } from "./device-text.ts";
 import { checkForms, keptLocations, makeForms } from "./disk-forms.ts";
 
@@ -88,6 +93,7 @@ async function first(): Promise<void> {
   await closeVolume(name);
   await manyAtOnce(volumes);
   await makeForms(volumes);
+  await changedHeader(volumes);
 
   // A key manager is elsewhere and outlives the host; here, a file has to do.
   const objects: [ObjectId, string][] = [];
@@ -139,6 +145,43 @@ async function manyAtOnce(volumes: VolumeContext): Promise<void> {
     made.map(({ path }) => path),
   );
   for (const { opened } of all) await closeVolume(opened?.name ?? "");
+}
+
+/** Somebody who can write the medium changes a LUKS2 disk's cipher: no way to the disk shows the tenant's data by it. */
+async function changedHeader(volumes: VolumeContext): Promise<void> {
+  const disk = { group: "vg", name: "forged" };
+  const made = await createDisk(volumes, { ...disk, sizeBytes, instance: "i", format: "luks2" });
+  write(made.device, "plaintext of forged");
+  await closeDisk(volumes, disk);
+  await changeCipher("serpent-xts-plain64");
+  for (const readOnly of [false, true]) {
+    await assert.rejects(openDisk(volumes, disk, { readOnly }), {
+      code: "integrity",
+      message: /cipher is serpent-xts-plain64, not aes-xts-plain64/,
+    });
+  }
+  await assert.rejects(resizeDisk(volumes, disk, 2 * sizeBytes), { code: "integrity" });
+  await assert.rejects(snapshotDisk(volumes, disk, { name: "other" }), { code: "integrity" });
+  const restored = await restoreDisks(volumes);
+  assert.match(
+    restored.find(({ location }) => location === made.location)?.problem ?? "",
+    /cipher is serpent-xts-plain64/,
+  );
+  assert.ok(!existsSync(made.device));
+  await changeCipher("aes-xts-plain64");
+  await openDisk(volumes, disk);
+  assert.equal(read(made.device, 19), "plaintext of forged");
+  execFileSync("lvextend", ["-q", "-L", "+4M", "/dev/vg/forged"]);
+  await assert.rejects(openDisk(volumes, disk), { code: "integrity", message: /size is/ });
+  await resizeDisk(volumes, disk, 2 * sizeBytes);
+  await openDisk(volumes, disk);
+  await destroyDisk(volumes, disk);
+}
+
+function changeCipher(encryption: string): Promise<void> {
+  return forge("/dev/vg/forged", ({ segments }) => {
+    Object.assign(segments["0"] ?? {}, { encryption });
+  });
 }
 
 /** After the reboot nothing is mapped; one call maps it all. */
