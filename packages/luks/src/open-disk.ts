@@ -1,5 +1,7 @@
 import { Readable, Writable } from "node:stream";
 import { callbackify } from "node:util";
+import type { CheckedHeader } from "./checked/checked-header.ts";
+import { diskOf } from "./checked/snapshot.ts";
 import { sectorCipher } from "./cipher/choose.ts";
 import { parseCipher } from "./cipher/cipher-spec.ts";
 import { ivSectorBytes, type SectorCipher } from "./cipher/sector-cipher.ts";
@@ -138,6 +140,8 @@ export interface WithOpenDiskOptions {
   readonly access?: "read" | "write";
   /** Where the header is, if it is detached. */
   readonly header?: DeviceReference;
+  /** What `checkHeader` or `unlock` returned for the disk. Default: the header is read and checked now. */
+  readonly checked?: CheckedHeader;
   readonly limits?: KdfLimits;
 }
 
@@ -154,11 +158,13 @@ export async function withOpenDisk<T>(
   options: WithOpenDiskOptions = {},
 ): Promise<T> {
   const operation = "open disk";
-  refuseUnknownOptions(operation, options, ["access", "header", "limits"]);
+  refuseUnknownOptions(operation, options, ["access", "header", "checked", "limits"]);
   const access = options.access === "write" ? "exclusive" : "read";
   return withDevice(operation, device, access, async (data) =>
     withDevice(operation, options.header ?? data, "read", async (headerDevice) => {
-      const disk = await loadChecked(operation, headerDevice);
+      const disk = options.checked
+        ? diskOf(operation, options.checked, headerDevice)
+        : await loadChecked(operation, headerDevice);
       const { header } = disk;
       if (options.header === undefined) requireAttached(operation, header);
       const key = await keyOf(operation, disk, authority, options.limits ?? {});

@@ -73,7 +73,8 @@ async function writeLuks2(
         }),
       },
     },
-    digests: { "0": await makeDigest(volumeKey, ["0"], ["0"]) },
+    // cryptsetup names the key in the kernel's keyring by the digest's number, and knows the mapping again by that.
+    digests: { [header.digest.number]: await makeDigest(volumeKey, ["0"], ["0"]) },
     config: {
       json_size: String(headerSize - binaryHeaderBytes),
       keyslots_size: String(keyslotsSize),

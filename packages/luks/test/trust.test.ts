@@ -6,11 +6,14 @@ import { addKeyslot, killKeyslot } from "../src/keyslots.ts";
 import { type Layout, layoutOf } from "../src/layout.ts";
 import { formatLuks1 } from "../src/luks1/format.ts";
 import { makeDigest } from "../src/luks2/digest.ts";
+import { formatLuks2 } from "../src/luks2/format.ts";
 import { sealKeyslot } from "../src/luks2/keyslot.ts";
 import { loadLuks2 } from "../src/luks2/load.ts";
 import { withOpenDisk } from "../src/open-disk.ts";
+import { privateHeader } from "../src/private-header.ts";
 import { checkHeader, readLuks } from "../src/read.ts";
 import { testPassphrase, unlock } from "../src/unlock.ts";
+import { VolumeKey } from "../src/volume-key.ts";
 import { type AnyMetadata, changeMetadata, hostileDisk, owner } from "./hostile-disk.ts";
 import { MemoryDevice } from "./memory-device.ts";
 import { luksError, mebibyte, passphrase } from "./scratch.ts";
@@ -264,6 +267,19 @@ describe("a LUKS2 header with a valid checksum", () => {
     const unlocked = await unlock(disk, owner.passphrase, { header });
     assert.equal(unlocked.header, header);
     assert.equal(unlocked.header.segment.ivTweak, 0);
+    await withOpenDisk(
+      disk,
+      owner.passphrase,
+      (opened) => opened.write(0, Buffer.from("plaintext")),
+      { checked: header },
+    );
+    const bytes = Buffer.alloc(9);
+    await withOpenDisk(disk, unlocked.volumeKey, (opened) => opened.read(0, bytes), {
+      checked: header,
+    });
+    assert.equal(bytes.toString(), "plaintext");
+    await withOpenDisk(disk, owner.passphrase, (opened) => opened.read(0, bytes));
+    assert.notEqual(bytes.toString(), "plaintext");
   });
 
   it("that no check has seen opens nothing, whatever its type says", async () => {
@@ -283,6 +299,55 @@ function text(field: number, value: string) {
 async function layout(disk: MemoryDevice, deviceBytes?: number): Promise<Layout> {
   return layoutOf(await checkHeader(disk), deviceBytes);
 }
+
+describe("a header that is handed to another program", () => {
+  for (const version of [1, 2] as const) {
+    it(`has nothing of the disk's own LUKS${version} header but what was checked`, async () => {
+      const disk = new MemoryDevice(new Uint8Array(4 * mebibyte));
+      const more = { keyslots: [owner, second] };
+      if (version === 1) await formatLuks1(disk, more);
+      else {
+        await formatLuks2(disk, { ...more, dataOffset: 2 * mebibyte, label: "of the attacker" });
+        await changeMetadata(disk, (metadata) => {
+          metadata.config.flags = ["allow-discards", "of-tomorrow"];
+          metadata.tokens[0] = { type: "x", keyslots: [] };
+          // As after a re-encryption by cryptsetup.
+          metadata.digests = { 1: metadata.digests[0] };
+        });
+      }
+      const { header, volumeKey } = await unlock(disk, owner.passphrase);
+      const { bytes, passphrase: once } = await privateHeader(header, volumeKey);
+      const copy = new MemoryDevice(bytes);
+      const found = await checkHeader(copy);
+      assert.deepEqual(found.segment, header.segment);
+      assert.equal(found.uuid, header.uuid);
+      assert.deepEqual(
+        [found.label, found.flags, found.tokens, found.waysIn, found.digests.length],
+        ["", version === 1 ? [] : ["allow-discards"], [], [0], 1],
+      );
+      assert.equal(found.digest.number, version === 1 ? 0 : 1);
+      assert.notEqual(found.digest.salt, header.digest.salt);
+      // Neither the disk's passphrase opens it, nor what opens it the disk.
+      await assert.rejects(unlock(copy, owner.passphrase), luksError("wrong_passphrase"));
+      await assert.rejects(unlock(disk, once), luksError("wrong_passphrase"));
+      const opened = await unlock(copy, once);
+      assert.deepEqual(opened.volumeKey.use(String), volumeKey.use(String));
+      // With a detached header the data is on another device.
+      await assert.rejects(
+        withOpenDisk(copy, once, async () => undefined),
+        luksError("too_small"),
+      );
+    });
+  }
+
+  it("is not made for another volume key", async () => {
+    const { header } = await unlock(await hostileDisk(() => undefined), owner.passphrase);
+    await assert.rejects(
+      privateHeader(header, new VolumeKey(new Uint8Array(32))),
+      luksError("invalid_argument"),
+    );
+  });
+});
 
 describe("a LUKS1 header", () => {
   const refused: [string, LuksError["code"], (disk: MemoryDevice) => void][] = [

@@ -1,8 +1,7 @@
 import { refuseUnknownOptions } from "@chatelaine/keys";
 import { type OpenDisk, withOpenDisk } from "@chatelaine/luks";
-import { lendPassphrase } from "./passphrase.ts";
 import type { TrustOptions } from "./trusted-volume.ts";
-import { proveVolume } from "./verify-volume.ts";
+import { unlockVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
 /**
@@ -21,12 +20,15 @@ export async function withVolumeData<T>(
   options: TrustOptions = {},
 ): Promise<T> {
   refuseUnknownOptions("withVolumeData", options, ["keyId"]);
-  const { keyId } = await proveVolume(context, path, options);
-  const key = await context.keyManager.get(context.caller, keyId);
+  const { header, volumeKey } = await unlockVolume(context, path, options);
   const lent = async (disk: OpenDisk) => {
     const result = await work(disk);
     if (access === "write") await disk.sync();
     return result;
   };
-  return lendPassphrase(key, (passphrase) => withOpenDisk(path, passphrase, lent, { access }));
+  try {
+    return await withOpenDisk(path, volumeKey, lent, { access, checked: header });
+  } finally {
+    volumeKey.destroy();
+  }
 }
