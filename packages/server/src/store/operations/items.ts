@@ -24,13 +24,15 @@ export function* isFull(table: ItemTable, objectId: string, max: number): Steps<
 
 /**
  * How many of the objects, in their order, a page can show whole with at most `max`
- * items; one at least.
+ * items; one at least, if there is one.
  */
 export function* fitting(
   tables: readonly ItemTable[],
   ids: readonly string[],
   max: number,
 ): Steps<number> {
+  // PostgreSQL has no empty IN list.
+  if (ids.length === 0) return 0;
   const counts = new Map<string, number>();
   for (const table of tables) {
     const owner = owners[table];
