@@ -93,11 +93,6 @@ export class ServerConfig {
     return this.text(name) ?? join(this.requiredText("dataDirectory"), fallback);
   }
 
-  /** A file of the data directory that has no setting of its own. */
-  dataPath(name: string): string {
-    return join(this.requiredText("dataDirectory"), name);
-  }
-
   /** Scheme, host and port that clients use; `port` is the one that was taken. */
   publicUrl(port: number): string {
     const host = this.requiredText("listen.host");

@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { FastifyInstance } from "fastify";
 import { sealMac } from "./audit/audit-keys.ts";
-import type { AuditState } from "./audit/audit-state.ts";
 import { AuditTrail } from "./audit/audit-trail.ts";
 import { auditKeys, openAudit } from "./audit/open-audit.ts";
 import { SegmentKeeper } from "./audit/segment-keeper.ts";
@@ -82,8 +81,6 @@ export interface KeyServerParts {
   readonly deleteRetentionSeconds?: number;
   /** Default false, see AuditTrail. */
   readonly durableReadAudit?: boolean;
-  /** What this host remembers of the audit record. Default: nothing. */
-  readonly auditState?: AuditState;
   /** When a part of the audit record is sealed. Default: `defaultSegmentLimits`. */
   readonly auditSegments?: SegmentLimits;
   /** Default: a database whose rows have no tags is refused. */
@@ -117,7 +114,6 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     clock,
     policy: parts.policy,
     audit: new AuditTrail({ store, clock, durableReads: parts.durableReadAudit ?? false }),
-    ...(parts.auditState && { auditState: parts.auditState }),
     ...(parts.defaultQuotas && { defaultQuotas: parts.defaultQuotas }),
     ...(parts.limits && { limits: parts.limits }),
     ...(parts.maxSealsOfKey !== undefined && { maxSealsOfKey: parts.maxSealsOfKey }),
@@ -194,7 +190,6 @@ export interface ContextParts {
   readonly clock: Clock;
   readonly policy: Policy;
   readonly audit: AuditTrail;
-  readonly auditState?: AuditState;
   readonly defaultQuotas?: Partial<Record<QuotaKind, number>>;
   readonly limits?: Partial<ObjectLimits>;
   readonly maxSealsOfKey?: number;
@@ -205,12 +200,13 @@ export interface ContextParts {
 /**
  * Checks the root keys, starts the audit record and the tags of rows, and puts together what services need.
  *
- * @throws RootKeyError; RowTagsError if rows have no tags, and may not get them
+ * @throws RootKeyError; RowTagsError if rows have no tags, or the audit record has the format of an older version, and
+ *   may not be upgraded
  */
 export async function createContext(parts: ContextParts): Promise<ServiceContext> {
   const { store, rootKeys, clock } = parts;
   await admitRootKeys(store, rootKeys, clock);
-  const { current } = await openAudit(store, rootKeys, parts.auditState);
+  const { current } = await openAudit(store, rootKeys, parts.rowTags?.untaggedRows === "tag");
   await store.startAudit(current);
   await openRowTags(store, rootKeys, clock, parts.rowTags);
   return {

@@ -1,5 +1,4 @@
 import type { AddressInfo } from "node:net";
-import { auditStateFile } from "./audit/audit-state.ts";
 import type { SegmentLimits } from "./audit/segment-sealer.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ConfigError, nodeOptions, type ServerConfig } from "./config.ts";
@@ -85,7 +84,6 @@ export async function startServer(
         },
       },
       durableReadAudit: config.boolean("audit.durableReads"),
-      auditState: auditStateFile(config.dataPath("audit-state")),
       auditSegments: segmentLimits(config),
       serveMetrics: config.boolean("metrics.enabled"),
       maxBodyBytes: config.integer("limits.bodyBytes"),

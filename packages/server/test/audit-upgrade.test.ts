@@ -1,32 +1,32 @@
 import assert from "node:assert/strict";
-import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { auditLine } from "../src/audit/audit-entry.ts";
-import { auditStateFile } from "../src/audit/audit-state.ts";
 import { LegacyChain } from "../src/audit/legacy-chain.ts";
 import { auditKeys } from "../src/audit/open-audit.ts";
-import { RootKeyError } from "../src/crypto/root-key.ts";
+import { RowTagsError } from "../src/row-tagging/open-row-tags.ts";
 import { type AuditScene, sceneOn } from "./support/audit-scene.ts";
 import { temporaryFolder } from "./support/harness.ts";
 import { layOutOldDatabase, notedBy2da0dde, openOldDatabase } from "./support/old-audit.ts";
 import { insertEntry, tamper } from "./support/tamper.ts";
 
+/** As at the first start on SQLite, and for `server tag-rows`. */
+const mayUpgrade = { rowTags: { untaggedRows: "tag" } };
+
 /** A database of commit 2da0dde; `before` is done to it before this version first opens it. */
 async function upgraded(
   t: TestContext,
   ...before: readonly string[]
-): Promise<AuditScene & { readonly reopen: () => Promise<AuditScene> }> {
+): Promise<AuditScene & { readonly reopen: (parts?: object) => Promise<AuditScene> }> {
   const folder = temporaryFolder(t);
   const rootKeys = layOutOldDatabase(folder);
-  const parts = { auditState: auditStateFile(join(folder, "audit-state")) };
   let store = await openOldDatabase(folder);
   t.after(() => store.close());
   for (const sql of before) await store.write(tamper, { sql, args: [] });
-  const scene = await sceneOn(store, folder, { rootKeys, parts });
+  const scene = await sceneOn(store, folder, { rootKeys, parts: mayUpgrade });
   return {
     ...scene,
-    async reopen() {
+    async reopen(parts = {}) {
       await store.close();
       store = await openOldDatabase(folder);
       return sceneOn(store, folder, { rootKeys, parts });
@@ -125,12 +125,10 @@ describe("an audit record that commit 2da0dde wrote", () => {
     );
     await assert.rejects(
       scene.reopen(),
-      (error) => error instanceof RootKeyError && /from before the upgrade/.test(error.message),
+      (error) => error instanceof RowTagsError && /tag-rows/.test(error.message),
     );
     // What the message says to do, for an administrator who put back an old backup.
-    rmSync(join(scene.folder, "audit-state"));
-    await scene.reopen();
-    assert.ok(existsSync(join(scene.folder, "audit-state")));
+    await scene.reopen(mayUpgrade);
   });
 
   for (const [what, statement] of [

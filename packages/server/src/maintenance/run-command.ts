@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { auditStateFile } from "../audit/audit-state.ts";
 import { AuditTrail } from "../audit/audit-trail.ts";
 import { systemClock } from "../clock.ts";
 import type { ServerConfig } from "../config.ts";
@@ -47,7 +46,6 @@ export async function runServerCommand(
       policy: openPolicy(config),
       audit: new AuditTrail({ store, clock }),
       defaultQuotas: defaultQuotas(config),
-      auditState: auditStateFile(config.dataPath("audit-state")),
       rowTags: {
         untaggedRows: allowed ? "tag" : "refuse",
         onTagged: (report) => {

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import pg from "pg";
+import { openAudit } from "../audit/open-audit.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { ProjectKeys } from "../crypto/project-keys.ts";
 import { checkRootKeys, type RootKeyRing } from "../crypto/root-key.ts";
@@ -63,9 +64,9 @@ export async function migrateStore(options: MigrateStoreOptions): Promise<Migrat
   try {
     if (rootKeys) {
       checkRootKeys(rootKeys, await source.read(listRootKeys, null));
-      await openRowTags(source, rootKeys, clock, {
-        untaggedRows: options.untaggedRows ?? "refuse",
-      });
+      const untaggedRows = options.untaggedRows ?? "refuse";
+      await openAudit(source, rootKeys, untaggedRows === "tag");
+      await openRowTags(source, rootKeys, clock, { untaggedRows });
     }
     const verification = rootKeys
       ? await verifyObjects(source, new ProjectKeys({ store: source, rootKeys, clock }))
