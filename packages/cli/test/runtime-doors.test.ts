@@ -248,6 +248,21 @@ describe("a process with a debugger, or told to write its memory", () => {
     assert.equal(chatelaine("--inspect=127.0.0.1:0", "server", "config").status, 0);
   });
 
+  it("is looked for without loading a debugger, which takes 3 MiB", linux, () => {
+    const url = import.meta.resolve("@chatelaine/server/runtime");
+    const program = `import { closeRuntimeDoors, openDoors } from ${JSON.stringify(url)};
+      closeRuntimeDoors();
+      const open = openDoors("");
+      console.log(open.length, process.moduleLoadList.includes("NativeModule inspector"));`;
+    const see = (...options: readonly string[]) =>
+      spawnSync(process.execPath, [...options, "--input-type=module", "--eval", program], {
+        encoding: "utf8",
+        env: { NODE_OPTIONS: inherited },
+      }).stdout.trim();
+    assert.equal(see(), "0 false");
+    assert.equal(see("--inspect=127.0.0.1:0"), "1 true");
+  });
+
   it("is named by the doctor", () => {
     assert.deepEqual(wrongWith(""), []);
     const [open] = wrongWith("--inspect=127.0.0.1:0");

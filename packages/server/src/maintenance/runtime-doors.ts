@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { type Diagnosis, type Outcome, ok } from "./diagnosis.ts";
 
 const coredumpFilter = "/proc/self/coredump_filter";
@@ -157,6 +157,7 @@ function preloadOutcome(nodeOptions: string): Outcome {
 }
 
 function debuggerAddress(): string | undefined {
+  if (!hasSocket()) return undefined;
   let url: string | undefined;
   try {
     url = process.getBuiltinModule("node:inspector").url();
@@ -165,6 +166,23 @@ function debuggerAddress(): string | undefined {
   }
   // The rest of the URL is what a client needs to connect.
   return url === undefined ? undefined : new URL(url).host;
+}
+
+/** Asking Node.js for its debugger takes 3 MiB for good; without a socket, which nearly every process starts without, it has none. */
+function hasSocket(): boolean {
+  try {
+    return readdirSync("/proc/self/fd").some((fd) => Number(fd) > 2 && isSocket(fd));
+  } catch {
+    return true; // no /proc to ask
+  }
+}
+
+function isSocket(fd: string): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`).startsWith("socket:");
+  } catch {
+    return false; // the one that listed the others
+  }
 }
 
 interface NodeOption {
