@@ -158,6 +158,30 @@ describe("a volume's header that somebody changed on the medium", () => {
     });
   }
 
+  it("does not decide where data go when it is swapped after it was compared", async () => {
+    await create();
+    const swapping = new Proxy(keyManager, {
+      get(target, name) {
+        const method = Reflect.get(target, name) as (...args: unknown[]) => unknown;
+        if (name !== "get") return method.bind(target);
+        return async (...args: unknown[]) => {
+          await forge(path, segment({ iv_tweak: "8" }));
+          return method.apply(target, args);
+        };
+      },
+    });
+    await withVolumeData(
+      { ...volumes, keyManager: swapping },
+      path,
+      (disk) => disk.write(0, Buffer.from("precious")),
+      "write",
+    );
+    await forge(path, segment({ iv_tweak: "0" }));
+    const word = Buffer.alloc(8);
+    await withVolumeData(volumes, path, (disk) => disk.read(0, word));
+    assert.equal(word.toString(), "precious");
+  });
+
   it("is not used by QEMU, in LUKS1", async () => {
     await createVolume(volumes, { path, sizeBytes, format: "luks1" });
     const disk = await open(path, "r+");

@@ -1,5 +1,5 @@
 import { KeyManagerError, type ObjectId, type StoredObject } from "@chatelaine/keys";
-import { addKeyslot, addToken, chatelaineToken, readLuks } from "@chatelaine/luks";
+import { addKeyslot, addToken, chatelaineToken, LuksError, readLuks } from "@chatelaine/luks";
 import { lendOpener } from "../disk/opener.ts";
 import { killSlots, removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
 import { VolumeError } from "../errors.ts";
@@ -161,13 +161,20 @@ async function removeSlot(work: ChangeKeyWork): Promise<void> {
 async function proveKey(work: ChangeKeyWork): Promise<Pick<ChangeKeyFacts, "layout">> {
   const { input, facts, volume } = work;
   return lendNew(work, async (passphrase) => {
-    const opened = await slotsOpenedBy(input.location, passphrase);
-    if (opened.includes(facts.slot as number)) {
-      return { layout: await openedLayout(input.location, passphrase, volume?.layout) };
-    }
-    throw new VolumeError("wrong_key", `rekey ${input.location}: the new key does not open it`);
+    const { location } = input;
+    const slot = facts.slot as number;
+    const layout = await openedLayout(location, passphrase, volume?.layout, { slot }).catch(
+      (cause: unknown) => {
+        if (!(cause instanceof LuksError) || !notOpened.includes(cause.code)) throw cause;
+        const message = `rekey ${location}: the new key does not open it`;
+        throw new VolumeError("wrong_key", message, { cause });
+      },
+    );
+    return { layout };
   });
 }
+
+const notOpened: readonly string[] = ["wrong_passphrase", "no_such_slot"];
 
 async function nameKey({ context, input, facts }: ChangeKeyWork): Promise<undefined> {
   if (input.format === "luks1") return;

@@ -1,5 +1,11 @@
 import type { ObjectId } from "@chatelaine/keys";
-import { chatelaineToken, formatLuks1, formatLuks2, withOpenDisk } from "@chatelaine/luks";
+import {
+  chatelaineToken,
+  formatLuks1,
+  formatLuks2,
+  type OpenDisk,
+  withOpenDisk,
+} from "@chatelaine/luks";
 import type { Occupant } from "../disk/location.ts";
 import { makeSparseFile, publish, stagingPath, withdraw } from "../disk/staging.ts";
 import { requireZeroes, wipeHeader } from "../disk/wipe.ts";
@@ -14,7 +20,7 @@ import {
   registerConsumer,
   unregisterConsumer,
 } from "../volume-key.ts";
-import { openedLayout, ownCipher } from "./opened-layout.ts";
+import { openedLayout, ownCipher, writtenHeader } from "./opened-layout.ts";
 import type { Operation, Work } from "./operation.ts";
 
 export interface CreateInput {
@@ -183,6 +189,10 @@ async function copyData(work: CreateWork): Promise<undefined> {
   const { context, input, facts, signal } = work;
   if (input.from === undefined) return;
   const { location, keyId } = input.from;
+  const path = workPath(work);
+  const recorded = await context.ledger.volumeAt(location);
+  const source = await writtenHeader(location, recorded?.layout);
+  const target = await writtenHeader(path, facts.layout);
   const { keyManager, caller } = context;
   const [from, to] = [
     await keyManager.get(caller, keyId),
@@ -190,26 +200,30 @@ async function copyData(work: CreateWork): Promise<undefined> {
   ];
   await lendPassphrase(from, (open) =>
     lendPassphrase(to, (seal) =>
-      withOpenDisk(location, open, (source) =>
-        withOpenDisk(
-          workPath(work),
-          seal,
-          async (target) => {
-            const chunk = new Uint8Array(4 * 1024 * 1024);
-            for (let offset = 0; offset < source.size; offset += chunk.length) {
-              signal.throwIfAborted();
-              const part = chunk.subarray(0, Math.min(chunk.length, source.size - offset));
-              await source.read(offset, part);
-              await target.write(offset, part);
-            }
-            chunk.fill(0);
-            await target.sync();
-          },
-          { access: "write" },
-        ),
+      withOpenDisk(
+        location,
+        open,
+        (read) =>
+          withOpenDisk(path, seal, (write) => copySectors(read, write, signal), {
+            access: "write",
+            checked: target,
+          }),
+        { checked: source },
       ),
     ),
   );
+}
+
+async function copySectors(from: OpenDisk, to: OpenDisk, signal: AbortSignal): Promise<void> {
+  const chunk = new Uint8Array(4 * 1024 * 1024);
+  for (let offset = 0; offset < from.size; offset += chunk.length) {
+    signal.throwIfAborted();
+    const part = chunk.subarray(0, Math.min(chunk.length, from.size - offset));
+    await from.read(offset, part);
+    await to.write(offset, part);
+  }
+  chunk.fill(0);
+  await to.sync();
 }
 
 async function publishFile(work: CreateWork): Promise<undefined> {

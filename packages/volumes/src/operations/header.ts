@@ -98,7 +98,7 @@ async function proveOpens(
   const { keyManager, caller } = context;
   const deviceBytes = await bytesOf(input.location);
   const layout = await lendPassphrase(await keyManager.get(caller, input.keyId), (passphrase) =>
-    openedLayout(path, passphrase, volume?.layout, deviceBytes),
+    openedLayout(path, passphrase, volume?.layout, { deviceBytes }),
   );
   return { layout };
 }

@@ -67,22 +67,20 @@ export const importOperation: Operation<ImportInput, ImportFacts> = {
 
 async function prove({ context, operation, input }: ImportWork): Promise<ImportFacts> {
   const { location, keyId } = input;
-  const { slots, layout } = await lendPassphrase(
-    await keyOf(context, keyId),
-    async (passphrase) => {
-      const opened = await slotsOpenedBy(location, passphrase);
-      if (opened.length > 0) {
-        return { slots: opened, layout: await openedLayout(location, passphrase) };
-      }
-      throw new VolumeError(
-        "wrong_key",
-        `import ${location}: key ${keyId} opens none of its key slots`,
-      );
-    },
-  );
+  const opened = await lendPassphrase(await keyOf(context, keyId), async (passphrase) => {
+    const slots = await slotsOpenedBy(location, passphrase);
+    const [slot] = slots;
+    if (slot !== undefined) {
+      return { slots, layout: await openedLayout(location, passphrase, {}, { slot }) };
+    }
+    throw new VolumeError(
+      "wrong_key",
+      `import ${location}: key ${keyId} opens none of its key slots`,
+    );
+  });
   const wasNamed = tokensOf(await readLuks(location)).some(({ object }) => object === keyId);
   const wasRegistered = await isRegistered(context, operation.volumeId, keyId);
-  return { slots, layout, wasNamed, wasRegistered };
+  return { ...opened, wasNamed, wasRegistered };
 }
 
 async function nameKey({ context, input, facts }: ImportWork): Promise<undefined> {

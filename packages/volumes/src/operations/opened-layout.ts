@@ -1,25 +1,41 @@
-import { checkHeader, layoutOf, testPassphrase } from "@chatelaine/luks";
+import { type CheckedHeader, checkHeader, layoutOf, testPassphrase } from "@chatelaine/luks";
 import { VolumeError } from "../errors.ts";
 import { describeChanges, layoutChanges, type VolumeLayout } from "../layout.ts";
+
+/** What is looked at, besides a disk with its header. */
+interface OpenedLayoutOptions {
+  /** Of the disk, if `path` is a backup of its header. Default: of `path` itself. */
+  readonly deviceBytes?: number;
+  /** The key slot that must open. Default: any. */
+  readonly slot?: number;
+}
 
 /**
  * The layout of a disk that a passphrase has been seen to open.
  *
  * @param expected what the operation asked for, or what must not have changed
- * @param deviceBytes of the disk, if `path` is a backup of its header; default: of `path` itself
  * @throws `integrity` if the disk says otherwise by now
  */
 export async function openedLayout(
   path: string,
   passphrase: Uint8Array,
   expected: Partial<VolumeLayout> = {},
-  deviceBytes?: number,
+  { deviceBytes, slot }: OpenedLayoutOptions = {},
 ): Promise<VolumeLayout> {
+  const header = await writtenHeader(path, expected, deviceBytes);
+  await testPassphrase(path, passphrase, { header, ...(slot !== undefined && { slot }) });
+  return layoutOf(header, deviceBytes);
+}
+
+/** The header of a disk, to be opened by it and by no other reading. @throws `integrity` as {@link openedLayout} */
+export async function writtenHeader(
+  path: string,
+  expected: Partial<VolumeLayout> = {},
+  deviceBytes?: number,
+): Promise<CheckedHeader> {
   const header = await checkHeader(path);
-  const layout = layoutOf(header, deviceBytes);
-  await testPassphrase(path, passphrase, { header });
-  const changes = layoutChanges({ ...layout, ...expected }, layout);
-  if (changes.length === 0) return layout;
+  const changes = layoutChanges(expected, layoutOf(header, deviceBytes));
+  if (changes.length === 0) return header;
   throw new VolumeError(
     "integrity",
     `open ${path}: its header is not as it was written: ${describeChanges(changes)}`,
