@@ -26,6 +26,7 @@ import {
   withAttackersKey,
   writeAt,
 } from "./forged-header.ts";
+import { openHonestDisks } from "./honest-headers.ts";
 
 const [folder = ""] = process.argv.slice(2);
 const [victim, tenant] = ["/dev/ubda", "/dev/ubdb"];
@@ -56,6 +57,9 @@ await attack("plaintext on the medium through the null cipher", ({ segments }) =
 await attack("the attacker's key through a second slot and digest", undefined);
 await swapLuks1();
 await uuids();
+if (process.argv[3] !== "attacks") {
+  console.log(JSON.stringify({ honest: await openHonestDisks(tenant, folder) }));
+}
 
 /** The ways to a disk: imported by a stranger, and in the ledger with a row from before layouts were recorded. */
 async function attack(

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { refuseUnknownOptions } from "@chatelaine/keys";
-import { readLuks, withOpenDisk } from "@chatelaine/luks";
+import { checkHeader, layoutOf } from "@chatelaine/luks";
 import { locationOf, occupantOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import { mappingOf } from "./host/disk-use.ts";
@@ -9,7 +9,7 @@ import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
 import { resizeOperation } from "./operations/resize.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
-import { proveVolume, type VerifiedVolume, withProvenPassphrase } from "./verify-volume.ts";
+import { proveVolume, type VerifiedVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
 /** How far a volume is to grow. */
@@ -48,8 +48,8 @@ export async function resizeVolume(
   });
   const location = await locationOf(path);
   await refuseMismatch(context, id, location);
-  const [segment] = (await readLuks(path)).segments;
-  if (segment?.size !== "dynamic") {
+  const { segment } = await checkHeader(path);
+  if (segment.size !== "dynamic") {
     throw new VolumeError("unsupported", `resize ${path}: its header gives its data a fixed size`);
   }
   const after = await fileSize(path, options.sizeBytes, sectorSize, dataOffset);
@@ -61,11 +61,9 @@ export async function resizeVolume(
     keyId,
     input: { location, keyId, ...(after !== undefined && { file: { before, after } }) },
   });
-  return withProvenPassphrase(context, path, async (volume, passphrase) => ({
-    ...volume,
-    sizeBytes: await withOpenDisk(path, passphrase, async ({ size }) => size),
-    isOpen: mapping !== undefined,
-  }));
+  const volume = await proveVolume(context, path);
+  const { size: sizeBytes } = layoutOf(await checkHeader(path));
+  return { ...volume, sizeBytes, isOpen: mapping !== undefined };
 }
 
 /** @returns the size that the file is to have; undefined of a block device */
