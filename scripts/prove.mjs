@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 const proofs = {
   headers: "interop/headers/prove.ts",
   luks: "packages/luks/test/prove.ts",
+  database: "packages/server/test/prove-database.ts",
   volumes: "packages/volumes/test/prove.ts",
 };
 
