@@ -31,7 +31,7 @@ export interface AcceptedHeader {
 /**
  * Takes a volume's header as it is now for the right one, after a change that was made without
  * us, such as by `cryptsetup reencrypt`. The volume's key must open it. Compare `changes` with what
- * you did: whoever can write the disk can change its header, too.
+ * you did: anybody who can write the disk can change its header, too.
  *
  * @throws `not_found` if the ledger has no volume there; `missing_key`, `busy`, `mismatch`, `unfinished`;
  *   `LuksError` `wrong_passphrase` if the key does not open it

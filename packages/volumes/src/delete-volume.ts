@@ -12,11 +12,11 @@ import type { Volume } from "./volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 import { discardableKey, isCode, keysNamed, volumeOfKeyName } from "./volume-key.ts";
 
-/** Which key goes besides the one that the ledger has for the volume. */
+/** Which key is deleted in addition to the one that the ledger has for the volume. */
 export interface DeleteVolumeOptions {
   /**
-   * A key to delete with the disk, whoever made it: for a disk that the ledger does not know, whose
-   * key stays otherwise. Nothing is deleted if the ledger has this key for another volume.
+   * A key to delete with the disk, even if it was not made for it. For a disk that the ledger does
+   * not know: its key stays otherwise. Nothing is deleted if the ledger has this key for another volume.
    */
   readonly deleteKeyId?: ObjectId | undefined;
 }

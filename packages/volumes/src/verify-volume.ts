@@ -76,7 +76,7 @@ export interface UnlockedVolume extends Unlocked {
 }
 
 /**
- * The volume key, which whoever gets it destroys, and the header that proved it. Asks the key manager once, and reads
+ * The volume key, which the caller destroys, and the header that proved it. Asks the key manager once, and reads
  * the header once.
  *
  * @throws as {@link verifyVolume}

@@ -2,7 +2,7 @@ import { type CheckedHeader, checkHeader, layoutOf, testPassphrase } from "@chat
 import { VolumeError } from "../errors.ts";
 import { describeChanges, layoutChanges, type VolumeLayout } from "../layout.ts";
 
-/** What is looked at, besides a disk with its header. */
+/** What differs from a disk that has its own header. */
 interface OpenedLayoutOptions {
   /** Of the disk, if `path` is a backup of its header. Default: of `path` itself. */
   readonly deviceBytes?: number;
