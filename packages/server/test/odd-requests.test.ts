@@ -46,10 +46,11 @@ describe("the oddest and largest requests that the limits let through, on every 
     child = fork(new URL("./support/odd-server.ts", import.meta.url), {
       execArgv: ["--expose-gc", "--disable-warning=ExperimentalWarning"],
     });
-    [url] = (await once(child, "message")) as [string];
+    url = (await messageOf(child)) as string;
   });
   after(async () => {
     agent.destroy();
+    if (!child.connected) return;
     const ended = once(child, "exit");
     child.disconnect();
     await ended;
@@ -57,8 +58,7 @@ describe("the oddest and largest requests that the limits let through, on every 
 
   const weigh = async (): Promise<Weight> => {
     child.send("weigh");
-    const [weight] = (await once(child, "message")) as [Weight];
-    return weight;
+    return (await messageOf(child)) as Weight;
   };
 
   const send = ({ method, path, headers, body }: OddRequest, via: Agent | false) =>
@@ -173,3 +173,10 @@ describe("the oddest and largest requests that the limits let through, on every 
     await check(t, logins, (number) => oddLogin(number, random));
   });
 });
+
+/** The next message. A server that ends instead must fail the test, and not make it wait for ever. */
+async function messageOf(child: ChildProcess): Promise<unknown> {
+  const ended = once(child, "exit").then(() => assert.fail("the server's process ended"));
+  const [message] = (await Promise.race([once(child, "message"), ended])) as [unknown];
+  return message;
+}

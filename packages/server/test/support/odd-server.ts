@@ -5,12 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { auditLine } from "../../src/audit/audit-entry.ts";
+import { systemClock } from "../../src/clock.ts";
 import { rootKey, rootKeyRing } from "../../src/crypto/root-key.ts";
+import { admitRootKeys } from "../../src/crypto/system-keys.ts";
 import { auditEntryOf } from "../../src/identity/builtin/audit-events.ts";
 import { openBuiltinIdentity } from "../../src/identity/builtin/open-builtin-identity.ts";
 import { SqlIdentityStore } from "../../src/identity/builtin/sql/sql-identity-store.ts";
 import { createLogger } from "../../src/log.ts";
 import { RulePolicy } from "../../src/policy/rule-policy.ts";
+import { openRowTags } from "../../src/row-tagging/open-row-tags.ts";
 import { createKeyServer } from "../../src/server.ts";
 import { SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 
@@ -31,6 +34,9 @@ export interface Weight {
 const now = "2026-01-01T00:00:00.000000";
 const folder = mkdtempSync(join(tmpdir(), "chatelaine-odd-"));
 const store = await SqliteStore.open({ path: join(folder, "keys.db"), now });
+const rootKeys = rootKeyRing([rootKey(1, Buffer.alloc(32, 7))]);
+await admitRootKeys(store, rootKeys, systemClock());
+await openRowTags(store, rootKeys, systemClock());
 const base = { url: "" };
 const { identity, api, administration, held } = openBuiltinIdentity({
   store: new SqlIdentityStore(store),
@@ -53,7 +59,7 @@ const server = await createKeyServer({
   store,
   identity,
   keystoneApi: api,
-  rootKeys: rootKeyRing([rootKey(1, Buffer.alloc(32, 7))]),
+  rootKeys,
   policy: new RulePolicy({}),
   log,
   publicUrl: () => base.url,
