@@ -206,6 +206,8 @@ describe("the judge of what the library accepts", () => {
     volumeKeyBitLength: 512,
     sectorSize: 512,
     dataOffset: 1 << 20,
+    bytes: 3 << 20,
+    ivTweak: 0,
   };
 
   it("takes a header that means what it meant, and any sound one of a stranger", () => {
@@ -213,7 +215,14 @@ describe("the judge of what the library accepts", () => {
       outcome: "same mapping",
     });
     const smaller = sound({ ...honest, bytes: 4096 });
-    assert.deepEqual(judgeVerified("named", honest, smaller, told), { outcome: "own disk" });
+    const { outcome } = judgeVerified("named", honest, smaller, { ...told, bytes: 4096 });
+    assert.equal(outcome, "own disk");
+  });
+  it("takes the copy that the library took, of two that are sound", () => {
+    const copies = [...sound({ ...honest, bytes: 4096 }), ...sound(honest)];
+    assert.deepEqual(judgeVerified("row", honest, copies, told), { outcome: "same mapping" });
+    const { outcome } = judgeVerified("row", honest, copies, { ...told, bytes: 4096 });
+    assert.equal(outcome, "violation");
   });
   it("calls a header that is not sound, that means something else, or that is told otherwise a violation", () => {
     const unsound = [{ sound: false, problem: "a cipher is null" } as const];
@@ -223,7 +232,7 @@ describe("the judge of what the library accepts", () => {
       [
         judgeVerified("stranger", honest, unsound, told),
         judgeVerified("stranger", honest, [], told),
-        judgeVerified("row", honest, smaller, told),
+        judgeVerified("row", honest, smaller, { ...told, bytes: 4096 }),
         judgeVerified("stranger", honest, sound(honest), otherTold),
       ].map(whatOf),
       [

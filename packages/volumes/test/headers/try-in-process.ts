@@ -1,4 +1,5 @@
 import type { ObjectId } from "@chatelaine/keys";
+import { checkHeader, layoutOf } from "@chatelaine/luks";
 import { fieldNames, type HostileHeader } from "../../../luks/test/hostile/hostile-header.ts";
 import {
   importVolume,
@@ -70,13 +71,18 @@ async function attempt(
   setting: Setting,
   call: (path: string) => Promise<VerifiedVolume>,
 ): Promise<Verdict> {
+  let volume: VerifiedVolume | undefined;
   let verdict: Verdict;
   try {
-    const volume = await call(path);
+    volume = await call(path);
+    const header = await checkHeader(path);
+    const { ivTweak } = header.segment;
+    const bytes = layoutOf(header).size;
     const readings = readingsOf(headerOf(path), sceneDiskBytes, volume.openedSlot);
-    verdict = judgeVerified(setting, meaning, readings, volume);
+    verdict = judgeVerified(setting, meaning, readings, { ...volume, bytes, ivTweak });
   } catch (error) {
-    verdict = judgeError(error);
+    verdict =
+      volume === undefined ? judgeError(error) : violation("accepts what checkHeader refuses");
   }
   // Also where it refuses then: the attacker's key has been in use.
   return scene.tookForeignKey() ? violation("fetches a key that only a token names") : verdict;
@@ -105,5 +111,5 @@ async function tryLibvirt(
   }
 }
 
-/** In the XML of a disk and of its secret, from docs/ and libvirt's formats. */
+/** Elements in the XML of an honest disk and of its secret. */
 const honestElements = 11;
