@@ -9,7 +9,7 @@ import {
   type ProjectCaller,
   tracksConsumers,
 } from "@chatelaine/keys";
-import { formatLuks1, formatLuks2, readLuks } from "@chatelaine/luks";
+import { addToken, formatLuks1, formatLuks2, readLuks } from "@chatelaine/luks";
 import {
   createVolume,
   deleteVolume,
@@ -68,6 +68,17 @@ describe("a disk that its owner brings with its key (BYOK)", () => {
       assert.deepEqual(await consumers(), []);
     });
   }
+
+  it("leaves no row that never opens, if the disk's token names the key for other slots", async () => {
+    await make("luks2");
+    const created = new Date().toISOString();
+    await addToken(path, { type: "chatelaine", keyslots: [], object: keyId, created });
+    const before = await readFile(path);
+    await assert.rejects(importVolume(volumes, path, keyId), { code: "mismatch" });
+    assert.deepEqual(await ledger.volumes(), []);
+    assert.deepEqual(await consumers(), []);
+    assert.ok(before.equals(await readFile(path)));
+  });
 
   it("can be given another key later, which leaves the user's alone", async () => {
     await make("luks2");

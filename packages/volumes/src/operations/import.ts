@@ -78,7 +78,15 @@ async function prove({ context, operation, input }: ImportWork): Promise<ImportF
       `import ${location}: key ${keyId} opens none of its key slots`,
     );
   });
-  const wasNamed = tokensOf(await readLuks(location)).some(({ object }) => object === keyId);
+  const named = tokensOf(await readLuks(location)).find(({ object }) => object === keyId);
+  if (named !== undefined && !named.keyslots.some((slot) => opened.slots.includes(slot))) {
+    // The volume would be looked for in those slots, and never open.
+    throw new VolumeError(
+      "mismatch",
+      `import ${location}: its token ${named.id} names key ${keyId} for other key slots than it opens (${opened.slots.join(", ")}): remove the token first`,
+    );
+  }
+  const wasNamed = named !== undefined;
   const wasRegistered = await isRegistered(context, operation.volumeId, keyId);
   return { ...opened, wasNamed, wasRegistered };
 }
