@@ -72,10 +72,10 @@ describe("the generator of hostile headers", () => {
     assert.ok(checked > 4000, `only ${checked} copies`);
   });
 
-  it("goes round all fields in steps of 19, as short runs do", () => {
+  it("goes round all fields in steps of 25, as short runs do", () => {
     const names = Array.from(
       fieldNames,
-      (_, step) => hostileHeader(disks, 1, step * 19).changes[0]?.field,
+      (_, step) => hostileHeader(disks, 1, step * 25).changes[0]?.field,
     );
     assert.equal(new Set(names).size, fieldNames.length);
   });
