@@ -11,6 +11,7 @@ import { describe, it, type TestContext } from "node:test";
 import { loadServerConfig } from "../src/config.ts";
 import { type RunningServer, startServer } from "../src/start-server.ts";
 import { listSecrets } from "../src/store/operations/secrets.ts";
+import { login } from "./support/builtin-harness.ts";
 import { startHarness, temporaryFolder } from "./support/harness.ts";
 
 /** Keystone is not asked by what these tests ask: they need no identity. */
@@ -35,6 +36,17 @@ async function start(
   const server = await startServer(config);
   t.after(() => server.close());
   return server;
+}
+
+/** A token of the administrator that the first start made. */
+async function firstToken(url: string, folder: string): Promise<string> {
+  const clouds = readFileSync(join(folder, "clouds.yaml"), "utf8");
+  const password = /password: "?([\w-]{8,})/.exec(clouds)?.[1] ?? "";
+  const answer = await fetch(`${url}/v3/auth/tokens`, {
+    method: "POST",
+    body: JSON.stringify(login(password, { name: "admin", project: "admin" })),
+  });
+  return answer.headers.get("x-subject-token") ?? "";
 }
 
 describe("a server that listens", () => {
@@ -138,15 +150,19 @@ describe("a server that listens", () => {
   });
 
   it("refuses headers and bodies that are too large, and lines that are no HTTP", async (t) => {
-    const { port, url } = await start(t, temporaryFolder(t), {
+    const folder = temporaryFolder(t);
+    const { port, url } = await start(t, folder, {
       "--limits-payload-bytes": "1000",
       "--limits-body-bytes": "2000",
+      "--identity-mode": "builtin",
     });
+    // Nobody else's body is read.
+    const token = await firstToken(url, folder);
     assert.equal((await fetch(url, { headers: { big: "x".repeat(40_000) } })).status, 431);
     const status = await new Promise<number | undefined>((resolve, reject) => {
       const request = httpRequest(
-        `${url}/`,
-        { method: "POST", headers: { "content-type": "text/plain" } },
+        `${url}/v1/secrets`,
+        { method: "POST", headers: { "content-type": "text/plain", "x-auth-token": token } },
         (response) => {
           response.resume();
           resolve(response.statusCode);
@@ -259,10 +275,11 @@ describe("a server that listens", () => {
   it("hangs up on who sends too slowly, headers or body, and serves others meanwhile", async (t) => {
     const { port, url } = await start(t, temporaryFolder(t), {
       "--limits-request-timeout-ms": "200",
+      "--identity-mode": "builtin",
     });
     const starts = [
       "POST /v1/secrets HTTP/1.1\r\nhost: x\r\n",
-      "POST / HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\nhalf",
+      "POST /v3/auth/tokens HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\nhalf",
     ];
     const answers = starts.map(
       (text) =>

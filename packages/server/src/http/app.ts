@@ -13,7 +13,7 @@ import type { Call, Handler, Method, Reply, Route } from "../routes/route.ts";
 import { WireError } from "../wire-error.ts";
 import type { ClientAddresses } from "./client-addresses.ts";
 import { cacheHeaders } from "./common-headers.ts";
-import { type PublicOptions, publicRoutes } from "./public-routes.ts";
+import { answersUnread, type PublicOptions, publicRoutes } from "./public-routes.ts";
 import type { RequestLog } from "./request-log.ts";
 import { MalformedTarget, type RequestTarget } from "./request-target.ts";
 import { sendClientError, sendError, sendReply } from "./send.ts";
@@ -104,6 +104,8 @@ export function createApp(options: AppOptions): FastifyInstance {
     });
     const target = anyTargetOf(request);
     if (target instanceof MalformedTarget) refuseTarget(reply, target);
+    // Here, not in a handler: handlers run after the body was read, and a stranger's body is not worth its memory.
+    else if (request.is404) void refuseUnknownPath(request, reply);
     else done();
   });
   const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
@@ -120,6 +122,11 @@ export function createApp(options: AppOptions): FastifyInstance {
   };
 
   const authenticate = authenticator(options.identity, fail);
+  const refuseUnknownPath = async (request: FastifyRequest, reply: FastifyReply) => {
+    // Anonymous callers do not learn what exists behind identity, not even by a wrong path.
+    if (targetOf(request).isKeyManager && !(await authenticate(request, reply))) return;
+    sendError(reply, new WireError(404, ""));
+  };
   for (const route of options.routes) {
     const dispatch = dispatcher(route, {
       refs: options.refs,
@@ -142,13 +149,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     });
   }
   publicRoutes(app, options);
-  app.options("*", (_request, reply) => reply.code(200).send());
-  app.setNotFoundHandler(async (request, reply) => {
-    // Who is unknown does not learn what there is behind identity, not even by a wrong path.
-    if (targetOf(request).isKeyManager && !(await authenticate(request, reply))) return reply;
-    sendError(reply, new WireError(404, ""));
-    return reply;
-  });
+  answersUnread(app, { method: "OPTIONS", url: "*" }, (_request, reply) => reply.code(200).send());
   return app;
 }
 

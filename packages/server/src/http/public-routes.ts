@@ -55,14 +55,21 @@ type PublicHandler = (request: FastifyRequest, reply: FastifyReply) => unknown;
 
 /** A path with GET alone; errors are plain text here, as in Barbican's version application. */
 function only(app: FastifyInstance, url: string, get: PublicHandler): void {
-  app.route({
-    method: app.supportedMethods.filter((method) => method !== "OPTIONS"),
-    url,
-    handler: (request, reply) =>
-      request.method === "GET"
-        ? get(request, reply)
-        : text(reply.header("allow", "GET"), 405, "method not allowed"),
-  });
+  app.route({ method: "GET", url, handler: get });
+  const method = app.supportedMethods.filter((name) => name !== "GET" && name !== "OPTIONS");
+  answersUnread(app, { method, url }, (_request, reply) =>
+    text(reply.header("allow", "GET"), 405, "method not allowed"),
+  );
+}
+
+/** A route that answers before the body is read: 1,000 half bodies of strangers would fill the memory. */
+export function answersUnread(
+  app: FastifyInstance,
+  route: { readonly method: string | string[]; readonly url: string },
+  answer: (request: FastifyRequest, reply: FastifyReply) => FastifyReply,
+): void {
+  const handler = async (request: FastifyRequest, reply: FastifyReply) => answer(request, reply);
+  app.route({ ...route, onRequest: handler, handler });
 }
 
 function versions(options: PublicOptions, request: FastifyRequest, reply: FastifyReply): unknown {
