@@ -7,4 +7,6 @@ if (major < 22 || (major === 22 && minor < 14)) {
   );
   process.exit(2);
 }
+// Before everything else is loaded, which takes a while: the signal would open a debugger to every account of the host.
+process.on("SIGUSR1", () => undefined);
 await import("../dist/main.js");

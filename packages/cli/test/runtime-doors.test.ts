@@ -4,6 +4,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { createServer, type ServerResponse } from "node:http";
+import nodeModule from "node:module";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import type { Diagnosis } from "@chatelaine/server/diagnosis";
 
 const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const bin = fileURLToPath(new URL("../bin/chatelaine.js", import.meta.url));
 /** Some runtimes that are tested need it, and warn of nothing then. */
 const inherited = process.env["NODE_OPTIONS"] ?? "";
 const linux = { skip: process.platform !== "linux" && "only Linux has /proc" };
@@ -167,6 +169,27 @@ describe("a signal", () => {
     waiting.pop()?.writeHead(401).end();
     await ended;
     assert.doesNotMatch(said, /Debugger/);
+  });
+
+  const hooks = {
+    skip: !("registerHooks" in nodeModule) && "only Node.js 22.15 and later has hooks",
+  };
+  it("opens no debugger in a command that is still being loaded", hooks, () => {
+    const signalAtLoad = `
+      import { registerHooks } from "node:module";
+      registerHooks({
+        load(url, context, next) {
+          if (url.endsWith("/dist/main.js")) process.kill(process.pid, "SIGUSR1");
+          return next(url, context);
+        },
+      });`;
+    const preload = `--import=data:text/javascript,${encodeURIComponent(signalAtLoad)}`;
+    const { status, stderr } = spawnSync(process.execPath, [preload, bin, "--help"], {
+      encoding: "utf8",
+      env: { NODE_OPTIONS: `${inherited} --inspect-port=0` },
+    });
+    assert.equal(status, 0, stderr);
+    assert.doesNotMatch(stderr, /Debugger/);
   });
 
   it("writes no memory and no report to a file, whatever NODE_OPTIONS says", async (t) => {
