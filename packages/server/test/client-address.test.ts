@@ -122,6 +122,34 @@ describe("a client behind proxies", () => {
       assert.equal(clientOf({ trustedProxies, header }, "127.0.0.1", { forwarded }), expected);
   });
 
+  it("is not what the client puts within quotes, where a proxy hands on the Host header", () => {
+    const header = "forwarded";
+    for (const host of [
+      "x,for=203.0.113.1;y=",
+      "x;for=203.0.113.1;y=",
+      "a, b, for=203.0.113.1;y=",
+      '\\",for=203.0.113.1;y=\\"',
+      '\\",for=203.0.113.1;y=z\\",a=b',
+      `${"x".repeat(600)};for=203.0.113.1;y=`,
+      `${"x".repeat(600)},for=203.0.113.1;y=`,
+    ]) {
+      const forwarded = `for=203.0.113.1, for=192.0.2.1;host="${host}";proto=https`;
+      const client = clientOf({ trustedProxies, header }, "127.0.0.1", { forwarded });
+      // An element that cannot be read safely names nobody: it is the proxy that counts.
+      assert.ok(["192.0.2.1", "127.0.0.1"].includes(client), `${forwarded}: ${client}`);
+    }
+    const plain = 'for=203.0.113.1, for="192.0.2.1:80";host="a,b;c"';
+    assert.equal(
+      clientOf({ trustedProxies, header }, "127.0.0.1", { forwarded: plain }),
+      "192.0.2.1",
+    );
+    // A quote that the client leaves open swallows nothing of the proxy's.
+    assert.equal(
+      clientOf({ trustedProxies, header }, "127.0.0.1", { forwarded: 'for="x, for=192.0.2.1' }),
+      "192.0.2.1",
+    );
+  });
+
   it("costs little, however long the header is", () => {
     const chain = "10.0.0.1,".repeat(3_000);
     assert.equal(trusting("127.0.0.1", `192.0.2.1,${chain}10.0.0.1`), "10.0.0.1");

@@ -57,8 +57,8 @@ export class ClientAddresses {
     let client = peer;
     let end = header.length;
     for (let hop = 0; hop < maxHops && end > 0; hop++) {
-      const comma = header.lastIndexOf(",", end - 1);
-      const named = this.#read(header.slice(Math.max(comma + 1, end - maxElement), end));
+      const comma = this.#startOf(header, end);
+      const named = end - comma > maxElement ? undefined : this.#read(header.slice(comma + 1, end));
       // A proxy that names nobody, or nonsense, is as far as we can see.
       if (named === undefined) return client;
       client = named;
@@ -68,9 +68,24 @@ export class ClientAddresses {
     return client;
   }
 
+  /** The comma before the element that ends at `end`: in `Forwarded`, none that is within quotes. -1 if there is none. */
+  #startOf(header: string, end: number): number {
+    let comma = header.lastIndexOf(",", end - 1);
+    if (this.#header === "x-forwarded-for") return comma;
+    let quotes = quotesIn(header, comma + 1, end);
+    while (quotes % 2 === 1 && comma >= 0) {
+      const before = comma > 0 ? header.lastIndexOf(",", comma - 1) : -1;
+      quotes += quotesIn(header, before + 1, comma);
+      comma = before;
+    }
+    return comma;
+  }
+
   #read(element: string): ClientAddress | undefined {
     if (this.#header === "x-forwarded-for") return addressIn(element.trim());
-    const pairs = element.split(";").map((pair) => pair.trim());
+    // An escape, or a quote too many, could hide where a quoted text ends.
+    if (element.includes("\\") || quotesIn(element, 0, element.length) % 2 === 1) return undefined;
+    const pairs = (element.match(/(?:"[^"]*"|[^;"])+/g) ?? []).map((pair) => pair.trim());
     const named = pairs.filter((pair) => /^for=/i.test(pair));
     const [only] = named;
     return named.length === 1 && only !== undefined
@@ -87,6 +102,13 @@ export class ClientAddresses {
     this.#ignored = true;
     this.#onIgnored();
   }
+}
+
+function quotesIn(text: string, from: number, to: number): number {
+  let quotes = 0;
+  for (let at = text.indexOf('"', from); at >= 0 && at < to; at = text.indexOf('"', at + 1))
+    quotes++;
+  return quotes;
 }
 
 /** In characters; a longer element names nobody. */
