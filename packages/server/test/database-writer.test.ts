@@ -1,10 +1,25 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import { addRootKey, createRootKeyFile } from "../src/crypto/root-key.ts";
+import { RowTags } from "../src/crypto/row-tags.ts";
+import { admitRootKeys, systemKey } from "../src/crypto/system-keys.ts";
 import { newToken, tokenHash } from "../src/identity/builtin/random-ids.ts";
 import { SqlIdentityStore } from "../src/identity/builtin/sql/sql-identity-store.ts";
+import { rotateRootKey } from "../src/maintenance/rotate-root-key.ts";
+import { openRowTags } from "../src/row-tagging/open-row-tags.ts";
+import { all, operation } from "../src/store/operation.ts";
+import { retagPage } from "../src/store/operations/row-tags.ts";
+import { taggedTables } from "../src/store/tagged-tables.ts";
 import { login, startBuiltinHarness } from "./support/builtin-harness.ts";
-import { type Answer, type Harness, idOf, startHarness } from "./support/harness.ts";
-import { tamper } from "./support/tamper.ts";
+import {
+  type Answer,
+  type Harness,
+  idOf,
+  startHarness,
+  temporaryFolder,
+} from "./support/harness.ts";
+import { putTag, tamper } from "./support/tamper.ts";
 import { storeKind } from "./support/test-store.ts";
 
 const mallory = "mallory/other/member";
@@ -21,6 +36,14 @@ async function newOrder({ ask }: Harness, meta: object = {}): Promise<string> {
 }
 
 const ref = (id: string) => `http://keys.test:9311/v1/secrets/${id}`;
+
+export const pageOfOrders = operation(
+  import.meta.url,
+  "pageOfOrders",
+  function* (p: { readonly id: string }) {
+    return yield* all<Readonly<Record<string, unknown>>>("SELECT * FROM orders WHERE id = ?", p.id);
+  },
+);
 
 /** Every one of these requests must be refused as what is not authentic is: 500, and not a word of why. */
 async function refused(ask: Harness["ask"], requests: readonly string[]): Promise<void> {
@@ -196,6 +219,35 @@ describe(`somebody who can write the database, on ${storeKind},`, () => {
     await store.write(tamper, { sql, args: ["p"] });
     assertRefused(await ask("POST", "/v1/secrets", { body }), "POST");
     assertRefused(await ask("GET", "/v1/quotas"), "GET");
+  });
+
+  it("does not go on with a key of tags that leaked, once the root key is rotated", async (t) => {
+    const folder = temporaryFolder(t);
+    const path = join(folder, "root-key");
+    const rootKeys = createRootKeyFile(path);
+    const harness = await startHarness(t, { rootKeys });
+    const { ask, store, server } = harness;
+    const leaked = new RowTags([await systemKey(store, rootKeys, "row tags")]);
+    const orders = [await newOrder(harness), await newOrder(harness), await newOrder(harness)];
+    // A rotation that was cut short, after the key was made and some rows had got their new tags.
+    const ring = addRootKey(path);
+    await admitRootKeys(store, ring, server.context.clock);
+    const next = await systemKey(store, ring, "row tags, next");
+    await store.startRowTags([next, await systemKey(store, ring, "row tags")]);
+    await store.write(retagPage, { table: "orders", after: null, limit: 1 });
+    await openRowTags(store, ring, server.context.clock);
+    for (const order of orders) assert.equal((await ask("GET", `/v1/orders/${order}`)).status, 200);
+    await rotateRootKey(server.context, path);
+    for (const order of orders) {
+      const url = `/v1/orders/${order}`;
+      assert.equal((await ask("GET", url)).status, 200);
+      const [row] = await store.read(pageOfOrders, { id: order });
+      assert.ok(row);
+      const { columns } = taggedTables.orders;
+      const text = JSON.stringify(["orders", ...columns.map((column) => row[column])]);
+      await store.write(putTag, { id: order, tag: leaked.of(text) });
+      assertRefused(await ask("GET", url), url);
+    }
   });
 
   it("does not pass off a row without a tag as one from before rows had tags", async (t) => {

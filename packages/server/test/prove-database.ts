@@ -81,6 +81,7 @@ async function outcomeOf(
   for (const row of added)
     if (!removed.some((one) => sameKey(table, one, row)) && !(await isFree(raw, table, row)))
       return { outcome: "impossible", why: "there is such a row" };
+  const counts = await raw.query("SELECT * FROM counts");
   try {
     await apply(raw, table, removed, added);
   } catch (error) {
@@ -95,6 +96,9 @@ async function outcomeOf(
     return { outcome: "no effect", why: "every answer is the same" };
   } finally {
     await apply(raw, table, [...added, ...removed], removed);
+    // On PostgreSQL what was stored meanwhile may have been counted in other rows.
+    const counted = scene.tables.find(({ name }) => name === "counts") ?? table;
+    await apply(raw, counted, await raw.query("SELECT * FROM counts"), counts);
   }
 }
 

@@ -77,7 +77,7 @@ function addMaintenance(server: Command, context: (command: Command) => Context)
     rotate,
     context,
     "root-key",
-    "make a new root key and wrap every project's key by it",
+    "make a new root key, wrap every project's key by it, and tag every row again",
     "rotate root-key",
   );
   simple(

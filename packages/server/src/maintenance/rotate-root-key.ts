@@ -1,5 +1,6 @@
 import { addRootKey, dropOldRootKeys, RootKeyError, readRootKeyFile } from "../crypto/root-key.ts";
 import { admitRootKeys, rewrapSystemKey } from "../crypto/system-keys.ts";
+import { rotateRowTags } from "../row-tagging/rotate-row-tags.ts";
 import type { ServiceContext } from "../services/context.ts";
 import {
   deleteOldRootKeys,
@@ -11,8 +12,8 @@ import {
 const batchSize = 100;
 
 /**
- * Makes a new root key current and wraps every project's key by it, while others
- * read and write. A rotation that was cut short is finished by the next call.
+ * Makes a new root key current, wraps every project's key by it and gives every row a tag
+ * under a new key, while others read and write. A rotation that was cut short is finished by the next call.
  *
  * @param path the root key file; until the end it holds both keys
  * @returns how many keys were wrapped anew
@@ -29,6 +30,8 @@ export async function rotateRootKey(
   await admitRootKeys(store, ring, clock);
   keys.useRootKeys(ring);
   const rootKeyId = ring.current.id;
+  // Before the other keys: the old one is never wrapped by the new root key.
+  await rotateRowTags(store, ring);
   const systemKeys = await store.read(findForeignSystemKeys, { rootKeyId });
   await store.write(replaceWrappedKeys, {
     projectKeys: [],

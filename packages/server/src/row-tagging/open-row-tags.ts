@@ -24,9 +24,16 @@ export interface RowTagsOptions {
   readonly onTagged?: (report: TaggingReport) => void;
 }
 
-/** Its presence, sealed under the root key, says that all rows have tags. */
-const complete = "row tags";
-const unfinished = "row tags, unfinished";
+/** What the keys are called in `system_keys`. */
+export const rowTagKeys = {
+  /** Its presence, sealed under the root key, says that all rows have tags. */
+  complete: "row tags",
+  /** While rows from before get their first tags. */
+  unfinished: "row tags, unfinished",
+  /** While the key is rotated: new tags are under it. */
+  next: "row tags, next",
+} as const;
+const { complete, unfinished, next } = rowTagKeys;
 
 /**
  * Gives the store the key of its rows' tags. An empty database gets its key here, and rows without a tag are refused
@@ -63,6 +70,9 @@ export async function openRowTags(
 async function start(store: Store, rootKeys: RootKeyRing): Promise<boolean> {
   const row = await store.read(findSystemKey, { name: complete });
   if (!row) return false;
-  await store.startRowTags([unwrapSystemKey(row, rootKeys)]);
+  // Of a rotation that was cut short.
+  const newer = await store.read(findSystemKey, { name: next });
+  const rows = newer ? [newer, row] : [row];
+  await store.startRowTags(rows.map((one) => unwrapSystemKey(one, rootKeys)));
   return true;
 }

@@ -28,3 +28,12 @@ export const insertEntry = operation(
     );
   },
 );
+
+/** Gives an order another tag. */
+export const putTag = operation(
+  import.meta.url,
+  "putTag",
+  function* (p: { readonly id: string; readonly tag: Uint8Array }) {
+    yield* run("UPDATE orders SET tag = ? WHERE id = ?", p.tag, p.id);
+  },
+);

@@ -21,57 +21,72 @@ export const hasNoTaggedRows = operation(import.meta.url, "hasNoTaggedRows", fun
   return true;
 });
 
+interface Page {
+  readonly table: TaggedTable;
+  readonly after: AnyRow | null;
+  readonly limit: number;
+}
+
 /** Rows of a table after another in the order of its key, each with whether its tag is its own. */
-export const pageOfRows = operation(
-  import.meta.url,
-  "pageOfRows",
-  function* (p: {
-    readonly table: TaggedTable;
-    readonly after: AnyRow | null;
-    readonly limit: number;
-  }): Steps<readonly FoundRow[]> {
-    const { after, table } = p;
-    const { key }: { readonly key: readonly string[] } = taggedTables[table];
-    const owned = isOwned(table) ? ", tag_generation" : "";
-    const where = after ? `WHERE (${key.join(", ")}) > (${key.map(() => "?").join(", ")})` : "";
-    const rows = yield* all<Tagged<AnyRow>>(
-      `SELECT ${columnsOf(table)}${owned} FROM ${table} ${where} ORDER BY ${key.join(", ")} LIMIT ?`,
-      ...(after ? key.map((column) => after[column] ?? null) : []),
-      p.limit,
-    );
-    const found: FoundRow[] = [];
-    for (const row of rows) {
-      const parts = table === "containers" ? yield* membersOf(row) : undefined;
-      const authentic = yield* isAuthentic(table, row, parts);
-      found.push({ row, authentic, ...(parts && { parts }) });
-    }
-    return found;
-  },
-);
+export const pageOfRows = operation(import.meta.url, "pageOfRows", readPage);
 
 /** Tags rows as they were read: one that was changed since does not verify. */
 export const writeTags = operation(
   import.meta.url,
   "writeTags",
   function* (p: { readonly table: TaggedTable; readonly found: readonly FoundRow[] }) {
-    const { key }: { readonly key: readonly string[] } = taggedTables[p.table];
-    const owned = isOwned(p.table) ? ", tag_generation = 0" : "";
-    for (const { row, parts } of p.found)
-      yield* run(
-        `UPDATE ${p.table} SET tag = ?${owned} WHERE ${key.map((column) => `${column} = ?`).join(" AND ")}`,
-        yield* tagOf(p.table, row, parts),
-        ...key.map((column) => row[column] ?? null),
-      );
+    yield* tagAll(p.table, p.found);
   },
 );
 
-/** Puts the key of a tagging that is complete in the place of the one that it was under way with. */
+/** Gives a page of rows tags under the current key, if those that they have are their own. Resolves to the last row. */
+export const retagPage = operation(import.meta.url, "retagPage", function* (p: Page) {
+  const page = yield* readPage(p);
+  yield* tagAll(
+    p.table,
+    page.filter(({ authentic }) => authentic),
+  );
+  return page.at(-1)?.row ?? null;
+});
+
+function* readPage({ table, after, limit }: Page): Steps<readonly FoundRow[]> {
+  const { key }: { readonly key: readonly string[] } = taggedTables[table];
+  const owned = isOwned(table) ? ", tag_generation" : "";
+  const where = after ? `WHERE (${key.join(", ")}) > (${key.map(() => "?").join(", ")})` : "";
+  const rows = yield* all<Tagged<AnyRow>>(
+    `SELECT ${columnsOf(table)}${owned} FROM ${table} ${where} ORDER BY ${key.join(", ")} LIMIT ?`,
+    ...(after ? key.map((column) => after[column] ?? null) : []),
+    limit,
+  );
+  const found: FoundRow[] = [];
+  for (const row of rows) {
+    const parts = table === "containers" ? yield* membersOf(row) : undefined;
+    const authentic = yield* isAuthentic(table, row, parts);
+    found.push({ row, authentic, ...(parts && { parts }) });
+  }
+  return found;
+}
+
+function* tagAll(table: TaggedTable, found: readonly FoundRow[]): Steps<void> {
+  const { key }: { readonly key: readonly string[] } = taggedTables[table];
+  const owned = isOwned(table) ? ", tag_generation = 0" : "";
+  for (const { row, parts } of found)
+    yield* run(
+      `UPDATE ${table} SET tag = ?${owned} WHERE ${key.map((column) => `${column} = ?`).join(" AND ")}`,
+      yield* tagOf(table, row, parts),
+      ...key.map((column) => row[column] ?? null),
+    );
+}
+
+/** Makes the key of a tagging that is complete the key of all rows. */
 export const finishTagging = operation(
   import.meta.url,
   "finishTagging",
   function* (p: { readonly unfinished: string; readonly row: SystemKeyRow }) {
     yield* run(
-      "INSERT INTO system_keys (name, root_key_id, wrapped) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+      `INSERT INTO system_keys (name, root_key_id, wrapped) VALUES (?, ?, ?)
+       ON CONFLICT (name) DO UPDATE SET
+         root_key_id = excluded.root_key_id, wrapped = excluded.wrapped`,
       p.row.name,
       p.row.root_key_id,
       p.row.wrapped,
