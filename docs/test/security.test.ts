@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { root } from "./document.ts";
 
-/** A row of a table of SECURITY.md that has a column "held by". */
+/** An item of a list of promises. */
 interface Promised {
   readonly text: string;
   /** Files and the titles of tests in them. */
@@ -33,25 +33,24 @@ describe("SECURITY.md", () => {
   });
 });
 
-/** In the last cell of a row: `file` "title", `file` "title"; a file stays the same until the next one. */
+/** The items of the lists under "Promised:": a text, then "Held by" and tests. */
 function promisesIn(document: string): readonly Promised[] {
-  const found: Promised[] = [];
-  let inTable = false;
-  for (const line of document.split("\n")) {
-    if (!line.startsWith("|")) inTable = false;
-    else if (/\| held by +\|$/.test(line)) inTable = true;
-    else if (inTable && !/^\|[ :|-]+\|$/.test(line)) {
-      const cells = line.split(/(?<!\\)\|/).map((cell) => cell.trim());
-      found.push({ text: cells[1] ?? "", tests: testsIn(cells.at(-2) ?? "") });
-    }
-  }
-  return found;
+  return [...document.matchAll(/^Promised:\n\n((?:[- ] .*\n)+)/gm)].flatMap(([, list = ""]) =>
+    list
+      .split(/^- /m)
+      .slice(1)
+      .map((item) => {
+        const [text = "", held = ""] = item.replaceAll(/\s+/g, " ").split("Held by ");
+        return { text, tests: testsIn(held) };
+      }),
+  );
 }
 
-function testsIn(cell: string): Promised["tests"] {
+/** `file` "title", "title", `file` "title": a file stays the same until the next one. */
+function testsIn(held: string): Promised["tests"] {
   let file = "";
   const tests = [];
-  for (const [, path, title] of cell.matchAll(/`([^`]+)`|"((?:[^"\\]|\\.)+)"/g)) {
+  for (const [, path, title] of held.matchAll(/`([^`]+)`|"((?:[^"\\]|\\.)+)"/g)) {
     if (path !== undefined) file = path;
     else if (title !== undefined) tests.push({ file, title });
   }
