@@ -252,6 +252,13 @@ function checkTogether(config: ServerConfig): void {
     if ((config.text(one) === undefined) !== (config.text(other) === undefined))
       throw new ConfigError(`${one} and ${other} must be set together`);
   if (config.text("identity.mode") === "keystone") config.requiredText("keystone.authUrl");
+  // Another URL would be taken for the name of a file, and be shown as one, with its password.
+  const database = config.text("database") ?? "";
+  const isUrl = /^(?:[a-z][a-z\d+.-]*:\/\/|postgres(?:ql)?:)/i.test(database);
+  if (isUrl && !/^postgres(?:ql)?:\/\//.test(database))
+    throw new ConfigError(
+      "database must be a SQLite file, or a URL that begins with postgres:// or postgresql://",
+    );
   const url = config.text("publicUrl");
   if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
     throw new ConfigError("publicUrl must be an http or https URL");

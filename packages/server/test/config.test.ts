@@ -81,6 +81,28 @@ describe("the server's configuration", () => {
     assert.match(message({ file: "/nonexistent/server.yaml" }), /ENOENT/);
   });
 
+  it("shows no password of a database URL that it cannot use, and makes no file of that name", () => {
+    for (const database of [
+      "POSTGRES://user:hushhush@db.example.com/keys",
+      "Postgresql://user:hushhush@db.example.com/keys",
+      "postgres:/user:hushhush@db.example.com/keys",
+      "postgres:user:hushhush@db.example.com/keys",
+      "postgress://user:hushhush@db.example.com/keys",
+      "mysql+ssl://user:hushhush@db.example.com/keys",
+    ])
+      assert.throws(
+        () => loadServerConfig({ environment: { CHATELAINE_SERVER_DATABASE: database } }),
+        (error) => {
+          assert.ok(error instanceof ConfigError);
+          assert.match(error.message, /^database must be a SQLite file, or a URL that begins with/);
+          assert.doesNotMatch(error.message, /hushhush/);
+          return true;
+        },
+      );
+    for (const database of ["keys.db", "/var/lib/a:b.db", "postgres://db/keys", "./postgres.db"])
+      loadServerConfig({ environment: { CHATELAINE_SERVER_DATABASE: database } });
+  });
+
   it("has a flag and a variable of its own for each setting", () => {
     assert.equal(new Set(settingNames.map(flagOf)).size, settingNames.length);
     assert.equal(new Set(settingNames.map(variableOf)).size, settingNames.length);
