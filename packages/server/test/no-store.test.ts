@@ -11,7 +11,13 @@ const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TR
 function assertNotKept(headers: Readonly<Record<string, unknown>>, what: string): void {
   assert.equal(headers["cache-control"], "no-store", what);
   const vary = String(headers["vary"]).toLowerCase().split(", ");
-  for (const name of ["x-auth-token", "x-service-token", "accept", "openstack-api-version"])
+  for (const name of [
+    "x-auth-token",
+    "x-subject-token",
+    "x-service-token",
+    "accept",
+    "openstack-api-version",
+  ])
     assert.ok(vary.includes(name), `${what}: Vary has ${name}`);
   // nginx ignores a longer one, and then keeps nothing: but only from 1.23.
   assert.ok(vary.join(", ").length <= 128, what);
@@ -81,6 +87,7 @@ describe("a cache between server and client", () => {
     for (const [sent, status] of [
       ["GET /v1 HTTP/1.1\r\nbad header\r\n\r\n", 400],
       ["nonsense\r\n\r\n", 400],
+      ["GET /v1 HTTP/1.1\r\nhost: x\r\nexpect: wonders\r\nconnection: close\r\n\r\n", 417],
       [`GET /v1 HTTP/1.1\r\nhost: x\r\nx: ${"x".repeat(40_000)}\r\n\r\n`, 431],
     ] as const) {
       const socket = connect(port, "127.0.0.1");

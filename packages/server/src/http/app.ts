@@ -16,7 +16,7 @@ import { cacheHeaders } from "./common-headers.ts";
 import { answersUnread, type PublicOptions, publicRoutes } from "./public-routes.ts";
 import type { RequestLog } from "./request-log.ts";
 import { MalformedTarget, type RequestTarget } from "./request-target.ts";
-import { sendClientError, sendError, sendReply } from "./send.ts";
+import { refuseExpectation, sendClientError, sendError, sendReply } from "./send.ts";
 import { anyTargetOf, rewriteTarget, targetOf } from "./target-of.ts";
 
 export interface AppOptions extends PublicOptions {
@@ -87,6 +87,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     }),
     ...(!options.tls && { http: limits }),
   }) as unknown as FastifyInstance;
+  app.server.on("checkExpectation", refuseExpectation);
   app.decorateRequest("route", "");
   app.decorateRequest("client", "");
   app.decorateRequest("principal", null);

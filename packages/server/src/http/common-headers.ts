@@ -6,7 +6,7 @@
  */
 export const cacheHeaders = {
   "cache-control": "no-store",
-  vary: "X-Auth-Token, X-Storage-Token, X-Service-Token, OpenStack-API-Version, Accept",
+  vary: "X-Auth-Token, X-Subject-Token, X-Storage-Token, X-Service-Token, OpenStack-API-Version, Accept",
 } as const;
 
 /** The same, as `writeHead` takes headers. */

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from "node:http";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { FastifyReply } from "fastify";
 import { maxMinorVersion } from "../routes/microversion.ts";
@@ -76,6 +76,15 @@ export function sendClientError(error: NodeJS.ErrnoException, socket: Socket): v
   if (socket.writable)
     socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${body}`);
   socket.destroy(error);
+}
+
+/** Answers an `Expect` header other than `100-continue`, which Node.js would answer without the common headers. */
+export function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  const body = JSON.stringify(
+    errorDocument(false, new WireError(417, "The request is malformed.")),
+  );
+  const headers = { "content-type": "application/json", "content-length": body.length };
+  response.writeHead(417, { ...cacheHeaders, ...headers }).end(body);
 }
 
 export function asWireError(error: unknown): WireError {
