@@ -14,6 +14,7 @@ export {
   integrityKeyBits,
   type MappingFlag,
 } from "./checked/checked-header.ts";
+export { provesVolumeKey } from "./checked/proves.ts";
 export { parseUuid, type Uuid } from "./checked/uuid.ts";
 export {
   type CipherRow,

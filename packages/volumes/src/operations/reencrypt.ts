@@ -1,14 +1,19 @@
 import type { ObjectId } from "@chatelaine/keys";
 import {
   addToken,
+  type CheckedDigest,
+  type CheckedHeader,
   chatelaineToken,
   checkHeader,
   forgetImage,
   type LuksHeader,
+  layoutOf,
   parseUuid,
+  provesVolumeKey,
   readLuks,
   reencryptImage,
   resumeImage,
+  unlock,
 } from "@chatelaine/luks";
 import {
   type InPlaceInput,
@@ -33,7 +38,7 @@ import { keyBitLength, lendPassphrase } from "../passphrase.ts";
 import { recordedProblem } from "../trusted-volume.ts";
 import { nowOf, type VolumeContext } from "../volume-context.ts";
 import { keyOf } from "./change-key.ts";
-import { openedLayout } from "./opened-layout.ts";
+import { writtenHeader } from "./opened-layout.ts";
 import type { Operation, Work } from "./operation.ts";
 
 /** What re-encrypting starts from. */
@@ -49,6 +54,8 @@ export interface ReencryptFacts {
   readonly isMapped: boolean;
   readonly slot: number;
   readonly oldVolumeKey: string;
+  /** Of the old volume key. Absent from operations that an earlier version began. */
+  readonly oldDigest?: CheckedDigest;
   /** Its fingerprint. */
   readonly volumeKey: string;
   readonly layout: VolumeLayout;
@@ -90,13 +97,14 @@ export const reencryptOperation: Operation<ReencryptInput, ReencryptFacts> = {
 
 /** What re-encrypting would find. */
 export type Examined = Pick<ReencryptFacts, "isMapped" | "slot" | "oldVolumeKey"> & {
+  readonly oldDigest: CheckedDigest;
   /** They open with something else, and would be lost. */
   readonly otherSlots: readonly number[];
 };
 
 async function look({ context, input }: ReencryptWork): Promise<Partial<ReencryptFacts>> {
-  const { isMapped, slot, oldVolumeKey } = await examine(context, input);
-  return { isMapped, slot, oldVolumeKey };
+  const { otherSlots: _others, ...found } = await examine(context, input);
+  return found;
 }
 
 /** Refuses what cannot be re-encrypted. Changes nothing. */
@@ -132,7 +140,8 @@ export async function examine(context: VolumeContext, input: ReencryptInput): Pr
     );
   }
   const isMapped = mapping !== undefined;
-  return { isMapped, slot, oldVolumeKey: fingerprintOf(header), otherSlots };
+  const oldVolumeKey = fingerprintOf(header);
+  return { isMapped, slot, oldVolumeKey, oldDigest: header.digest, otherSlots };
 }
 
 async function begin({ context, input, facts }: ReencryptWork): Promise<undefined> {
@@ -148,39 +157,68 @@ async function begin({ context, input, facts }: ReencryptWork): Promise<undefine
   );
 }
 
-/** Without a journal it has been done already. */
+/** Where the disk has another volume key already, it has been done. */
 async function encryptAnew(work: ReencryptWork): Promise<undefined> {
-  const { context, operation, input, facts, volume } = work;
+  await lendKey(work.context, work.input, (passphrase) =>
+    work.facts.isMapped === true
+      ? encryptMapped(work, passphrase)
+      : encryptUnmapped(work, passphrase),
+  );
+  await reencryptedHeader(work);
+}
+
+async function encryptUnmapped(work: ReencryptWork, passphrase: Uint8Array): Promise<void> {
+  const { location } = work.input;
+  await resumeImage(location, { ...runOptions(work), passphrase });
+  // Whoever can write the journal's folder can remove the journal, or put the old header in the new one's place.
+  if (!(await hasOldKey(work, await checkHeader(location), passphrase))) return;
+  await begin(work);
+  await resumeImage(location, { ...runOptions(work), passphrase });
+}
+
+async function encryptMapped(work: ReencryptWork, passphrase: Uint8Array): Promise<void> {
+  const { operation, input, facts, volume } = work;
   const { location } = input;
-  await lendKey(context, input, async (passphrase) => {
-    if (facts.isMapped !== true) {
-      await resumeImage(location, { ...runOptions(work), passphrase });
-      return;
-    }
-    const { onProgress = () => undefined } = runOptions(work);
-    const uuid = parseUuid(operation.volumeId);
-    if (uuid === undefined) throw new VolumeError("mismatch", `re-encrypt ${location}: no UUID`);
-    if (isReencrypting(await readLuks(location))) {
-      await resumeMapped(location, passphrase, { uuid, onProgress });
-      return;
-    }
-    // cryptsetup reads the header by itself: what it must keep is checked before, and with `newLayout` afterwards.
-    const header = await checkHeader(location);
-    if (fingerprintOf(header) !== facts.oldVolumeKey) return;
-    const problem = volume && recordedProblem(location, volume, header);
-    if (problem !== undefined) throw problem;
-    const slot = facts.slot as number;
-    await reencryptMapped(location, passphrase, { header, slot, onProgress });
-  });
+  const { onProgress = () => undefined } = runOptions(work);
+  const uuid = parseUuid(operation.volumeId);
+  if (uuid === undefined) throw new VolumeError("mismatch", `re-encrypt ${location}: no UUID`);
+  if (isReencrypting(await readLuks(location))) {
+    await resumeMapped(location, passphrase, { uuid, onProgress });
+    return;
+  }
+  // cryptsetup reads the header by itself: what it must keep is checked before, and by `reencryptedHeader` afterwards.
+  const header = await checkHeader(location);
+  if (!(await hasOldKey(work, header, passphrase))) return;
+  const problem = volume && recordedProblem(location, volume, header);
+  if (problem !== undefined) throw problem;
+  await reencryptMapped(location, passphrase, { header, slot: facts.slot as number, onProgress });
+}
+
+/**
+ * Whether a header is of the volume key that is to go. What the header says does not decide: somebody who can write the
+ * disk can add digests, and somebody who has the volume key can compute other ones of it.
+ */
+async function hasOldKey(
+  { input, facts }: ReencryptWork,
+  header: CheckedHeader,
+  passphrase: Uint8Array,
+): Promise<boolean> {
+  const { oldDigest, oldVolumeKey } = facts;
+  const { volumeKey } = await unlock(input.location, passphrase, { header });
+  try {
+    if (oldDigest === undefined) return fingerprintOf(header) === oldVolumeKey;
+    return await provesVolumeKey(oldDigest, volumeKey);
+  } finally {
+    volumeKey.destroy();
+  }
 }
 
 /** cryptsetup gives the key another slot. */
 async function nameKey(work: ReencryptWork): Promise<Partial<ReencryptFacts>> {
   const { context, input } = work;
   const { location, keyId } = input;
-  const header = await readLuks(location);
-  const layout = await newLayout(work);
-  const found = { volumeKey: fingerprintOf(header), layout };
+  const header = await reencryptedHeader(work);
+  const found = { volumeKey: fingerprintOf(header), layout: layoutOf(header) };
   if (header.version === 1) return found;
   const opened = await lendKey(context, input, (passphrase) => slotsOpenedBy(location, passphrase));
   const tokens = tokensOf(header).filter(({ object }) => object === keyId);
@@ -192,11 +230,17 @@ async function nameKey(work: ReencryptWork): Promise<Partial<ReencryptFacts>> {
   return found;
 }
 
-/** Re-encryption gives the disk another volume key, and changes nothing else. */
-async function newLayout({ context, input, volume }: ReencryptWork): Promise<VolumeLayout> {
+/** Re-encryption gives the disk another volume key, and changes nothing else. @throws `integrity` */
+async function reencryptedHeader(work: ReencryptWork): Promise<CheckedHeader> {
+  const { context, input, volume } = work;
+  const { location } = input;
   const { digest: _old, ...unchanged }: Partial<VolumeLayout> = volume?.layout ?? {};
-  return lendKey(context, input, (passphrase) =>
-    openedLayout(input.location, passphrase, unchanged),
+  const header = await writtenHeader(location, unchanged);
+  const isOld = await lendKey(context, input, (passphrase) => hasOldKey(work, header, passphrase));
+  if (!isOld) return header;
+  throw new VolumeError(
+    "integrity",
+    `re-encrypt ${location}: it still has the volume key of before: somebody changed its header or journal meanwhile`,
   );
 }
 

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { pbkdf2Sync } from "node:crypto";
+import { copyFileSync, existsSync, rmSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { MemoryKeyManager, type ProjectCaller } from "@chatelaine/keys";
+import { checkHeader, unlock, type VolumeKey, withOpenDisk } from "@chatelaine/luks";
+import {
+  createVolume,
+  type Ledger,
+  openLedger,
+  recover,
+  reencryptVolume,
+  type StepEvent,
+  type VolumeContext,
+  verifyVolume,
+} from "../src/index.ts";
+import { fingerprintOf } from "../src/operations/reencrypt.ts";
+import { lendPassphrase } from "../src/passphrase.ts";
+import { forge, type Metadata } from "./forge.ts";
+
+const caller: ProjectCaller = { type: "project", projectId: "a", userId: "alice" };
+/** In memory where possible: syncs to a busy disk are slow. */
+const scratch = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
+describe("re-encryption of a disk that the owner of a copied volume key can write", () => {
+  let directory: string;
+  let path: string;
+  let ledger: Ledger;
+  let volumes: VolumeContext;
+  let copied: VolumeKey;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(scratch, "chatelaine-reencrypt-attack-"));
+    path = join(directory, "volume.img");
+    const keyManager = new MemoryKeyManager({ warn: () => undefined });
+    ledger = openLedger({ path: join(directory, "ledger.sqlite") });
+    volumes = { keyManager, caller, ledger };
+    const { keyId } = await createVolume(volumes, { path, sizeBytes: 64 * 1024 });
+    const key = await keyManager.get(caller, keyId);
+    ({ volumeKey: copied } = await lendPassphrase(key, (passphrase) => unlock(path, passphrase)));
+  });
+  afterEach(async () => {
+    copied.destroy();
+    await ledger.close();
+    await rm(directory, { recursive: true });
+  });
+
+  const opensWithCopiedKey = () =>
+    withOpenDisk(path, copied, async () => true).catch((error: { code: string }) => {
+      assert.equal(error.code, "wrong_passphrase");
+      return false;
+    });
+  /** Something is done to the journal once it is there. */
+  const attackJournal = (attack: (folder: string) => void): VolumeContext => ({
+    ...volumes,
+    onStep: ({ step, moment }: StepEvent) => {
+      if (step === "write the journal" && moment === "taken") attack(`${path}.chatelaine`);
+    },
+  });
+
+  it("does not keep the copied volume key by the removal of the journal", async () => {
+    await reencryptVolume(
+      attackJournal((folder) => rmSync(folder, { recursive: true })),
+      path,
+    );
+    assert.equal(await opensWithCopiedKey(), false);
+    await verifyVolume(volumes, path);
+  });
+
+  it("does not keep the copied volume key by the old header in the new one's place", async () => {
+    const attacked = attackJournal((folder) =>
+      copyFileSync(join(folder, "old-header"), join(folder, "new-header")),
+    );
+    await reencryptVolume(attacked, path);
+    assert.equal(await opensWithCopiedKey(), false);
+    await verifyVolume(volumes, path);
+  });
+
+  for (const [what, change] of [
+    ["a further digest", addDigest],
+    ["another digest of it", replaceDigest],
+  ] as const) {
+    it(`does not keep the copied volume key by ${what} while the volume is open`, async () => {
+      const { id, keyId } = await verifyVolume(volumes, path);
+      const header = await checkHeader(path);
+      const now = new Date();
+      const facts = {
+        isMapped: true,
+        slot: 0,
+        oldVolumeKey: fingerprintOf(header),
+        oldDigest: header.digest,
+      };
+      const lock = await ledger.lock(id);
+      await ledger.write({
+        id: crypto.randomUUID(),
+        kind: "reencrypt",
+        volumeId: id,
+        project: "a",
+        host: ledger.host,
+        phase: "finishing",
+        step: 0,
+        input: { location: path, keyId, dropOtherSlots: false },
+        facts,
+        problem: undefined,
+        created: now,
+        updated: now,
+      });
+      await lock.release();
+      await copied.use((bytes) => forge(path, (metadata) => change(metadata, bytes)));
+      const [recovered] = await recover(volumes);
+      const isKept = recovered?.outcome === "finished" && (await opensWithCopiedKey());
+      assert.equal(isKept, false, "it counts as re-encrypted, and has the volume key of before");
+    });
+  }
+});
+
+/** It covers nothing and opens nothing. */
+function addDigest({ digests }: Metadata): void {
+  digests["7"] = { ...digests["0"], keyslots: [], segments: [] };
+}
+
+function replaceDigest({ digests }: Metadata, volumeKey: Uint8Array): void {
+  const salt = Buffer.alloc(32, 1);
+  const digest = pbkdf2Sync(volumeKey, salt, 1000, 32, "sha256").toString("base64");
+  Object.assign(digests["0"] as object, {
+    hash: "sha256",
+    iterations: 1000,
+    salt: salt.toString("base64"),
+    digest,
+  });
+}
