@@ -57,6 +57,7 @@ await attack("plaintext on the medium through the null cipher", ({ segments }) =
 await attack("the attacker's key through a second slot and digest", undefined);
 await swapLuks1();
 await uuids();
+await copies();
 if (process.argv[3] !== "attacks") {
   console.log(JSON.stringify({ honest: await openHonestDisks(tenant, folder) }));
 }
@@ -139,6 +140,21 @@ async function uuids(): Promise<void> {
     if (disk?.problem !== undefined) throw new Error(disk.problem);
     return disk?.device ?? "";
   });
+  await volumes.ledger.close();
+}
+
+/** A copy has the UUID of its original, and so the name of its mapping. */
+async function copies(): Promise<void> {
+  const keyManager = new MemoryKeyManager({ warn: () => undefined });
+  const volumes = await honestVolume(keyManager, "luks2");
+  writeAt(victim, 0, readAt(tenant, 0, dataOffset + (1 << 20)));
+  const results = await openVolumes(volumes, [victim, tenant]);
+  const opened = results.filter((result) => result.opened !== undefined);
+  const name = "openVolumes: the data of a copy in the place of its original";
+  const gained = opened.length > 1 ? ["two disks are one mapping"] : [];
+  console.log(JSON.stringify({ name, gained, said: results.map(({ problem }) => problem).join() }));
+  for (const { opened: one } of opened.slice(0, 1)) await closeVolume(one?.name ?? "");
+  writeAt(victim, 0, Buffer.alloc(4096, secret));
   await volumes.ledger.close();
 }
 

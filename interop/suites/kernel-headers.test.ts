@@ -29,7 +29,7 @@ describe("on a real kernel, somebody who can write a disk gains nothing by its h
     const path = fileURLToPath(new URL("../guest/headers.ts", import.meta.url));
     const result = await runInGuest([process.execPath, path, folder], {
       shares: [folder],
-      disks: [16 << 20, 40 << 20, 64 << 20],
+      disks: [20 << 20, 40 << 20, 64 << 20],
       environment: { NODE_NO_WARNINGS: "1" },
       timeoutSeconds: 600,
     });
@@ -68,6 +68,11 @@ describe("on a real kernel, somebody who can write a disk gains nothing by its h
       assert.match(gainsNothing(`${command}: another disk through the UUID`).said, /UUID/);
     });
   }
+
+  it("openVolumes does not give the data of a copy in the place of its original", () => {
+    const copy = "the data of a copy in the place of its original";
+    assert.match(gainsNothing(`openVolumes: ${copy}`).said, /shows \/dev\/ubda/);
+  });
 
   it("still opens honest disks, each in our ways and in cryptsetup's, in turns", () => {
     assert.equal(honest.length, 7, honest.join(", "));

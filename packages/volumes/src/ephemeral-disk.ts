@@ -155,10 +155,10 @@ export async function restoreDisks(context: VolumeContext): Promise<readonly Res
   const mapped = await mapDisks(context, parts).catch(() => new Set<string>());
   const restored: RestoredDisk[] = [];
   for (const record of records) {
-    const { mapping, volume } = partsOf(record);
+    const { volume } = partsOf(record);
     const disk = diskOf(record);
     try {
-      if (!mapped.has(mapping)) {
+      if (!mapped.has(record.id)) {
         await activateLogicalVolumes([volume]);
         await mapDisk(context, partsOf(await withLayout(context, record)));
       }

@@ -37,7 +37,7 @@ export async function openVolumes(
   const wanted = paths ?? (await recordedPaths(context));
   const ready = await inParallel(wanted, (path) => prepare(context, path));
   const tables = ready.flatMap(({ table }) => (table === undefined ? [] : [table]));
-  let mapped: ReadonlySet<string>;
+  let mapped: ReadonlySet<CryptTable>;
   try {
     mapped = await mapTogether(tables);
   } finally {
@@ -47,7 +47,7 @@ export async function openVolumes(
   for (const { path, id, table, opened, problem } of ready) {
     if (problem !== undefined) results.push({ path, opened: undefined, problem });
     else if (opened !== undefined) results.push({ path, opened, problem });
-    else if (id !== undefined && table !== undefined && mapped.has(table.name)) {
+    else if (id !== undefined && table !== undefined && mapped.has(table)) {
       const { name } = table;
       results.push({ path, opened: { id, name, device: devicePath(name) }, problem });
     } else results.push(await openAlone(context, path));

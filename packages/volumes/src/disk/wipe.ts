@@ -1,6 +1,9 @@
-import { open } from "node:fs/promises";
+import { constants } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { LuksError, unrecognisedData } from "@chatelaine/luks";
 import { VolumeError } from "../errors.ts";
+import { blockDevice } from "../host/block-device.ts";
+import type { Occupant } from "./location.ts";
 import { ioError } from "./staging.ts";
 
 const chunkBytes = 1024 * 1024;
@@ -10,13 +13,21 @@ const chunkBytes = 1024 * 1024;
  * is noise. Nothing is written if the disk carries anything but this volume's
  * header, or what is left of it after an earlier try.
  *
- * @param bytes of the header area
+ * @param areaBytes of the header area, as the disk says; no byte behind the end of the disk is written
+ * @param occupant of a file, which a link in its place does not replace; names of devices may be links
  * @returns false if the disk carries something else
  */
-export async function wipeHeader(path: string, volumeId: string, bytes: number): Promise<boolean> {
+export async function wipeHeader(
+  path: string,
+  volumeId: string,
+  areaBytes: number,
+  occupant: Exclude<Occupant, "nothing">,
+): Promise<boolean> {
   try {
-    const disk = await open(path, "r+");
+    const links = occupant === "file" ? constants.O_NOFOLLOW : 0;
+    const disk = await open(path, constants.O_RDWR | links);
     try {
+      const bytes = Math.min(areaBytes, await sizeOf(disk, path));
       const head = new Uint8Array(Math.min(bytes, chunkBytes));
       await disk.read(head, 0, head.length, 0);
       if (!isZero(head.subarray(0, 0x8000)) && !Buffer.from(head.buffer).includes(volumeId))
@@ -70,6 +81,13 @@ export async function requireZeroes(path: string, bytes: number): Promise<void> 
     if (cause instanceof LuksError) throw cause;
     throw ioError("create", path, cause);
   }
+}
+
+async function sizeOf(disk: FileHandle, path: string): Promise<number> {
+  const status = await disk.stat();
+  return status.isFile()
+    ? status.size
+    : ((await blockDevice(path))?.bytes ?? Number.POSITIVE_INFINITY);
 }
 
 function isZero(bytes: Uint8Array): boolean {

@@ -36,43 +36,49 @@ export interface CryptTable {
  * Leaves out what it cannot map, such as a device in use: try those one by one
  * with `map`, which says why.
  *
- * @returns the names of those that are mapped now, or were already
+ * @returns the tables whose disks are mapped now, or were already. Two of one name are of two disks that have the same
+ *   UUID, such as a copy and its original: one of them at most is mapped
  */
-export async function mapTogether(tables: readonly CryptTable[]): Promise<ReadonlySet<string>> {
+export async function mapTogether(tables: readonly CryptTable[]): Promise<ReadonlySet<CryptTable>> {
   const specifications: Uint8Array[] = [];
-  const [names, there]: [MappingName[], MappingName[]] = [[], []];
+  const [asked, mapped] = [new Map<CryptTable, BlockDevice>(), new Set<CryptTable>()];
+  const names = new Set<MappingName>();
   for (const table of tables) {
-    const { name, disk, uuid } = table;
+    const { name, disk } = table;
     const device = await blockDevice(disk);
     if (device === undefined) continue;
     if (existsSync(devicePath(name))) {
       // What else has the name is for `map` to say.
-      if (await shows(name, uuid, device)) there.push(name);
+      if (await shows(table, device)) mapped.add(table);
       continue;
     }
+    if (names.has(name)) continue;
     // device-mapper lets several mappings share a device; two that write are a lost file system.
     if (table.readOnly !== true && (await isHeld(device))) continue;
     const line = specification(table, device);
     if (line === undefined) continue;
-    names.push(name);
+    names.add(name);
+    asked.set(table, device);
     specifications.push(line);
   }
-  if (names.length === 0) return new Set(there);
+  if (asked.size === 0) return mapped;
   const input = Buffer.concat(specifications);
   try {
     await runTool("dmsetup", words`create --concise`, { input, accept: [1] });
   } finally {
     for (const bytes of [...specifications, input]) bytes.fill(0);
   }
-  return new Set([...there, ...names.filter((name) => existsSync(devicePath(name)))]);
+  // Meanwhile another process may have given the name to another disk.
+  for (const [table, device] of asked) if (await shows(table, device)) mapped.add(table);
+  return mapped;
 }
 
 async function isHeld({ number }: BlockDevice): Promise<boolean> {
   return (await readdir(`/sys/dev/block/${number}/holders`).catch(() => [])).length > 0;
 }
 
-/** Whether a mapping is this one, of this disk; by what the kernel says in sysfs. */
-async function shows(name: MappingName, uuid: MappingUuid, disk: BlockDevice): Promise<boolean> {
+/** Whether the mapping of a table's name is this one, of this disk; by what the kernel says in sysfs. */
+async function shows({ name, uuid }: CryptTable, disk: BlockDevice): Promise<boolean> {
   const mapping = await blockDevice(devicePath(name));
   if (mapping === undefined) return false;
   const folder = `/sys/dev/block/${mapping.number}`;

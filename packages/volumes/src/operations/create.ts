@@ -180,7 +180,7 @@ export function layoutAskedFor(
 async function unformat({ input, operation }: CreateWork): Promise<void> {
   // It was all zeroes when it was claimed, so what is there now is ours.
   if (input.occupant === "device") {
-    await wipeHeader(input.location, operation.volumeId, headerBytes);
+    await wipeHeader(input.location, operation.volumeId, headerBytes, "device");
   }
 }
 

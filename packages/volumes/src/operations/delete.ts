@@ -41,7 +41,7 @@ async function removeDisk({ input, operation }: DeleteWork): Promise<undefined> 
   const { location, occupant, headerAreaBytes } = input;
   const { volumeId } = operation;
   if (occupant === "device") {
-    await wipeHeader(location, volumeId, headerAreaBytes);
+    await wipeHeader(location, volumeId, headerAreaBytes, occupant);
     return;
   }
   // Moved aside first, so that whatever somebody puts there afterwards is not touched.
@@ -50,7 +50,7 @@ async function removeDisk({ input, operation }: DeleteWork): Promise<undefined> 
     if (await carriesVolume(location, volumeId)) await rename(location, aside);
     if ((await occupantOf(aside)) === "nothing") return;
     await syncFolder(dirname(aside));
-    await wipeHeader(aside, volumeId, headerAreaBytes);
+    await wipeHeader(aside, volumeId, headerAreaBytes, occupant);
     await rm(aside);
     await syncFolder(dirname(aside));
   } catch (cause) {

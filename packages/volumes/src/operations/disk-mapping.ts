@@ -65,22 +65,23 @@ export async function mapDisk(
 /**
  * Maps many disks at once.
  *
- * @returns the names of those that are mapped now; try the others one by one
+ * @returns the ids of those that are mapped now; try the others one by one
  */
 export async function mapDisks(
   source: KeySource,
   disks: readonly DiskParts[],
 ): Promise<ReadonlySet<string>> {
-  const tables: DiskTable[] = [];
+  const tables = new Map<DiskTable, string>();
   try {
     for (const parts of disks) {
       // Whose key or header is not to be had is for `mapDisk` to say.
       const table = await tableOf(source, parts).catch(() => undefined);
-      if (table !== undefined) tables.push(table);
+      if (table !== undefined) tables.set(table, parts.id);
     }
-    return await mapTogether(tables);
+    const mapped = await mapTogether([...tables.keys()]);
+    return new Set([...tables].flatMap(([table, id]) => (mapped.has(table) ? [id] : [])));
   } finally {
-    for (const { destroyKey } of tables) destroyKey();
+    for (const { destroyKey } of tables.keys()) destroyKey();
   }
 }
 
@@ -100,7 +101,7 @@ export async function showReadOnly(source: KeySource, parts: DiskParts): Promise
   }
   try {
     const mapped = await mapTogether([{ ...table, readOnly: true }]);
-    if (mapped.has(table.name)) return devicePath(table.name);
+    if (mapped.size > 0) return devicePath(table.name);
   } finally {
     table.destroyKey();
   }
