@@ -134,8 +134,11 @@ function fitted(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width);
 }
 
-/** Names are others' text: no escape sequence or line break of theirs reaches the terminal. */
 function shown(value: string | number | undefined): string {
-  const text = stripVTControlCharacters(String(value ?? "-"));
-  return text.replace(/\p{Cc}/gu, "�");
+  return withoutControls(String(value ?? "-"));
+}
+
+/** For others' text, such as names: no escape sequence or line break of theirs reaches the terminal. */
+export function withoutControls(text: string): string {
+  return stripVTControlCharacters(text).replace(/\p{Cc}/gu, "�");
 }

@@ -16,6 +16,7 @@ import { volumeCommand } from "./commands/volume.ts";
 import type { Opened } from "./config.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { FullHelp } from "./full-help.ts";
+import { withoutControls } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
 
 export type { Open, Opened, Terminal };
@@ -141,6 +142,7 @@ function withCauses(error: unknown): string {
   return lines.join("\n  because: ");
 }
 
+/** One line. Some of its words come from a disk's header, or from a server. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return withoutControls(error instanceof Error ? error.message : String(error));
 }

@@ -63,6 +63,18 @@ describe("chatelaine volume, with a disk that somebody else wrote", () => {
     assert.equal((await session.run("key", "get", victim)).code, 0);
   });
 
+  it("does not send a terminal's commands or further lines from a header into an error", async () => {
+    const session = new Session();
+    const { path } = await make(session, "escape");
+    await forge(path, () => undefined, "a\u001b]0;title\u0007\u009b2J\nchatelaine: done");
+    for (const command of ["delete", "import"]) {
+      const key = command === "import" ? ["--key", crypto.randomUUID()] : [];
+      const { code, error } = await session.run("volume", command, path, ...key);
+      assert.notEqual(code, 0);
+      assert.match(error, /^chatelaine: [^\p{Cc}]+\n$/u);
+    }
+  });
+
   it("does not open a disk with an attacker's key, unless that key is named", async () => {
     const session = new Session();
     const { path, keyId: own } = await make(session, "tenant", ...elsewhere("third"));

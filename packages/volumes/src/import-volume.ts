@@ -1,5 +1,5 @@
 import type { ObjectId } from "@chatelaine/keys";
-import { readLuks } from "@chatelaine/luks";
+import { checkHeader } from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import { importOperation } from "./operations/import.ts";
@@ -24,7 +24,7 @@ export async function importVolume(
   keyId: ObjectId,
 ): Promise<VerifiedVolume> {
   await recover(context);
-  const { uuid, version, cipher } = await readLuks(path);
+  const { uuid, version, cipher } = await checkHeader(path);
   const location = await locationOf(path);
   await refuseMismatch(context, uuid, location);
   const known = await context.ledger.volume(uuid);
