@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFile, mkdtemp, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, rm, stat, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -61,6 +61,29 @@ describe("chatelaine volume, with a disk that somebody else wrote", () => {
     const { out } = await session.run("volume", "delete", path);
     assert.equal(out, `deleted ${path} and its key ${keyId}\n${said}`);
     assert.equal((await session.run("key", "get", victim)).code, 0);
+  });
+
+  it("says what to do with a copy, a longer file, another volume key and a lost header", async () => {
+    const session = new Session();
+    const { path } = await make(session, "advice");
+    const copy = join(directory, "second.img");
+    await copyFile(path, copy);
+    const mismatch = await session.run("volume", "delete", copy);
+    assert.match(mismatch.error, /copy, remove it without chatelaine; .* moved, move it back/);
+    assert.match((await session.run("reconcile", copy)).out, /a copy, or the volume was moved/);
+    const { size } = await stat(path);
+    await truncate(path, size + (1 << 20));
+    const grown = await session.run("volume", "verify", path);
+    assert.match(grown.error, /volume resize .*, of a file with --size 2097152\n$/);
+    const resized = await session.run("volume", "resize", path, "--size", "2097152");
+    assert.equal(resized.error, "");
+    await forge(path, ({ segments }) => Object.assign(segments["0"] as object, { iv_tweak: "8" }));
+    const changed = await session.run("volume", "verify", path);
+    assert.match(changed.error, /\(another volume key or data segment\); .*--accept-header/);
+    await truncate(path, 0);
+    await truncate(path, size + (1 << 20));
+    const lost = await session.run("volume", "verify", path);
+    assert.match(lost.error, /knows no backup of it: .*volume restore .* FILE/);
   });
 
   it("does not send a terminal's commands or further lines from a header into an error", async () => {

@@ -62,9 +62,12 @@ export function isGrowth({ field, recorded, found }: LayoutChange): boolean {
   return field === "size" && Number(found) > Number(recorded);
 }
 
-/** Such as `cipher is serpent-xts-plain64, not aes-xts-plain64`. */
+/** Such as `cipher is serpent-xts-plain64, not aes-xts-plain64`. Nobody knows a digest by sight, so it is explained. */
 export function describeChanges(changes: readonly LayoutChange[]): string {
   return changes
-    .map(({ field, recorded, found }) => `${field} is ${found}, not ${recorded}`)
+    .map(({ field, recorded, found }) => {
+      const meaning = field === "digest" ? " (another volume key or data segment)" : "";
+      return `${field} is ${found}, not ${recorded}${meaning}`;
+    })
     .join("; ");
 }

@@ -212,13 +212,17 @@ async function unknownDisks(
       if (error instanceof LuksError && error.code === "not_luks") return undefined;
       throw error;
     });
+    const elsewhere = ownVolumes.find(({ id }) => id === header?.uuid);
     for (const { object } of header === undefined ? [] : tokensOf(header)) {
       findings.push({
         type: "unknown_disk",
         volumeId: header?.uuid,
         keyId: object as ObjectId,
         location,
-        detail: "the disk names this key, but is not in the ledger: adopt it",
+        detail:
+          elsewhere === undefined
+            ? "the disk names this key, but is not in the ledger: adopt it"
+            : `the disk says that it is the volume at ${elsewhere.location}: a copy, or the volume was moved`,
         action: "none",
       });
     }

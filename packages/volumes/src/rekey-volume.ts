@@ -163,7 +163,7 @@ export async function refuseMismatch(
   if (elsewhere !== undefined && elsewhere.location !== location) {
     throw new VolumeError(
       "mismatch",
-      `${location}: it says it is volume ${volumeId}, which the ledger has at ${elsewhere.location}: is one a copy of the other?`,
+      `${location}: it says it is volume ${volumeId}, which the ledger has at ${elsewhere.location}: if it is a copy, remove it without chatelaine; if the volume was moved, move it back`,
     );
   }
   const here = await ledger.volumeAt(location);

@@ -1,5 +1,11 @@
 import { type ObjectId, objectId } from "@chatelaine/keys";
-import { type CheckedHeader, checkHeader, type LuksHeader, layoutOf } from "@chatelaine/luks";
+import {
+  type CheckedHeader,
+  checkHeader,
+  LuksError,
+  type LuksHeader,
+  layoutOf,
+} from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import { tokensOf, volumeFrom } from "./inspect-volume.ts";
@@ -59,10 +65,12 @@ export async function trustedVolume(
   path: string,
   options: TrustOptions & GrowthOptions = {},
 ): Promise<TrustedVolume> {
-  const header = await checkHeader(path);
-  const layout = layoutOf(header);
   const { ledger } = source;
   const record = await ledger?.volumeAt(await locationOf(path));
+  const header = await checkHeader(path).catch((error: unknown) => {
+    throw record === undefined ? error : withRestore(path, record, error);
+  });
+  const layout = layoutOf(header);
   if (ledger === undefined || record === undefined) {
     if (options.keyId === undefined) await refuseOtherLayout(ledger, path, header);
     const keyId = await keyOfStranger(source, path, header, options);
@@ -152,9 +160,22 @@ export function changedHeader(path: string, changes: readonly LayoutChange[]): V
   );
 }
 
+/** Says where a lost header comes back from. */
+function withRestore(path: string, { headerBackup }: VolumeRecord, error: unknown): unknown {
+  if (!(error instanceof LuksError) || !lostHeader.includes(error.code)) return error;
+  const way =
+    headerBackup === undefined
+      ? `the ledger knows no backup of it: if you have one, run "chatelaine volume restore ${path} FILE"`
+      : `run "chatelaine volume restore ${path}" to put its backup back`;
+  return new LuksError(error.code, `${error.message}; ${way}`, { cause: error });
+}
+
+const lostHeader: readonly string[] = ["not_luks", "corrupt_header"];
+
 function remedy(path: string, changes: readonly LayoutChange[]): string {
-  return changes.every(isGrowth)
-    ? `if you extended the device, run "chatelaine volume resize ${path}"`
+  const [growth] = changes.filter(isGrowth);
+  return growth !== undefined && changes.length === 1
+    ? `if you extended it, run "chatelaine volume resize ${path}", of a file with --size ${growth.found}`
     : `if you changed it yourself, run "chatelaine volume adopt ${path} --accept-header"`;
 }
 
