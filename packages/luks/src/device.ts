@@ -81,6 +81,32 @@ async function openPath(
   }
 }
 
+/**
+ * As {@link withDevice}, for a file of our own in a folder that others may write: no link is followed, and nothing but a
+ * regular file is taken.
+ *
+ * @param flags of open(2); a file that is made is readable by its owner alone
+ * @throws `invalid_argument`, `io`
+ */
+export async function withRegularFile<T>(
+  operation: string,
+  path: string,
+  flags: number,
+  work: (file: BlockDevice) => Promise<T>,
+): Promise<T> {
+  const safe = flags | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const handle = await open(path, safe, 0o600).catch((cause: unknown) => {
+    throw ioError(operation, path, cause);
+  });
+  try {
+    const status = await handle.stat();
+    if (status.isFile()) return await work(new HandleDevice(path, status.size, handle));
+    throw new LuksError("invalid_argument", `${operation} ${path}: is no regular file`);
+  } finally {
+    await handle.close();
+  }
+}
+
 async function deviceOf(operation: string, name: string, handle: FileHandle): Promise<BlockDevice> {
   try {
     const status = await handle.stat();

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
-import { pbkdf2Sync } from "node:crypto";
-import { copyFileSync, existsSync, rmSync } from "node:fs";
+import { createHash, pbkdf2Sync } from "node:crypto";
+import {
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -78,6 +85,30 @@ describe("re-encryption of a disk that the owner of a copied volume key can writ
     assert.equal(await opensWithCopiedKey(), false);
     await verifyVolume(volumes, path);
   });
+
+  it("does not copy another disk of the host onto this one by a journal that says so", async () => {
+    const victim = join(directory, "victim");
+    const imageBytes = 1 << 20;
+    writeFileSync(victim, Buffer.alloc(imageBytes, "the victim's own data "));
+    const begun = { operation: "copy", from: "raw", to: "raw", source: victim, phase: "data" };
+    const state = { ...begun, totalBytes: imageBytes, doneBytes: 0, imageBytes };
+    const sha256 = createHash("sha256").update(JSON.stringify(state)).digest("hex");
+    const attacked = attackJournal((folder) =>
+      writeFileSync(join(folder, "state"), JSON.stringify({ state, sha256 })),
+    );
+    await assert.rejects(reencryptVolume(attacked, path), { code: "unfinished" });
+    assert.ok(!readFileSync(path).includes("the victim's own data"));
+  });
+
+  for (const name of ["batch", "state.new"]) {
+    it(`does not write another file of the host through a link called ${name} in the journal`, async () => {
+      const victim = join(directory, "victim");
+      writeFileSync(victim, "the victim's own data");
+      const attacked = attackJournal((folder) => symlinkSync(victim, join(folder, name)));
+      await reencryptVolume(attacked, path).catch(() => undefined);
+      assert.equal(readFileSync(victim, "utf8"), "the victim's own data");
+    });
+  }
 
   for (const [what, change] of [
     ["a further digest", addDigest],

@@ -1,7 +1,8 @@
+import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { backupHeader } from "../backup.ts";
-import { type BlockDevice, type DeviceReference, withDevice } from "../device.ts";
+import { type BlockDevice, type DeviceReference, withDevice, withRegularFile } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import { requirePassphrase } from "../keyslot-spec.ts";
 import { dataSize, requireAttached } from "../layout.ts";
@@ -125,7 +126,8 @@ export async function continueDecryption(
   passphrase: Uint8Array,
   options: ImageRunOptions,
 ): Promise<void> {
-  await withDevice(operation, journal.path("old-header"), "read", async (headerFile) => {
+  const headerPath = journal.path("old-header");
+  await withRegularFile(operation, headerPath, constants.O_RDONLY, async (headerFile) => {
     const disk = await loadChecked(operation, headerFile);
     const { header } = disk;
     const { key } = await disk.unlock(operation, passphrase, undefined, {});

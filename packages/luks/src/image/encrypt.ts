@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type BlockDevice, withDevice } from "../device.ts";
+import { type BlockDevice, withDevice, withRegularFile } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import { loadChecked, loadLuks } from "../load.ts";
 import { refuseUnknownOptions } from "../options.ts";
@@ -127,7 +127,7 @@ export async function continueEncryption(
   options: ImageRunOptions,
 ): Promise<void> {
   const headerPath = journal.path("new-header");
-  await withDevice(operation, headerPath, "read", async (headerFile) => {
+  await withRegularFile(operation, headerPath, constants.O_RDONLY, async (headerFile) => {
     const disk = await loadChecked(operation, headerFile);
     const { header } = disk;
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
@@ -143,7 +143,7 @@ export async function continueEncryption(
           state = { ...state, phase: "header" };
           await journal.write(state);
         }
-        await installHeader(operation, headerPath, image, shift);
+        await installHeader(headerFile, image, shift);
       });
     } finally {
       key.fill(0);

@@ -82,7 +82,9 @@ export class ImageJournal {
     const text = JSON.stringify(state);
     const record = { state, sha256: sha256(Buffer.from(text)) };
     const fresh = join(this.folder, `${stateName}.new`);
-    await writeFile(fresh, JSON.stringify(record), { mode: 0o600, flush: true });
+    // Others may be able to write the folder: nothing is written through a link.
+    await rm(fresh, { force: true });
+    await writeFile(fresh, JSON.stringify(record), { mode: 0o600, flush: true, flag: "wx" });
     await rename(fresh, join(this.folder, stateName));
     await syncFolder(this.folder);
   }

@@ -59,33 +59,33 @@ export async function writeHeaderFile(
   plan: HeaderPlan,
 ): Promise<VolumeKey> {
   const handle = await open(path, "wx", 0o600);
-  await handle.truncate(plan.headerEnd);
-  await handle.close();
-  return withDevice(operation, path, "exclusive", (device) => writeHeader(device, plan));
+  try {
+    await handle.truncate(plan.headerEnd);
+    return await withDevice(operation, handle, "exclusive", (device) => writeHeader(device, plan));
+  } finally {
+    await handle.close();
+  }
 }
 
 /** Copies a header area to the beginning of an image, and zeroes from its end up to `upTo`. Can be repeated. */
 export async function installHeader(
-  operation: string,
-  path: string,
+  header: BlockDevice,
   image: BlockDevice,
   upTo: number,
 ): Promise<void> {
   const chunkBytes = 1024 * 1024;
-  await withDevice(operation, path, "read", async (header) => {
-    // From the end to the beginning, so that the magic comes last.
-    const chunks = Math.ceil(upTo / chunkBytes);
-    for (let index = chunks - 1; index >= 0; index--) {
-      const offset = index * chunkBytes;
-      const chunk = new Uint8Array(Math.min(chunkBytes, upTo - offset));
-      const length = Math.max(0, Math.min(chunk.length, header.size - offset));
-      if (length > 0) await header.read(offset, chunk.subarray(0, length));
-      if (index === 0) await image.sync();
-      // Most of it is zeroes before and after, and may be holes.
-      const present = new Uint8Array(chunk.length);
-      await image.read(offset, present);
-      if (Buffer.compare(present, chunk) !== 0) await image.write(offset, chunk);
-    }
-    await image.sync();
-  });
+  // From the end to the beginning, so that the magic comes last.
+  const chunks = Math.ceil(upTo / chunkBytes);
+  for (let index = chunks - 1; index >= 0; index--) {
+    const offset = index * chunkBytes;
+    const chunk = new Uint8Array(Math.min(chunkBytes, upTo - offset));
+    const length = Math.max(0, Math.min(chunk.length, header.size - offset));
+    if (length > 0) await header.read(offset, chunk.subarray(0, length));
+    if (index === 0) await image.sync();
+    // Most of it is zeroes before and after, and may be holes.
+    const present = new Uint8Array(chunk.length);
+    await image.read(offset, present);
+    if (Buffer.compare(present, chunk) !== 0) await image.write(offset, chunk);
+  }
+  await image.sync();
 }

@@ -1,7 +1,7 @@
-import { open } from "node:fs/promises";
+import { constants } from "node:fs";
 import { backupHeader } from "../backup.ts";
 import type { CheckedHeader } from "../checked/checked-header.ts";
-import { type BlockDevice, withDevice } from "../device.ts";
+import { type BlockDevice, withDevice, withRegularFile } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import type { KeyslotSpec } from "../keyslot-spec.ts";
 import { requirePassphrase } from "../keyslot-spec.ts";
@@ -141,28 +141,27 @@ export async function continueReencryption(
     }
     if (begun.phase === "data") {
       await markUnusable(image);
-      const batch = await open(journal.path("batch"), begun.batch ? "r+" : "w+", 0o600);
-      try {
-        const sides = { source: before.side, target: after.side };
-        const state = await withDevice(operation, batch, "exclusive", (batchFile) =>
-          rewriteInPlace(
-            operation,
-            image,
-            growing(batchFile),
-            journal,
-            begun,
-            sides,
-            before.dataOffset,
-            options,
-          ),
-        );
-        await journal.write({ ...state, phase: "header" });
-      } finally {
-        await batch.close();
-      }
+      const sides = { source: before.side, target: after.side };
+      const flags = constants.O_RDWR | (begun.batch ? 0 : constants.O_CREAT | constants.O_TRUNC);
+      const state = await withRegularFile(operation, journal.path("batch"), flags, (batchFile) =>
+        rewriteInPlace(
+          operation,
+          image,
+          growing(batchFile),
+          journal,
+          begun,
+          sides,
+          before.dataOffset,
+          options,
+        ),
+      );
+      await journal.write({ ...state, phase: "header" });
     }
     const upTo = Math.max(before.headerAreaBytes, after.headerAreaBytes);
-    await installHeader(operation, journal.path("new-header"), image, upTo);
+    const newHeader = journal.path("new-header");
+    await withRegularFile(operation, newHeader, constants.O_RDONLY, (header) =>
+      installHeader(header, image, upTo),
+    );
   }).finally(() => {
     before.side.key.fill(0);
     after.side.key.fill(0);
@@ -207,7 +206,7 @@ function formatLike(header: CheckedHeader, keyslots: readonly KeyslotSpec[]): Im
 }
 
 async function unlockFile(path: string, passphrase: Uint8Array) {
-  return withDevice(operation, path, "read", async (file) => {
+  return withRegularFile(operation, path, constants.O_RDONLY, async (file) => {
     const disk = await loadChecked(operation, file);
     const { dataOffset, headerAreaBytes } = disk.header;
     const { key } = await disk.unlock(operation, passphrase, undefined, {});

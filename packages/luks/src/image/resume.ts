@@ -46,17 +46,27 @@ export interface ResumeImageOptions extends ImageRunOptions {
   readonly passphrase: Uint8Array;
   /** Of a re-encryption or conversion, the first of the new slots. Default: the same. */
   readonly newPassphrase?: Uint8Array;
+  /**
+   * What must have been begun. Default: anything, as the journal says; so leave it out only where nobody else can write
+   * the journal's folder, for the record of a copy names the file that is read.
+   */
+  readonly operation?: ImageState["operation"];
 }
 
 /**
  * Finishes what an operation on this image, or on the target of a copy, has begun.
  *
  * @returns false if there was nothing to finish; what an operation left that had not begun its work is removed
- * @throws `wrong_passphrase`, `changed`, `aborted`
+ * @throws `wrong_passphrase`, `aborted`; `changed`, also for another operation than the one that must have been begun
  */
 export async function resumeImage(image: string, options: ResumeImageOptions): Promise<boolean> {
   const operation = "resume image";
-  refuseUnknownOptions(operation, options, ["passphrase", "newPassphrase", ...runOptionNames]);
+  refuseUnknownOptions(operation, options, [
+    "passphrase",
+    "newPassphrase",
+    "operation",
+    ...runOptionNames,
+  ]);
   requireRunOptions(operation, options);
   requirePassphrase(operation, options.passphrase);
   const journal = new ImageJournal(image, options.journal);
@@ -64,6 +74,12 @@ export async function resumeImage(image: string, options: ResumeImageOptions): P
   if (!state) {
     await journal.end();
     return false;
+  }
+  if (options.operation !== undefined && state.operation !== options.operation) {
+    throw new LuksError(
+      "changed",
+      `${operation} ${image}: ${journal.folder} is of another operation, not of this ${options.operation}: if nobody else began it, remove the folder`,
+    );
   }
   const { passphrase, newPassphrase = passphrase } = options;
   const passphrases = { old: passphrase, new: newPassphrase };

@@ -62,6 +62,6 @@ async function begin({ context, input }: DecryptWork): Promise<undefined> {
 async function decryptData(work: DecryptWork): Promise<undefined> {
   const { context, input } = work;
   await lendPassphrase(await keyOf(context, input.keyId), (passphrase) =>
-    resumeImage(input.location, { ...runOptions(work), passphrase }),
+    resumeImage(input.location, { ...runOptions(work), passphrase, operation: "decrypt" }),
   );
 }

@@ -113,7 +113,7 @@ async function encryptData(work: EncryptWork): Promise<Pick<CreateFacts, "layout
   const { context, input, facts } = work;
   const { location } = input;
   return lendPassphrase(await keyOf(context, facts.keyId as ObjectId), async (passphrase) => {
-    await resumeImage(location, { ...runOptions(work), passphrase });
+    await resumeImage(location, { ...runOptions(work), passphrase, operation: "encrypt" });
     return { layout: await openedLayout(location, passphrase, layoutAskedFor(input)) };
   });
 }

@@ -169,11 +169,12 @@ async function encryptAnew(work: ReencryptWork): Promise<undefined> {
 
 async function encryptUnmapped(work: ReencryptWork, passphrase: Uint8Array): Promise<void> {
   const { location } = work.input;
-  await resumeImage(location, { ...runOptions(work), passphrase });
+  const options = { ...runOptions(work), passphrase, operation: "reencrypt" } as const;
+  await resumeImage(location, options);
   // Whoever can write the journal's folder can remove the journal, or put the old header in the new one's place.
   if (!(await hasOldKey(work, await checkHeader(location), passphrase))) return;
   await begin(work);
-  await resumeImage(location, { ...runOptions(work), passphrase });
+  await resumeImage(location, options);
 }
 
 async function encryptMapped(work: ReencryptWork, passphrase: Uint8Array): Promise<void> {
