@@ -16,6 +16,7 @@ import { MemoryKeyManager, type ProjectCaller } from "@chatelaine/keys";
 import { checkHeader, unlock, type VolumeKey, withOpenDisk } from "@chatelaine/luks";
 import {
   createVolume,
+  decryptVolume,
   type Ledger,
   openLedger,
   recover,
@@ -84,6 +85,13 @@ describe("re-encryption of a disk that the owner of a copied volume key can writ
     await reencryptVolume(attacked, path);
     assert.equal(await opensWithCopiedKey(), false);
     await verifyVolume(volumes, path);
+  });
+
+  it("does not lose its key while it is still encrypted, by the removal of the journal of its decryption", async () => {
+    const attacked = attackJournal((folder) => rmSync(folder, { recursive: true }));
+    const { keyDeleted } = await decryptVolume(attacked, path);
+    assert.equal(keyDeleted, true);
+    await assert.rejects(checkHeader(path), { code: "not_luks" });
   });
 
   it("does not copy another disk of the host onto this one by a journal that says so", async () => {

@@ -1,5 +1,5 @@
 import type { ObjectId } from "@chatelaine/keys";
-import { decryptImage, forgetImage, resumeImage } from "@chatelaine/luks";
+import { decryptImage, forgetImage, LuksError, resumeImage } from "@chatelaine/luks";
 import {
   type InPlaceInput,
   journalFolder,
@@ -8,6 +8,7 @@ import {
   runOptions,
 } from "../disk/in-place.ts";
 import { requireRoom } from "../disk/room.ts";
+import { slotsOpenedBy } from "../disk/slots.ts";
 import { requireUnused } from "../host/disk-use.ts";
 import { lendPassphrase } from "../passphrase.ts";
 import { keyOf } from "./change-key.ts";
@@ -58,10 +59,27 @@ async function begin({ context, input }: DecryptWork): Promise<undefined> {
   );
 }
 
-/** Without a journal it has been done already. */
+/** Without a journal it has been done already; or somebody who can write its folder has removed it. */
 async function decryptData(work: DecryptWork): Promise<undefined> {
   const { context, input } = work;
-  await lendPassphrase(await keyOf(context, input.keyId), (passphrase) =>
-    resumeImage(input.location, { ...runOptions(work), passphrase, operation: "decrypt" }),
-  );
+  const { location } = input;
+  await lendPassphrase(await keyOf(context, input.keyId), async (passphrase) => {
+    const options = { ...runOptions(work), passphrase, operation: "decrypt" } as const;
+    if (await resumeImage(location, options)) return;
+    // Its first write goes over the header. The key must not be deleted while that is there.
+    if (!(await isStillEncrypted(location, passphrase))) return;
+    await begin(work);
+    await resumeImage(location, options);
+  });
 }
+
+async function isStillEncrypted(location: string, passphrase: Uint8Array): Promise<boolean> {
+  const slots = await slotsOpenedBy(location, passphrase).catch((error: unknown) => {
+    // The plaintext is anything, even a LUKS header of its owner's. That there is no disk says nothing.
+    if (error instanceof LuksError && !unreadable.includes(error.code)) return [];
+    throw error;
+  });
+  return slots.length > 0;
+}
+
+const unreadable: readonly string[] = ["io", "busy", "invalid_argument"];
