@@ -140,6 +140,10 @@ describe(`the life of an audit record in ${storeKind}`, () => {
   it("keeps what was never exported, unless it is forced, and then says so", async (t) => {
     const scene = await auditScene(t);
     await scene.write(3);
+    const file = join(temporaryFolder(t), "file");
+    // The time is at fault, also while nothing waits for an export.
+    const early = scene.command("audit export", file, "2026-13-45", "");
+    await assert.rejects(early, /2026-13-45 is no UTC time/);
     await scene.command("audit seal");
     assert.deepEqual(await scene.command("audit remove"), { segments: 0, entries: 0 });
     const later = "2999-01-01";

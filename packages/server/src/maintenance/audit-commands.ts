@@ -81,14 +81,14 @@ export function auditCommands(
       async run(onProgress, path = "", before = "", again = "") {
         if (!isAbsolute(path)) throw new ControlError(`audit export: ${path} is no absolute path`);
         if (existsSync(path)) throw new ControlError(`audit export ${path}: it exists`);
+        const limit = before === "" ? undefined : timeOf(before);
         const keys = await keysNow();
         const chosen: ChosenSegment[] = [];
         for await (const chain of chainsOf(store))
           for await (const each of segmentsOf(store, sealMac(keys.current), chain)) {
             const state = stateOf(each.segment);
             const wanted = state === "sealed" || (state === "exported" && again === "again");
-            if (wanted && (before === "" || each.segment.last_at < timeOf(before)))
-              chosen.push(each);
+            if (wanted && (limit === undefined || each.segment.last_at < limit)) chosen.push(each);
           }
         if (chosen.length === 0)
           throw new ControlError(
