@@ -324,9 +324,10 @@ describe("a PostgreSQL that goes away under a ledger", () => {
 });
 
 describe("volumes whose ledger is in PostgreSQL", () => {
-  it("survive a kill at any moment, and processes that compete", () => {
+  it("survive a kill at any moment, processes that compete, and an upgrade from 2da0dde", () => {
     const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
-    const files = ["kill.test.ts", "compete.test.ts"].map((file) => join(packageTests, file));
+    const names = ["kill.test.ts", "compete.test.ts", "upgrade.test.ts"];
+    const files = names.map((name) => join(packageTests, name));
     const result = spawnSync(process.execPath, ["--test", ...files], {
       encoding: "utf8",
       maxBuffer: 64 << 20,
