@@ -18,6 +18,7 @@ export interface Terminal {
   readonly runtime?: {
     /** The doors that could not be closed, one line each: a command that may hold keys does not run with one. */
     readonly open: () => readonly string[];
+    /** What the doctor says about the doors, the closed ones included. */
     readonly diagnose: () => readonly Diagnosis[];
   };
   /** See `restartWith`; absent where the command is not the whole process. */

@@ -50,6 +50,7 @@ export interface CheckedSegment {
 /** The tags of dm-integrity that are mapped, and the bits that each adds to the volume key. */
 export const integrityKeyBits = { "hmac(sha256)": 256, "hmac(sha512)": 512 } as const;
 
+/** A tag of dm-integrity that is mapped. */
 export type IntegrityType = keyof typeof integrityKeyBits;
 
 /** PBKDF2 over the volume key. */
@@ -63,17 +64,24 @@ export interface CheckedDigest {
   readonly value: string;
 }
 
-/** cryptsetup's persistent flags; it ignores others, and so do we. */
-export const mappingFlags = [
+/** A persistent flag of a LUKS2 header, as cryptsetup names it. */
+export type MappingFlag =
+  | "allow-discards"
+  | "same-cpu-crypt"
+  | "submit-from-crypt-cpus"
+  | "no-journal"
+  | "no-read-workqueue"
+  | "no-write-workqueue";
+
+/** cryptsetup's persistent flags. It ignores others, as the validator does. */
+export const mappingFlags: readonly MappingFlag[] = [
   "allow-discards",
   "same-cpu-crypt",
   "submit-from-crypt-cpus",
   "no-journal",
   "no-read-workqueue",
   "no-write-workqueue",
-] as const;
-
-export type MappingFlag = (typeof mappingFlags)[number];
+];
 
 /** What a validator has proven; the brand comes from {@link sealHeader}. */
 export type ProvenHeader = Omit<CheckedHeader, typeof checkedBrand>;

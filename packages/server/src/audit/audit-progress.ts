@@ -5,4 +5,5 @@ export interface AuditProgress {
   readonly totalEntries?: number;
 }
 
+/** Called while the record is read or written. What it throws ends the work. */
 export type OnAuditProgress = (progress: AuditProgress) => void;

@@ -4,6 +4,7 @@ export type {
   Statement,
   StatementResult,
   Steps,
+  TagStep,
 } from "../store/operation.ts";
 export type { Store } from "../store/store.ts";
 export { keepsTheStorePromises } from "./store-promises.ts";

@@ -5,7 +5,7 @@ import { PathPattern, type Work } from "./path-pattern.ts";
 export interface AccessRule {
   /** The type of a service in the catalog, such as `key-manager`. */
   readonly service: string;
-  /** See {@link PathPattern}. It is compared with the canonical path of a request. */
+  /** A pattern in Keystone's syntax: `*`, `**` and `{name}` stand for parts of a path. It is compared with the canonical path of a request. */
   readonly path: string;
   readonly method: string;
 }

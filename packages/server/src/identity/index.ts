@@ -1,3 +1,4 @@
+export type { ClientAddress } from "../client-address.ts";
 export {
   MalformedTarget,
   parseRequestTarget,
@@ -24,9 +25,11 @@ export {
 } from "./builtin/open-builtin-identity.ts";
 export { PasswordHasher, type PasswordHasherOptions } from "./builtin/password-hasher.ts";
 export type {
+  ApplicationCredentialBasis,
   ApplicationCredentialRecord,
   Assignment,
   ProjectRecord,
+  TokenBasis,
   TokenContext,
   TokenRecord,
   UserRecord,
