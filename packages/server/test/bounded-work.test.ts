@@ -69,4 +69,18 @@ describe("one request", () => {
     assert.equal(await text(), first);
     assert.equal(filtered, once);
   });
+
+  it("does not stop the server while the API document is read for the first time", async () => {
+    const text = apiDocument({ url: () => "http://keys.test", served: () => true })();
+    let turns = 0;
+    const turn = () => {
+      turns += 1;
+      next = setImmediate(turn);
+    };
+    let next = setImmediate(turn);
+    await text.finally(() => clearImmediate(next));
+    assert.match(await text, /"openapi":"3/);
+    // The event loop went on while it was read; parsed here, it would have turned a few times in all.
+    assert.ok(turns > 50, `${turns} turns`);
+  });
 });

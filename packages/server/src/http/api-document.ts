@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises";
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 
 export interface ApiDocumentOptions {
   /** Where this server is. */
@@ -19,8 +20,12 @@ export function apiDocument({ url, served }: ApiDocumentOptions): () => Promise<
   return () => {
     // Rendered once: strangers may ask for it, and it is long.
     const address = url();
-    const text = texts.get(address) ?? render(address);
+    const known = texts.get(address);
+    if (known) return known;
+    const text = render(address);
     texts.set(address, text);
+    // What went wrong may go right at the next request.
+    text.catch(() => texts.delete(address));
     return text;
   };
 }
@@ -29,7 +34,13 @@ interface OpenApi {
   readonly paths: Readonly<Record<string, object>>;
 }
 
+/** In a thread of its own, which ends with it. */
 async function readOpenApi(): Promise<OpenApi> {
-  const { parse } = await import("yaml");
-  return parse(await readFile(new URL("../../openapi.yaml", import.meta.url), "utf8")) as OpenApi;
+  const script = import.meta.url.endsWith(".ts")
+    ? "api-document-reader.ts"
+    : "api-document-reader.js";
+  const worker = new Worker(new URL(script, import.meta.url));
+  // Rejects with what the worker throws.
+  const [text] = (await once(worker, "message")) as [string];
+  return JSON.parse(text) as OpenApi;
 }
