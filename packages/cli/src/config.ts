@@ -213,13 +213,19 @@ function cloudSettings(terminal: Terminal, settings: Settings): CloudSettings {
   } catch (cause) {
     const unnamed =
       settings.cloud === undefined && !environment["OS_AUTH_URL"] && !environment["OS_TOKEN"];
-    if (unnamed && cause instanceof KeyManagerError)
-      throw new KeyManagerError("invalid_argument", howToNameOne, { cause });
+    if (unnamed && cause instanceof KeyManagerError) throw new NoKeyManagerError({ cause });
     throw cause;
   }
 }
 
-const howToNameOne = `no key manager is named. Name one in one of these ways:
+/** Nothing names a key manager. The command prints {@link howToNameOne} behind the message. */
+export class NoKeyManagerError extends KeyManagerError {
+  constructor(options: { readonly cause: unknown }) {
+    super("invalid_argument", "no key manager is named. Name one in one of these ways:", options);
+  }
+}
+
+export const howToNameOne = `
   --os-cloud NAME, or OS_CLOUD=NAME    a cloud of clouds.yaml (in ., ~/.config/openstack or /etc/openstack)
   OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME
                                        Keystone credentials, as for the openstack command

@@ -13,7 +13,7 @@ import { recoverCommand } from "./commands/recover.ts";
 import { serverCommand } from "./commands/server.ts";
 import { startCommand } from "./commands/start.ts";
 import { volumeCommand } from "./commands/volume.ts";
-import type { Opened } from "./config.ts";
+import { howToNameOne, NoKeyManagerError, type Opened } from "./config.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { FullHelp } from "./full-help.ts";
 import { withoutControls } from "./output.ts";
@@ -41,7 +41,8 @@ export async function run(
     if (error instanceof CommanderError)
       return error.exitCode === 0 ? exitCodes.ok[0] : exitCodes.invalid[0];
     const verbose = program.opts<GlobalFlags>().verbose === true;
-    terminal.error(`chatelaine: ${verbose ? withCauses(error) : messageOf(error)}\n`);
+    const advice = error instanceof NoKeyManagerError ? howToNameOne : "";
+    terminal.error(`chatelaine: ${verbose ? withCauses(error) : messageOf(error)}${advice}\n`);
     return exitCodeOf(error);
   }
 }
