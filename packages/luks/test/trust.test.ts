@@ -361,7 +361,7 @@ describe("a LUKS1 header", () => {
     ],
     ["shows another disk through its mode", "unsupported", text(40, "xts-plain64 0 8:0 0")],
     ["has an unknown cipher", "unsupported", text(8, "rot13")],
-    ["has a UUID that is none", "untrusted_header", text(168, "' or '")],
+    ["has a UUID that is not one", "untrusted_header", text(168, "' or '")],
     [
       "has a key too short for its cipher",
       "untrusted_header",

@@ -105,7 +105,7 @@ describe("a disk that the ledger does not know", () => {
     return { keyId, uuid };
   }
 
-  describe("deleted (A3)", () => {
+  describe("deleted", () => {
     it("does not take another volume's key with it, by a header with the victim's two ids", async () => {
       const { id, keyId } = await create();
       await trojan();
@@ -241,7 +241,7 @@ describe("a disk that the ledger does not know", () => {
     });
   });
 
-  describe("with a row in the ledger, deleted (A3)", () => {
+  describe("with a row in the ledger, deleted", () => {
     it("takes the ledger's key with it, and never one that only its header names", async () => {
       const { keyId } = await create();
       const other = join(directory, "other.img");
@@ -261,7 +261,7 @@ describe("a disk that the ledger does not know", () => {
     });
   });
 
-  describe("opened (A4)", () => {
+  describe("opened", () => {
     /** Every way to a disk's plaintext or key slots. */
     const ways: Readonly<Record<string, (volumes: VolumeContext) => Promise<unknown>>> = {
       verify: (volumes) => verifyVolume(volumes, path),

@@ -39,7 +39,7 @@ export const cipherKeys: Readonly<Record<string, readonly number[]>> = {
 export const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
- * Reads a header with code that shares nothing with the library's, and judges it by what issue 10 promises: the second
+ * Reads a header with code that shares nothing with the library's, and judges it by what SECURITY.md promises: the second
  * opinion that the library's acceptance is held against. It reads what is on the disk, not what the fuzzer meant.
  *
  * @param head the first 32 KiB of a disk
@@ -105,7 +105,7 @@ function luks2Reading(copy: Buffer, diskBytes: number, slot: string): Reading {
     const requirements = (config["requirements"]?.["mandatory"] ?? []) as unknown[];
     require(requirements.length === 0, "it has requirements");
     const sectorSize = segment["sector_size"] as number;
-    require([512, 1024, 2048, 4096].includes(sectorSize), "its sector size is none");
+    require([512, 1024, 2048, 4096].includes(sectorSize), "its sector size is unknown");
     const keyslotsEnd = 2 * 0x4000 + decimal(config["keyslots_size"]);
     const offset = decimal(segment["offset"]);
     require(offset >= keyslotsEnd, "its data begins in the key slots");
@@ -151,7 +151,7 @@ function luks1Reading(head: Buffer, diskBytes: number, slot: number): Reading {
 
 function checked(diskBytes: number, meaning: Meaning): Meaning {
   const { id, cipher, keyBytes, sectorSize, offset, bytes } = meaning;
-  require(uuidPattern.test(id), "its UUID is none");
+  require(uuidPattern.test(id), "its UUID is malformed");
   const lengths = Object.hasOwn(cipherKeys, cipher) ? cipherKeys[cipher] : undefined;
   require(lengths !== undefined, "its cipher is not in the list");
   require(lengths?.includes(keyBytes) === true, "its key has not the cipher's length");
@@ -166,7 +166,7 @@ function wholeSectors(bytes: number, sectorSize: number): number {
 }
 
 function decimal(value: unknown): number {
-  require(typeof value === "string" && /^(0|[1-9]\d{0,15})$/.test(value), "a number is none");
+  require(typeof value === "string" && /^(0|[1-9]\d{0,15})$/.test(value), "a number is malformed");
   return Number(value);
 }
 

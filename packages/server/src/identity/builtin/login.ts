@@ -129,7 +129,7 @@ export class Login {
     throw new LoginError("unauthorized", "The request you have made requires authentication.");
   }
 
-  /** Undefined if the proof is none, or the right to it ended while the token was made. */
+  /** Undefined if the proof fails, or the right to it ended while the token was made. */
   async #issue(
     request: LoginRequest,
   ): Promise<{ readonly token: string; readonly live: LiveToken } | undefined> {
