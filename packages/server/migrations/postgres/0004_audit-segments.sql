@@ -13,7 +13,7 @@ CREATE TABLE audit_segments (
   format INTEGER NOT NULL,
   first_sequence BIGINT NOT NULL,
   last_sequence BIGINT NOT NULL,
-  previous BYTEA NOT NULL,
+  previous BYTEA,
   head BYTEA NOT NULL,
   bytes BIGINT NOT NULL,
   first_at TEXT COLLATE "C" NOT NULL,

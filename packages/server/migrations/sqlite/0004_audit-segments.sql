@@ -13,7 +13,7 @@ CREATE TABLE audit_segments (
   format INTEGER NOT NULL,
   first_sequence INTEGER NOT NULL,
   last_sequence INTEGER NOT NULL,
-  previous BLOB NOT NULL,
+  previous BLOB,
   head BLOB NOT NULL,
   bytes INTEGER NOT NULL,
   first_at TEXT NOT NULL,

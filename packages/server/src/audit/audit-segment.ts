@@ -1,5 +1,5 @@
 import type { Mac } from "../crypto/mac.ts";
-import type { ChainPlace } from "./audit-chain.ts";
+import { type ChainPlace, chainStart } from "./audit-chain.ts";
 import type { ChainFormat } from "./audit-keys.ts";
 
 /** A row of `audit_segments` without its MAC, as the server writes it. */
@@ -10,8 +10,8 @@ export interface SegmentFields {
   readonly format: ChainFormat;
   readonly first_sequence: number;
   readonly last_sequence: number;
-  /** MAC of the entry before the first one; empty before a chain's first entry. */
-  readonly previous: Uint8Array;
+  /** MAC of the entry before the first one; null before a chain's first entry. */
+  readonly previous: Uint8Array | null;
   /** MAC of the last entry. */
   readonly head: Uint8Array;
   /** Of the entries' lines. */
@@ -43,13 +43,14 @@ export function sealedRow(key: Mac, fields: SegmentFields): SegmentRow {
 
 /** @returns undefined if the row is not as the server wrote it */
 export function authenticSegment(key: Mac, row: SegmentRow): Segment | undefined {
-  if (!isBytes(row.mac) || !isBytes(row.previous) || !isBytes(row.head)) return undefined;
+  if (!isBytes(row.mac) || !isBytes(row.head)) return undefined;
+  if (row.previous !== null && !isBytes(row.previous)) return undefined;
   return key.verifies(textOf(row), row.mac) ? (row as SegmentFields as Segment) : undefined;
 }
 
 /** Where the segment before ended. */
 export function placeBefore(segment: SegmentFields): ChainPlace {
-  return { sequence: segment.first_sequence - 1, mac: segment.previous };
+  return { sequence: segment.first_sequence - 1, mac: segment.previous ?? chainStart.mac };
 }
 
 /** Where the segment ends. */
@@ -99,7 +100,7 @@ function textOf(row: SegmentFields): string {
     row.format,
     row.first_sequence,
     row.last_sequence,
-    hex(row.previous),
+    row.previous && hex(row.previous),
     hex(row.head),
     row.bytes,
     row.first_at,

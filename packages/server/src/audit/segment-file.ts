@@ -70,7 +70,7 @@ export function headerLine(segment: Segment, keys: HeaderKeys): string {
     format: segment.format,
     first: segment.first_sequence,
     entries: segment.last_sequence - segment.first_sequence + 1,
-    previous: Buffer.from(segment.previous).toString("hex"),
+    previous: Buffer.from(segment.previous ?? []).toString("hex"),
     from: segment.first_at,
     to: segment.last_at,
     ...keys,

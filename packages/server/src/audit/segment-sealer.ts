@@ -149,7 +149,7 @@ export class SegmentSealer {
       format: legacy ? 1 : 2,
       first_sequence: first.sequence,
       last_sequence: lastSequence,
-      previous: place.mac,
+      previous: place.mac.length === 0 ? null : place.mac,
       head: last.mac,
       bytes,
       first_at: firstAt,

@@ -6,6 +6,7 @@ import {
   authenticSegment,
   authenticUpgrade,
   placeAfter,
+  placeBefore,
   type Segment,
   type Upgrade,
 } from "../audit/audit-segment.ts";
@@ -323,7 +324,7 @@ class Verification {
     const same =
       archived.first === segment.first_sequence &&
       archived.last === segment.last_sequence &&
-      archived.previous === Buffer.from(segment.previous).toString("hex") &&
+      archived.previous === Buffer.from(segment.previous ?? []).toString("hex") &&
       archived.head === Buffer.from(segment.head).toString("hex");
     if (!same)
       throw new AuditProblem(
@@ -367,7 +368,7 @@ function assertFollows(
   const next = place.sequence + 1;
   if (segment.number !== number || segment.first_sequence !== next)
     throw new AuditProblem(next, `segment ${number} is missing`);
-  if (!sameBytes(segment.previous, place.mac))
+  if (!sameBytes(placeBefore(segment).mac, place.mac))
     throw new AuditProblem(next, `segment ${number} does not follow the entry before it`);
   const format = upgrade && segment.last_sequence <= upgrade.last_sequence ? 1 : 2;
   if (segment.format !== format)

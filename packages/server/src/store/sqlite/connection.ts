@@ -58,6 +58,7 @@ export class Connection {
     try {
       const { statement: prepared, toRow } = this.#prepare(statement.sql);
       const args = statement.args as SQLInputValue[];
+      if (args.some(isEmptyBytes)) throw new Error("an empty byte array cannot be bound: use null");
       if (toRow) return { rows: prepared.all(...args).map(toRow), changes: 0 };
       return { rows: [], changes: Number(prepared.run(...args).changes) };
     } catch (error) {
@@ -148,4 +149,9 @@ export function storeError(error: unknown): unknown {
   const code = (error as { readonly errcode?: number }).errcode;
   if (code === undefined || !passing.has(code & 0xff)) return error;
   return new StoreError("unavailable", `database: ${(error as Error).message}`, { cause: error });
+}
+
+/** Node.js before 24 binds them as NULL, so that no version may be given any. */
+function isEmptyBytes(value: SQLInputValue): boolean {
+  return value instanceof Uint8Array && value.length === 0;
 }
