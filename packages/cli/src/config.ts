@@ -218,14 +218,14 @@ function cloudSettings(terminal: Terminal, settings: Settings): CloudSettings {
   }
 }
 
-/** Nothing names a key manager. The command prints {@link howToNameOne} behind the message. */
+/** Nothing names a key manager. The message has lines of its own, and no words of anybody else. */
 export class NoKeyManagerError extends KeyManagerError {
   constructor(options: { readonly cause: unknown }) {
-    super("invalid_argument", "no key manager is named. Name one in one of these ways:", options);
+    super("invalid_argument", howToNameOne, options);
   }
 }
 
-export const howToNameOne = `
+const howToNameOne = `no key manager is named. Name one in one of these ways:
   --os-cloud NAME, or OS_CLOUD=NAME    a cloud of clouds.yaml (in ., ~/.config/openstack or /etc/openstack)
   OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME
                                        Keystone credentials, as for the openstack command

@@ -13,7 +13,7 @@ import { recoverCommand } from "./commands/recover.ts";
 import { serverCommand } from "./commands/server.ts";
 import { startCommand } from "./commands/start.ts";
 import { volumeCommand } from "./commands/volume.ts";
-import { howToNameOne, NoKeyManagerError, type Opened } from "./config.ts";
+import { NoKeyManagerError, type Opened } from "./config.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { FullHelp } from "./full-help.ts";
 import { withoutControls } from "./output.ts";
@@ -41,8 +41,7 @@ export async function run(
     if (error instanceof CommanderError)
       return error.exitCode === 0 ? exitCodes.ok[0] : exitCodes.invalid[0];
     const verbose = program.opts<GlobalFlags>().verbose === true;
-    const advice = error instanceof NoKeyManagerError ? howToNameOne : "";
-    terminal.error(`chatelaine: ${verbose ? withCauses(error) : messageOf(error)}${advice}\n`);
+    terminal.error(`chatelaine: ${verbose ? withCauses(error) : messageOf(error)}\n`);
     return exitCodeOf(error);
   }
 }
@@ -143,7 +142,8 @@ function withCauses(error: unknown): string {
   return lines.join("\n  because: ");
 }
 
-/** One line. Some of its words come from a disk's header, or from a server. */
+/** One line, because some of its words come from a disk's header, or from a server. */
 function messageOf(error: unknown): string {
+  if (error instanceof NoKeyManagerError) return error.message;
   return withoutControls(error instanceof Error ? error.message : String(error));
 }

@@ -85,6 +85,9 @@ export class KeyPairGenerator implements KeyPairMaker {
     const child = (this.#child ??= startProcess());
     const stop = () => child.kill("SIGKILL");
     signal?.addEventListener("abort", stop);
+    // Only a process at work keeps this one alive.
+    child.ref();
+    child.channel?.ref();
     try {
       const answer = await answerOf(child, request);
       if (!answer) this.#drop(child);
@@ -92,6 +95,8 @@ export class KeyPairGenerator implements KeyPairMaker {
       return answer;
     } finally {
       signal?.removeEventListener("abort", stop);
+      child.unref();
+      child.channel?.unref();
     }
   }
 
@@ -126,12 +131,12 @@ function stopped(): Error {
 function startProcess(): ChildProcess {
   const isSource = import.meta.url.endsWith(".ts");
   const script = isSource ? "./key-pair-process.ts" : "./key-pair-process.js";
-  const closed = ["--disable-sigusr1"].filter((flag) =>
-    process.allowedNodeEnvironmentFlags.has(flag),
-  );
+  // Without our environment, older versions must be told that they may run TypeScript.
+  const wanted = ["--disable-sigusr1", ...(isSource ? ["--experimental-strip-types"] : [])];
+  const known = wanted.filter((flag) => process.allowedNodeEnvironmentFlags.has(flag));
   const child = fork(fileURLToPath(new URL(script, import.meta.url)), [], {
     env: {},
-    execArgv: [...(isSource ? process.execArgv : []), ...closed],
+    execArgv: [...(isSource ? process.execArgv : []), ...known],
     serialization: "advanced",
     stdio: ["ignore", "ignore", "ignore", "ipc"],
   });
