@@ -4,7 +4,6 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { createServer, type ServerResponse } from "node:http";
-import nodeModule from "node:module";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -171,18 +170,14 @@ describe("a signal", () => {
     assert.doesNotMatch(said, /Debugger/);
   });
 
-  const hooks = {
-    skip: !("registerHooks" in nodeModule) && "only Node.js 22.15 and later has hooks",
-  };
-  it("opens no debugger in a command that is still being loaded", hooks, () => {
-    const signalAtLoad = `
-      import { registerHooks } from "node:module";
-      registerHooks({
-        load(url, context, next) {
-          if (url.endsWith("/dist/main.js")) process.kill(process.pid, "SIGUSR1");
-          return next(url, context);
-        },
-      });`;
+  it("opens no debugger in a command that is still being loaded", () => {
+    const hooks = `export async function load(url, context, next) {
+      if (url.endsWith("/dist/main.js")) process.kill(process.pid, "SIGUSR1");
+      return next(url, context);
+    }`;
+    const signalAtLoad = `import { register } from "node:module"; register(${JSON.stringify(
+      `data:text/javascript,${encodeURIComponent(hooks)}`,
+    )});`;
     const preload = `--import=data:text/javascript,${encodeURIComponent(signalAtLoad)}`;
     const { status, stderr } = spawnSync(process.execPath, [preload, bin, "--help"], {
       encoding: "utf8",
