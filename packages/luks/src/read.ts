@@ -6,7 +6,7 @@ import { loadLuks } from "./load.ts";
 /**
  * Reads the header on a device, to look at it; of a LUKS2 header's two copies the newer intact one. Needs no passphrase.
  *
- * What it says is the word of whoever can write the device. Use {@link checkHeader} for everything that acts on it.
+ * Anyone who can write the device decides what it says. Use {@link checkHeader} for everything that acts on it.
  *
  * @throws `not_luks`, `corrupt_header`, `unsupported`, `io`
  */

@@ -92,7 +92,7 @@ export class CheckedLuks2Disk implements CheckedDisk {
   async killSlot(operation: string, slot: number): Promise<void> {
     const old = this.#slot(operation, slot);
     const others = Object.entries(this.raw.metadata.keyslots).filter(([id]) => id !== String(slot));
-    // A slot that we cannot open, or that opens no data, is no way in for whoever is left with it.
+    // A slot that we cannot open, or that opens no data, is not a way in.
     if (!this.header.waysIn.some((other) => other !== slot)) {
       throw new LuksError(
         "last_slot",
