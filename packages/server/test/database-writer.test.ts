@@ -8,7 +8,7 @@ import { newToken, tokenHash } from "../src/identity/builtin/random-ids.ts";
 import { SqlIdentityStore } from "../src/identity/builtin/sql/sql-identity-store.ts";
 import { rotateRootKey } from "../src/maintenance/rotate-root-key.ts";
 import { openRowTags } from "../src/row-tagging/open-row-tags.ts";
-import { all, operation } from "../src/store/operation.ts";
+import { all, operation, type SqlValue } from "../src/store/operation.ts";
 import { retagPage } from "../src/store/operations/row-tags.ts";
 import { taggedTables } from "../src/store/tagged-tables.ts";
 import { login, startBuiltinHarness } from "./support/builtin-harness.ts";
@@ -244,8 +244,8 @@ describe(`somebody who can write the database, on ${storeKind},`, () => {
       const [row] = await store.read(pageOfOrders, { id: order });
       assert.ok(row);
       const { columns } = taggedTables.orders;
-      const text = JSON.stringify(["orders", ...columns.map((column) => row[column])]);
-      await store.write(putTag, { id: order, tag: leaked.of(text) });
+      const tag = leaked.of(["orders", ...columns.map((column) => row[column] as SqlValue)]);
+      await store.write(putTag, { id: order, tag });
       assertRefused(await ask("GET", url), url);
     }
   });

@@ -49,10 +49,10 @@ export async function driveAsync<R>(
   return step.value;
 }
 
-function answer({ text, tag }: TagStep, tags: RowTags | undefined): StatementResult {
+function answer({ values, tag }: TagStep, tags: RowTags | undefined): StatementResult {
   if (!tags) throw new Error("store: the rows have no tag key yet");
-  if (tag === undefined) return { rows: [tags.of(text)], changes: 0 };
-  return { rows: [], changes: tags.verifies(text, tag) ? 1 : 0 };
+  if (tag === undefined) return { rows: [tags.of(values)], changes: 0 };
+  return { rows: [], changes: tags.verifies(values, tag) ? 1 : 0 };
 }
 
 /** Finds operations by module and name: how the writer thread learns what to run. */

@@ -1,3 +1,5 @@
+import type { TaggedValue } from "../crypto/tagged-value.ts";
+
 /** What a column or a parameter can hold in both databases. Flags are 0 and 1; times are text, see clock.ts. */
 export type SqlValue = string | number | Uint8Array | null;
 
@@ -15,11 +17,11 @@ export interface StatementResult {
 }
 
 /**
- * Asks the store, which holds the key, for the tag of a row's text: the result has it as its only row. With `tag`,
- * asks whether that is the text's tag: `changes` is 1 if it is. See tagged-rows.ts.
+ * Asks the store, which holds the key, for the tag of a row: the result has it as its only row. With `tag`, asks
+ * whether that is the row's tag: `changes` is 1 if it is. See tagged-rows.ts.
  */
 export interface TagStep {
-  readonly text: string;
+  readonly values: readonly TaggedValue[];
   readonly tag?: Uint8Array | null;
 }
 

@@ -1,4 +1,5 @@
 import { IntegrityError } from "../crypto/seal.ts";
+import type { TaggedValue } from "../crypto/tagged-value.ts";
 import { run, type SqlValue, type Steps } from "./operation.ts";
 import { type TaggedTable, taggedTables } from "./tagged-tables.ts";
 
@@ -47,12 +48,12 @@ export function* isAuthentic<Row extends object>(
   row: Tagged<Row>,
   parts?: Parts,
 ): Steps<boolean> {
-  return (yield { text: textOf(table, row, parts), tag: row.tag ?? null }).changes === 1;
+  return (yield { values: valuesOf(table, row, parts), tag: row.tag ?? null }).changes === 1;
 }
 
 /** The tag that the row is to have. */
 export function* tagOf(table: TaggedTable, row: object, parts?: Parts): Steps<Uint8Array> {
-  return (yield { text: textOf(table, row, parts) }).rows[0] as Uint8Array;
+  return (yield { values: valuesOf(table, row, parts) }).rows[0] as Uint8Array;
 }
 
 /** Adds a row with its tag. @returns how many were added: 0 only with ON CONFLICT DO NOTHING as `conflict` */
@@ -106,17 +107,13 @@ const insertTexts: ReadonlyMap<string, string> = new Map(
   }),
 );
 
-/** Injective: no two rows have the same text, and no two tables. */
-function textOf(table: TaggedTable, row: object, parts?: Parts): string {
+/** What a row's tag covers. */
+function valuesOf(table: TaggedTable, row: object, parts?: Parts): readonly TaggedValue[] {
   const columns: readonly string[] = taggedTables[table].columns;
-  const values: unknown[] = [table];
-  for (const column of columns) values.push(encoded(valueOf(row, column)));
-  if (parts) values.push(parts.map((part) => part.map(encoded)));
-  return JSON.stringify(values);
-}
-
-function encoded(value: SqlValue): unknown {
-  return value instanceof Uint8Array ? { base64: Buffer.from(value).toString("base64") } : value;
+  const values: TaggedValue[] = [table];
+  for (const column of columns) values.push(valueOf(row, column));
+  if (parts) values.push(parts);
+  return values;
 }
 
 function valueOf(row: object, column: string): SqlValue {
