@@ -39,6 +39,9 @@ const rows = versions.map((version) => {
   const counts = Object.fromEntries(
     [...tap.matchAll(/^# (\w+) (\d+)$/gm)].map((match) => [match[1], Number(match[2])]),
   );
+  const seeds = new Set([...tap.matchAll(/^\s*# seed (-?\d+)$/gm)].map((match) => match[1]));
+  if (seeds.size > 0)
+    console.log(`seeds of the random runs (CHATELAINE_SEED repeats one): ${[...seeds].join(" ")}`);
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   return { exact, counts, seconds, ok: result.status === 0 && counts.pass > 0 };
 });

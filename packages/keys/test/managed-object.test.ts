@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { holds } from "../../../scripts/random-runs.ts";
 import { KeyManagerError, objectId } from "../src/index.ts";
 import { refuses } from "./refuses.ts";
 
@@ -33,8 +34,9 @@ describe("objectId", () => {
     }
   });
 
-  it("gives a UUID or a KeyManagerError, whatever it is given", () => {
-    fc.assert(
+  it("gives a UUID or a KeyManagerError, whatever it is given", (t) => {
+    holds(
+      t,
       fc.property(
         fc.oneof(
           fc.string(),
@@ -52,7 +54,8 @@ describe("objectId", () => {
         },
       ),
     );
-    fc.assert(
+    holds(
+      t,
       fc.property(fc.uuid(), fc.webUrl(), (uuid, url) => objectId(`${url}/${uuid}`) === uuid),
     );
   });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { holds } from "../../../scripts/random-runs.ts";
 import {
   MalformedTarget,
   maxPathLength,
@@ -59,7 +60,8 @@ describe("the target of a request", () => {
         fc.array(piece, { maxLength: 6 }),
       )
       .map(([start, parts]) => start + parts.join(""));
-    await fc.assert(
+    await holds(
+      t,
       fc.asyncProperty(target, async (text) => {
         asked.length = routed.length = lines.length = 0;
         const { status } = await raw(harness, `GET ${text}`, { "x-auth-token": "alice/p/member" });
@@ -88,13 +90,14 @@ describe("the target of a request", () => {
     );
   });
 
-  it("is one thing to the parser however often it is parsed", () => {
+  it("is one thing to the parser however often it is parsed", (t) => {
     const letters = fc.constantFrom(
       ..."/v1ab.~!$&'()*+,=:@%2F5c00zé \\;#?".split(""),
       "%C3%BC",
       "..",
     );
-    fc.assert(
+    holds(
+      t,
       fc.property(fc.array(letters, { maxLength: 30 }), (parts) => {
         const first = parseRequestTarget(`/${parts.join("")}`, "GET");
         if (first instanceof MalformedTarget) return;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { holds } from "../../../scripts/random-runs.ts";
 import { systemClock } from "../src/clock.ts";
 import { base, type Harness, idOf, startHarness } from "./support/harness.ts";
 
@@ -179,7 +180,8 @@ describe("any list of secrets", () => {
     const all = await everything(harness, token, "/v1/secrets?limit=100");
     assert.ok(all.length > 20 && all.length < 36);
     const page = fc.record({ limit: fc.integer({ min: 1, max: 40 }) });
-    await fc.assert(
+    await holds(
+      t,
       fc.asyncProperty(queries(all), page, async (parameters, { limit }) => {
         const search = new URLSearchParams({ ...parameters, limit: String(limit) });
         const found = await everything(harness, token, `/v1/secrets?${search.toString()}`);

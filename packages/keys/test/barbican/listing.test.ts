@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import fc from "fast-check";
+import { holds } from "../../../../scripts/random-runs.ts";
 import { FakeCloud } from "../fake/cloud.ts";
 import { refuses } from "../refuses.ts";
 
@@ -40,8 +41,9 @@ describe("listing", () => {
     );
   }
 
-  it("gives all of them once, in creation order, however their times tie and pages break", async () => {
-    await fc.assert(
+  it("gives all of them once, in creation order, however their times tie and pages break", async (t) => {
+    await holds(
+      t,
       fc.asyncProperty(
         fc.array(fc.integer({ min: 1, max: 6 }), { maxLength: 40 }),
         fc.integer({ min: 1, max: 9 }),
@@ -60,8 +62,9 @@ describe("listing", () => {
     );
   });
 
-  it("misses none of those that stay, whatever is deleted meanwhile", async () => {
-    await fc.assert(
+  it("misses none of those that stay, whatever is deleted meanwhile", async (t) => {
+    await holds(
+      t,
       fc.asyncProperty(
         fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 5, maxLength: 40 }),
         fc.array(fc.nat(), { maxLength: 6 }),

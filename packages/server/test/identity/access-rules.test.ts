@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { holds } from "../../../../scripts/random-runs.ts";
 import { maxPathLength, maxSegments } from "../../src/http/request-target.ts";
 import { accessRuleLimits, covers } from "../../src/identity/access-rules.ts";
 import { PathPattern } from "../../src/identity/path-pattern.ts";
@@ -64,14 +65,15 @@ describe("access rules", () => {
     assert.equal(covers([], "key-manager", { method: "GET", target }), false);
   });
 
-  it("decide as the equivalent regular expression does", () => {
+  it("decide as the equivalent regular expression does", (t) => {
     const part = fc.constantFrom("a", "b", "/", "*", "**", "{x}");
     const name = fc.array(fc.constantFrom("a", "b"), { minLength: 1, maxLength: 3 });
     const path = fc.array(
       name.map((l) => l.join("")),
       { minLength: 1, maxLength: 5 },
     );
-    fc.assert(
+    holds(
+      t,
       fc.property(fc.array(part, { maxLength: 8 }), path, (parts, asked) => {
         // A pattern is read in the canonical form of paths, too.
         const pattern = `/${parts.join("")}`.replaceAll(/\/+/g, "/").replace(/(?<=.)\/$/, "");
@@ -103,13 +105,14 @@ function stepsOf(pattern: string, path: string): number {
 }
 
 describe("the work of matching", () => {
-  it("does not grow faster than path and pattern, whatever they are", () => {
+  it("does not grow faster than path and pattern, whatever they are", (t) => {
     const letters = fc.constantFrom("a", "a", "a", "b", "/", "*", "**", "{x}");
     const pattern = fc.array(letters, { maxLength: 120 }).map((l) => `/${l.join("")}`);
     const path = fc
       .array(fc.constantFrom("a", "a", "a", "b", "/"), { maxLength: 300 })
       .map((l) => `/${l.join("").split("/").slice(0, maxSegments).join("/")}`);
-    fc.assert(
+    holds(
+      t,
       fc.property(pattern, path, (one, other) => {
         assert.ok(stepsOf(one, other) <= bound(one, other), `${one} ${other}`);
       }),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { holds } from "../../../../scripts/random-runs.ts";
 import type { PolicyTarget } from "../../src/policy/policy.ts";
 import { PolicyError } from "../../src/policy/policy-error.ts";
 import { parsePolicyFile } from "../../src/policy/policy-file.ts";
@@ -339,13 +340,14 @@ describe("any text as a rule", () => {
     "é",
   );
 
-  it("is understood or refused with a PolicyError, and nothing else", () => {
+  it("is understood or refused with a PolicyError, and nothing else", (t) => {
     const texts = fc.oneof(
       fc.array(piece, { maxLength: 60 }).map((pieces) => pieces.join(" ")),
       fc.array(piece, { maxLength: 60 }).map((pieces) => pieces.join("")),
       fc.string({ unit: "binary", maxLength: 200 }),
     );
-    fc.assert(
+    holds(
+      t,
       fc.property(texts, (text) => {
         try {
           const policy = new RulePolicy({ overrides: { "secret:get": text } });
@@ -358,7 +360,7 @@ describe("any text as a rule", () => {
     );
   });
 
-  it("means what plain logic makes of it", () => {
+  it("means what plain logic makes of it", (t) => {
     type Tree = { text: string; value: boolean };
     const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({
       tree: fc.oneof(
@@ -380,7 +382,8 @@ describe("any text as a rule", () => {
           .map(({ text, value }) => ({ text: `(${text})`, value })),
       ),
     }));
-    fc.assert(
+    holds(
+      t,
       fc.property(tree, ({ text, value }) => {
         const policy = new RulePolicy({ overrides: { "secret:get": text } });
         assert.equal(policy.allows("secret:get", caller("member"), { projectId: "own" }), value);
