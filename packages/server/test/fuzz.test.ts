@@ -224,6 +224,17 @@ const readEverything = operation(import.meta.url, "readEverything", function* ()
   return JSON.stringify(found);
 });
 
+type Hostile = [string, "DELETE", string, Record<string, string>, string, string];
+
+/** Requests that once failed, each with the seed that found it. Every run begins with them. */
+function onceFailed(secret: string, token: string): Hostile[] {
+  const version = { "openstack-api-version": "key-manager 99999999999.1" };
+  return [
+    // 1370444528: 400 in text/plain, which openapi.yaml does not have.
+    [secret, "DELETE", "", version, "", token],
+  ];
+}
+
 describe("hostile requests", () => {
   it("get an answer below 500, each and every one, and a refusal changes nothing", async (t) => {
     const { ask: askAny, store, administration } = await startBuiltinHarness(t);
@@ -267,6 +278,7 @@ describe("hostile requests", () => {
       header,
       { maxKeys: 4 },
     );
+    const secret = known.find((path) => /^\/v1\/secrets\/[\da-f-]{36}$/.test(path)) ?? "";
     const token = fc.constantFrom(...tokens, "gAAAAA-forged", "x".repeat(4_000), null);
     await holds(
       t,
@@ -286,7 +298,7 @@ describe("hostile requests", () => {
           before = after;
         },
       ),
-      { numRuns: 1_500 },
+      { numRuns: 1_500, examples: onceFailed(secret, tokens.at(-1) ?? "") },
     );
   });
 });

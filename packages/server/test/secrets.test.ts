@@ -354,7 +354,7 @@ describe("before anything else", () => {
       const answer = await ask("GET", path, { token: null });
       assert.equal(answer.status, 401, path);
       assert.equal(answer.headers["www-authenticate"], 'Keystone uri="http://identity.test/v3"');
-      assert.equal((answer.json["error"] as { code: number }).code, 401);
+      assert.deepEqual([answer.json["code"], answer.json["title"]], [401, "Unauthorized"]);
     }
     const unscoped = await ask("GET", "/v1/secrets", { token: "unscoped" });
     assert.equal(unscoped.status, 401);

@@ -4,7 +4,6 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { ClientAddress } from "../client-address.ts";
 import type { Identity } from "../identity/identity.ts";
 import { IdentityError } from "../identity/identity-error.ts";
-import { refusal } from "../identity/refusal.ts";
 import type { Principal } from "../principal.ts";
 import { parseMicroversion } from "../routes/microversion.ts";
 import { acceptsJson } from "../routes/negotiation.ts";
@@ -13,6 +12,7 @@ import type { Call, Handler, Method, Reply, Route } from "../routes/route.ts";
 import { WireError } from "../wire-error.ts";
 import type { ClientAddresses } from "./client-addresses.ts";
 import { cacheHeaders } from "./common-headers.ts";
+import { identityRefusal } from "./identity-refusal.ts";
 import { answersUnread, type PublicOptions, publicRoutes } from "./public-routes.ts";
 import type { RequestLog } from "./request-log.ts";
 import { MalformedTarget, type RequestTarget } from "./request-target.ts";
@@ -188,7 +188,8 @@ function authenticator(
     return identity.authenticate(tokens, request.id, askedFor).then(
       (principal) => admit(principal, request, reply),
       (error: unknown) => {
-        if (error instanceof IdentityError) sendIdentityError(identity, reply, error);
+        if (error instanceof IdentityError)
+          sendError(reply, identityRefusal(error, identity.wwwAuthenticateUri));
         else fail(error, request, reply);
         return false;
       },
@@ -200,7 +201,7 @@ function authenticator(
 function admit(principal: Principal, request: FastifyRequest, reply: FastifyReply): boolean {
   const version = parseMicroversion(single(request.headers["openstack-api-version"]));
   if (version.type !== "ok") {
-    sendVersionError(reply, version.type);
+    sendError(reply, versionRefusal(version.type));
     return false;
   }
   request.principal = request.client ? { ...principal, address: request.client } : principal;
@@ -208,20 +209,13 @@ function admit(principal: Principal, request: FastifyRequest, reply: FastifyRepl
   return true;
 }
 
-function sendVersionError(reply: FastifyReply, type: "malformed" | "unsupported"): void {
-  void reply
-    .code(type === "malformed" ? 400 : 406)
-    .type("text/plain; charset=UTF-8")
-    .send(
-      type === "malformed"
-        ? "OpenStack-API-Version is malformed: key-manager X.Y, or latest.\n"
-        : "The API version is not supported: key-manager 1.0 to 1.2.\n",
-    );
-}
-
-function sendIdentityError(identity: Identity, reply: FastifyReply, error: IdentityError): void {
-  const { status, headers, body } = refusal(error, identity.wwwAuthenticateUri);
-  void reply.code(status).headers(headers).send(body);
+function versionRefusal(type: "malformed" | "unsupported"): WireError {
+  if (type === "unsupported")
+    return new WireError(406, "The API version is not supported: ask for key-manager 1.0 to 1.2.");
+  return new WireError(
+    400,
+    "OpenStack-API-Version cannot be read: send key-manager X.Y, or key-manager latest.",
+  );
 }
 
 const noBody = Buffer.alloc(0);

@@ -163,7 +163,14 @@ function bounded(text: string, target: RequestTarget): RequestTarget | Malformed
 }
 
 function malformed(text: string, reason: string, status: 400 | 414 = 400): MalformedTarget {
-  return new MalformedTarget(status, reason, /^\/{1,64}v3(?:[/?]|$)/.test(text));
+  return new MalformedTarget(status, reason, isIdentityPath(text));
+}
+
+/** True if the first segment is `v3`, in whatever form the target is: a refused one still gets the error of its API. */
+function isIdentityPath(text: string): boolean {
+  const path = text.replace(/^https?:\/\/[^/?]*/i, "");
+  const first = /^\/{1,64}([^/?]*)/.exec(path)?.[1];
+  return first !== undefined && decoded(first) === "v3";
 }
 
 function isUnder(prefix: string, path: string): boolean {

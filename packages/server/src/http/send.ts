@@ -6,6 +6,7 @@ import type { Reply } from "../routes/route.ts";
 import { StoreError } from "../store/store.ts";
 import { titleOf, unavailable, WireError } from "../wire-error.ts";
 import { cacheHeaders, rawCacheHeaders } from "./common-headers.ts";
+import { parseRequestTarget } from "./request-target.ts";
 import { anyTargetOf } from "./target-of.ts";
 
 const versionHeaders = Array.from(
@@ -79,9 +80,10 @@ export function sendClientError(error: NodeJS.ErrnoException, socket: Socket): v
 }
 
 /** Answers an `Expect` header other than `100-continue`, which Node.js would answer without the common headers. */
-export function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
+export function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
+  const { isIdentity } = parseRequestTarget(request.url ?? "", request.method ?? "");
   const body = JSON.stringify(
-    errorDocument(false, new WireError(417, "The request is malformed.")),
+    errorDocument(isIdentity, new WireError(417, "The request is malformed.")),
   );
   const headers = { "content-type": "application/json", "content-length": body.length };
   response.writeHead(417, { ...cacheHeaders, ...headers }).end(body);

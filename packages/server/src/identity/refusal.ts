@@ -8,8 +8,8 @@ export interface Refusal {
 }
 
 /**
- * What a request gets that could not be told whose it is: the bodies and headers
- * of keystonemiddleware, which clients look at to decide whether to log in again.
+ * What a request under `/v3` gets whose caller could not be identified. Clients look at the status and at the header to
+ * decide whether to log in again.
  */
 export function refusal(error: IdentityError, wwwAuthenticateUri: string): Refusal {
   const challenge = { "www-authenticate": `Keystone uri="${wwwAuthenticateUri}"` };
@@ -23,8 +23,8 @@ export function refusal(error: IdentityError, wwwAuthenticateUri: string): Refus
     case "no_project":
       return {
         status: 401,
-        headers: { "content-type": "text/plain; charset=UTF-8", ...challenge },
-        body: "401 Unauthorized\n\nThe identity token is not scoped to a project.\n",
+        headers: { "content-type": "application/json", ...challenge },
+        body: errorBody(401, "Unauthorized", "The identity token is not scoped to a project."),
       };
     case "unavailable":
       return {
