@@ -1,5 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { Accept } from "../routes/accept.ts";
 import { parseMicroversion } from "../routes/microversion.ts";
+import { documentQuality } from "../routes/negotiation.ts";
 import type { Refs } from "../routes/refs.ts";
 import { versionDocument } from "../routes/version-routes.ts";
 import { apiDocument } from "./api-document.ts";
@@ -21,7 +23,9 @@ export interface PublicOptions {
 export function publicRoutes(app: FastifyInstance, options: PublicOptions): void {
   only(app, "/", (request, reply) => versions(options, request, reply));
   only(app, "/healthcheck", (request, reply) => {
-    if (request.headers.accept?.includes("application/json"))
+    const accept = Accept.parse(request.headers.accept);
+    const json = "application/json";
+    if (accept.names(json) && accept.quality(json) >= accept.quality("text/plain"))
       return reply.send({ detailed: false, reasons: [] });
     return text(reply, 200, "OK");
   });
@@ -73,20 +77,25 @@ export function answersUnread(
 }
 
 function versions(options: PublicOptions, request: FastifyRequest, reply: FastifyReply): unknown {
-  const accept = request.headers.accept ?? "*/*";
   const version = parseMicroversion(request.headers["openstack-api-version"] as string | undefined);
   if (version.type === "malformed") return text(reply, 400, "OpenStack-API-Version is malformed");
   if (version.type === "unsupported") return text(reply, 406, "the API version is not supported");
   if (new URLSearchParams(targetOf(request).query).has("build"))
     return reply.send({ build: options.build });
-  if (/application\/json-home/.test(accept))
-    return reply.code(302).header("location", options.refs.to("")).send();
-  if (!/json|\*\/\*|application\/\*/.test(accept)) return text(reply, 406, "JSON is what there is");
+  const accept = Accept.parse(request.headers.accept);
+  if (wantsHome(accept)) return reply.code(302).header("location", options.refs.to("")).send();
+  if (documentQuality(accept) === 0) return text(reply, 406, "only application/json is available");
   void reply.header("openstack-api-version", `key-manager 1.${version.minor}`);
   const document = versionDocument(options.refs, version.minor);
   return reply
     .code(300)
     .send({ versions: version.minor === 0 ? { values: [document] } : [document] });
+}
+
+/** True if the client names JSON Home, and wants it more than the document. */
+function wantsHome(accept: Accept): boolean {
+  const home = "application/json-home";
+  return accept.names(home) && accept.quality(home) > accept.quality("application/json");
 }
 
 function text(reply: FastifyReply, status: number, line: string): FastifyReply {

@@ -1,4 +1,5 @@
 import { schemaError, WireError } from "../wire-error.ts";
+import { pythonStrip } from "./python-strip.ts";
 import type { Call } from "./route.ts";
 
 /** A longer JSON body is cut off by Barbican, and so is malformed to it; in bytes. Barbican's own limits have this ratio. */
@@ -50,7 +51,7 @@ const maxDepth = 32;
 function strip(value: unknown, schema: string, depth: number): unknown {
   if (typeof value === "string") {
     if (!value.isWellFormed()) throw schemaError(schema, "a text has half a surrogate pair");
-    return value.trim();
+    return pythonStrip(value);
   }
   if (typeof value !== "object" || value === null) return value;
   if (depth > maxDepth) throw schemaError(schema, "the body is nested too deeply");

@@ -1,7 +1,7 @@
 import type { ContainerService, WholeContainer } from "../services/containers.ts";
 import { jsonBody, jsonObject } from "./body.ts";
 import { parseContainerSecret, parseNewContainer } from "./container-body.ts";
-import { pageLinks, parsePage } from "./query.ts";
+import { pageLinks, pageParameters, parsePage } from "./query.ts";
 import type { Refs } from "./refs.ts";
 import type { Call, Reply, Route } from "./route.ts";
 import { parsePattern } from "./secret-query.ts";
@@ -67,9 +67,10 @@ async function list(containers: ContainerService, call: Call): Promise<Reply> {
     name: name ?? null,
     type: type ?? null,
   }));
-  const others = call.query.except(["limit", "offset"]);
+  const others = call.query.except(pageParameters);
   const items = found.containers.map((whole) => containerDocument(whole, call.refs));
-  const links = pageLinks(call.refs.to("containers"), page, items.length, found.total, others);
+  const shown = { ...page, offset: found.offset };
+  const links = pageLinks(call.refs.to("containers"), shown, items.length, found.total, others);
   return { status: 200, json: { containers: items, ...links } };
 }
 

@@ -1,7 +1,7 @@
 import { isOddLength } from "../orders/algorithms.ts";
 import type { NewOrder, OrderRow, OrderService } from "../services/orders.ts";
 import { Fields, type JsonObject, jsonBody } from "./body.ts";
-import { pageLinks, parsePage } from "./query.ts";
+import { pageLinks, pageParameters, parsePage } from "./query.ts";
 import type { Refs } from "./refs.ts";
 import type { Call, Reply, Route } from "./route.ts";
 import { parseAttributes, payloadType } from "./secret-body.ts";
@@ -51,8 +51,9 @@ async function list(orders: OrderService, call: Call): Promise<Reply> {
     ...(metaToken && { metaToken }),
   }));
   const items = found.rows.map((row) => orderDocument(row, call.refs));
-  const others = call.query.except(["limit", "offset"]);
-  const links = pageLinks(call.refs.to("orders"), page, items.length, found.total, others);
+  const others = call.query.except(pageParameters);
+  const shown = { ...page, offset: found.offset };
+  const links = pageLinks(call.refs.to("orders"), shown, items.length, found.total, others);
   return { status: 200, json: { orders: items, ...links } };
 }
 

@@ -1,4 +1,5 @@
 import { WireError } from "../wire-error.ts";
+import { pythonStrip } from "./python-strip.ts";
 
 /** How many items a page of a list has. */
 export interface PageSizes {
@@ -45,6 +46,9 @@ export class Query {
   }
 }
 
+/** What says which page of a list is asked for. */
+export const pageParameters = ["limit", "offset", "marker"] as const;
+
 /** In characters, as names are counted. */
 const maxFilterLength = 255;
 
@@ -57,18 +61,26 @@ export function refuseLong(name: string, value: string): string {
 export interface Page {
   readonly limit: number;
   readonly offset: number;
+  /** The id of the item that the page comes after, in place of `offset`. */
+  readonly marker?: string;
 }
 
 /** What is beyond counts as 0, as Barbican has it. */
 const maxOffset = 2 ** 31 - 1;
 
-/** `limit` (within the page sizes) and `offset` (default 0); nonsense means the default. */
+/**
+ * `limit` (within the page sizes) and `offset` (default 0), of which nonsense means the default; and `marker`.
+ *
+ * @throws WireError 400 for a marker that is longer than any id
+ */
 export function parsePage(query: Query): Page {
   const limit = integer(query.get("limit")) ?? query.pageSizes.default;
   const offset = integer(query.get("offset")) ?? 0;
+  const marker = query.short("marker");
   return {
     limit: Math.min(Math.max(limit, 1), query.pageSizes.max),
     offset: offset < 0 || offset > maxOffset ? 0 : offset,
+    ...(marker !== undefined && marker !== "" && { marker }),
   };
 }
 
@@ -82,7 +94,7 @@ function integer(text: string | undefined): number | undefined {
  */
 export function pageLinks(
   url: string,
-  page: Page,
+  page: Pick<Page, "limit" | "offset">,
   shown: number,
   total: number,
   otherParameters = "",
@@ -99,7 +111,7 @@ export function pageLinks(
 
 /** A strict boolean: true/1/yes/y/t/on against false/0/no/n/f/off, any case; else undefined. */
 export function parseBoolean(text: string): boolean | undefined {
-  const lower = text.trim().toLowerCase();
+  const lower = pythonStrip(text).toLowerCase();
   if (["true", "1", "yes", "y", "t", "on"].includes(lower)) return true;
   if (["false", "0", "no", "n", "f", "off"].includes(lower)) return false;
   return undefined;

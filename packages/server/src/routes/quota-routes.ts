@@ -25,12 +25,13 @@ export function quotaRoutes(quotas: QuotaService): readonly Route[] {
       handlers: {
         GET: async (call) => {
           const page = parsePage(call.query);
-          const { rows, total } = await quotas.list(call.principal, () => page);
+          const { rows, total, offset } = await quotas.list(call.principal, () => page);
           const items = rows.map((row) => ({
             project_id: row.project_id,
             project_quotas: document(row),
           }));
-          const links = pageLinks(call.refs.to("project-quotas"), page, items.length, total);
+          const shown = { ...page, offset };
+          const links = pageLinks(call.refs.to("project-quotas"), shown, items.length, total);
           return { status: 200, json: { project_quotas: items, ...links } };
         },
       },
@@ -60,7 +61,7 @@ function document(row: QuotaRow): object {
   return Object.fromEntries(quotaKinds.map((kind) => [kind, row[kind]]));
 }
 
-/** `{"project_quotas": {…}}` with some of the five, integers only. */
+/** `{"project_quotas": {…}}` with some of the five, integers. Null leaves one as it is: clients send back what they read. */
 function parseProjectQuotas(call: Call): Partial<QuotaRow> {
   const fields = new Fields(jsonBody(call, "Project Quota"), "Project Quota");
   fields.only(["project_quotas"]);
@@ -72,7 +73,7 @@ function parseProjectQuotas(call: Call): Partial<QuotaRow> {
   const given: Partial<Record<QuotaKind, number>> = {};
   for (const kind of quotaKinds) {
     const value = inner.raw(kind);
-    if (value === undefined) continue;
+    if (value === undefined || value === null) continue;
     if (typeof value !== "number" || !Number.isInteger(value) || Math.abs(value) > 2 ** 31 - 1)
       throw inner.error(`${kind} is not of type 'integer'`, kind);
     given[kind] = value;

@@ -1,7 +1,13 @@
 import type { SecretConsumer, SecretRow, SecretService } from "../services/secrets.ts";
 import { issue, WireError } from "../wire-error.ts";
-import { negotiatePayload, wantsDocument } from "./negotiation.ts";
-import { pageLinks, parseBoolean, parsePage } from "./query.ts";
+import { Accept } from "./accept.ts";
+import {
+  documentQuality,
+  isTextInAnotherCase,
+  negotiatePayload,
+  prefersDocument,
+} from "./negotiation.ts";
+import { pageLinks, pageParameters, parseBoolean, parsePage } from "./query.ts";
 import type { Refs } from "./refs.ts";
 import type { Call, Reply, Route } from "./route.ts";
 import { parseNewSecret, parsePutPayload } from "./secret-body.ts";
@@ -19,8 +25,7 @@ export function secretRoutes(secrets: SecretService, now: () => string): readonl
       negotiates: true,
       exists: (call) => secrets.find(call.params["id"] ?? ""),
       handlers: {
-        GET: (call) =>
-          wantsDocument(accept(call)) ? describe(secrets, call) : payload(secrets, call),
+        GET: (call) => documentOrPayload(secrets, call),
         PUT: (call) => putPayload(secrets, call),
         DELETE: (call) => remove(secrets, call),
       },
@@ -52,23 +57,44 @@ async function describe(secrets: SecretService, call: Call): Promise<Reply> {
   return { status: 200, json: secretDocument(row, call.refs, consumers) };
 }
 
+/**
+ * The document, unless the client wants a type of payloads more: then the payload, as old clients ask for it. If the
+ * secret cannot be sent in such a type, the document is the next best.
+ */
+async function documentOrPayload(secrets: SecretService, call: Call): Promise<Reply> {
+  const accept = acceptOf(call);
+  if (prefersDocument(accept)) return describe(secrets, call);
+  const floor = documentQuality(Accept.parse(accept));
+  if (floor === 0) return payload(secrets, call);
+  const { content_type: stored } = await secrets.find(call.params["id"] ?? "");
+  const sent = stored === null ? undefined : await payloadAbove(floor, secrets, call);
+  return sent ?? describe(secrets, call);
+}
+
 async function payload(secrets: SecretService, call: Call): Promise<Reply> {
+  const sent = await payloadAbove(0, secrets, call);
+  if (!sent) throw new WireError(406, "The payload cannot be sent in a form that Accept names.");
+  return sent;
+}
+
+/** Undefined if the client wants no type that the payload can be sent as more than `floor`. */
+async function payloadAbove(
+  floor: number,
+  secrets: SecretService,
+  call: Call,
+): Promise<Reply | undefined> {
   const wrapped = call.query.get("trans_wrapped_session_key");
+  const accept = acceptOf(call);
   const found = await secrets.payload(call.principal, call.params["id"] ?? "", (stored) => {
     if (wrapped !== undefined)
       throw issue(400, "Secret payload retrieval", "this server has no transport keys");
-    const negotiated = negotiatePayload(accept(call), stored);
-    if (negotiated.type === "not_acceptable")
-      throw new WireError(406, "The payload cannot be sent in a form that Accept names.");
-    if (negotiated.type === "bad")
+    if (isTextInAnotherCase(accept))
       throw issue(400, "Secret payload retrieval", "the content type is not supported");
-    return negotiated;
+    return negotiatePayload(accept, stored, floor);
   });
-  return {
-    status: 200,
-    headers: { "content-type": found.contentType },
-    bytes: found.bytes,
-  };
+  return (
+    found && { status: 200, headers: { "content-type": found.contentType }, bytes: found.bytes }
+  );
 }
 
 async function putPayload(secrets: SecretService, call: Call): Promise<Reply> {
@@ -88,19 +114,20 @@ async function remove(secrets: SecretService, call: Call): Promise<Reply> {
 }
 
 async function list(secrets: SecretService, call: Call): Promise<Reply> {
-  const { rows, total, consumers } = await secrets.list(
+  const { rows, total, offset, consumers } = await secrets.list(
     call.principal,
     () => parseSecretQuery(call.query),
     call.minorVersion >= 1,
   );
-  const others = call.query.except(["limit", "offset"]);
+  const page = { ...parsePage(call.query), offset };
+  const others = call.query.except(pageParameters);
   return {
     status: 200,
     json: {
       secrets: rows.map((row) =>
         secretDocument(row, call.refs, consumers && (consumers.get(row.id) ?? [])),
       ),
-      ...pageLinks(call.refs.to("secrets"), parsePage(call.query), rows.length, total, others),
+      ...pageLinks(call.refs.to("secrets"), page, rows.length, total, others),
     },
   };
 }
@@ -128,7 +155,7 @@ export function secretDocument(
   };
 }
 
-function accept(call: Call): string | undefined {
+function acceptOf(call: Call): string | undefined {
   return call.headers["accept"] as string | undefined;
 }
 

@@ -18,6 +18,7 @@ import {
   removeContainerSecret,
   type WholeContainer,
 } from "../store/operations/containers.ts";
+import type { PageOf } from "../store/operations/pages.ts";
 import { issue, objectFull, quotaReached, WireError } from "../wire-error.ts";
 import { authorise, maxItemsOnPage, type ServiceContext } from "./context.ts";
 import { checkId } from "./ids.ts";
@@ -33,11 +34,9 @@ export interface NewContainer {
   readonly members: readonly ContainerMember[];
 }
 
-export interface ContainerQuery {
+export interface ContainerQuery extends PageOf {
   readonly name: string | null;
   readonly type: string | null;
-  readonly limit: number;
-  readonly offset: number;
 }
 
 /** Groups of secrets: generic, RSA pairs, certificates with their keys. */
@@ -84,7 +83,11 @@ export class ContainerService {
   async list(
     principal: Principal,
     query: () => ContainerQuery,
-  ): Promise<{ readonly containers: readonly WholeContainer[]; readonly total: number }> {
+  ): Promise<{
+    readonly containers: readonly WholeContainer[];
+    readonly total: number;
+    readonly offset: number;
+  }> {
     const { store, clock } = this.#context;
     await authorise(this.#context, principal, "containers:get", "Containers(s) retrieval");
     return store.read(listContainers, {

@@ -10,6 +10,7 @@ import {
   type Made,
   type OrderRow,
 } from "../store/operations/orders.ts";
+import type { PageOf } from "../store/operations/pages.ts";
 import { quotaReached, tooManyRequests, WireError } from "../wire-error.ts";
 import { authorise, type ServiceContext, storeSealed } from "./context.ts";
 import { makeSecret, nowOf } from "./secrets.ts";
@@ -103,18 +104,21 @@ export class OrderService {
 
   async list(
     principal: Principal,
-    query: () => { readonly metaToken?: string; readonly limit: number; readonly offset: number },
-  ): Promise<{ readonly rows: readonly OrderRow[]; readonly total: number }> {
+    query: () => PageOf & { readonly metaToken?: string },
+  ): Promise<{
+    readonly rows: readonly OrderRow[];
+    readonly total: number;
+    readonly offset: number;
+  }> {
     const { store, clock } = this.#context;
     await authorise(this.#context, principal, "orders:get", "Order(s) retrieval");
-    const { metaToken, limit, offset } = query();
+    const { metaToken, ...page } = query();
     return store.read(listOrders, {
+      ...page,
       projectId: principal.projectId,
       // A whole JSON string in the meta.
       metaPart: metaToken === undefined ? null : JSON.stringify(metaToken),
       now: nowOf(clock.nowMs()),
-      limit,
-      offset,
     });
   }
 

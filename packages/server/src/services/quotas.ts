@@ -1,4 +1,5 @@
 import type { Principal } from "../principal.ts";
+import type { PageOf } from "../store/operations/pages.ts";
 import {
   deleteProjectQuotas,
   findProjectQuotas,
@@ -33,10 +34,11 @@ export class QuotaService {
 
   async list(
     principal: Principal,
-    page: () => { readonly limit: number; readonly offset: number },
+    page: () => PageOf,
   ): Promise<{
     readonly rows: readonly (QuotaRow & { readonly project_id: string })[];
     readonly total: number;
+    readonly offset: number;
   }> {
     await authorise(this.#context, principal, "project_quotas:get", "Project Quotas retrieval");
     return this.#context.store.read(listProjectQuotas, page());

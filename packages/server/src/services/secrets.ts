@@ -4,6 +4,7 @@ import { payloadContext } from "../crypto/project-keys.ts";
 import { open, seal } from "../crypto/seal.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
 import type { Principal } from "../principal.ts";
+import type { PageOf } from "../store/operations/pages.ts";
 import { consumersOfSecrets, type SecretConsumer } from "../store/operations/secret-consumers.ts";
 import {
   type Condition,
@@ -30,6 +31,14 @@ export interface Payload {
   readonly contentType: string;
 }
 
+/** What is known of a payload before it is sent. */
+export interface StoredPayload {
+  /** As in {@link Payload}. */
+  readonly contentType: string;
+  /** True if the bytes are valid UTF-8. */
+  readonly isText: boolean;
+}
+
 export interface NewSecret {
   readonly name: string | null;
   readonly secretType: string;
@@ -40,17 +49,17 @@ export interface NewSecret {
   readonly payload?: Payload;
 }
 
-export interface SecretQuery {
+export interface SecretQuery extends PageOf {
   readonly grantedOnly: boolean;
   readonly conditions: readonly Condition[];
   readonly sort: readonly SecretSort[];
-  readonly limit: number;
-  readonly offset: number;
 }
 
 export interface SecretPage {
   readonly rows: readonly SecretRow[];
   readonly total: number;
+  /** How many come before the page. */
+  readonly offset: number;
   /** By secret id; a secret without consumers is missing. */
   readonly consumers?: ReadonlyMap<string, readonly SecretConsumer[]>;
 }
@@ -100,14 +109,15 @@ export class SecretService {
   /**
    * The secret's bytes. Every call that gets them leaves an entry in the audit record.
    *
-   * @param negotiate Says, for the stored type, what the bytes are to be sent as; may refuse.
-   * @throws WireError 406 if text was asked for and the bytes are none
+   * @param negotiate Says what the bytes are to be sent as; may throw. If it says undefined, nothing is read and the call
+   *   resolves to undefined.
+   * @throws WireError 404, 403, or what `negotiate` throws
    */
   async payload(
     principal: Principal,
     id: string,
-    negotiate: (stored: string) => { readonly contentType: string; readonly utf8Only: boolean },
-  ): Promise<Payload & { readonly bytes: Buffer }> {
+    negotiate: (stored: StoredPayload) => string | undefined,
+  ): Promise<(Payload & { readonly bytes: Buffer }) | undefined> {
     const { store, clock, keys, audit } = this.#context;
     checkId("secret", id);
     const row = await store.read(findSecretWithPayload, { id, now: nowOf(clock.nowMs()) });
@@ -116,13 +126,12 @@ export class SecretService {
     await this.#authorise(principal, "secret:decrypt", "Secret payload retrieval", row);
     if (sealed === null || generation === null || contentType === null)
       throw new WireError(404, "Not Found. Sorry but your secret has no payload.");
-    const as = negotiate(contentType);
     const key = await keys.byGeneration(row.project_id, generation);
     const bytes = open(key.sealing, payloadContext(row.project_id, id, contentType), sealed);
-    if (as.utf8Only && !isUtf8(bytes))
-      throw new WireError(406, "The payload is not text, and text is what Accept names.");
+    const sentAs = negotiate({ contentType, isText: isUtf8(bytes) });
+    if (sentAs === undefined) return undefined;
     await audit.read(audit.entry(principal, "secret:decrypt", id));
-    return { bytes, contentType: as.contentType };
+    return { bytes, contentType: sentAs };
   }
 
   /** Gives a secret without payload its payload. */

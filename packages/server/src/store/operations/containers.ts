@@ -18,6 +18,7 @@ import {
   partsOf,
 } from "./container-members.ts";
 import { fitting, isFull } from "./items.ts";
+import { type PageOf, rowsBefore } from "./pages.ts";
 import { addCount, countOf, quotaAllows } from "./quotas.ts";
 import { hasSecret, verifiedSecrets } from "./secrets.ts";
 
@@ -125,17 +126,17 @@ export const findWholeContainer = operation(
 export const listContainers = operation(
   import.meta.url,
   "listContainers",
-  function* (p: {
-    readonly projectId: string;
-    /** `%` and `_` are wildcards. */
-    readonly name: string | null;
-    readonly type: string | null;
-    readonly now: string;
-    readonly limit: number;
-    readonly offset: number;
-    /** Of more members and consumers than this, the page has fewer containers; one at least. */
-    readonly maxItems: number;
-  }) {
+  function* (
+    p: PageOf & {
+      readonly projectId: string;
+      /** `%` and `_` are wildcards. */
+      readonly name: string | null;
+      readonly type: string | null;
+      readonly now: string;
+      /** Of more members and consumers than this, the page has fewer containers; one at least. */
+      readonly maxItems: number;
+    },
+  ) {
     let where = "project_id = ?";
     const args: SqlValue[] = [p.projectId];
     if (p.name !== null) {
@@ -146,11 +147,13 @@ export const listContainers = operation(
       where += " AND type = ?";
       args.push(p.type);
     }
+    const order = "created, id";
+    const offset = yield* rowsBefore({ from: "containers", id: "id", where, args, order }, p);
     const rows = yield* all<{ readonly id: string }>(
-      `SELECT id FROM containers WHERE ${where} ORDER BY created, id LIMIT ? OFFSET ?`,
+      `SELECT id FROM containers WHERE ${where} ORDER BY ${order} LIMIT ? OFFSET ?`,
       ...args,
       p.limit,
-      p.offset,
+      offset,
     );
     const ids = rows.map(({ id }) => id);
     const total =
@@ -161,7 +164,7 @@ export const listContainers = operation(
             ...args,
           ))?.n ?? 0);
     const shown = yield* fitting(["container_secrets", "container_consumers"], ids, p.maxItems);
-    return { containers: yield* wholeContainers(ids.slice(0, shown)), total };
+    return { containers: yield* wholeContainers(ids.slice(0, shown)), total, offset };
   },
 );
 

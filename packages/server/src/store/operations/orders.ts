@@ -11,6 +11,7 @@ import {
 } from "../tagged-rows.ts";
 import { addContainer, type ContainerMember, type ContainerRow } from "./containers.ts";
 import { hasProjectKey } from "./keys.ts";
+import { type PageOf, rowsBefore } from "./pages.ts";
 import { addCount, type CountedKind, countOf, lockProject, quotaInTheWay } from "./quotas.ts";
 import { addSecret, type SealedPayload, type SecretRow } from "./secrets.ts";
 
@@ -112,25 +113,27 @@ export const findOrder = operation(
 export const listOrders = operation(
   import.meta.url,
   "listOrders",
-  function* (p: {
-    readonly projectId: string;
-    /** Text in the meta's JSON, in any case. Not by LIKE, which takes the product of both lengths. */
-    readonly metaPart: string | null;
-    readonly now: string;
-    readonly limit: number;
-    readonly offset: number;
-  }) {
+  function* (
+    p: PageOf & {
+      readonly projectId: string;
+      /** Text in the meta's JSON, in any case. Not by LIKE, which takes the product of both lengths. */
+      readonly metaPart: string | null;
+      readonly now: string;
+    },
+  ) {
     const where =
       p.metaPart === null
         ? "project_id = ?"
         : "project_id = ? AND REPLACE(LOWER(meta), LOWER(?), '') <> LOWER(meta)";
     const args: readonly SqlValue[] =
       p.metaPart === null ? [p.projectId] : [p.projectId, p.metaPart];
+    const order = "created, id";
+    const offset = yield* rowsBefore({ from: "orders", id: "id", where, args, order }, p);
     const rows = yield* all<Tagged<OrderRow>>(
-      `SELECT ${columns} FROM orders WHERE ${where} ORDER BY created, id LIMIT ? OFFSET ?`,
+      `SELECT ${columns} FROM orders WHERE ${where} ORDER BY ${order} LIMIT ? OFFSET ?`,
       ...args,
       p.limit,
-      p.offset,
+      offset,
     );
     const total =
       p.metaPart === null
@@ -139,7 +142,7 @@ export const listOrders = operation(
             `SELECT CAST(COUNT(*) AS INTEGER) AS n FROM orders WHERE ${where}`,
             ...args,
           ))?.n ?? 0);
-    return { rows: yield* verifiedAll("orders", rows), total };
+    return { rows: yield* verifiedAll("orders", rows), total, offset };
   },
 );
 

@@ -7,6 +7,7 @@ import {
   verifiedAll,
   verifiedIfAny,
 } from "../tagged-rows.ts";
+import { type PageOf, rowsBefore } from "./pages.ts";
 
 /** What a project may have a number of. `cas` is a remnant that the wire still names. */
 export const quotaKinds = ["secrets", "orders", "containers", "consumers", "cas"] as const;
@@ -136,16 +137,18 @@ export const findProjectQuotas = operation(
 export const listProjectQuotas = operation(
   import.meta.url,
   "listProjectQuotas",
-  function* (p: { readonly limit: number; readonly offset: number }) {
+  function* (p: PageOf) {
     const total = yield* one<{ n: number }>(
       "SELECT CAST(COUNT(*) AS INTEGER) AS n FROM project_quotas",
     );
+    const list = { from: "project_quotas", id: "project_id", where: "1 = 1", args: [] };
+    const offset = yield* rowsBefore({ ...list, order: "project_id" }, p);
     const rows = yield* all<Tagged<ProjectQuotaRow>>(
       `SELECT ${columns} FROM project_quotas ORDER BY project_id LIMIT ? OFFSET ?`,
       p.limit,
-      p.offset,
+      offset,
     );
-    return { total: total?.n ?? 0, rows: yield* verifiedAll("project_quotas", rows) };
+    return { total: total?.n ?? 0, rows: yield* verifiedAll("project_quotas", rows), offset };
   },
 );
 

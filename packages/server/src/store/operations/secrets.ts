@@ -11,6 +11,7 @@ import {
 } from "../tagged-rows.ts";
 import { dropMember } from "./container-members.ts";
 import { hasProjectKey } from "./keys.ts";
+import { type PageOf, rowsBefore } from "./pages.ts";
 import { addCount, countOf, quotaAllows } from "./quotas.ts";
 
 export interface SecretRow {
@@ -236,19 +237,20 @@ export interface SecretSort {
 /**
  * A page of secrets and how many match in all. `ownedBy` lists a project's;
  * `grantedTo` lists those of any project whose ACL names the user. Ordered by
- * age unless `sort` says otherwise; ties by age and id, so that pages neither repeat nor skip.
+ * age unless `sort` says otherwise; ties by age and id, so that pages neither repeat nor skip. `offset` is how many come
+ * before the page.
  */
 export const listSecrets = operation(
   import.meta.url,
   "listSecrets",
-  function* (p: {
-    readonly scope: { readonly ownedBy: string } | { readonly grantedTo: string };
-    readonly conditions: readonly Condition[];
-    readonly sort: readonly SecretSort[];
-    readonly now: string;
-    readonly limit: number;
-    readonly offset: number;
-  }) {
+  function* (
+    p: PageOf & {
+      readonly scope: { readonly ownedBy: string } | { readonly grantedTo: string };
+      readonly conditions: readonly Condition[];
+      readonly sort: readonly SecretSort[];
+      readonly now: string;
+    },
+  ) {
     const args: SqlValue[] = [];
     let where: string;
     if ("ownedBy" in p.scope) {
@@ -271,13 +273,15 @@ export const listSecrets = operation(
       "s.created",
       "s.id",
     ].join(", ");
+    const list = { from: "secrets s", id: "s.id", where, args, order };
+    const offset = yield* rowsBefore(list, p);
     const rows = yield* verifiedAll(
       "secrets",
       yield* all<Tagged<SecretRow>>(
         `SELECT ${columns} FROM secrets s WHERE ${where} ORDER BY ${order} LIMIT ? OFFSET ?`,
         ...args,
         p.limit,
-        p.offset,
+        offset,
       ),
     );
     if ("grantedTo" in p.scope) refuseUngranted(rows, p.scope.grantedTo);
@@ -288,7 +292,7 @@ export const listSecrets = operation(
             `SELECT CAST(COUNT(*) AS INTEGER) AS n FROM secrets s WHERE ${where}`,
             ...args,
           ))?.n ?? 0);
-    return { rows, total };
+    return { rows, total, offset };
   },
 );
 
