@@ -128,6 +128,18 @@ describe("docs/operations.md", async () => {
   });
 });
 
+describe("docs/nova-and-cinder.md", () => {
+  it("has a setting that a server takes", async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), "chatelaine-settings-"));
+    t.after(() => rm(directory, { recursive: true }));
+    const file = join(directory, "server.yaml");
+    const blocks = await blocksOf("docs/nova-and-cinder.md");
+    await writeFile(file, blocks.find(({ label }) => label === "server.yaml")?.text ?? "");
+    const config = loadServerConfig({ file, environment: {} });
+    assert.equal(config.text("orders.aes512"), "xts");
+  });
+});
+
 describe("docs/identity-and-policy.md", () => {
   it("has a policy that a server takes", async (t) => {
     const directory = await mkdtemp(join(tmpdir(), "chatelaine-policy-"));

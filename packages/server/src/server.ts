@@ -18,6 +18,7 @@ import type { KeystoneApi } from "./identity/builtin/keystone-api/keystone-api.t
 import type { Identity } from "./identity/identity.ts";
 import type { Logger } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import type { Aes512 } from "./orders/algorithms.ts";
 import { KeyPairGenerator, type KeyPairMaker } from "./orders/key-pair-generator.ts";
 import type { Policy } from "./policy/policy.ts";
 import { absentRoutes } from "./routes/absent-routes.ts";
@@ -38,6 +39,7 @@ import { AclService } from "./services/acls.ts";
 import { ContainerService } from "./services/containers.ts";
 import { defaultLimits, type ObjectLimits, type ServiceContext } from "./services/context.ts";
 import { MetadataService } from "./services/metadata.ts";
+import { OrderAnswers, type Patience } from "./services/order-answers.ts";
 import { OrderRunner } from "./services/order-runner.ts";
 import { OrderService } from "./services/orders.ts";
 import { QuotaService } from "./services/quotas.ts";
@@ -71,8 +73,12 @@ export interface KeyServerParts {
   readonly defaultQuotas?: Partial<Record<QuotaKind, number>>;
   /** Default: 250 items of an object, 50 waiting orders of a project. */
   readonly limits?: Partial<ObjectLimits>;
-  /** What makes the key pairs of orders. Default: a process of its own. */
+  /** What makes the key pairs of orders. Default: processes of their own, see KeyPairGenerator. */
   readonly keyPairs?: KeyPairMaker;
+  /** How long the answer to an order waits for its key pair. Default: two seconds. */
+  readonly orderPatience?: Patience;
+  /** Default `any`: every order for an AES key of 512 bits gets one. */
+  readonly aes512?: Aes512;
   /** See OrderRunner's `pollMs`. */
   readonly orderPollMs?: number;
   /** How many times one project key may seal. Default 2^30. */
@@ -133,14 +139,23 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     () => context.audit.pending,
     () => segments.size,
   );
+  const answers = new OrderAnswers(parts.orderPatience);
   const runner = new OrderRunner({
     context,
+    answers,
     generator: parts.keyPairs ?? new KeyPairGenerator(),
     ...(parts.orderPollMs !== undefined && { pollMs: parts.orderPollMs }),
     onFinished: (outcome) => metrics.order(outcome),
     onTrouble: (error) => log.error({ error: String(error) }, "order processing"),
   });
-  const routes = allRoutes(context, runner);
+  const orders = new OrderService({
+    context,
+    answers,
+    wake: () => runner.wake(),
+    forget: (id) => runner.forget(id),
+    aes512: parts.aes512 ?? "any",
+  });
+  const routes = allRoutes(context, orders);
   const clients = new ClientAddresses({
     ...parts.proxies,
     onIgnored: () =>
@@ -175,6 +190,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     context,
     clients,
     async close() {
+      answers.release();
       await app.close();
       await runner.stop();
       await retention.stop();
@@ -235,7 +251,7 @@ export async function createContext(parts: ContextParts): Promise<ServiceContext
 }
 
 /** The whole surface behind identity. */
-function allRoutes(context: ServiceContext, runner: OrderRunner): readonly Route[] {
+function allRoutes(context: ServiceContext, orders: OrderService): readonly Route[] {
   const secrets = new SecretService(context);
   const containers = new ContainerService(context);
   const findSecret = (id: string) => secrets.find(id);
@@ -243,8 +259,6 @@ function allRoutes(context: ServiceContext, runner: OrderRunner): readonly Route
   const secretAcls = new AclService({ kind: "secret", context, find: findSecret });
   const containerAcls = new AclService({ kind: "container", context, find: findContainer });
   const now = () => context.clock.timestamp();
-  const wake = () => runner.wake();
-  const forget = (id: string) => runner.forget(id);
   return [
     ...versionRoutes(),
     ...secretRoutes(secrets, now),
@@ -254,7 +268,7 @@ function allRoutes(context: ServiceContext, runner: OrderRunner): readonly Route
     ...containerRoutes(containers),
     ...aclRoutes("containers", containerAcls, findContainer),
     ...containerConsumerRoutes(containers),
-    ...orderRoutes(new OrderService({ context, wake, forget }), now),
+    ...orderRoutes(orders, now),
     ...quotaRoutes(new QuotaService(context)),
     ...absentRoutes(new AbsentFeatures(context)),
   ];

@@ -74,6 +74,7 @@ export async function startServer(
         itemsPerObject: config.integer("limits.itemsPerObject"),
         waitingOrders: config.integer("limits.waitingOrders"),
       },
+      aes512: config.text("orders.aes512") === "xts" ? "xts" : "any",
       deleteRetentionSeconds: config.integer("deleteRetentionSeconds"),
       rowTags: {
         untaggedRows: mayTagRows(config, store, rootKeys) ? "tag" : "refuse",

@@ -155,6 +155,11 @@ export const settings = {
     min: -1,
     help: "consumers a project may register",
   },
+  "orders.aes512": {
+    type: ["any", "xts"],
+    default: "any",
+    help: "which orders get an AES key of 512 bits, the two halves of AES-256-XTS: any, or only those whose mode is xts",
+  },
   deleteRetentionSeconds: {
     type: "integer",
     default: 0,

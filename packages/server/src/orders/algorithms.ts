@@ -16,6 +16,11 @@ export interface Unfit {
   readonly reason: string;
 }
 
+/**
+ * Who gets an AES key of 512 bits, which is the two halves of AES-256-XTS: `any` order, or only one whose mode is `xts`.
+ */
+export type Aes512 = "any" | "xts";
+
 const symmetric = new Set(["aes", "des", "hmacsha1", "hmacsha256", "hmacsha384", "hmacsha512"]);
 const plainSizes = [64, 128, 192, 256];
 /** Both halves counted. */
@@ -33,17 +38,36 @@ export function recipeOf(
   algorithm: string,
   bitLength: number,
   mode: string | null,
+  aes512: Aes512,
 ): Recipe | Unfit {
+  if (type === "asymmetric") return pairRecipeOf(algorithm, bitLength);
   const name = algorithm.toLowerCase();
-  if (type === "key") {
-    if (!symmetric.has(name)) return unfit(`there is no algorithm ${algorithm} for keys`);
-    const hmac = name.startsWith("hmac");
-    const sizes = hmac ? [...plainSizes, 384, 512] : plainSizes;
-    const allowed = mode?.toLowerCase() === "xts" ? xtsSizes : sizes;
-    if (!allowed.includes(bitLength))
-      return unfit(`${name} keys have ${allowed.join(", ")} bits, not ${bitLength}`);
-    return { type: "key", bytes: bitLength / 8 };
-  }
+  if (!symmetric.has(name)) return unfit(`there is no algorithm ${algorithm} for keys`);
+  const allowed = sizesOf(name, mode?.toLowerCase() === "xts", aes512);
+  if (!allowed.includes(bitLength))
+    return unfit(
+      `${name} keys have ${allowed.join(", ")} bits, not ${bitLength}${hintFor(name, bitLength)}`,
+    );
+  return { type: "key", bytes: bitLength / 8 };
+}
+
+/** Nova and Cinder name no mode, and `openstack` says cbc unless it is told another: only the length says XTS. */
+function sizesOf(name: string, isXts: boolean, aes512: Aes512): readonly number[] {
+  if (isXts) return xtsSizes;
+  if (name.startsWith("hmac")) return [...plainSizes, 384, 512];
+  return name === "aes" && aes512 === "any" ? [...plainSizes, 512] : plainSizes;
+}
+
+/** Why a key of 512 bits is refused although others get one. */
+function hintFor(name: string, bitLength: number): string {
+  return name === "aes" && bitLength === 512
+    ? "; this server makes 512 only for mode xts (orders.aes512)"
+    : "";
+}
+
+/** Finds the recipe of an order for a key pair. */
+export function pairRecipeOf(algorithm: string, bitLength: number): KeyPairRecipe | Unfit {
+  const name = algorithm.toLowerCase();
   if (name !== "rsa" && name !== "dsa" && name !== "ec" && name !== "ed25519")
     return unfit(`there is no algorithm ${algorithm} for key pairs`);
   const sizes: readonly number[] = pairSizes[name];

@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { KeyPairAnswer, KeyPairRequest } from "./key-pair-process.ts";
 
@@ -7,8 +8,11 @@ export interface KeyPair {
   readonly publicKey: Uint8Array;
 }
 
-/** Makes key pairs, one at a time. */
+/** Makes key pairs, several side by side. */
 export interface KeyPairMaker {
+  /** How many pairs it makes side by side; more wait their turn. At least 1. */
+  readonly atOnce: number;
+
   /**
    * Makes one pair.
    *
@@ -24,55 +28,74 @@ export interface KeyPairMaker {
   close(): void;
 }
 
+export interface KeyPairGeneratorOptions {
+  /** Default: as many as there are processors, but 2 to 4. */
+  readonly atOnce?: number;
+  /** How long a process is kept for the next pair, in milliseconds. Default 10,000. */
+  readonly idleMs?: number;
+}
+
 /**
- * Makes key pairs in a process of its own, so that neither requests nor commits
- * wait for primes. A process, because nothing but its end stops the search for
- * them: OpenSSL does not ask, and a thread ends only after it.
+ * Makes key pairs in processes of their own, one pair in each, so that neither requests
+ * nor commits wait for primes. Processes, because nothing but its end stops the search
+ * for them: OpenSSL does not ask, and a thread ends only after it.
  */
 export class KeyPairGenerator implements KeyPairMaker {
+  readonly atOnce: number;
   readonly #idleMs: number;
+  readonly #free: ChildProcess[] = [];
+  readonly #working = new Set<ChildProcess>();
+  /** What waits for a place, first come first served. */
+  readonly #waiting: (() => void)[] = [];
+  #places: number;
   #idle: NodeJS.Timeout | undefined;
-  #child: ChildProcess | undefined;
   #closed = false;
-  #last: Promise<unknown> = Promise.resolve();
 
-  /** @param idleMs How long the process is kept for the next pair, in milliseconds. Default 10,000. */
-  constructor(idleMs = 10_000) {
-    this.#idleMs = idleMs;
+  constructor(options: KeyPairGeneratorOptions = {}) {
+    this.atOnce = options.atOnce ?? Math.min(Math.max(availableParallelism(), 2), 4);
+    this.#places = this.atOnce;
+    this.#idleMs = options.idleMs ?? 10_000;
   }
 
-  generate(request: KeyPairRequest, signal?: AbortSignal): Promise<KeyPair> {
+  async generate(request: KeyPairRequest, signal?: AbortSignal): Promise<KeyPair> {
     clearTimeout(this.#idle);
-    const made = this.#next(this.#last, request, signal);
-    this.#last = made.catch(() => undefined);
-    return made;
+    await this.#takePlace();
+    try {
+      const answer = (await this.#ask(request, signal)) ?? (await this.#ask(request, signal));
+      if (!answer) throw new Error("key pair: the process that makes it ended twice");
+      if (!answer.ok) throw new Error(`key pair: ${answer.message}`);
+      return answer;
+    } finally {
+      this.#leavePlace();
+    }
   }
 
   rest(): void {
     clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => this.#end(), this.#idleMs).unref();
+    this.#idle = setTimeout(() => this.#endFree(), this.#idleMs).unref();
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#idle);
-    this.#end();
+    this.#endFree();
+    for (const child of this.#working) child.kill("SIGKILL");
   }
 
-  #end(): void {
-    if (this.#child) this.#drop(this.#child);
+  async #takePlace(): Promise<void> {
+    if (this.#places > 0) this.#places--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  async #next(
-    before: Promise<unknown>,
-    request: KeyPairRequest,
-    signal: AbortSignal | undefined,
-  ): Promise<KeyPair> {
-    await before;
-    const answer = (await this.#ask(request, signal)) ?? (await this.#ask(request, signal));
-    if (!answer) throw new Error("key pair: the process that makes it ended twice");
-    if (!answer.ok) throw new Error(`key pair: ${answer.message}`);
-    return answer;
+  /** The place goes to the next that waits, if there is one. */
+  #leavePlace(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#places++;
+  }
+
+  #endFree(): void {
+    for (const child of this.#free.splice(0)) child.kill("SIGKILL");
   }
 
   /** Undefined if the process ended by itself, as by a signal that was meant for the server too. */
@@ -82,27 +105,35 @@ export class KeyPairGenerator implements KeyPairMaker {
   ): Promise<KeyPairAnswer | undefined> {
     signal?.throwIfAborted();
     if (this.#closed) throw stopped();
-    const child = (this.#child ??= startProcess());
+    const child = this.#free.pop() ?? this.#start();
     const stop = () => child.kill("SIGKILL");
     signal?.addEventListener("abort", stop);
+    this.#working.add(child);
     // Only a process at work keeps this one alive.
     child.ref();
     child.channel?.ref();
     try {
       const answer = await answerOf(child, request);
-      if (!answer) this.#drop(child);
+      if (!answer) stop();
+      else if (child.connected) this.#free.push(child);
       if (!answer && (signal?.aborted || this.#closed)) throw stopped();
       return answer;
     } finally {
       signal?.removeEventListener("abort", stop);
+      this.#working.delete(child);
+      if (this.#closed) stop();
       child.unref();
       child.channel?.unref();
     }
   }
 
-  #drop(child: ChildProcess): void {
-    child.kill("SIGKILL");
-    if (this.#child === child) this.#child = undefined;
+  #start(): ChildProcess {
+    const child = startProcess();
+    child.once("exit", () => {
+      const index = this.#free.indexOf(child);
+      if (index >= 0) this.#free.splice(index, 1);
+    });
+    return child;
   }
 }
 

@@ -1,6 +1,6 @@
 import { formatTimestamp } from "../clock.ts";
 import { IntegrityError, open } from "../crypto/seal.ts";
-import { type KeyPairRecipe, recipeOf } from "../orders/algorithms.ts";
+import { type KeyPairRecipe, pairRecipeOf } from "../orders/algorithms.ts";
 import type { KeyPairMaker } from "../orders/key-pair-generator.ts";
 import { type PairPart, payloadOfPair } from "../orders/pair-payloads.ts";
 import {
@@ -13,34 +13,46 @@ import {
 } from "../store/operations/orders.ts";
 import { makeContainer } from "./containers.ts";
 import { type ServiceContext, storeSealed } from "./context.ts";
+import type { OrderAnswers } from "./order-answers.ts";
 import { passphraseContext } from "./orders.ts";
 import { makeSecret, nowOf } from "./secrets.ts";
 
 export interface OrderRunnerOptions {
   readonly context: ServiceContext;
   readonly generator: KeyPairMaker;
+  /** Told when an order is done. */
+  readonly answers: OrderAnswers;
   /** How long a claim holds that is not renewed, as after a crash; in milliseconds. Default 60,000. */
   readonly claimMs?: number;
   /**
    * How often orders that another process left behind are looked for, and whether
-   * the one under way was deleted; in milliseconds. Default 5,000.
+   * those under way were deleted; in milliseconds. Default 5,000.
    */
   readonly pollMs?: number;
   readonly onFinished?: (outcome: "ACTIVE" | "ERROR") => void;
   readonly onTrouble?: (error: unknown) => void;
 }
 
+/** An order that is being carried out. */
+interface UnderWay {
+  readonly projectId: string;
+  readonly deleted: AbortController;
+  readonly ended: Promise<void>;
+}
+
 /**
- * Carries out orders that wait, one after the other, the projects in turn. Claims
- * keep processes apart, and the end of an order is one transaction, so that it is
- * carried out exactly once whatever crashes when. The work of an order that is
- * deleted stops.
+ * Carries out orders that wait: side by side, the projects in turn. One project never
+ * has the last place of several, so that a small pair of another does not wait for its
+ * large ones. Claims keep processes apart, and the end of an order is one transaction,
+ * so that it is carried out exactly once whatever crashes when. The work of an order
+ * that is deleted stops.
  */
 export class OrderRunner {
   readonly #options: OrderRunnerOptions;
   readonly #claimMs: number;
   readonly #pollMs: number;
-  #underWay: { readonly id: string; readonly deleted: AbortController } | undefined;
+  /** By the order's id. */
+  readonly #underWay = new Map<string, UnderWay>();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #woken = false;
@@ -65,60 +77,88 @@ export class OrderRunner {
   wake(): void {
     this.#woken = true;
     if (this.#stopped) return;
-    this.#running ??= this.#drain().finally(() => {
+    this.#running ??= this.#fill().finally(() => {
       this.#running = undefined;
     });
   }
 
   /** Says that an order was deleted: nobody waits for its key pair. */
   forget(id: string): void {
-    if (this.#underWay?.id === id) this.#underWay.deleted.abort();
+    this.#underWay.get(id)?.deleted.abort();
+    this.#options.answers.settle(id);
   }
 
-  /** Stops at once; an order under way is left to the next start, or to another process. */
+  /** Stops at once; orders under way are left to the next start, or to another process. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#timer);
     this.#options.generator.close();
     await this.#running;
+    await Promise.all([...this.#underWay.values()].map(({ ended }) => ended));
   }
 
-  async #drain(): Promise<void> {
+  /** Begins orders while there are some and there is a place for them. */
+  async #fill(): Promise<void> {
+    const { generator, onTrouble } = this.#options;
     try {
       while (this.#woken && !this.#stopped) {
         this.#woken = false;
-        let order = await this.#claim();
-        while (order) {
-          await this.#carryOut(order);
-          order = this.#stopped ? undefined : await this.#claim();
+        while (!this.#stopped && this.#underWay.size < generator.atOnce) {
+          const order = await this.#claim();
+          if (!order) break;
+          this.#begin(order);
         }
       }
     } catch (error) {
-      if (!this.#stopped) this.#options.onTrouble?.(error);
+      if (!this.#stopped) onTrouble?.(error);
     } finally {
-      if (!this.#stopped) this.#options.generator.rest();
+      if (!this.#stopped && this.#underWay.size === 0) generator.rest();
     }
+  }
+
+  #begin(order: OrderRow): void {
+    const deleted = new AbortController();
+    const ended = this.#carryOut(order, deleted)
+      .catch((error: unknown) => {
+        // Its claim runs out, and then it is tried again.
+        if (!this.#stopped) this.#options.onTrouble?.(error);
+      })
+      .finally(() => {
+        this.#underWay.delete(order.id);
+        this.#options.answers.settle(order.id);
+        this.wake();
+      });
+    this.#underWay.set(order.id, { projectId: order.project_id, deleted, ended });
   }
 
   async #claim(): Promise<OrderRow | undefined> {
     const { context, onTrouble } = this.#options;
     const { clock, store } = context;
     for (;;) {
-      const claim = { now: nowOf(clock.nowMs()), until: this.#until() };
+      const claim = {
+        now: nowOf(clock.nowMs()),
+        until: this.#until(),
+        except: this.#projectsWithEnough(),
+      };
       const found = await store.write(claimOrder, claim);
       if (!found?.forged) return found?.order;
       onTrouble?.(new IntegrityError(`verify orders ${found.forged}: the row is not authentic`));
     }
   }
 
+  /** The projects that have as many places as one may have: all but one, if there are several. */
+  #projectsWithEnough(): readonly string[] {
+    const most = Math.max(1, this.#options.generator.atOnce - 1);
+    const places = Map.groupBy(this.#underWay.values(), ({ projectId }) => projectId);
+    return [...places].filter(([, orders]) => orders.length >= most).map(([id]) => id);
+  }
+
   #until(): string {
     return formatTimestamp((this.#options.context.clock.nowMs() + this.#claimMs) * 1000);
   }
 
-  async #carryOut(order: OrderRow): Promise<void> {
+  async #carryOut(order: OrderRow, deleted: AbortController): Promise<void> {
     const { context, onFinished } = this.#options;
-    const deleted = new AbortController();
-    this.#underWay = { id: order.id, deleted };
     const renewal = setInterval(
       () => void this.#renew(order.id, deleted),
       Math.min(this.#claimMs / 3, this.#pollMs),
@@ -131,7 +171,6 @@ export class OrderRunner {
       this.#options.onTrouble?.(error);
     } finally {
       clearInterval(renewal);
-      this.#underWay = undefined;
     }
     const finished = await storeSealed(context, order.project_id, async () =>
       context.store.write(finishOrder, {
@@ -223,8 +262,8 @@ interface OrderMeta {
   readonly expiration?: string | null;
 }
 
-function pairRecipe(meta: OrderMeta): KeyPairRecipe {
-  const recipe = recipeOf("asymmetric", meta.algorithm, meta.bit_length, meta.mode ?? null);
+function pairRecipe({ algorithm, bit_length: bitLength }: OrderMeta): KeyPairRecipe {
+  const recipe = pairRecipeOf(algorithm, bitLength);
   if (recipe.type !== "pair") throw new Error("order: its meta is of no pair");
   return recipe;
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { seal } from "../crypto/seal.ts";
-import { type Recipe, recipeOf, type Unfit } from "../orders/algorithms.ts";
+import { type Aes512, type Recipe, recipeOf, type Unfit } from "../orders/algorithms.ts";
 import type { Principal } from "../principal.ts";
 import {
   deleteOrder,
@@ -13,6 +13,7 @@ import {
 import type { PageOf } from "../store/operations/pages.ts";
 import { quotaReached, tooManyRequests, WireError } from "../wire-error.ts";
 import { authorise, type ServiceContext, storeSealed } from "./context.ts";
+import type { OrderAnswers } from "./order-answers.ts";
 import { makeSecret, nowOf } from "./secrets.ts";
 
 export type { OrderRow };
@@ -41,57 +42,53 @@ export interface OrderServiceOptions {
   readonly wake: () => void;
   /** Called when an order was deleted, with its id. */
   readonly forget: (id: string) => void;
+  /** What the answers to orders for key pairs wait for. */
+  readonly answers: OrderAnswers;
+  readonly aes512: Aes512;
 }
+
+/** For messages. */
+const operation = "Order creation";
 
 /** Keys that the server makes, so that their bytes cross no wire. */
 export class OrderService {
   readonly #context: ServiceContext;
   readonly #wake: () => void;
   readonly #forget: (id: string) => void;
+  readonly #answers: OrderAnswers;
+  readonly #aes512: Aes512;
 
   constructor(options: OrderServiceOptions) {
     this.#context = options.context;
     this.#wake = options.wake;
     this.#forget = options.forget;
+    this.#answers = options.answers;
+    this.#aes512 = options.aes512;
   }
 
-  /** Accepts an order; resolves to its id when it will survive a crash. Keys are made at once, pairs later. */
+  /**
+   * Accepts an order; resolves to its id when it will survive a crash. A key is there by then, and a key pair if it was
+   * made in time, see {@link OrderAnswers}.
+   */
   async create(principal: Principal, input: () => NewOrder): Promise<string> {
     const context = this.#context;
-    const operation = "Order creation";
     await authorise(context, principal, "orders:post", operation);
     const order = input();
-    const { attributes } = order;
     const id = context.newId();
-    const recipe = recipeOf(
-      order.type,
-      attributes.algorithm,
-      attributes.bitLength,
-      attributes.mode,
-    );
-    const result = await storeSealed(context, principal.projectId, async () => {
-      const made =
-        recipe.type === "key"
-          ? await this.#makeKey(principal, attributes, recipe.bytes)
-          : undefined;
-      const secretId = made?.secrets[0]?.row.id ?? null;
-      const row = await this.#row(principal, id, order, recipe, secretId);
-      return context.store.write(
-        insertOrder,
-        {
-          row,
-          ...(made && { made }),
-          defaultQuotas: context.defaultQuotas,
-          maxWaiting: context.limits.waitingOrders,
-        },
-        context.audit.entry(principal, "orders:post", id),
-      );
-    });
-    if ("refused" in result)
-      throw result.refused === "quota"
-        ? quotaReached(operation, result.kind)
-        : tooManyRequests(`${operation} is not possible now: too many orders of the project wait.`);
-    if (recipe.type === "pair") this.#wake();
+    const { algorithm, bitLength, mode } = order.attributes;
+    const recipe = recipeOf(order.type, algorithm, bitLength, mode, this.#aes512);
+    if (recipe.type !== "pair") {
+      await this.#insert(principal, id, order, recipe);
+      return id;
+    }
+    const expected = this.#answers.expect(id);
+    try {
+      await this.#insert(principal, id, order, recipe);
+      this.#wake();
+      await expected.inTime();
+    } finally {
+      expected.forget();
+    }
     return id;
   }
 
@@ -148,6 +145,37 @@ export class OrderService {
     const row = await store.read(findOrder, { id, projectId: principal.projectId });
     if (!row) throw orderNotFound();
     return row;
+  }
+
+  async #insert(
+    principal: Principal,
+    id: string,
+    order: NewOrder,
+    recipe: Recipe | Unfit,
+  ): Promise<void> {
+    const context = this.#context;
+    const result = await storeSealed(context, principal.projectId, async () => {
+      const made =
+        recipe.type === "key"
+          ? await this.#makeKey(principal, order.attributes, recipe.bytes)
+          : undefined;
+      const secretId = made?.secrets[0]?.row.id ?? null;
+      const row = await this.#row(principal, id, order, recipe, secretId);
+      return context.store.write(
+        insertOrder,
+        {
+          row,
+          ...(made && { made }),
+          defaultQuotas: context.defaultQuotas,
+          maxWaiting: context.limits.waitingOrders,
+        },
+        context.audit.entry(principal, "orders:post", id),
+      );
+    });
+    if ("refused" in result)
+      throw result.refused === "quota"
+        ? quotaReached(operation, result.kind)
+        : tooManyRequests(`${operation} is not possible now: too many orders of the project wait.`);
   }
 
   async #makeKey(

@@ -5,13 +5,20 @@ export interface AskedPair {
   readonly signal: AbortSignal | undefined;
   /** Gives the order its pair. */
   readonly finish: () => void;
+  /** Has the order end in error. */
+  readonly fail: () => void;
 }
 
 /** Makes pairs of no value, when the test says so. */
 export class FakeKeyPairs implements KeyPairMaker {
+  readonly atOnce: number;
   readonly asked: AskedPair[] = [];
   #waiting: (() => void)[] = [];
   #closed = false;
+
+  constructor(atOnce = 1) {
+    this.atOnce = atOnce;
+  }
 
   generate(_request: unknown, signal?: AbortSignal): Promise<KeyPair> {
     const { promise, resolve, reject } = Promise.withResolvers<KeyPair>();
@@ -22,6 +29,7 @@ export class FakeKeyPairs implements KeyPairMaker {
     this.asked.push({
       signal,
       finish: () => resolve({ privateKey: Buffer.from(bytes), publicKey: Buffer.from(bytes) }),
+      fail: () => reject(new Error("no primes today")),
     });
     for (const wake of this.#waiting.splice(0)) wake();
     if (this.#closed) stop();

@@ -164,21 +164,31 @@ export const deleteOrder = operation(
 /**
  * Takes an order that waits and that no process works on; others leave it alone
  * until `until`. Projects take turns: the next is the one whose last turn is
- * longest ago, with its oldest order. If that order was changed behind the
- * server's back, resolves to its id as `forged`: it is left alone for as long.
+ * longest ago, with its oldest order; those in `except` have none. If that order was
+ * changed behind the server's back, resolves to its id as `forged`: it is left alone for
+ * as long.
  */
 export const claimOrder = operation(
   import.meta.url,
   "claimOrder",
-  function* (p: { readonly now: string; readonly until: string }) {
+  function* (p: {
+    readonly now: string;
+    readonly until: string;
+    /** Projects that have no turn now. Default: none. */
+    readonly except?: readonly string[];
+  }) {
+    const { except = [] } = p;
+    const others =
+      except.length === 0 ? "" : `AND o.project_id NOT IN (${except.map(() => "?").join(", ")})`;
     // One claim at a time, so that two nodes do not give the same turn to one project.
     yield* all("SELECT 1 AS one /*pg , pg_advisory_xact_lock(7024593812)::text */");
     const row = yield* one<Tagged<OrderRow>>(
       `SELECT ${columnsOf("orders", "o")} FROM orders o
        LEFT JOIN order_turns t ON t.project_id = o.project_id
-       WHERE o.status = 'PENDING' AND (o.claimed_until IS NULL OR o.claimed_until <= ?)
+       WHERE o.status = 'PENDING' AND (o.claimed_until IS NULL OR o.claimed_until <= ?) ${others}
        ORDER BY COALESCE(t.turn, 0), o.created, o.id LIMIT 1 /*pg FOR UPDATE OF o SKIP LOCKED */`,
       p.now,
+      ...except,
     );
     if (!row) return undefined;
     yield* run("UPDATE orders SET claimed_until = ? WHERE id = ?", p.until, row.id);
