@@ -82,7 +82,7 @@ export const suites: readonly Suite[] = [
   {
     name: "luks",
     proves: "cryptsetup and qemu-img open every LUKS disk that we write, and we open theirs",
-    packages: ["cryptsetup-bin", "mount", "qemu-utils"],
+    packages: ["cryptsetup-bin", "e2fsprogs", "mount", "qemu-utils"],
     peers: [],
   },
   {
@@ -115,12 +115,13 @@ export const suites: readonly Suite[] = [
   {
     name: "kernel-disks",
     proves:
-      "ephemeral LVM disks with keys of their own on a real kernel, mapped again after a reboot",
+      "ephemeral LVM disks with keys of their own on a real kernel; no old or detached header makes us overwrite a disk",
     packages: [
       ...guestPackages,
       "cryptsetup-bin",
       "dmsetup",
       "e2fsprogs",
+      "fdisk",
       "lvm2",
       "systemd",
       "thin-provisioning-tools",

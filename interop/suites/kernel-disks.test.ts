@@ -38,6 +38,22 @@ for (const [program, how] of [
   });
 }
 
+it("a disk that was LUKS2 once, or a detached header alone, is refused by everything that would write or map it", async () => {
+  const folder = join(directory, "old-headers");
+  mkdirSync(folder);
+  const path = fileURLToPath(new URL("../guest/old-headers.ts", import.meta.url));
+  const result = await runInGuest([process.execPath, path, folder], {
+    shares: [folder],
+    disks: [96 << 20],
+    environment: { NODE_NO_WARNINGS: "1" },
+    timeoutSeconds: 600,
+  });
+  assert.equal(result.status, 0, result.stdout + result.stderr);
+  console.log(result.stdout);
+  assert.equal(result.stdout.match(/^old header under/gm)?.length, 10);
+  assert.equal(result.stdout.match(/^detached header of/gm)?.length, 2);
+});
+
 it("O6 O7 D4 are killed before and after steps on a real kernel's LVM, and leave nothing", async () => {
   const folder = join(directory, "kills");
   const disk = join(folder, "physical.img");

@@ -85,6 +85,12 @@ function hashOf(path: string): string {
   return createHash("sha256").update(readFileSync(path)).digest("hex");
 }
 
+function changeFile(path: string, change: (bytes: Buffer) => void): void {
+  const bytes = readFileSync(path);
+  change(bytes);
+  writeFileSync(path, bytes);
+}
+
 function writeDevice(device: string, bytes: Uint8Array, position = 0): void {
   const fd = openSync(device, "r+");
   try {
@@ -299,6 +305,71 @@ describe("cryptsetup opens what we write", () => {
     writeFileSync(path, bytes);
     assert.equal(await repairHeader(path), true);
     assert.equal(slotOpenedByCryptsetup(path), 0);
+  });
+});
+
+describe("cryptsetup and we agree on a disk", () => {
+  const secondary = 0x400000;
+  const formatted = async (bytes = 32 * mebibyte) => {
+    const path = blankFile(bytes);
+    await formatLuks2(path, { keyslots: [slot], headerSize: secondary });
+    return path;
+  };
+
+  const makers: [kind: string, make: (path: string) => void][] = [
+    ["ext", (p) => runTool("mke2fs", ["-q", "-F", "-E", "nodiscard", "-b", "4096", "-N", "64", p])],
+    ["swap", (p) => runTool("mkswap", [p])],
+  ];
+  for (const [kind, make] of makers) {
+    it(`that was LUKS2 once and is ${kind} now: neither reads it until one reading is chosen`, async () => {
+      const path = await formatted();
+      make(path);
+      // Some tools erase this magic, and older ones do not know it.
+      changeFile(path, (bytes) => bytes.write("SKUL\xba\xbe", secondary, "latin1"));
+      const before = hashOf(path);
+      assert.throws(() => cryptsetup(["luksDump", path]));
+      assert.throws(() => slotOpenedByCryptsetup(path));
+      await assert.rejects(readLuks(path), { code: "ambiguous", holds: [kind] });
+      await assert.rejects(addKeyslot(path, slot.passphrase, otherSlot), { code: "ambiguous" });
+      await assert.rejects(repairHeader(path), { code: "ambiguous" });
+      assert.equal(hashOf(path), before);
+      const other = blankFile(0);
+      copyFileSync(path, other);
+      assert.equal(await repairHeader(path, { over: [kind] }), true);
+      assert.equal(slotOpenedByCryptsetup(path), 0);
+      assert.match(cryptsetup(["repair", "-v", path]), /No known problems/);
+      assert.equal(await repairHeader(other, { over: ["luks"] }), true);
+      assert.throws(() => cryptsetup(["isLuks", other]));
+      assert.match(runTool("blkid", ["-p", other]), new RegExp(`TYPE="${kind}`));
+    });
+  }
+
+  it("whose first header is damaged, or its size: both read the second", async () => {
+    const damages: ((bytes: Buffer) => void)[] = [
+      (bytes) => bytes.fill(0, 0, 4096),
+      (bytes) => bytes.writeBigUInt64BE(0x8000n, 8),
+      (bytes) => bytes.writeBigUInt64BE(0x100000n, 8),
+    ];
+    for (const damage of damages) {
+      const path = await formatted();
+      changeFile(path, damage);
+      assert.equal((await readLuks(path)).copies.primary, "damaged");
+      const other = blankFile(0);
+      copyFileSync(path, other);
+      assert.equal(slotOpenedByCryptsetup(other), 0);
+      assert.equal(await repairHeader(path), true);
+      assert.equal(slotOpenedByCryptsetup(path), 0);
+      assert.match(cryptsetup(["repair", "-v", path]), /No known problems/);
+    }
+  });
+
+  it("on which a LUKS image is stored: it is not LUKS", async () => {
+    const image = readFileSync(await formatted());
+    const path = blankFile(0);
+    writeFileSync(path, Buffer.alloc(16 * mebibyte, "plain data"));
+    changeFile(path, (bytes) => image.copy(bytes, secondary, secondary, secondary + 4096));
+    assert.throws(() => cryptsetup(["isLuks", path]));
+    await assert.rejects(readLuks(path), { code: "not_luks" });
   });
 });
 

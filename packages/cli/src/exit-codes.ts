@@ -59,6 +59,7 @@ const luksExits: Record<LuksErrorCode, ExitName> = {
   invalid_argument: "invalid",
   not_luks: "integrity",
   corrupt_header: "integrity",
+  ambiguous: "conflict",
   untrusted_header: "integrity",
   unsupported: "unsupported",
   in_reencryption: "conflict",

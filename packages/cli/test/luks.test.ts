@@ -102,6 +102,38 @@ describe("chatelaine luks", () => {
     await says("there was nothing to repair\n", "repair", disk);
   });
 
+  it("changes nothing on a disk that was LUKS once, until it is told which reading holds", async () => {
+    const disk = blank("former");
+    await says(/uuid/, "format", disk, ...one, ...full);
+    const bytes = readFileSync(disk);
+    bytes.fill(0, 0, 4096).write("LABELONE", 512);
+    writeFileSync(disk, bytes);
+    const attempts = [
+      ["slots", "add", disk, ...one, ...toTwo],
+      ["repair", disk],
+      ["decrypt", disk, ...one],
+      ["repair", disk, "--over", "ext"],
+    ];
+    for (const attempt of attempts) {
+      const { code, error } = await luks(...attempt);
+      assert.equal(code, 6);
+      assert.match(
+        error,
+        /it holds lvm at byte 512, and LUKS2 of UUID .* byte 16384 alone is whole/,
+      );
+      assert.ok(
+        error.includes(`run "chatelaine luks repair ${disk} --over lvm", else "--over luks"`),
+      );
+      assert.ok(readFileSync(disk).equals(bytes));
+    }
+    await says("repaired the header\n", "repair", disk, "--over", "lvm");
+    await says(/slot 0 opens/, "slots", "test", disk, ...one);
+    writeFileSync(disk, bytes);
+    await says("erased the old LUKS header\n", "repair", disk, "--over", "luks");
+    assert.equal((await luks("dump", disk)).code, 11);
+    assert.ok(readFileSync(disk).includes("LABELONE"));
+  });
+
   it("encrypts, re-encrypts and decrypts an image", async () => {
     const content = Buffer.from("0123456789abcdef".repeat(65_536));
     writeFileSync(file("raw"), content);

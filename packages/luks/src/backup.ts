@@ -1,4 +1,5 @@
 import { open, unlink } from "node:fs/promises";
+import type { CheckedHeader } from "./checked/checked-header.ts";
 import { recognise } from "./data-signatures.ts";
 import { type BlockDevice, type DeviceReference, ioError, withDevice } from "./device.ts";
 import type { LuksDisk } from "./disk.ts";
@@ -62,7 +63,8 @@ export interface RestoreHeaderOptions {
  * written where the present slots have none, and the header after it. LUKS1 is restored slot by slot, and opens with a
  * passphrase of the backup or a present one meanwhile.
  *
- * @throws `wrong_disk`; `holds_data` if the device has no readable LUKS header but something else
+ * @throws `wrong_disk`; `holds_data` if the device has no readable LUKS header but something else; `ambiguous`;
+ *   `unsupported` for a detached header, unless it goes back into the file that has it
  */
 export async function restoreHeader(
   device: DeviceReference,
@@ -74,11 +76,11 @@ export async function restoreHeader(
   await withDevice(operation, backup, "read", async (source) => {
     const saved = await loadLuks(operation, source);
     // Never puts back what could not be opened.
-    saved.checked(operation);
+    const header = saved.checked(operation);
     await withDevice(operation, device, "write", async (target) => {
       const present = await presentHeader(operation, target);
       if (present) requireBelonging(operation, target.name, saved, present);
-      else await requireVouched(operation, target, saved, options.unprovenUuid);
+      else await requireVouched(operation, target, header, options.unprovenUuid);
       if (saved instanceof Luks2Disk) {
         await restoreLuks2(
           operation,
@@ -137,16 +139,16 @@ function requireBelonging(
 async function requireVouched(
   operation: string,
   device: BlockDevice,
-  saved: LuksDisk,
+  header: CheckedHeader,
   uuid: string | undefined,
 ): Promise<void> {
-  const header = saved.describe();
   if (uuid === undefined || uuid !== header.uuid) {
     throw new LuksError(
       "wrong_disk",
       `${operation} ${device.name}: has no readable header, and unprovenUuid does not name the backup's`,
     );
   }
+  requireNotDetached(operation, device, header);
   const holds = (await recognise(device)).filter((kind) => kind !== "luks");
   if (holds.length > 0) {
     throw new LuksError(
@@ -161,4 +163,13 @@ async function requireVouched(
       `${operation} ${device.name}: is smaller than the backup's disk`,
     );
   }
+}
+
+/** A device without a readable header may be the one that holds the data, which begins where the header would lie. */
+function requireNotDetached(operation: string, device: BlockDevice, header: CheckedHeader): void {
+  if (header.dataOffset >= header.headerAreaBytes) return;
+  throw new LuksError(
+    "unsupported",
+    `${operation} ${device.name}: the backup is of a detached header, which would lie over data here: copy the backup to the header's own file`,
+  );
 }

@@ -7,6 +7,11 @@ export type LuksErrorCode =
   /** A header, or what it says of itself, is broken beyond its redundant copy. */
   | "corrupt_header"
   /**
+   * The device holds a LUKS header and something else, and one of them is stale: {@link LuksError.holds} names the other.
+   * Nothing reads, writes or maps it until `repairHeader` is told, with `over`, which of them gives way.
+   */
+  | "ambiguous"
+  /**
    * An intact header that says what no honest disk says, such as a null cipher, or two digests for one data segment:
    * somebody may have changed it to read or redirect what is written. It may be inspected, and is never opened.
    */
@@ -50,7 +55,10 @@ export type LuksErrorCode =
 export class LuksError extends Error {
   override readonly name = "LuksError";
   readonly code: LuksErrorCode;
-  /** With `holds_data`: what was found, in the words that `allowDestroyingData` takes. */
+  /**
+   * With `holds_data`: what was found, in the words that `allowDestroyingData` takes. With `ambiguous`: what there is
+   * besides LUKS, in the words that `over` takes.
+   */
   readonly holds: readonly string[];
 
   constructor(

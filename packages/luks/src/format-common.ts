@@ -2,6 +2,7 @@ import { requireBlank } from "./blank-check.ts";
 import { parseUuid, type Uuid } from "./checked/uuid.ts";
 import { type BlockDevice, type DeviceReference, withDevice } from "./device.ts";
 import { LuksError } from "./errors.ts";
+import { isSameDevice } from "./same-device.ts";
 import type { VolumeKey } from "./volume-key.ts";
 
 /** What a formatted disk turned out to be. */
@@ -28,7 +29,7 @@ export interface FormatPlace {
 /**
  * Opens a device for formatting, once it is big enough and blank (or may be made so).
  *
- * @throws `too_small`, `holds_data`, `busy`
+ * @throws `too_small`, `holds_data`, `busy`; `invalid_argument` if header and data would be one device
  */
 export async function withBlankDevice<T>(
   operation: string,
@@ -42,6 +43,10 @@ export async function withBlankDevice<T>(
     if (detachedFrom === undefined) requireRoom(operation, header, needed);
     else {
       await withDevice(operation, detachedFrom, "exclusive", async (data) => {
+        if (isSameDevice(header, data)) {
+          const reason = "is the device of the header itself";
+          throw new LuksError("invalid_argument", `${operation} detachedFrom: ${reason}`);
+        }
         requireRoom(operation, data, needed);
         await requireBlank(operation, data, 0, allowDestroyingData);
       });

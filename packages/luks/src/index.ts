@@ -26,6 +26,7 @@ export {
 export type { SectorCipher } from "./cipher/sector-cipher.ts";
 export type { BlockDevice, DeviceReference } from "./device.ts";
 export { LuksError, type LuksErrorCode } from "./errors.ts";
+export { foreignContent } from "./foreign-signature.ts";
 export type { Formatted } from "./format-common.ts";
 export type {
   DigestInfo,
@@ -74,7 +75,7 @@ export { type FormatLuks1Options, formatLuks1 } from "./luks1/format.ts";
 export { type FormatLuks2Options, formatLuks2 } from "./luks2/format.ts";
 export type { CopyState } from "./luks2/load.ts";
 export type { JsonValue, LuksToken } from "./luks2/metadata.ts";
-export { type Relabel, relabel, repairHeader } from "./maintain.ts";
+export { type Relabel, type RepairHeaderOptions, relabel, repairHeader } from "./maintain.ts";
 export { OpenDisk, type WithOpenDiskOptions, withOpenDisk } from "./open-disk.ts";
 export { type PrivateHeader, privateHeader } from "./private-header.ts";
 export { checkHeader, readLuks } from "./read.ts";

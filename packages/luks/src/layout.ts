@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import type { CheckedHeader } from "./checked/checked-header.ts";
 import type { SegmentCipher } from "./cipher/cipher-table.ts";
+import type { BlockDevice } from "./device.ts";
 import { LuksError } from "./errors.ts";
+import { isSameDevice } from "./same-device.ts";
 
 /**
  * What must stay the same for a disk to show the same data: compare each field with what was noted before.
@@ -68,6 +70,20 @@ export function dataSize(operation: string, header: CheckedHeader, deviceBytes: 
   const bytes = size === "dynamic" ? room - (room % sectorSize) : size;
   if (room >= bytes && bytes > 0) return bytes;
   throw new LuksError("too_small", `${operation} ${header.uuid}: the device ends before its data`);
+}
+
+/**
+ * Refuses a detached header, named as such or not, if its own device is to give the data.
+ *
+ * @throws `unsupported`
+ */
+export function requireDataApart(
+  operation: string,
+  header: CheckedHeader,
+  headerDevice: BlockDevice,
+  dataDevice: BlockDevice,
+): void {
+  if (isSameDevice(headerDevice, dataDevice)) requireAttached(operation, header);
 }
 
 /**

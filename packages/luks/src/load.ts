@@ -10,7 +10,7 @@ import { Luks2Disk } from "./luks2/disk.ts";
 /**
  * Reads the LUKS header on a device, of either version, for inspection.
  *
- * @throws `not_luks`, `corrupt_header`, `unsupported`
+ * @throws `not_luks`, `corrupt_header`, `ambiguous`, `unsupported`
  */
 export async function loadLuks(operation: string, device: BlockDevice): Promise<LuksDisk> {
   const start = new Uint8Array(Math.min(8, device.size));

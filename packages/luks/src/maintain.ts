@@ -1,3 +1,4 @@
+import { chooseReading } from "./choose-reading.ts";
 import { type DeviceReference, withDevice } from "./device.ts";
 import { requireName, requireUuid } from "./format-common.ts";
 import { loadLuks, loadLuks2Disk } from "./load.ts";
@@ -28,20 +29,40 @@ export async function relabel(device: DeviceReference, names: Relabel): Promise<
   });
 }
 
+/** How a header is repaired. */
+export interface RepairHeaderOptions {
+  /**
+   * For a device that holds a LUKS header and something else (`ambiguous`): what gives way, in the words of
+   * `LuksError.holds`. `["lvm"]` erases the signature of LVM and repairs LUKS; `["luks"]` erases the magic of the old
+   * LUKS header and leaves everything else as it is. Default: nothing does.
+   */
+  readonly over?: readonly string[];
+}
+
 /**
  * Rewrites both copies of a LUKS2 header from the newer intact one.
  *
  * @returns false if there was nothing to repair: both copies were intact and alike, or it is LUKS1
- * @throws `corrupt_header` if no copy is intact: a header backup is the way back then
+ * @throws `corrupt_header` if no copy is intact: a header backup is the way back then; `ambiguous` if the device holds
+ *   something else that `over` does not name
  */
-export async function repairHeader(device: DeviceReference): Promise<boolean> {
+export async function repairHeader(
+  device: DeviceReference,
+  options: RepairHeaderOptions = {},
+): Promise<boolean> {
   const operation = "repair header";
-  return withDevice(operation, device, "write", async (opened) => {
+  refuseUnknownOptions(operation, options, ["over"]);
+  const { over = [] } = options;
+  // What is mounted or otherwise claimed is current, whatever is chosen.
+  const access = over.length === 0 ? "write" : "exclusive";
+  return withDevice(operation, device, access, async (opened) => {
+    const reading = over.length === 0 ? "unchanged" : await chooseReading(operation, opened, over);
+    if (reading === "foreign") return true;
     const disk = await loadLuks(operation, opened);
-    if (!(disk instanceof Luks2Disk)) return false;
-    const { primary, secondary } = disk.header.copies;
-    if (primary === "ok" && secondary === "ok") return false;
-    await disk.change(operation, {});
-    return true;
+    const isWhole =
+      !(disk instanceof Luks2Disk) ||
+      (disk.header.copies.primary === "ok" && disk.header.copies.secondary === "ok");
+    if (!isWhole) await disk.change(operation, {});
+    return !isWhole || reading === "luks";
   });
 }

@@ -11,7 +11,7 @@ import { LuksError } from "./errors.ts";
 import { sideOf } from "./image/side.ts";
 import type { KdfLimits } from "./kdf.ts";
 import { requirePassphrase } from "./keyslot-spec.ts";
-import { dataSize, requireAttached } from "./layout.ts";
+import { dataSize, requireDataApart } from "./layout.ts";
 import { loadChecked } from "./load.ts";
 import { refuseUnknownOptions } from "./options.ts";
 import { VolumeKey } from "./volume-key.ts";
@@ -166,7 +166,7 @@ export async function withOpenDisk<T>(
         ? diskOf(operation, options.checked, headerDevice)
         : await loadChecked(operation, headerDevice);
       const { header } = disk;
-      if (options.header === undefined) requireAttached(operation, header);
+      requireDataApart(operation, header, headerDevice, data);
       const key = await keyOf(operation, disk, authority, options.limits ?? {});
       const side = sideOf(operation, header, key);
       key.fill(0);

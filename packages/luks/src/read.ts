@@ -8,7 +8,7 @@ import { loadLuks } from "./load.ts";
  *
  * Anyone who can write the device decides what it says. Use {@link checkHeader} for everything that acts on it.
  *
- * @throws `not_luks`, `corrupt_header`, `unsupported`, `io`
+ * @throws `not_luks`, `corrupt_header`, `ambiguous`, `unsupported`, `io`
  */
 export async function readLuks(device: DeviceReference): Promise<LuksHeader> {
   const operation = "read header";

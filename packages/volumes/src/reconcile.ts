@@ -21,7 +21,7 @@ import { consumerOf, registerConsumer, volumeOfKeyName } from "./volume-key.ts";
  * - `expiring_key`: the key manager will treat the key as gone soon.
  * - `orphan_key`: a key that was made for a volume that is not in the ledger, and that nobody says he needs.
  * - `stale_consumer`: a key with a volume for a consumer that is not in this ledger.
- * - `unknown_disk`: a disk that names a key, but is not in the ledger.
+ * - `unknown_disk`: a disk that names a key, but is not in the ledger; or one that holds an old LUKS header and something else.
  */
 export type FindingType =
   | "ok"
@@ -210,7 +210,16 @@ async function unknownDisks(
     if (ownVolumes.some((volume) => volume.location === location)) continue;
     const header = await readLuks(path).catch((error: unknown) => {
       if (error instanceof LuksError && error.code === "not_luks") return undefined;
-      throw error;
+      if (!(error instanceof LuksError && error.code === "ambiguous")) throw error;
+      findings.push({
+        type: "unknown_disk",
+        volumeId: undefined,
+        keyId: undefined,
+        location,
+        detail: error.message,
+        action: "none",
+      });
+      return undefined;
     });
     const elsewhere = ownVolumes.find(({ id }) => id === header?.uuid);
     for (const { object } of header === undefined ? [] : tokensOf(header)) {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { type Caller, MemoryKeyManager } from "@chatelaine/keys";
+import { formatLuks2 } from "@chatelaine/luks";
 import { wipeHeader } from "../src/disk/wipe.ts";
 import { createVolume, deleteVolume, openLedger } from "../src/index.ts";
 
@@ -34,6 +35,25 @@ describe("wiping a header that somebody else may have written", () => {
       await ledger.close();
     }
   });
+
+  const laterContents = [
+    ["an LVM physical volume", 512, "LABELONE"],
+    ["btrfs, which begins with zeroes", 0x10040, "_BHRfS_M"],
+  ] as const;
+  for (const [what, offset, magic] of laterContents) {
+    it(`does not wipe a disk that has become ${what}`, async () => {
+      const path = join(directory, "disk.img");
+      const uuid = crypto.randomUUID();
+      const keyslots = [{ passphrase: Buffer.alloc(16, "key"), entropyBits: 128 }];
+      await writeFile(path, Buffer.alloc(18 << 20));
+      await formatLuks2(path, { uuid, keyslots });
+      const bytes = await readFile(path);
+      bytes.fill(0, 0, offset < 0x4000 ? 4096 : offset).write(magic, offset);
+      await writeFile(path, bytes);
+      assert.equal(await wipeHeader(path, uuid, 16 << 20, "file"), false);
+      assert.ok((await readFile(path)).equals(bytes));
+    });
+  }
 
   it("does not wipe another file through a link that was put in the place of the disk", async () => {
     const [victim, path] = [join(directory, "victim"), join(directory, "disk.img")];

@@ -346,12 +346,17 @@ function addHeaderCommands(luks: Command, context: (command: Command) => Context
       .command("repair")
       .argument("<path>")
       .description("rewrite a damaged copy of a LUKS2 header from the intact one")
-      .action(async (path: string, _options: object, command: Command) => {
-        const repaired = await repairHeader(path);
-        const text = repaired ? "repaired the header" : "there was nothing to repair";
+      .option(
+        "--over <kinds...>",
+        "for a disk that also holds something else: what gives way, in the words of the refusal: lvm, gpt, ext, …; luks erases the old header",
+      )
+      .action(async (path: string, { over }: { over?: readonly string[] }, command: Command) => {
+        const repaired = await repairHeader(path, over === undefined ? {} : { over });
+        const done = over?.includes("luks") ? "erased the old LUKS header" : "repaired the header";
+        const text = repaired ? done : "there was nothing to repair";
         context(command).print({ repaired }, `${text}\n`);
       }),
-    ["chatelaine luks repair disk.img"],
+    ["chatelaine luks repair disk.img", "chatelaine luks repair /dev/sdb --over lvm"],
   );
 }
 

@@ -5,7 +5,7 @@ import { backupHeader } from "../backup.ts";
 import { type BlockDevice, type DeviceReference, withDevice, withRegularFile } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import { requirePassphrase } from "../keyslot-spec.ts";
-import { dataSize, requireAttached } from "../layout.ts";
+import { dataSize, requireAttached, requireDataApart } from "../layout.ts";
 import { loadChecked } from "../load.ts";
 import { refuseUnknownOptions } from "../options.ts";
 import { copyData } from "./copy.ts";
@@ -130,6 +130,7 @@ export async function continueDecryption(
   await withRegularFile(operation, headerPath, constants.O_RDONLY, async (headerFile) => {
     const disk = await loadChecked(operation, headerFile);
     const { header } = disk;
+    requireAttached(operation, header);
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
     try {
       await withDevice(operation, path, "exclusive", async (image) => {
@@ -169,7 +170,7 @@ async function copyLuks(
     await withDevice(name, options.header ?? source, "read", async (headerDevice) => {
       const disk = await loadChecked(name, headerDevice);
       const { header } = disk;
-      if (options.header === undefined) requireAttached(name, header);
+      requireDataApart(name, header, headerDevice, source);
       const { key } = await disk.unlock(name, options.passphrase, undefined, {});
       const totalBytes = dataSize(name, header, source.size);
       if (plan && totalBytes % plan.sectorSize !== 0) {
@@ -258,6 +259,7 @@ export async function continueCopy(
 async function openSide(device: BlockDevice, passphrase: Uint8Array) {
   const disk = await loadChecked(operation, device);
   const { header } = disk;
+  requireAttached(operation, header);
   const { key } = await disk.unlock(operation, passphrase, undefined, {});
   const side = sideOf(operation, header, key);
   key.fill(0);

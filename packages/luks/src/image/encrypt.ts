@@ -3,6 +3,7 @@ import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type BlockDevice, withDevice, withRegularFile } from "../device.ts";
 import { LuksError } from "../errors.ts";
+import { requireAttached } from "../layout.ts";
 import { loadChecked, loadLuks } from "../load.ts";
 import { refuseUnknownOptions } from "../options.ts";
 import { copyData } from "./copy.ts";
@@ -55,8 +56,8 @@ export interface EncryptImageOptions extends ImageRunOptions {
  *
  * If it is cut or aborted, the image is neither raw nor LUKS, but nothing is lost: `resumeImage` goes on.
  *
- * @throws `holds_data` if the image is LUKS already, or a block device's end is not free; `busy` if an operation on it
- *   waits to be resumed; `aborted`
+ * @throws `holds_data` if the image is LUKS already, or a block device's end is not free; `ambiguous` if it may be LUKS;
+ *   `busy` if an operation on it waits to be resumed; `aborted`
  */
 export async function encryptImage(image: string, options: EncryptImageOptions): Promise<void> {
   const known = [
@@ -130,6 +131,7 @@ export async function continueEncryption(
   await withRegularFile(operation, headerPath, constants.O_RDONLY, async (headerFile) => {
     const disk = await loadChecked(operation, headerFile);
     const { header } = disk;
+    requireAttached(operation, header);
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
     const shift = header.dataOffset;
     try {
@@ -210,7 +212,10 @@ async function encryptCopy(
 async function requireNoLuks(image: BlockDevice): Promise<void> {
   const isLuks = await loadLuks(operation, image).then(
     () => true,
-    (error: unknown) => !(error instanceof LuksError && error.code === "not_luks"),
+    (error: unknown) => {
+      if (error instanceof LuksError && error.code === "ambiguous") throw error;
+      return !(error instanceof LuksError && error.code === "not_luks");
+    },
   );
   if (!isLuks) return;
   throw new LuksError("holds_data", `${operation} ${image.name}: is LUKS already`, {

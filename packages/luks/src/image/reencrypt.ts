@@ -2,7 +2,9 @@ import { constants } from "node:fs";
 import { backupHeader } from "../backup.ts";
 import type { CheckedHeader } from "../checked/checked-header.ts";
 import { type BlockDevice, withDevice, withRegularFile } from "../device.ts";
+import type { LuksDisk } from "../disk.ts";
 import { LuksError } from "../errors.ts";
+import { describeSignatures, foreignSignatures } from "../foreign-signature.ts";
 import type { KeyslotSpec } from "../keyslot-spec.ts";
 import { requirePassphrase } from "../keyslot-spec.ts";
 import { dataSize, requireAttached } from "../layout.ts";
@@ -208,6 +210,7 @@ function formatLike(header: CheckedHeader, keyslots: readonly KeyslotSpec[]): Im
 async function unlockFile(path: string, passphrase: Uint8Array) {
   return withRegularFile(operation, path, constants.O_RDONLY, async (file) => {
     const disk = await loadChecked(operation, file);
+    requireAttached(operation, disk.header);
     const { dataOffset, headerAreaBytes } = disk.header;
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
     try {
@@ -220,7 +223,7 @@ async function unlockFile(path: string, passphrase: Uint8Array) {
 
 /** LUKS2 has requirements for this; a LUKS1 header loses its magic. Can be repeated. */
 async function markUnusable(image: BlockDevice): Promise<void> {
-  const disk = await loadLuks(operation, image).catch(() => undefined);
+  const disk = await presentHeader(image);
   if (disk instanceof Luks2Disk) {
     const { config } = disk.header.metadata;
     if (config.requirements?.mandatory?.includes(reencryptRequirement)) return;
@@ -230,6 +233,28 @@ async function markUnusable(image: BlockDevice): Promise<void> {
     await image.write(0, Buffer.from("4c554b53dead", "hex"));
     await image.sync();
   }
+}
+
+/**
+ * Undefined for a LUKS1 header that has lost its magic already. If the image holds something else, somebody wrote that
+ * after the work began, and to go on would destroy it.
+ *
+ * @throws `changed`, and what `loadLuks` throws
+ */
+async function presentHeader(image: BlockDevice): Promise<LuksDisk | undefined> {
+  try {
+    return await loadLuks(operation, image);
+  } catch (error) {
+    const isLost =
+      error instanceof LuksError && ["not_luks", "corrupt_header"].includes(error.code);
+    if (!isLost) throw error;
+  }
+  const found = await foreignSignatures(image);
+  if (found.length === 0) return undefined;
+  throw new LuksError(
+    "changed",
+    `${operation} ${image.name}: it holds ${describeSignatures(found)} now: if that is of no use, erase it with wipefs, and resume`,
+  );
 }
 
 /** A file that grows as it is written; what it was when it was opened does not matter. */

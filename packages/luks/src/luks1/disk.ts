@@ -1,9 +1,11 @@
 import { randomFillSync } from "node:crypto";
 import type { CheckedHeader } from "../checked/checked-header.ts";
 import { diskOf, sealHeader } from "../checked/snapshot.ts";
+import { shownText } from "../checked/texts.ts";
 import type { BlockDevice } from "../device.ts";
 import type { CheckedDisk, LuksDisk, NewKeyslot } from "../disk.ts";
 import { LuksError } from "../errors.ts";
+import { requireNoForeignSignature } from "../foreign-signature.ts";
 import type { LuksHeader } from "../header.ts";
 import { type KdfLimits, passphraseKdfLuks1 } from "../kdf.ts";
 import {
@@ -32,13 +34,17 @@ export class Luks1Disk implements LuksDisk {
     this.#bytes = bytes;
   }
 
+  /** @throws `corrupt_header`, `unsupported`; `ambiguous` if the device holds something else, too */
   static async load(operation: string, device: BlockDevice): Promise<Luks1Disk> {
     const bytes = new Uint8Array(luks1HeaderBytes);
     if (device.size < bytes.length) {
       throw new LuksError("corrupt_header", `${operation} ${device.name}: ends inside the header`);
     }
     await device.read(0, bytes);
-    return new Luks1Disk(device, parseLuks1(operation, device.name, bytes), bytes);
+    const header = parseLuks1(operation, device.name, bytes);
+    const luks = `LUKS1 of UUID ${shownText(header.uuid)}`;
+    await requireNoForeignSignature(operation, device, luks);
+    return new Luks1Disk(device, header, bytes);
   }
 
   describe(): LuksHeader {

@@ -35,11 +35,6 @@ export function luksVersion(start: Uint8Array): number | undefined {
   return bytes.readUInt16BE(6);
 }
 
-/** True if `start` begins as a secondary LUKS2 header does. */
-export function isSecondaryHeader(start: Uint8Array): boolean {
-  return secondaryMagic.equals(start.subarray(0, 6)) && start[6] === 0 && start[7] === 2;
-}
-
 /**
  * Reads the binary part, without its checksum.
  *

@@ -1,11 +1,12 @@
+import { shownText } from "../checked/texts.ts";
 import type { BlockDevice } from "../device.ts";
 import { LuksError } from "../errors.ts";
+import { requireNoForeignSignature } from "../foreign-signature.ts";
 import {
   type BinaryHeader,
   binaryHeaderBytes,
   hasValidChecksum,
   headerSizes,
-  isSecondaryHeader,
   parseBinaryHeader,
 } from "./binary-header.ts";
 import { parseBoundedJson } from "./bounded-json.ts";
@@ -28,13 +29,16 @@ type Copy = { readonly binary: BinaryHeader; readonly metadata: Luks2Metadata };
 /**
  * Reads the newer intact copy of a LUKS2 header (LUKS2 On-Disk Format, section 2.3).
  *
- * @throws `not_luks` if nothing here looks like LUKS2; `corrupt_header` if it does and no copy is intact
+ * @throws `not_luks` if there is no LUKS2 here; `corrupt_header` if there is and no copy is intact; `ambiguous` if only
+ *   the second is, and the device holds something else
  */
 export async function loadLuks2(operation: string, device: BlockDevice): Promise<Luks2Header> {
   for (let tries = 1; ; tries++) {
-    const [primary, secondary] = await readCopies(device);
+    const primary = await readCopy(device, 0);
+    const secondary = await readSecondary(device, primary);
     const newest = newer(primary.copy, secondary.copy);
     if (newest !== undefined) {
+      if (!primary.isWhole) await requireCurrent(operation, device, newest.binary);
       const stateOf = (copy: Copy | undefined): CopyState =>
         !copy ? "damaged" : copy.binary.sequence < newest.binary.sequence ? "stale" : "ok";
       const copies = { primary: stateOf(primary.copy), secondary: stateOf(secondary.copy) };
@@ -51,15 +55,44 @@ export async function loadLuks2(operation: string, device: BlockDevice): Promise
 /** A copy that is being written while we read it looks damaged. One that is damaged looks so each time. */
 const mostTries = 4;
 
-async function readCopies(device: BlockDevice): Promise<readonly [Found, Found]> {
-  const primary = await readCopy(device, 0);
-  const offsets = primary.binary ? [primary.binary.headerSize] : headerSizes;
-  let secondary: Found = {};
-  for (const offset of offsets) {
-    secondary = await readCopy(device, offset);
-    if (secondary.binary) break;
-  }
-  return [primary, secondary];
+/** Where whole second copies lie on a device whose first copy may be gone, in bytes. */
+export async function secondaryOffsets(device: BlockDevice): Promise<readonly number[]> {
+  const found = await wholeSecondaries(device);
+  return found.flatMap(({ binary }) => (binary ? [binary.offset] : []));
+}
+
+/**
+ * The second copy lies where the first says, if the first is whole. If not, its size may be what is damaged, so that
+ * the second is looked for in every legal place. There it counts only if it is whole and says that it belongs there:
+ * the data of a disk may hold headers of other disks, as an image in a file.
+ *
+ * Of several, as formats of other header sizes leave them, the one is taken that the damaged first copy speaks of.
+ */
+async function readSecondary(device: BlockDevice, primary: Found): Promise<Found> {
+  const expected = primary.binary;
+  if (primary.isWhole && expected) return readCopy(device, expected.headerSize);
+  const rank = ({ binary, copy }: Found) =>
+    (copy ? 4 : 0) +
+    (binary?.uuid === expected?.uuid ? 2 : 0) +
+    (binary?.headerSize === expected?.headerSize ? 1 : 0);
+  const found = await wholeSecondaries(device);
+  return found.toSorted((a, b) => rank(b) - rank(a))[0] ?? {};
+}
+
+async function wholeSecondaries(device: BlockDevice): Promise<readonly Found[]> {
+  const found: Found[] = [];
+  for (const offset of headerSizes) found.push(await readCopy(device, offset));
+  return found.filter(({ isWhole }) => isWhole);
+}
+
+/** The second copy alone may be what is left of a disk that is something else now. */
+async function requireCurrent(
+  operation: string,
+  device: BlockDevice,
+  { uuid, offset }: BinaryHeader,
+): Promise<void> {
+  const luks = `LUKS2 of UUID ${shownText(uuid)}, whose second header at byte ${offset} alone is whole`;
+  await requireNoForeignSignature(operation, device, luks);
 }
 
 function newer(primary: Copy | undefined, secondary: Copy | undefined): Copy | undefined {
@@ -70,6 +103,8 @@ function newer(primary: Copy | undefined, secondary: Copy | undefined): Copy | u
 interface Found {
   /** A plausible binary part, intact or not. */
   readonly binary?: BinaryHeader;
+  /** Its checksum is right, whatever its JSON says. */
+  readonly isWhole?: boolean;
   readonly copy?: Copy;
   readonly problem?: string;
 }
@@ -79,17 +114,17 @@ async function readCopy(device: BlockDevice, offset: number): Promise<Found> {
   if (!start) return {};
   const binary = parseBinaryHeader(start, offset);
   if (!binary) {
-    const announced = offset === 0 ? start[0] === 0x4c && start[7] === 2 : isSecondaryHeader(start);
+    const announced = offset === 0 && start[0] === 0x4c && start[7] === 2;
     return announced ? { problem: "the binary header is damaged" } : {};
   }
   const bytes = await readUpTo(device, offset, binary.headerSize);
   if (!bytes) return { binary, problem: "the device ends inside the header" };
   if (!hasValidChecksum(bytes, binary)) return { binary, problem: "wrong header checksum" };
   const json = parseBoundedJson(bytes.subarray(binaryHeaderBytes));
-  if (!json) return { binary, problem: "the JSON area is no bounded JSON object" };
+  if (!json) return { binary, isWhole: true, problem: "the JSON area is no bounded JSON object" };
   const problem = metadataProblem(json, binary.headerSize);
-  if (problem) return { binary, problem };
-  return { binary, copy: { binary, metadata: json as unknown as Luks2Metadata } };
+  if (problem) return { binary, isWhole: true, problem };
+  return { binary, isWhole: true, copy: { binary, metadata: json as unknown as Luks2Metadata } };
 }
 
 async function readUpTo(

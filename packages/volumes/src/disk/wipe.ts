@@ -1,6 +1,6 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { LuksError, unrecognisedData } from "@chatelaine/luks";
+import { foreignContent, LuksError, readLuks, unrecognisedData } from "@chatelaine/luks";
 import { VolumeError } from "../errors.ts";
 import { blockDevice } from "../host/block-device.ts";
 import type { Occupant } from "./location.ts";
@@ -32,6 +32,7 @@ export async function wipeHeader(
       await disk.read(head, 0, head.length, 0);
       if (!isZero(head.subarray(0, 0x8000)) && !Buffer.from(head.buffer).includes(volumeId))
         return false;
+      if (await isSomethingElse(path)) return false;
       const zeroes = new Uint8Array(chunkBytes);
       for (let offset = 0; offset < bytes; offset += chunkBytes) {
         const length = Math.min(chunkBytes, bytes - offset);
@@ -80,6 +81,17 @@ export async function requireZeroes(path: string, bytes: number): Promise<void> 
   } catch (cause) {
     if (cause instanceof LuksError) throw cause;
     throw ioError("create", path, cause);
+  }
+}
+
+/** A disk that became something else may still have the volume's second header, or begin with zeroes. */
+async function isSomethingElse(path: string): Promise<boolean> {
+  try {
+    await readLuks(path);
+    return false;
+  } catch (error) {
+    if (!(error instanceof LuksError)) throw error;
+    return (await foreignContent(path)).length > 0;
   }
 }
 

@@ -75,11 +75,12 @@ async function decryptData(work: DecryptWork): Promise<undefined> {
 
 async function isStillEncrypted(location: string, passphrase: Uint8Array): Promise<boolean> {
   const slots = await slotsOpenedBy(location, passphrase).catch((error: unknown) => {
-    // The plaintext is anything, even a LUKS header of its owner's. That there is no disk says nothing.
+    // The plaintext is anything, even a LUKS header of its owner's. That there is no disk, or one that may be two things,
+    // says nothing.
     if (error instanceof LuksError && !unreadable.includes(error.code)) return [];
     throw error;
   });
   return slots.length > 0;
 }
 
-const unreadable: readonly string[] = ["io", "busy", "invalid_argument"];
+const unreadable: readonly string[] = ["io", "busy", "invalid_argument", "ambiguous"];
