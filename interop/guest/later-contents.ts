@@ -22,9 +22,8 @@ export function laterContents(disk: string): readonly LaterContent[] {
     {
       kind: "lvm",
       make: () => {
-        // Wiping by blkid would find the second header, too.
-        run("pvcreate", "-q", "-y", "--config", "allocation/use_blkid_wiping=0", disk);
-        run("vgcreate", "-q", "later", disk);
+        run("pvcreate", "-q", "-y", disk);
+        run("vgcreate", "-q", "-y", "later", disk);
         run("lvcreate", "-q", "-y", "-L", "32M", "-n", "data", "later");
         makeFileSystem("/dev/later/data");
         run("vgchange", "-q", "-an", "later");
@@ -87,7 +86,7 @@ function useFileSystem(device: string): void {
 
 function mounted(device: string, work: () => void): void {
   mkdirSync(mountPoint, { recursive: true });
-  run("mount", device, mountPoint);
+  run("mount", "-t", "ext2", device, mountPoint);
   try {
     work();
   } finally {
