@@ -1,8 +1,8 @@
 import { createHash, type Hash, randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, link, open, rm } from "node:fs/promises";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { syncFolder } from "../durable-file.ts";
+import { placeNewFile, syncFolder } from "../durable-file.ts";
 import { findSystemKey } from "../store/operations/keys.ts";
 import type { Store } from "../store/store.ts";
 import { type AuditKeys, auditKeyId, auditKeyNames, sealMac } from "./audit-keys.ts";
@@ -63,8 +63,7 @@ export async function exportSegments(options: ExportOptions): Promise<readonly E
     } finally {
       await file.close();
     }
-    // A rename would replace what somebody else put there meanwhile.
-    await link(temporary, path);
+    await placeNewFile(temporary, path);
   } finally {
     await rm(temporary, { force: true });
   }

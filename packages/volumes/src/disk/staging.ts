@@ -1,7 +1,8 @@
-import { link, open, rm, stat } from "node:fs/promises";
+import { open, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readLuks } from "@chatelaine/luks";
 import { VolumeError } from "../errors.ts";
+import { placeFile, removePlaceholder } from "./place-file.ts";
 
 /**
  * Where an operation prepares a file: beside its place, under the operation's own
@@ -36,8 +37,7 @@ export async function makeSparseFile(staging: string, bytes: number): Promise<vo
  */
 export async function publish(staging: string, location: string): Promise<void> {
   try {
-    // Unlike rename, link never replaces anything.
-    await link(staging, location).catch(async (cause: NodeJS.ErrnoException) => {
+    await placeFile(staging, location).catch(async (cause: NodeJS.ErrnoException) => {
       if (cause.code !== "EEXIST") throw cause;
       if (await isSameFile(staging, location)) return;
       throw new VolumeError("exists", `create ${location}: it exists already`, { cause });
@@ -54,6 +54,7 @@ export async function publish(staging: string, location: string): Promise<void> 
 export async function withdraw(staging: string, location: string, volumeId: string): Promise<void> {
   try {
     if (await carriesVolume(location, volumeId)) await rm(location, { force: true });
+    else await removePlaceholder(staging, location);
     await rm(staging, { force: true });
     await syncFolder(dirname(location));
   } catch (cause) {

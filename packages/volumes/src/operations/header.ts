@@ -1,6 +1,7 @@
 import { rm, stat } from "node:fs/promises";
 import type { ObjectId } from "@chatelaine/keys";
 import { backupHeader, restoreHeader } from "@chatelaine/luks";
+import { removePlaceholder } from "../disk/place-file.ts";
 import { ioError, publish, stagingPath } from "../disk/staging.ts";
 import { blockDevice } from "../host/block-device.ts";
 import type { VolumeLayout } from "../layout.ts";
@@ -72,6 +73,7 @@ async function removeCopy({ input, operation }: HeaderWork): Promise<void> {
   try {
     const own = await inodeOf(copy);
     if (own !== undefined && own === (await inodeOf(input.file))) await rm(input.file);
+    else await removePlaceholder(copy, input.file);
     await rm(copy, { force: true });
   } catch (cause) {
     throw ioError("remove", copy, cause);
