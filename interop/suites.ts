@@ -115,11 +115,12 @@ export const suites: readonly Suite[] = [
   {
     name: "kernel-disks",
     proves:
-      "ephemeral LVM disks with keys of their own on a real kernel; no old or detached header makes us overwrite a disk",
+      "ephemeral LVM disks with keys of their own on a real kernel; one device under several names; volumes on vfat; no old or detached header makes us overwrite a disk",
     packages: [
       ...guestPackages,
       "cryptsetup-bin",
       "dmsetup",
+      "dosfstools",
       "e2fsprogs",
       "fdisk",
       "lvm2",

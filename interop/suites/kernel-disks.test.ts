@@ -72,3 +72,23 @@ it("O6 O7 D4 are killed before and after steps on a real kernel's LVM, and leave
   console.log(`kills: ${kills}`);
   assert.ok(kills >= 12, `only ${kills} kills`);
 });
+
+/** Runs a program in a guest with one empty disk. */
+async function runOnNewDisk(program: string): Promise<void> {
+  const folder = join(directory, program);
+  mkdirSync(folder);
+  const path = fileURLToPath(new URL(`../guest/${program}`, import.meta.url));
+  const result = await runInGuest([process.execPath, path, folder], {
+    shares: [folder],
+    disks: [160 << 20],
+  });
+  assert.equal(result.status, 0, result.stdout + result.stderr);
+}
+
+it("one device under several names of a real LVM is one volume", async () => {
+  await runOnNewDisk("disk-names.ts");
+});
+
+it("volumes are made on a real vfat, which has no hard links", async () => {
+  await runOnNewDisk("without-hard-links.ts");
+});

@@ -1,6 +1,5 @@
 import { refuseUnknownOptions } from "@chatelaine/keys";
 import { checkHeader, layoutOf, testPassphrase } from "@chatelaine/luks";
-import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import { type LayoutChange, layoutChanges, type VolumeLayout } from "./layout.ts";
 import type { OperationRecord, VolumeRecord } from "./ledger/ledger.ts";
@@ -9,6 +8,7 @@ import { fingerprintOf } from "./operations/reencrypt.ts";
 import { recover } from "./operations/registry.ts";
 import { lendPassphrase } from "./passphrase.ts";
 import { changeRecord } from "./record-layout.ts";
+import { recordAt } from "./recorded-disk.ts";
 import { recordedLayout, recordedProblem } from "./trusted-volume.ts";
 import { nowOf, type VolumeContext } from "./volume-context.ts";
 
@@ -44,8 +44,7 @@ export async function acceptVolumeHeader(
   refuseUnknownOptions("acceptVolumeHeader", options, ["dryRun"]);
   if (options.dryRun !== true) await recover(context);
   const { ledger } = context;
-  const location = await locationOf(path);
-  const record = await ledger.volumeAt(location);
+  const record = await recordAt(ledger, path);
   if (record?.keyId === undefined || record.state !== "ready") {
     throw new VolumeError("not_found", `accept header of ${path}: the ledger has no volume there`);
   }

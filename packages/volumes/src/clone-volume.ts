@@ -9,6 +9,7 @@ import { cloneOperation } from "./operations/clone.ts";
 import { beginningOf, createOperation } from "./operations/create.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
+import { recordedLocation } from "./recorded-disk.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
 import { proveVolume, type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
@@ -40,7 +41,8 @@ export async function cloneVolume(
 ): Promise<VerifiedVolume> {
   refuseUnknownOptions("cloneVolume", options, ["path", "ownVolumeKey"]);
   await recover(context);
-  const [from, location] = [await locationOf(sourcePath), await locationOf(options.path)];
+  const from = await recordedLocation(context.ledger, sourcePath);
+  const location = await locationOf(options.path);
   if ((await occupantOf(location)) !== "nothing") {
     throw new VolumeError("exists", `clone to ${options.path}: something is there already`);
   }

@@ -5,6 +5,7 @@ import { VolumeError } from "./errors.ts";
 import { beginningOf, type CreateInput, createOperation } from "./operations/create.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
+import { refuseRecorded } from "./recorded-disk.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
@@ -52,7 +53,7 @@ export async function createVolume(
     "keyId",
   ]);
   await recover(context);
-  const input = await checkedInput(options);
+  const input = await checkedInput(context, options);
   const volumeId = randomUUID();
   const { format = "luks2" } = input;
   await perform(createOperation, context, {
@@ -63,7 +64,10 @@ export async function createVolume(
   return verifyVolume(context, options.path);
 }
 
-async function checkedInput(options: CreateVolumeOptions): Promise<CreateInput> {
+async function checkedInput(
+  { ledger }: VolumeContext,
+  options: CreateVolumeOptions,
+): Promise<CreateInput> {
   const { path, sizeBytes, sectorSize = 512, label = "", format = "luks2", keyId } = options;
   if (format === "luks1" && (sectorSize !== 512 || label !== "")) {
     throw refusal(path, "LUKS1 has 512-byte sectors and no label");
@@ -78,6 +82,7 @@ async function checkedInput(options: CreateVolumeOptions): Promise<CreateInput> 
     );
   }
   if (occupant === "device") {
+    await refuseRecorded(ledger, "create", path);
     if (sizeBytes === undefined) return { ...common, occupant };
     throw refusal(path, "a block device has the size it has: leave it out");
   }

@@ -1,10 +1,10 @@
 import { refuseUnknownOptions } from "@chatelaine/keys";
 import { assertDeletable, type DeletedVolume } from "./delete-volume.ts";
 import { inPlaceInput } from "./disk/in-place.ts";
-import { locationOf } from "./disk/location.ts";
 import { decryptOperation } from "./operations/decrypt.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
+import { recordedLocation } from "./recorded-disk.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
 import { proveVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
@@ -35,8 +35,8 @@ export async function decryptVolume(
   await recover(context);
   const { openedSlot: _slot, layoutRecord: _record, ...volume } = await proveVolume(context, path);
   const { id, keyId } = volume;
-  const location = await locationOf(path);
-  await refuseMismatch(context, id, location);
+  const location = await recordedLocation(context.ledger, path);
+  await refuseMismatch(context, id, path);
   const known = await context.ledger.volume(id);
   const own = discardableKey(known);
   const keyIds = own === undefined ? [] : [own];

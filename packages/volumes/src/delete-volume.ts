@@ -1,12 +1,13 @@
 import { KeyManagerError, type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
 import { readLuks } from "@chatelaine/luks";
-import { locationOf, occupantOf } from "./disk/location.ts";
+import { occupantOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import { inspectVolume, tokensOf } from "./inspect-volume.ts";
 import type { Ledger, VolumeRecord } from "./ledger/ledger.ts";
 import { deleteOperation } from "./operations/delete.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
+import { recordedLocation } from "./recorded-disk.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
 import type { Volume } from "./volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
@@ -56,7 +57,7 @@ export async function deleteVolume(
   await recover(context);
   const { volume, known, keyIds, otherKeyIds } = await doomed(context.ledger, path, options);
   const { deleteKeyId } = options;
-  const location = await locationOf(path);
+  const location = await recordedLocation(context.ledger, path);
   const occupant = await occupantOf(location);
   // Refuses now, not after the disk is gone, if nobody answers or the caller may read the key but not delete it.
   for (const keyId of keyIds) await assertDeletable(context, volume.id, keyId);
@@ -93,7 +94,7 @@ async function doomed(
 ) {
   const volume = await inspectVolume(path, ledger);
   if (ledger !== undefined) {
-    await refuseMismatch({ ledger }, volume.id, await locationOf(path));
+    await refuseMismatch({ ledger }, volume.id, path);
     if (deleteKeyId !== undefined) await refuseOthersKey(ledger, path, volume.id, deleteKeyId);
   }
   const known = await ledger?.volume(volume.id);

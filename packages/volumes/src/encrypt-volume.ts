@@ -10,6 +10,7 @@ import { beginningOf, headerBytes } from "./operations/create.ts";
 import { type EncryptInput, encryptOperation, examine } from "./operations/encrypt.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
+import { refuseRecorded } from "./recorded-disk.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 
@@ -103,10 +104,7 @@ async function inputOf(
   }
   await refuseLuks(path);
   if (occupant === "file") await requireWholeSectors(path, sectorSize);
-  const recorded = await ledger.volumeAt(location);
-  if (recorded !== undefined) {
-    throw new VolumeError("exists", `encrypt ${path}: the ledger has volume ${recorded.id} there`);
-  }
+  await refuseRecorded(ledger, "encrypt", path);
   const { allowDestroyingData = [] } = options;
   return {
     ...(await inPlaceInput("encrypt", location, options.journal)),

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { refuseUnknownOptions } from "@chatelaine/keys";
 import { VolumeError } from "./errors.ts";
 import type { Ledger, Lock, OperationRecord, VolumeRecord } from "./ledger/ledger.ts";
+import { recordsOfDisk } from "./recorded-disk.ts";
 
 /** How the volumes of a ledger are taken over. */
 export interface ImportLedgerOptions {
@@ -50,7 +51,8 @@ async function refuseUnfinished(other: Ledger): Promise<void> {
 }
 
 async function refuseKnown(ledger: Ledger, { id, location }: VolumeRecord): Promise<void> {
-  const known = (await ledger.volume(id)) ?? (await ledger.volumeAt(location));
+  const [onDisk] = await recordsOfDisk(ledger, location);
+  const known = (await ledger.volume(id)) ?? (await ledger.volumeAt(location)) ?? onDisk;
   if (known === undefined) return;
   throw new VolumeError(
     "exists",

@@ -26,7 +26,7 @@ export async function importVolume(
   await recover(context);
   const { uuid, version, cipher } = await checkHeader(path);
   const location = await locationOf(path);
-  await refuseMismatch(context, uuid, location);
+  await refuseMismatch(context, uuid, path);
   const known = await context.ledger.volume(uuid);
   const [sharing] = await context.ledger.volumes({ keyId });
   for (const volume of [known, sharing]) {

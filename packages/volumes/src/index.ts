@@ -43,6 +43,7 @@ export {
   snapshotDisk,
 } from "./ephemeral-disk.ts";
 export { VolumeError, type VolumeErrorCode } from "./errors.ts";
+export { findLostVolume, forgetVolume, type LostVolume } from "./forget-volume.ts";
 export type { LogicalVolume } from "./host/logical-volume.ts";
 export { type ImportLedgerOptions, importLedger } from "./import-ledger.ts";
 export { importVolume } from "./import-volume.ts";

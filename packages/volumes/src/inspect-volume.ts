@@ -1,8 +1,8 @@
 import { type ObjectId, objectId } from "@chatelaine/keys";
 import { type LuksHeader, parseChatelaineToken, readLuks } from "@chatelaine/luks";
-import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import type { Ledger } from "./ledger/ledger.ts";
+import { recordAt } from "./recorded-disk.ts";
 import type { Volume } from "./volume.ts";
 
 /**
@@ -15,7 +15,7 @@ import type { Volume } from "./volume.ts";
  */
 export async function inspectVolume(path: string, ledger?: Ledger): Promise<Volume> {
   const header = await readLuks(path);
-  const recorded = await ledger?.volumeAt(await locationOf(path));
+  const recorded = ledger && (await recordAt(ledger, path));
   const tokens = tokensOf(header);
   const named = tokens.find(({ keyslots }) => keyslots.length > 0) ?? tokens[0];
   const keyId = recorded?.keyId ?? (named && objectId(named.object));

@@ -54,7 +54,7 @@ export async function libvirtDisk(
   const isDevice = (await occupantOf(location)) === "device";
   const { id, key } = await keyForQemu(context, path, { keyId });
   // The secret's UUID is the volume's, which another disk only claims to be.
-  await refuseMismatch(context, id, location);
+  await refuseMismatch(context, id, path);
   const shown = xmlText(`present ${path}`, location);
   const source = `${isDevice ? "dev" : "file"}='${shown}'`;
   return {

@@ -1,5 +1,4 @@
 import { checkHeader } from "@chatelaine/luks";
-import { locationOf } from "./disk/location.ts";
 import { lendOpener } from "./disk/opener.ts";
 import { slotsOpenedBy } from "./disk/slots.ts";
 import { VolumeError } from "./errors.ts";
@@ -30,7 +29,7 @@ export async function previewAdoption(
 ): Promise<AdoptionPreview> {
   const header = await checkHeader(path);
   const { uuid: id, version } = header;
-  await refuseMismatch(context, id, await locationOf(path));
+  await refuseMismatch(context, id, path);
   const known = await context.ledger.volume(id);
   if (known !== undefined) await requireRecorded(context.ledger, path, known, header);
   const openedSlots =

@@ -3,7 +3,9 @@ import { checkHeader, LuksError, type LuksHeader, readLuks } from "@chatelaine/l
 import { locationOf } from "./disk/location.ts";
 import { tokensOf } from "./inspect-volume.ts";
 import { describeChanges } from "./layout.ts";
-import type { VolumeRecord } from "./ledger/ledger.ts";
+import type { Ledger, VolumeRecord } from "./ledger/ledger.ts";
+import { headerIdOf, recordsOfDisk } from "./recorded-disk.ts";
+import { sharedDisks } from "./shared-disks.ts";
 import { changesOf } from "./trusted-volume.ts";
 import { nowOf, projectOf, type VolumeContext } from "./volume-context.ts";
 import { consumerOf, registerConsumer, volumeOfKeyName } from "./volume-key.ts";
@@ -17,6 +19,7 @@ import { consumerOf, registerConsumer, volumeOfKeyName } from "./volume-key.ts";
  * - `unrecorded_header`: a volume from before headers were recorded; the next open that its key proves records its own.
  * - `foreign_key`: a disk that names a key which is not its volume's. Nothing is done with that key.
  * - `unprotected_key`: a volume is not registered as its key's consumer, so anybody may delete the key.
+ * - `shared_disk`: two volumes on one disk, by different names of it. At most one of them opens; forget the other.
  * - `shared_key`: two volumes with one key.
  * - `expiring_key`: the key manager will treat the key as gone soon.
  * - `orphan_key`: a key that was made for a volume that is not in the ledger, and that nobody says he needs.
@@ -32,6 +35,7 @@ export type FindingType =
   | "unrecorded_header"
   | "foreign_key"
   | "unprotected_key"
+  | "shared_disk"
   | "shared_key"
   | "expiring_key"
   | "orphan_key"
@@ -79,13 +83,14 @@ export async function reconcile(
   for await (const info of keyManager.list(caller)) keys.set(info.id, info);
   const everyVolume = await ledger.volumes();
   const busy = new Set((await ledger.unfinished()).map(({ volumeId }) => volumeId));
+  const ownVolumes = everyVolume.filter(({ host }) => host === ledger.host);
+  const known = { keys, busy, everyVolume, shared: await sharedDisks(ownVolumes) };
 
   const findings: Finding[] = [];
   for (const volume of volumes) {
-    findings.push(...(await aboutVolume(context, options, volume, { keys, busy, everyVolume })));
+    findings.push(...(await aboutVolume(context, options, volume, known)));
   }
-  const ownVolumes = everyVolume.filter(({ host }) => host === ledger.host);
-  const unknown = await unknownDisks(options.disks ?? [], ownVolumes);
+  const unknown = await unknownDisks(ledger, options.disks ?? [], ownVolumes);
   findings.push(...unknown);
   const needed = new Set([...everyVolume, ...unknown].map(({ keyId }) => keyId));
   for (const info of keys.values()) {
@@ -99,13 +104,15 @@ interface Known {
   readonly keys: ReadonlyMap<ObjectId, ObjectInfo>;
   readonly busy: ReadonlySet<string>;
   readonly everyVolume: readonly VolumeRecord[];
+  /** Of each volume that is not alone on its disk, by id, the others. */
+  readonly shared: ReadonlyMap<string, readonly VolumeRecord[]>;
 }
 
 async function aboutVolume(
   context: VolumeContext,
   options: ReconcileOptions,
   volume: VolumeRecord,
-  { keys, busy, everyVolume }: Known,
+  { keys, busy, everyVolume, shared }: Known,
 ): Promise<Finding[]> {
   const { id, keyId, location } = volume;
   const say = (type: FindingType, detail: string, action: Finding["action"] = "none"): Finding => ({
@@ -120,6 +127,12 @@ async function aboutVolume(
   const findings: Finding[] = [];
   for (const { type, detail, names } of await aboutDisk(volume)) {
     findings.push({ ...say(type, detail), ...(names !== undefined && { keyId: names }) });
+  }
+  const together = shared.get(id) ?? [];
+  if (together.length > 0) {
+    const others = together.map((other) => `volume ${other.id}, as ${other.location}`).join("; ");
+    const next = "forget the one whose header is not on the disk";
+    findings.push(say("shared_disk", `with ${others}: ${next}`));
   }
   const info = keys.get(keyId) ?? (await describeUnlisted(context, keyId));
   if (info === undefined) findings.push(say("missing_key", "the key manager has no such key"));
@@ -157,7 +170,7 @@ async function aboutDisk(volume: VolumeRecord): Promise<readonly AboutDisk[]> {
     throw error;
   });
   if (header instanceof LuksError) return [{ type: "missing_disk", detail: header.message }];
-  const expected = volume.kind === "snapshot" ? volume.parentId : volume.id;
+  const expected = headerIdOf(volume);
   if (header.uuid !== expected) {
     return [{ type: "missing_disk", detail: `the disk there is volume ${header.uuid}` }];
   }
@@ -201,6 +214,7 @@ async function describeUnlisted(
 }
 
 async function unknownDisks(
+  ledger: Ledger,
   disks: readonly string[],
   ownVolumes: readonly VolumeRecord[],
 ): Promise<Finding[]> {
@@ -208,6 +222,7 @@ async function unknownDisks(
   for (const path of disks) {
     const location = await locationOf(path);
     if (ownVolumes.some((volume) => volume.location === location)) continue;
+    if ((await recordsOfDisk(ledger, path)).length > 0) continue;
     const header = await readLuks(path).catch((error: unknown) => {
       if (error instanceof LuksError && error.code === "not_luks") return undefined;
       if (!(error instanceof LuksError && error.code === "ambiguous")) throw error;
@@ -247,7 +262,7 @@ async function aboutKey(
     needed,
     busy,
     everyVolume,
-  }: Omit<Known, "keys"> & { readonly needed: ReadonlySet<ObjectId | undefined> },
+  }: Omit<Known, "keys" | "shared"> & { readonly needed: ReadonlySet<ObjectId | undefined> },
 ): Promise<Finding[]> {
   const madeFor = volumeOfKeyName(info.name);
   if (needed.has(info.id)) return [];

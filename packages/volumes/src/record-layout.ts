@@ -57,7 +57,7 @@ export async function changeRecord(
 }
 
 /** One write is the whole operation: there is nothing that a recovery could find half done. */
-function doneOperation(
+export function doneOperation(
   { host }: Ledger,
   kind: string,
   { id: volumeId, project }: VolumeRecord,

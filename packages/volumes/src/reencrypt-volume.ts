@@ -1,10 +1,10 @@
 import { type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
 import { inPlaceInput } from "./disk/in-place.ts";
-import { locationOf } from "./disk/location.ts";
 import { mappingOf } from "./host/disk-use.ts";
 import { exclusively, perform } from "./operations/perform.ts";
 import { examine, reencryptOperation } from "./operations/reencrypt.ts";
 import { recover } from "./operations/registry.ts";
+import { recordedLocation } from "./recorded-disk.ts";
 import { refuseMismatch, rekeyVolume } from "./rekey-volume.ts";
 import { trustedVolume } from "./trusted-volume.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
@@ -92,10 +92,10 @@ export async function previewReencryption(
 async function inputOf(context: VolumeContext, path: string, options: ReencryptVolumeOptions) {
   refuseUnknownOptions("reencryptVolume", options, ["rekey", "dropOtherSlots", "journal"]);
   const { dropOtherSlots = false, journal } = options;
-  const location = await locationOf(path);
+  const location = await recordedLocation(context.ledger, path);
   const { volume } = await trustedVolume(context, path);
   const { id, keyId } = volume;
-  await refuseMismatch(context, id, location);
+  await refuseMismatch(context, id, path);
   const isMapped = (await mappingOf("re-encrypt", location)) !== undefined;
   const place = isMapped ? { location } : await inPlaceInput("re-encrypt", location, journal);
   return { id, input: { ...place, keyId, dropOtherSlots } };

@@ -1,5 +1,6 @@
 import { fixedKeyId, KeyManagerError, type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
 import { checkHeader } from "@chatelaine/luks";
+import { isSameDisk } from "./disk/disk-identity.ts";
 import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import {
@@ -9,6 +10,7 @@ import {
 } from "./operations/change-key.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
+import { recordAt, recordedLocation } from "./recorded-disk.ts";
 import { requireRecorded, trustedVolume } from "./trusted-volume.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import { contextOf, projectOf, type VolumeContext } from "./volume-context.ts";
@@ -117,8 +119,8 @@ async function changeKey(
     );
   }
   const header = await checkHeader(path);
-  const location = await locationOf(path);
-  await refuseMismatch(context, header.uuid, location);
+  const location = await recordedLocation(context.ledger, path);
+  await refuseMismatch(context, header.uuid, path);
   const known = await context.ledger.volume(header.uuid);
   if (known !== undefined) {
     await requireRecorded(context.ledger, path, known, header);
@@ -147,30 +149,36 @@ async function changeKey(
   return { ...(await verifyVolume(recipient, path)), oldKeyId, oldKeyDeleted };
 }
 
-/** @throws `mismatch` if the ledger has this volume elsewhere, or another one here */
+/**
+ * Compares what a disk says with what the ledger has, by whatever name the ledger has it.
+ *
+ * @throws `mismatch` if the ledger has this volume on another disk, or another volume on this one
+ */
 export async function refuseMismatch(
   { ledger }: Pick<VolumeContext, "ledger">,
   volumeId: string,
-  location: string,
+  path: string,
 ): Promise<void> {
-  const elsewhere = await ledger.volume(volumeId);
-  if (elsewhere !== undefined && elsewhere.host !== ledger.host) {
+  const recorded = await ledger.volume(volumeId);
+  if (recorded !== undefined && recorded.host !== ledger.host) {
     throw new VolumeError(
       "mismatch",
-      `${location}: it says it is volume ${volumeId}, which the ledger has on host ${elsewhere.host}; this is ${ledger.host}`,
+      `${path}: it says it is volume ${volumeId}, which the ledger has on host ${recorded.host}; this is ${ledger.host}`,
     );
   }
-  if (elsewhere !== undefined && elsewhere.location !== location) {
+  if (recorded !== undefined) {
+    const { location } = recorded;
+    if (location === (await locationOf(path)) || (await isSameDisk(location, path))) return;
     throw new VolumeError(
       "mismatch",
-      `${location}: it says it is volume ${volumeId}, which the ledger has at ${elsewhere.location}: if it is a copy, remove it without chatelaine; if the volume was moved, move it back`,
+      `${path}: it says it is volume ${volumeId}, which the ledger has at ${location}: if it is a copy, remove it without chatelaine; if the volume was moved, move it back`,
     );
   }
-  const here = await ledger.volumeAt(location);
-  if (here !== undefined && here.id !== volumeId) {
+  const here = await recordAt(ledger, path);
+  if (here !== undefined) {
     throw new VolumeError(
       "mismatch",
-      `${location}: it says it is volume ${volumeId}, but the ledger has ${here.id} there`,
+      `${path}: it says it is volume ${volumeId}, but the ledger has ${here.id} there, as ${here.location}`,
     );
   }
 }

@@ -1,13 +1,14 @@
 import { stat } from "node:fs/promises";
 import { refuseUnknownOptions } from "@chatelaine/keys";
 import { checkHeader, layoutOf } from "@chatelaine/luks";
-import { locationOf, occupantOf } from "./disk/location.ts";
+import { occupantOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import { mappingOf } from "./host/disk-use.ts";
 import { requireCryptsetup } from "./host/reencryption.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
 import { resizeOperation } from "./operations/resize.ts";
+import { recordedLocation } from "./recorded-disk.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
 import { proveVolume, type VerifiedVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
@@ -46,8 +47,8 @@ export async function resizeVolume(
   const { id, keyId, sectorSize, dataOffset } = await proveVolume(context, path, {
     mayHaveGrown: true,
   });
-  const location = await locationOf(path);
-  await refuseMismatch(context, id, location);
+  const location = await recordedLocation(context.ledger, path);
+  await refuseMismatch(context, id, path);
   const { segment } = await checkHeader(path);
   if (segment.size !== "dynamic") {
     throw new VolumeError("unsupported", `resize ${path}: its header gives its data a fixed size`);

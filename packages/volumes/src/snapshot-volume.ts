@@ -7,6 +7,7 @@ import type { VolumeRecord } from "./ledger/ledger.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
 import { forgetSnapshotOperation, snapshotOperation } from "./operations/snapshot.ts";
+import { refuseRecorded } from "./recorded-disk.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
 import { trustedVolume } from "./trusted-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
@@ -26,7 +27,8 @@ export async function snapshotVolume(
 ): Promise<VolumeRecord> {
   await recover(context);
   const { volume: parent, layout } = await trustedVolume(context, path);
-  await refuseMismatch(context, parent.id, await locationOf(path));
+  await refuseMismatch(context, parent.id, path);
+  await refuseRecorded(context.ledger, "snapshot", snapshotPath);
   const header = await readLuks(snapshotPath);
   if (header.uuid !== parent.id) {
     throw new VolumeError(

@@ -6,7 +6,6 @@ import {
   type LuksHeader,
   layoutOf,
 } from "@chatelaine/luks";
-import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import { tokensOf, volumeFrom } from "./inspect-volume.ts";
 import {
@@ -18,6 +17,7 @@ import {
   type VolumeLayout,
 } from "./layout.ts";
 import type { Ledger, VolumeRecord } from "./ledger/ledger.ts";
+import { headerIdOf, recordAt } from "./recorded-disk.ts";
 import type { KeySource, Volume } from "./volume.ts";
 import { requireRegisteredKey } from "./volume-key.ts";
 
@@ -66,7 +66,7 @@ export async function trustedVolume(
   options: TrustOptions & GrowthOptions = {},
 ): Promise<TrustedVolume> {
   const { ledger } = source;
-  const record = await ledger?.volumeAt(await locationOf(path));
+  const record = ledger && (await recordAt(ledger, path));
   const header = await checkHeader(path).catch((error: unknown) => {
     throw record === undefined ? error : withRestore(path, record, error);
   });
@@ -124,7 +124,7 @@ export function recordedProblem(
   header: CheckedHeader,
   { mayHaveGrown = false }: GrowthOptions = {},
 ): VolumeError | undefined {
-  const expected = record.kind === "snapshot" ? record.parentId : record.id;
+  const expected = headerIdOf(record);
   if (header.uuid !== expected) {
     return new VolumeError(
       "mismatch",

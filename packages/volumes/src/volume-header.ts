@@ -8,6 +8,7 @@ import { perform } from "./operations/perform.ts";
 import { fingerprintOf } from "./operations/reencrypt.ts";
 import { recover } from "./operations/registry.ts";
 import { lendPassphrase } from "./passphrase.ts";
+import { recordAt, recordedLocation } from "./recorded-disk.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
 import { changedHeader } from "./trusted-volume.ts";
 import { proveVolume, type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
@@ -27,8 +28,9 @@ export async function backupVolumeHeader(
 ): Promise<void> {
   await recover(context);
   const { id, keyId } = await proveVolume(context, path);
-  const [location, target] = [await locationOf(path), await locationOf(file)];
-  await refuseMismatch(context, id, location);
+  const location = await recordedLocation(context.ledger, path);
+  const target = await locationOf(file);
+  await refuseMismatch(context, id, path);
   if ((await occupantOf(target)) !== "nothing") {
     throw new VolumeError("exists", `back up header to ${file}: something is there already`);
   }
@@ -81,8 +83,7 @@ export async function previewHeaderRestore(
 }
 
 async function restoreOf(context: VolumeContext, path: string, file: string | undefined) {
-  const location = await locationOf(path);
-  const volume = await context.ledger.volumeAt(location);
+  const volume = await recordAt(context.ledger, path);
   const backup = file ?? volume?.headerBackup;
   if (volume?.keyId === undefined || backup === undefined) {
     throw new VolumeError(
@@ -90,6 +91,7 @@ async function restoreOf(context: VolumeContext, path: string, file: string | un
       `restore header of ${path}: the ledger has no ${volume === undefined ? "volume" : "header backup of it"}`,
     );
   }
+  const { location } = volume;
   const saved = await checkHeader(backup);
   if (saved.uuid !== volume.id) {
     throw new VolumeError(

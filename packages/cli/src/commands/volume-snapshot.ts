@@ -1,9 +1,15 @@
-import { findSnapshot, forgetSnapshot, snapshotVolume } from "@chatelaine/volumes";
+import {
+  findLostVolume,
+  findSnapshot,
+  forgetSnapshot,
+  forgetVolume,
+  snapshotVolume,
+} from "@chatelaine/volumes";
 import type { Command } from "commander";
 import { record } from "../output.ts";
 import { type Context, examples } from "./command.ts";
 
-/** `chatelaine volume snapshot` and `forget`: keys of snapshots that the storage makes and removes. */
+/** `chatelaine volume snapshot` and `forget`: keys of snapshots that the storage makes and removes, and volumes that are lost. */
 export function addSnapshotVerbs(volume: Command, context: (command: Command) => Context): void {
   examples(
     volume
@@ -26,21 +32,33 @@ export function addSnapshotVerbs(volume: Command, context: (command: Command) =>
   examples(
     volume
       .command("forget")
-      .description("delete a snapshot's key object, once the storage has removed the snapshot")
-      .argument("<id>", "of the snapshot")
-      .option("--dry-run", "only say what would be deleted")
+      .description(
+        "delete a snapshot's key object, once the storage has removed the snapshot; or take a volume whose header is not on its disk any more out of the ledger",
+      )
+      .argument("<id>", "of the snapshot or volume")
+      .option("--dry-run", "only say what would be changed")
       .action(async (id: string, options: { readonly dryRun?: boolean }, command: Command) => {
         const { withVolumes, print } = context(command);
         await withVolumes(async (volumes) => {
+          const isVolume = (await volumes.ledger.volume(id))?.kind === "volume";
+          const found = isVolume
+            ? await findLostVolume(volumes, id)
+            : await findSnapshot(volumes, id);
           if (options.dryRun === true) {
-            const doomed = await findSnapshot(volumes, id);
-            print({ ...doomed, dryRun: true }, `would delete key ${doomed.keyId}\n`);
+            const would = isVolume
+              ? `would forget volume ${id}, and keep key ${found.keyId}`
+              : `would delete key ${found.keyId}`;
+            print({ ...found, dryRun: true }, `${would}\n`);
             return;
           }
-          await forgetSnapshot(volumes, id);
-          print({ id }, `forgot snapshot ${id} and its key\n`);
+          if (isVolume) await forgetVolume(volumes, id);
+          else await forgetSnapshot(volumes, id);
+          const done = isVolume
+            ? `forgot volume ${id}; key ${found.keyId} is kept, with the volume as its consumer`
+            : `forgot snapshot ${id} and its key`;
+          print({ id }, `${done}\n`);
         });
       }),
-    ["chatelaine volume forget 0d4f… --dry-run"],
+    ["chatelaine volume forget 0d4f… --dry-run", "chatelaine volume forget 0d4f…"],
   );
 }

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readdir, realpath } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import {
   type CheckedHeader,
   requireAttached,
@@ -7,6 +7,7 @@ import {
   type Unlocked,
   type VolumeKey,
 } from "@chatelaine/luks";
+import { isSameDisk } from "../disk/disk-identity.ts";
 import { VolumeError } from "../errors.ts";
 import { attributeOf, kernelNameOf } from "./block-device.ts";
 import { deviceBelow, takeApart } from "./cut-reencryption.ts";
@@ -142,13 +143,4 @@ export async function mappedDisk(name: string): Promise<string | undefined> {
   const file = await attributeOf(below, "loop/backing_file");
   const dmName = await attributeOf(below, "dm/name");
   return file || (dmName === "" ? `/dev/${below}` : devicePath(dmName));
-}
-
-async function isSameDisk(one: string, other: string): Promise<boolean> {
-  return (await targetOf(one)) === (await targetOf(other));
-}
-
-/** Device names such as /dev/vg/lv are links to the kernel's own. */
-function targetOf(path: string): Promise<string> {
-  return realpath(path).catch(() => path);
 }

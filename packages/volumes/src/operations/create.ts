@@ -12,6 +12,7 @@ import { requireZeroes, wipeHeader } from "../disk/wipe.ts";
 import type { VolumeLayout } from "../layout.ts";
 import type { VolumeChange, VolumeRecord } from "../ledger/ledger.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
+import { refuseRecorded } from "../recorded-disk.ts";
 import { nowOf, projectOf, type VolumeContext } from "../volume-context.ts";
 import {
   createVolumeKey,
@@ -118,10 +119,12 @@ function workPath({ input, operation }: CreateWork): string {
 }
 
 async function claim(work: CreateWork): Promise<undefined> {
-  const { input } = work;
+  const { context, operation, input } = work;
   if (input.occupant === "file") {
     await makeSparseFile(workPath(work), headerBytes + (input.sizeBytes ?? 0));
   } else {
+    // The row is written: of two processes that know the disk by two names, one at least sees the other.
+    await refuseRecorded(context.ledger, "create", input.location, operation.volumeId);
     await requireZeroes(input.location, headerBytes);
   }
 }

@@ -17,6 +17,7 @@ import type { Occupant } from "../disk/location.ts";
 import { requireRoom } from "../disk/room.ts";
 import { requireUnused } from "../host/disk-use.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
+import { refuseRecorded } from "../recorded-disk.ts";
 import { nowOf } from "../volume-context.ts";
 import { keyOf } from "./change-key.ts";
 import {
@@ -68,7 +69,9 @@ export const encryptOperation: Operation<EncryptInput, CreateFacts> = {
   abandon: abandonMade,
 };
 
-async function look({ input }: EncryptWork): Promise<undefined> {
+async function look({ context, operation, input }: EncryptWork): Promise<undefined> {
+  // The row is written: of two processes that know the disk by two names, one at least sees the other.
+  await refuseRecorded(context.ledger, "encrypt", input.location, operation.volumeId);
   await examine(input);
 }
 

@@ -1,0 +1,88 @@
+import { readLuks } from "@chatelaine/luks";
+import { diskIdentity } from "./disk/disk-identity.ts";
+import { locationOf } from "./disk/location.ts";
+import { VolumeError } from "./errors.ts";
+import type { Ledger, VolumeRecord } from "./ledger/ledger.ts";
+
+// One disk has many names: /dev/vg/lv, /dev/mapper/vg-lv, /dev/disk/by-id/…; hard links and bind mounts of a file. The
+// ledger keeps one of them, for people to read. Which disk a path or a recorded name leads to is decided when it is
+// needed, by device number or inode: these change at a restart, so that the ledger cannot keep them. A recorded name
+// that leads nowhere now is no disk; that volume is known by the UUID in its header alone, and a disk elsewhere with
+// that UUID may be a copy.
+
+/**
+ * The ledger's row of the disk at a path, by whatever name the ledger has it.
+ *
+ * @throws `mismatch` if the ledger has several volumes on that disk, none by that name, and the disk does not say which it is
+ */
+export async function recordAt(ledger: Ledger, path: string): Promise<VolumeRecord | undefined> {
+  const location = await locationOf(path);
+  const named = await ledger.volumeAt(location);
+  if (named !== undefined) return named;
+  const found = await recordsOfDisk(ledger, path);
+  if (found.length < 2) return found[0];
+  const header = await readLuks(path).catch(() => undefined);
+  const written = header && found.find((record) => headerIdOf(record) === header.uuid);
+  if (written !== undefined) return written;
+  const all = found.map((record) => `${record.id} as ${record.location}`).join(", ");
+  throw new VolumeError(
+    "mismatch",
+    `${location}: the ledger has several volumes on this disk (${all}), and its header is of none of them: use one of these names`,
+  );
+}
+
+/** The ledger's name for the disk at a path; of a disk that it does not know, the path's own. */
+export async function recordedLocation(ledger: Ledger, path: string): Promise<string> {
+  return (await recordAt(ledger, path))?.location ?? (await locationOf(path));
+}
+
+/** All rows of this host whose disk a path leads to, those of other projects included. */
+export async function recordsOfDisk(
+  ledger: Ledger,
+  path: string,
+): Promise<readonly VolumeRecord[]> {
+  const identity = await diskIdentity(path);
+  if (identity === undefined) return [];
+  const records = await ledger.volumes({ host: ledger.host });
+  const identities = await Promise.all(records.map((record) => diskIdentity(record.location)));
+  return records.filter((_, index) => identities[index] === identity);
+}
+
+/**
+ * Refuses a disk that the ledger has a volume on, by whatever name.
+ *
+ * @param ownId of the volume that is being made. Whoever writes its row first and looks then cannot miss another process
+ *   that does the same with another name of the disk: at least one of the two sees the other's row.
+ * @throws `exists`
+ */
+export async function refuseRecorded(
+  ledger: Ledger,
+  operation: string,
+  path: string,
+  ownId?: string,
+): Promise<void> {
+  const [other] = (await recordsOfDisk(ledger, path)).filter(({ id }) => id !== ownId);
+  if (other === undefined) return;
+  const { id, state, location } = other;
+  throw new VolumeError(
+    "exists",
+    `${operation} ${path}: the ledger has volume ${id} (${state}) on this disk, as ${location}: ${remedy(other)}`,
+  );
+}
+
+function remedy({ id, kind, state, location }: VolumeRecord): string {
+  if (state !== "ready") return `run "chatelaine recover" first`;
+  if (kind === "disk") return `it is a disk of an instance: see "chatelaine disk --help"`;
+  const forget = `if it is not needed any more, run "chatelaine volume forget ${id}"`;
+  if (kind === "snapshot") return forget;
+  return `if its header is lost, run "chatelaine volume restore ${location}"; ${forget}`;
+}
+
+/** The UUID that the header of a volume's disk has. */
+export function headerIdOf({
+  kind,
+  id,
+  parentId,
+}: Pick<VolumeRecord, "kind" | "id" | "parentId">): string | undefined {
+  return kind === "snapshot" ? parentId : id;
+}
