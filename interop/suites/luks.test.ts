@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import {
   closeSync,
@@ -14,6 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import {
   addKeyslot,
   addToken,
@@ -79,6 +81,12 @@ async function agreeOnVolumeKey(path: string): Promise<void> {
   cryptsetup([...args, "--key-file", keyFiles.one, path]);
   const { volumeKey } = await unlock(path, slot.passphrase);
   assert.ok(volumeKey.use((bytes) => Buffer.compare(bytes, readFileSync(file)) === 0));
+}
+
+function fileOf(content: Uint8Array | string): string {
+  const path = join(folder, `${files++}.keyfile`);
+  writeFileSync(path, content);
+  return path;
 }
 
 function hashOf(path: string): string {
@@ -561,5 +569,112 @@ describe("qemu-img", () => {
     await decryptImage(luks, { passphrase: otherSlot.passphrase, target: back });
     assert.equal(hashOf(back), hashOf(raw));
     matrix.add("qemu-img", "chatelaine", "1", "aes-xts-plain64", "512", "512", "pbkdf2-sha256");
+  });
+});
+
+describe("key files and passphrases open by cryptsetup's rules", () => {
+  const main = fileURLToPath(new URL("../../packages/cli/dist/main.js", import.meta.url));
+  const environment = { PATH: process.env["PATH"], NODE_OPTIONS: process.env["NODE_OPTIONS"] };
+  /** Both programs get their standard input through a true pipe. */
+  const run = (line: readonly string[], input: string) =>
+    spawnSync("sh", ["-c", 'cat "$0" | "$@"', fileOf(input), ...line], {
+      encoding: "utf8",
+      env: environment,
+    });
+  const ours = (path: string, words: readonly string[], input = "") =>
+    run([process.execPath, main, "luks", "slots", "test", path, ...words], input);
+  const theirs = (path: string, words: readonly string[], input = "") =>
+    run(["cryptsetup", "open", "--test-passphrase", "--batch-mode", path, ...words], input);
+  const argon2id = ["--pbkdf-memory", "65536", "--pbkdf-force-iterations", "4"];
+
+  for (const size of [0, 1, 512, 513, 2048, 4096, 1 << 20, 8 << 20]) {
+    for (const type of ["luks1", "luks2"]) {
+      it(`${type}, a key file of ${size} bytes`, async () => {
+        const content = Buffer.alloc(size, "newlines\n and \0 are bytes");
+        const key = fileOf(content);
+        const made = blankFile(17 * mebibyte);
+        const format = ["luksFormat", "-q", "--type", type, ...minimal, "--key-file", key, made];
+        cryptsetup(format);
+        const test = ours(made, ["--passphrase-file", key]);
+        assert.equal(test.stdout, "key slot 0 opens\n", test.stderr);
+        const own = blankFile(17 * mebibyte);
+        const keyslots = [
+          { passphrase: content, kdf: pbkdf2("sha256"), allowEmptyPassphrase: true },
+        ];
+        await (type === "luks1" ? formatLuks1 : formatLuks2)(own, { keyslots });
+        assert.equal(theirs(own, ["--key-file", key]).status, 0);
+      });
+    }
+  }
+
+  for (const [kdf, words] of [
+    ["argon2id", argon2id],
+    ["argon2i", ["--pbkdf", "argon2i", ...argon2id]],
+    ["pbkdf2", minimal],
+  ] as const) {
+    it(`an empty passphrase with ${kdf}`, async () => {
+      const made = blankFile(17 * mebibyte);
+      const empty = fileOf("");
+      cryptsetup(["luksFormat", "-q", ...words, "--key-file", empty, made]);
+      assert.equal(await testPassphrase(made, new Uint8Array()), 0);
+      const changed = { passphrase: Buffer.from(one), kdf: pbkdf2("sha256") };
+      assert.equal(await changePassphrase(made, new Uint8Array(), changed), 0);
+      assert.equal(slotOpenedByCryptsetup(made), 0);
+      const own = blankFile(17 * mebibyte);
+      const spec = { passphrase: new Uint8Array(), allowEmptyPassphrase: true };
+      const slots = [{ ...spec, kdf: kdf === "pbkdf2" ? pbkdf2("sha256") : argon2(kdf) }];
+      await formatLuks2(own, { keyslots: slots });
+      assert.equal(theirs(own, ["--key-file", empty]).status, 0);
+    });
+  }
+
+  it("both accept and refuse the same", async () => {
+    const made = blankFile(17 * mebibyte);
+    await formatLuks2(made, {
+      keyslots: [{ passphrase: Buffer.from("secret"), kdf: pbkdf2("sha256") }],
+    });
+    const around = fileOf("12345secret678");
+    const [secret, big] = [fileOf("secret"), fileOf(Buffer.alloc((8 << 20) + 1))];
+    const opened: string[] = [];
+    const cases: readonly (readonly [string, string, string?, number?, number?])[] = [
+      ["a line", "secret\nmore"],
+      ["no newline at the end", "secret"],
+      ["a carriage return", "secret\r\n"],
+      ["an empty line", "\nsecret"],
+      ["nothing", ""],
+      ["all of a pipe", "secret", "-"],
+      ["a newline in a pipe", "secret\n", "-"],
+      ["an empty pipe", "", "-"],
+      ["a part of a pipe", "12345secret678", "-", 5, 6],
+      ["a file", "", secret],
+      ["a part of a file", "", around, 5, 6],
+      ["too much of a file", "", around, 5, 7],
+      ["more than there is", "", around, 5, 10],
+      ["from behind the end", "", around, 15, 6],
+      ["more than 8 MiB", "", big],
+    ];
+    for (const [what, input, name, offset, size] of cases) {
+      const words = (flag: string, prefix: string) => [
+        ...(name === undefined ? [] : [flag, name]),
+        ...(offset === undefined ? [] : [`${prefix}-offset`, String(offset)]),
+        ...(size === undefined ? [] : [`${prefix}-size`, String(size)]),
+      ];
+      const [we, they] = [
+        ours(made, words("--passphrase-file", "--passphrase"), input),
+        theirs(made, words("--key-file", "--keyfile"), input),
+      ];
+      assert.equal(we.status === 0, they.status === 0, `${what}: ${we.stderr}; ${they.stderr}`);
+      if (we.status === 0) opened.push(what);
+      const alias = ours(made, words("--passphrase-file", "--keyfile"), input);
+      assert.equal(alias.status, we.status, what);
+    }
+    assert.deepEqual(opened, [
+      "a line",
+      "no newline at the end",
+      "all of a pipe",
+      "a part of a pipe",
+      "a file",
+      "a part of a file",
+    ]);
   });
 });

@@ -3,6 +3,7 @@ import { closeRuntimeDoors, diagnoseRuntime, openDoors } from "@chatelaine/serve
 import { environment } from "./config.ts";
 import { restartWith } from "./restart.ts";
 import { run } from "./run.ts";
+import { standardInput } from "./standard-input.ts";
 
 closeRuntimeDoors();
 
@@ -13,7 +14,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 
 const nodeOptions = environment["NODE_OPTIONS"] ?? "";
 
+const input = standardInput();
 process.exitCode = await run(process.argv.slice(2), {
+  input,
   out: (text) => process.stdout.write(text),
   error: (text) => process.stderr.write(text),
   columns: process.stdout.isTTY ? process.stdout.columns : undefined,
@@ -28,6 +31,9 @@ process.exitCode = await run(process.argv.slice(2), {
   },
   restart: restartWith,
 });
+
+// A pipe of which only the first line was read would keep the process alive.
+await input.bytes.close();
 
 /** A user who is only a number, as in a container, may have none. */
 function home(): string {

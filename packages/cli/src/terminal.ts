@@ -1,7 +1,19 @@
 import type { Diagnosis } from "@chatelaine/server/diagnosis";
+import type { ByteReader } from "./byte-reader.ts";
+
+/** Where the command's input comes from. */
+export interface TerminalInput {
+  readonly bytes: ByteReader;
+  /** A regular file, whose emptiness says something; an empty pipe says that its writer failed. */
+  readonly isFile: boolean;
+  /** Of a terminal with a person at it: key by key and without echo, or as before. Absent: there is no person to ask. */
+  readonly setRawMode?: ((isRaw: boolean) => void) | undefined;
+}
 
 /** What the command reads from and writes to; a test has one of its own. */
 export interface Terminal {
+  /** Standard input; absent in tests that need none. */
+  readonly input?: TerminalInput | undefined;
   /** Results, and nothing else: it may be piped. */
   readonly out: (text: string | Uint8Array) => void;
   /** Errors, warnings and progress. */

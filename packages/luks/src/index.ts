@@ -61,7 +61,7 @@ export {
   passphraseKdf,
   passphraseKdfLuks1,
 } from "./kdf.ts";
-export type { KeyslotPriority, KeyslotSpec } from "./keyslot-spec.ts";
+export { type KeyslotPriority, type KeyslotSpec, maxPassphraseBytes } from "./keyslot-spec.ts";
 export {
   type AddKeyslotOptions,
   addKeyslot,

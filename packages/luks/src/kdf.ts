@@ -1,5 +1,6 @@
 import * as crypto from "node:crypto";
 import { promisify } from "node:util";
+import { deriveArgon2Plain } from "./argon2.ts";
 import { LuksError } from "./errors.ts";
 
 /** The hashes of LUKS headers that this library reads and writes. */
@@ -92,6 +93,7 @@ async function deriveArgon2(
   salt: Uint8Array,
   length: number,
 ): Promise<Uint8Array> {
+  if (passphrase.length === 0) return deriveArgon2Plain(spec, passphrase, salt, length);
   if (typeof crypto.argon2 === "function") {
     return promisify(crypto.argon2)(spec.type, {
       message: passphrase,

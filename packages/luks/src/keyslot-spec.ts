@@ -7,7 +7,7 @@ export type KeyslotPriority = "ignore" | "normal" | "prefer";
 
 /** A key slot to make. */
 export interface KeyslotSpec {
-  /** What opens the slot: 1 to 512 bytes, used as they are. */
+  /** What opens the slot: 1 byte to 8 MiB, used as they are. */
   readonly passphrase: Uint8Array;
   /**
    * How many bits of entropy the passphrase has, if you know: 256 for the hex text of a 256-bit key.
@@ -15,6 +15,8 @@ export interface KeyslotSpec {
    * anything that a person has typed.
    */
   readonly entropyBits?: number;
+  /** Weakens security: the passphrase may be empty, and then everybody who has the disk opens it. Default false. */
+  readonly allowEmptyPassphrase?: boolean;
   /** Default: by `entropyBits`, {@link minimalKdf} or a slow one for typed passphrases. */
   readonly kdf?: KdfSpec;
   /** Default: the lowest free number. */
@@ -30,8 +32,15 @@ export interface KeyslotSpec {
  * @throws `invalid_argument`
  */
 export function settleKdf(operation: string, spec: KeyslotSpec, forPeople: KdfSpec): KdfSpec {
-  refuseUnknownOptions(operation, spec, ["passphrase", "entropyBits", "kdf", "slot", "priority"]);
-  requirePassphrase(operation, spec.passphrase);
+  refuseUnknownOptions(operation, spec, [
+    "passphrase",
+    "entropyBits",
+    "allowEmptyPassphrase",
+    "kdf",
+    "slot",
+    "priority",
+  ]);
+  requireNewPassphrase(operation, spec);
   const { entropyBits, passphrase } = spec;
   if (entropyBits !== undefined) {
     requireInteger(operation, "entropyBits", entropyBits, 0, passphrase.length * 8);
@@ -46,11 +55,29 @@ export function settleKdf(operation: string, spec: KeyslotSpec, forPeople: KdfSp
   return entropyBits !== undefined && entropyBits >= fullEntropyBits ? minimalKdf : forPeople;
 }
 
-/** @throws `invalid_argument` */
-export function requirePassphrase(operation: string, passphrase: unknown): void {
-  if (!(passphrase instanceof Uint8Array) || passphrase.length < 1 || passphrase.length > 512) {
-    throw new LuksError("invalid_argument", `${operation} passphrase: must be 1 to 512 bytes`);
-  }
+/** In bytes: the largest key file that cryptsetup reads by default. */
+export const maxPassphraseBytes = 8 * 1024 * 1024;
+
+/**
+ * What opens a slot may be empty: other programs make such slots.
+ *
+ * @throws `invalid_argument`
+ */
+export function requirePassphrase(
+  operation: string,
+  passphrase: unknown,
+): asserts passphrase is Uint8Array {
+  if (passphrase instanceof Uint8Array && passphrase.length <= maxPassphraseBytes) return;
+  throw new LuksError("invalid_argument", `${operation} passphrase: must be at most 8 MiB`);
+}
+
+function requireNewPassphrase(operation: string, spec: KeyslotSpec): void {
+  requirePassphrase(operation, spec.passphrase);
+  if (spec.passphrase.length > 0 || spec.allowEmptyPassphrase === true) return;
+  throw new LuksError(
+    "invalid_argument",
+    `${operation} passphrase: it is empty, so that everybody who has the disk could open it: give another, or set allowEmptyPassphrase`,
+  );
 }
 
 export const priorityNumbers = { ignore: 0, normal: 1, prefer: 2 } as const satisfies Record<

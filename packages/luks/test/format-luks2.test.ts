@@ -180,7 +180,12 @@ describe("formatLuks2 refuses", () => {
   const badOptions: [string, object, RegExp][] = [
     ["a misspelled option", { lable: "x" }, /did you mean label/],
     ["no slots", { keyslots: [] }, /one at least/],
-    ["an empty passphrase", { keyslots: [{ passphrase: new Uint8Array() }] }, /1 to 512 bytes/],
+    ["an empty passphrase", { keyslots: [{ passphrase: new Uint8Array() }] }, /it is empty/],
+    [
+      "a passphrase that cryptsetup does not read",
+      { keyslots: [{ passphrase: new Uint8Array(8 * 1024 * 1024 + 1) }] },
+      /at most 8 MiB/,
+    ],
     ["more entropy than bits", { keyslots: [{ ...slot, entropyBits: 9999 }] }, /entropyBits/],
     ["a slot twice", { keyslots: [slot, { ...slot, slot: 0 }] }, /given twice/],
     ["a slot above 31", { keyslots: [{ ...slot, slot: 32 }] }, /from 0 to 31/],

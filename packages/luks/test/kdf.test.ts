@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { deriveArgon2Plain } from "../src/argon2.ts";
 import { deriveArgon2Wasm, deriveKey, type KdfSpec } from "../src/kdf.ts";
 import { luksError, passphrase } from "./scratch.ts";
 
@@ -59,6 +60,27 @@ describe("argon2", () => {
     const spec = { type: "argon2id", passes: 4, memoryKiB: 1024, lanes: 4 } as const;
     const own = await deriveArgon2Wasm(spec, password, salt, 64);
     assert.equal(hexOf(own), hexOf(await deriveKey(spec, password, salt, 64)));
+  });
+
+  for (const spec of [
+    { type: "argon2id", passes: 1, memoryKiB: 32, lanes: 4 },
+    { type: "argon2id", passes: 4, memoryKiB: 1027, lanes: 3 },
+    { type: "argon2i", passes: 4, memoryKiB: 1100, lanes: 2 },
+    { type: "argon2i", passes: 1, memoryKiB: 4096, lanes: 1 },
+  ] as const) {
+    it(`is the same in our own code, which knows the empty password: ${Object.values(spec).join(" ")}`, async () => {
+      for (const length of [16, 32, 64, 100]) {
+        const own = await deriveArgon2Plain(spec, password, salt, length);
+        assert.equal(hexOf(own), hexOf(await deriveArgon2Wasm(spec, password, salt, length)));
+      }
+    });
+  }
+
+  it("takes an empty password", async () => {
+    const spec = { type: "argon2id", passes: 4, memoryKiB: 64, lanes: 4 } as const;
+    const own = await deriveKey(spec, new Uint8Array(), salt, 32);
+    assert.equal(hexOf(own), hexOf(await deriveArgon2Plain(spec, new Uint8Array(), salt, 32)));
+    assert.notEqual(hexOf(own), hexOf(await deriveKey(spec, passphrase("\0"), salt, 32)));
   });
 });
 

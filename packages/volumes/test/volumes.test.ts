@@ -13,7 +13,13 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { type Caller, type KeyManager, KeyManagerError, MemoryKeyManager } from "@chatelaine/keys";
+import {
+  type Caller,
+  type KeyManager,
+  KeyManagerError,
+  MemoryKeyManager,
+  SecretBytes,
+} from "@chatelaine/keys";
 import { formatLuks2, LuksError, readLuks, testPassphrase } from "@chatelaine/luks";
 import {
   createVolume,
@@ -190,6 +196,19 @@ describe("a volume", () => {
     await assert.rejects(keyManager.delete(caller, own), { code: "in_use" });
     assert.equal((await deleteVolume(source, path)).keyDeleted, false);
     assert.deepEqual((await keyManager.describe(caller, own)).consumers, []);
+  });
+
+  it("opens with a key of 4,096 bits that the user brought, whose text has 1,024 digits", async () => {
+    const value = new SecretBytes(randomBytes(512));
+    const object = { type: "symmetric", algorithm: "hmacsha512", value } as const;
+    const keyId = await keyManager.store(caller, object);
+    for (const format of ["luks1", "luks2"] as const) {
+      const at = `${path}.${format}`;
+      await createVolume(source, { path: at, sizeBytes, keyId, format });
+      assert.equal((await verifyVolume(source, at)).openedSlot, 0);
+      const hex = value.use((bytes) => Buffer.from(bytes).toString("hex"));
+      assert.equal(await testPassphrase(at, Buffer.from(hex)), 0);
+    }
   });
 
   it("is not deleted in the place of its copy", async () => {

@@ -10,15 +10,19 @@ import {
   reencryptImage,
   resumeImage,
 } from "@chatelaine/luks";
-import { type Command, InvalidArgumentError } from "commander";
-import { withPassphraseFile } from "../passphrase-file.ts";
+import type { Command } from "commander";
+import {
+  addNewPassphraseFlags,
+  addPassphraseFlags,
+  type NewPassphrase,
+  type NewPassphraseFlags,
+  withBothPassphrases,
+} from "../passphrase-flags.ts";
 import { progressBar } from "../progress-bar.ts";
+import { addSlotFlags, parseNumber, type SlotFlags, slotOf } from "../slot-flags.ts";
 import { type Context, examples } from "./command.ts";
 
-interface ImageFlags {
-  readonly passphraseFile: string;
-  readonly newPassphraseFile?: string;
-  readonly entropyBits?: number;
+interface ImageFlags extends NewPassphraseFlags, SlotFlags {
   readonly output?: string;
   readonly luks1?: boolean;
   readonly sectorSize?: number;
@@ -31,16 +35,11 @@ interface ImageFlags {
 /** More threads than this gain nothing: they wait for each other's writes to one file. */
 const mostThreads = 2;
 
-const passphraseFlag = [
-  "--passphrase-file <file>",
-  "the file's bytes as they are; - is standard input",
-] as const;
-const entropyFlag = ["--entropy-bits <bits>", "of the passphrase", parseCount] as const;
 const outputFlag = ["--output <file>", "a new file; default: in place"] as const;
 const threadsFlag = [
   "--threads <number>",
   "worker threads; 1 is none",
-  parseCount,
+  parseNumber,
   Math.min(mostThreads, availableParallelism()),
 ] as const;
 const journalFlag = [
@@ -51,18 +50,20 @@ const luks1Flag = ["--luks1", "LUKS1 instead of LUKS2, for QEMU"] as const;
 const sectorSizeFlag = [
   "--sector-size <bytes>",
   "512, 1024, 2048 or 4096; LUKS2 only",
-  parseCount,
+  parseNumber,
 ] as const;
 
 /** `chatelaine luks encrypt | decrypt | convert | reencrypt | resume` */
 export function addImageCommands(luks: Command, context: (command: Command) => Context): void {
   examples(
-    luks
-      .command("encrypt")
-      .argument("<image>")
-      .description("encrypt a raw image, in place or into a new file")
-      .requiredOption(...passphraseFlag)
-      .option(...entropyFlag)
+    addSlotFlags(
+      addPassphraseFlags(
+        luks
+          .command("encrypt")
+          .argument("<image>")
+          .description("encrypt a raw image, in place or into a new file"),
+      ),
+    )
       .option(...outputFlag)
       .option(...luks1Flag)
       .option(...sectorSizeFlag)
@@ -74,10 +75,11 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
       .option(...threadsFlag)
       .action(async (image: string, flags: ImageFlags, command: Command) => {
         const target = flags.output;
-        await report(context(command), "encrypt", image, target, flags, (passphrase, run) => {
+        const task = { what: "encrypt", image, target, flags, isNew: true };
+        await report(context(command), task, (_, by, run) => {
           const { allowDestroyingData } = flags;
           return encryptImage(image, {
-            format: formatOf(passphrase, flags),
+            format: formatOf(by, flags),
             ...run,
             ...(target === undefined ? {} : { target }),
             ...(allowDestroyingData === undefined ? {} : { allowDestroyingData }),
@@ -91,17 +93,19 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
   );
 
   examples(
-    luks
-      .command("decrypt")
-      .argument("<image>")
-      .description("decrypt a LUKS image, in place or into a new file")
-      .requiredOption(...passphraseFlag)
+    addPassphraseFlags(
+      luks
+        .command("decrypt")
+        .argument("<image>")
+        .description("decrypt a LUKS image, in place or into a new file"),
+    )
       .option(...outputFlag)
       .option(...journalFlag)
       .option(...threadsFlag)
       .action(async (image: string, flags: ImageFlags, command: Command) => {
         const target = flags.output;
-        await report(context(command), "decrypt", image, target, flags, (passphrase, run) =>
+        const task = { what: "decrypt", image, target, flags };
+        await report(context(command), task, (passphrase, _, run) =>
           decryptImage(image, { passphrase, ...run, ...(target === undefined ? {} : { target }) }),
         );
       }),
@@ -109,13 +113,14 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
   );
 
   examples(
-    luks
-      .command("convert")
-      .argument("<image>")
-      .description("make another kind of LUKS of an image, in place or into a new file")
-      .requiredOption(...passphraseFlag)
-      .option("--new-passphrase-file <file>", "of the new header's slot; default: the same")
-      .option(...entropyFlag)
+    addSlotFlags(
+      withNewPassphrase(
+        luks
+          .command("convert")
+          .argument("<image>")
+          .description("make another kind of LUKS of an image, in place or into a new file"),
+      ),
+    )
       .option(...outputFlag)
       .option(...luks1Flag)
       .option("--cipher <name>", "default: aes-xts-plain64; LUKS1 only")
@@ -123,67 +128,53 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
       .option(...journalFlag)
       .option(...threadsFlag)
       .action(async (image: string, flags: ImageFlags, command: Command) => {
-        const { terminal } = context(command);
         const target = flags.output;
-        await report(context(command), "convert", image, target, flags, (passphrase, run) =>
-          withPassphraseFile(terminal, flags.newPassphraseFile ?? flags.passphraseFile, (by) =>
-            convertImage(image, {
-              passphrase,
-              format: formatOf(by, flags),
-              ...run,
-              ...(target === undefined ? {} : { target }),
-            }),
-          ),
+        const task = { what: "convert", image, target, flags };
+        await report(context(command), task, (passphrase, by, run) =>
+          convertImage(image, {
+            passphrase,
+            format: formatOf(by, flags),
+            ...run,
+            ...(target === undefined ? {} : { target }),
+          }),
         );
       }),
     ["chatelaine luks convert disk.img --luks1 --passphrase-file key.hex --entropy-bits 256"],
   );
 
   examples(
-    luks
-      .command("reencrypt")
-      .argument("<image>")
-      .description("give an image a new volume key, and encrypt every sector anew")
-      .requiredOption(...passphraseFlag)
-      .option("--new-passphrase-file <file>", "of the new header's slot; default: the same")
-      .option(...entropyFlag)
+    addSlotFlags(
+      withNewPassphrase(
+        luks
+          .command("reencrypt")
+          .argument("<image>")
+          .description("give an image a new volume key, and encrypt every sector anew"),
+      ),
+    )
       .option(...journalFlag)
       .action(async (image: string, flags: ImageFlags, command: Command) => {
-        const { terminal } = context(command);
-        await report(context(command), "reencrypt", image, undefined, flags, (passphrase, run) =>
-          withPassphraseFile(terminal, flags.newPassphraseFile ?? flags.passphraseFile, (by) =>
-            reencryptImage(image, { passphrase, keyslots: [slotOf(by, flags)], ...run }),
-          ),
+        await report(context(command), { what: "reencrypt", image, flags }, (passphrase, by, run) =>
+          reencryptImage(image, { passphrase, keyslots: [slotOf(by, flags)], ...run }),
         );
       }),
     ["chatelaine luks reencrypt disk.img --passphrase-file key.hex --entropy-bits 256"],
   );
 
   examples(
-    luks
-      .command("resume")
-      .argument("<image>", "or the new file of a copy")
-      .description("finish an encryption, decryption, conversion or re-encryption that was cut")
-      .requiredOption(...passphraseFlag)
-      .option("--new-passphrase-file <file>", "of a conversion or re-encryption; default: the same")
+    withNewPassphrase(
+      luks
+        .command("resume")
+        .argument("<image>", "or the new file of a copy")
+        .description("finish an encryption, decryption, conversion or re-encryption that was cut"),
+    )
       .option(...journalFlag)
       .option(...threadsFlag)
       .action(async (image: string, flags: ImageFlags, command: Command) => {
-        const { terminal } = context(command);
         const { journal } = flags;
         const waiting = await interruptedOperation(image, journal === undefined ? {} : { journal });
-        await report(
-          context(command),
-          waiting?.operation ?? "resume",
-          image,
-          undefined,
-          flags,
-          (passphrase, run) =>
-            withPassphraseFile(
-              terminal,
-              flags.newPassphraseFile ?? flags.passphraseFile,
-              (newPassphrase) => resumeImage(image, { passphrase, newPassphrase, ...run }),
-            ),
+        const task = { what: waiting?.operation ?? "resume", image, flags };
+        await report(context(command), task, (passphrase, { passphrase: newPassphrase }, run) =>
+          resumeImage(image, { passphrase, newPassphrase, ...run }),
         );
       }),
     ["chatelaine luks resume disk.img --passphrase-file key.hex"],
@@ -196,30 +187,38 @@ interface Run {
   readonly journal?: string;
 }
 
+interface Task {
+  readonly what: string;
+  readonly image: string;
+  readonly target?: string | undefined;
+  readonly flags: ImageFlags;
+  /** The passphrase opens nothing yet. Default false. */
+  readonly isNew?: boolean;
+}
+
 /** Runs an operation under a progress bar, and says what it has done. */
 async function report(
   { terminal, print }: Context,
-  what: string,
-  image: string,
-  target: string | undefined,
-  { passphraseFile, threads, journal }: ImageFlags,
-  work: (passphrase: Uint8Array, run: Run) => Promise<unknown>,
+  { what, image, target, flags, isNew = false }: Task,
+  work: (passphrase: Uint8Array, by: NewPassphrase, run: Run) => Promise<unknown>,
 ): Promise<void> {
   const bar = progressBar(terminal, what);
+  const { threads, journal } = flags;
   const run = {
     onProgress: bar.update,
     ...(threads === undefined ? {} : { threads }),
     ...(journal === undefined ? {} : { journal }),
   };
-  await withPassphraseFile(terminal, passphraseFile, (passphrase) =>
-    work(passphrase, run).finally(bar.end),
+  const asked = { subject: image, whenAbsent: "same", isNew } as const;
+  await withBothPassphrases(terminal, flags, asked, (passphrase, by) =>
+    work(passphrase, by, run).finally(bar.end),
   );
   const result = target ?? image;
   print({ operation: what, image, result }, `${what}: done, ${result}\n`);
 }
 
-function formatOf(passphrase: Uint8Array, flags: ImageFlags): ImageFormat {
-  const keyslots = [slotOf(passphrase, flags)];
+function formatOf(by: NewPassphrase, flags: ImageFlags): ImageFormat {
+  const keyslots = [slotOf(by, flags)];
   const { luks1, cipher, sectorSize } = flags;
   if (luks1 === true && sectorSize !== undefined) {
     throw new LuksError("invalid_argument", "--sector-size: LUKS1 has sectors of 512 bytes");
@@ -237,11 +236,7 @@ function formatOf(passphrase: Uint8Array, flags: ImageFlags): ImageFormat {
   };
 }
 
-function slotOf(passphrase: Uint8Array, { entropyBits }: ImageFlags) {
-  return { passphrase, ...(entropyBits === undefined ? {} : { entropyBits }) };
-}
-
-function parseCount(text: string): number {
-  if (!/^\d{1,10}$/.test(text)) throw new InvalidArgumentError("give a number");
-  return Number(text);
+/** What opens the image, and the passphrase of the new header's slot. */
+function withNewPassphrase(command: Command): Command {
+  return addNewPassphraseFlags(addPassphraseFlags(command), "the same");
 }

@@ -7,6 +7,7 @@ import {
   formatLuks1,
   formatLuks2,
   type KeyslotPriority,
+  type KeyslotSpec,
   killKeyslot,
   LuksError,
   type LuksToken,
@@ -18,23 +19,21 @@ import {
   setKeyslotPriority,
   testPassphrase,
 } from "@chatelaine/luks";
-import { Argument, type Command, InvalidArgumentError } from "commander";
+import { Argument, type Command } from "commander";
 import { record, table } from "../output.ts";
-import { withPassphraseFile } from "../passphrase-file.ts";
+import {
+  addNewPassphraseFlags,
+  addPassphraseFlags,
+  type NewPassphraseFlags,
+  type PassphraseFlags,
+  withBothPassphrases,
+  withPassphrase,
+} from "../passphrase-flags.ts";
 import { parseSize } from "../sizes.ts";
+import { addSlotFlags, parseNumber, type SlotFlags, slotOf } from "../slot-flags.ts";
 import { type Context, examples, noun } from "./command.ts";
 import { dumpText } from "./luks-dump.ts";
 import { addImageCommands } from "./luks-image.ts";
-
-const passphraseFlag = [
-  "--passphrase-file <file>",
-  "the file's bytes as they are; - is standard input",
-] as const;
-const newPassphraseFlag = ["--new-passphrase-file <file>", "of the new slot"] as const;
-const entropyFlag = [
-  "--entropy-bits <bits>",
-  "of the new passphrase: from 128 on the slot needs no slow derivation",
-] as const;
 
 /** `chatelaine luks …`: disks and images without a key manager, root, or cryptsetup. */
 export function luksCommand(context: (command: Command) => Context): Command {
@@ -53,14 +52,16 @@ export function luksCommand(context: (command: Command) => Context): Command {
   );
 
   examples(
-    luks
-      .command("format")
-      .description("write a LUKS header onto a blank device or file")
-      .argument("<path>")
-      .requiredOption(...passphraseFlag)
-      .option(...entropyFlag, parseCount)
+    addSlotFlags(
+      addPassphraseFlags(
+        luks
+          .command("format")
+          .description("write a LUKS header onto a blank device or file")
+          .argument("<path>"),
+      ),
+    )
       .option("--luks1", "LUKS1 instead of LUKS2")
-      .option("--sector-size <bytes>", "512, 1024, 2048 or 4096; LUKS2 only", parseCount)
+      .option("--sector-size <bytes>", "512, 1024, 2048 or 4096; LUKS2 only", parseNumber)
       .option("--label <text>", "at most 47 bytes; LUKS2 only")
       .option("--data-offset <size>", "where data begins", parseSize)
       .option(
@@ -69,8 +70,12 @@ export function luksCommand(context: (command: Command) => Context): Command {
       )
       .action(async (path: string, options: FormatFlags, command: Command) => {
         const { print, terminal } = context(command);
-        const made = await withPassphraseFile(terminal, options.passphraseFile, (passphrase) =>
-          format(path, passphrase, options),
+        const made = await withPassphrase(
+          terminal,
+          options,
+          path,
+          (passphrase) => format(path, passphrase, options),
+          { isNew: true },
         );
         print(made, record({ uuid: made.uuid, "key slots": made.slots.join(", ") }));
       }),
@@ -87,9 +92,7 @@ export function luksCommand(context: (command: Command) => Context): Command {
   return luks;
 }
 
-interface FormatFlags {
-  readonly passphraseFile: string;
-  readonly entropyBits?: number;
+interface FormatFlags extends PassphraseFlags, SlotFlags {
   readonly luks1?: boolean;
   readonly sectorSize?: number;
   readonly label?: string;
@@ -98,9 +101,9 @@ interface FormatFlags {
 }
 
 async function format(path: string, passphrase: Uint8Array, flags: FormatFlags) {
-  const { sectorSize, label, dataOffset, entropyBits, allowDestroyingData } = flags;
+  const { sectorSize, label, dataOffset, allowDestroyingData } = flags;
   const common = {
-    keyslots: [{ passphrase, ...(entropyBits === undefined ? {} : { entropyBits }) }],
+    keyslots: [slotOf({ passphrase, isSame: false }, flags)],
     ...(dataOffset === undefined ? {} : { dataOffset }),
     ...(allowDestroyingData === undefined ? {} : { allowDestroyingData }),
   };
@@ -141,17 +144,11 @@ function addSlotCommands(luks: Command, context: (command: Command) => Context):
   );
 
   examples(
-    slots
-      .command("add")
-      .argument("<path>")
-      .description("add a passphrase")
-      .requiredOption(...passphraseFlag)
-      .requiredOption(...newPassphraseFlag)
-      .option(...entropyFlag, parseCount)
-      .option("--slot <number>", "default: the lowest that is free", parseCount)
+    withSlotPassphrases(slots.command("add").argument("<path>").description("add a passphrase"))
+      .option("--slot <number>", "default: the lowest that is free", parseNumber)
       .action(async (path: string, flags: NewSlotFlags, command: Command) => {
         const { print } = context(command);
-        const slot = await withBoth(context(command), flags, (old, by) =>
+        const slot = await withBoth(context(command), path, flags, (old, by) =>
           addKeyslot(path, old, {
             ...by,
             ...(flags.slot === undefined ? {} : { slot: flags.slot }),
@@ -163,20 +160,18 @@ function addSlotCommands(luks: Command, context: (command: Command) => Context):
   );
 
   examples(
-    slots
-      .command("change")
-      .argument("<path>")
-      .description("put a new passphrase in place of an old one")
-      .requiredOption(...passphraseFlag)
-      .requiredOption(...newPassphraseFlag)
-      .option(...entropyFlag, parseCount)
-      .action(async (path: string, flags: NewSlotFlags, command: Command) => {
-        const { print } = context(command);
-        const slot = await withBoth(context(command), flags, (old, by) =>
-          changePassphrase(path, old, by),
-        );
-        print({ slot }, `changed key slot ${slot}\n`);
-      }),
+    withSlotPassphrases(
+      slots
+        .command("change")
+        .argument("<path>")
+        .description("put a new passphrase in place of an old one"),
+    ).action(async (path: string, flags: NewSlotFlags, command: Command) => {
+      const { print } = context(command);
+      const slot = await withBoth(context(command), path, flags, (old, by) =>
+        changePassphrase(path, old, by),
+      );
+      print({ slot }, `changed key slot ${slot}\n`);
+    }),
     ["chatelaine luks slots change disk.img --passphrase-file old --new-passphrase-file new"],
   );
 
@@ -184,7 +179,7 @@ function addSlotCommands(luks: Command, context: (command: Command) => Context):
     slots
       .command("kill")
       .argument("<path>")
-      .argument("<slot>", "its number", parseCount)
+      .argument("<slot>", "its number", parseNumber)
       .description("erase a key slot; never the last")
       .action(async (path: string, slot: number, _options: object, command: Command) => {
         await killKeyslot(path, slot);
@@ -197,7 +192,7 @@ function addSlotCommands(luks: Command, context: (command: Command) => Context):
     slots
       .command("priority")
       .argument("<path>")
-      .argument("<slot>", "its number", parseCount)
+      .argument("<slot>", "its number", parseNumber)
       .addArgument(new Argument("<priority>").choices(["ignore", "normal", "prefer"]))
       .description("say how early a slot is tried; LUKS2 only")
       .action(
@@ -216,42 +211,40 @@ function addSlotCommands(luks: Command, context: (command: Command) => Context):
   );
 
   examples(
-    slots
-      .command("test")
-      .argument("<path>")
-      .description("tell which slot a passphrase opens; writes nothing")
-      .requiredOption(...passphraseFlag)
-      .action(async (path: string, flags: NewSlotFlags, command: Command) => {
-        const { print, terminal } = context(command);
-        const slot = await withPassphraseFile(terminal, flags.passphraseFile, (passphrase) =>
-          testPassphrase(path, passphrase),
-        );
-        print({ slot }, `key slot ${slot} opens\n`);
-      }),
+    addPassphraseFlags(
+      slots
+        .command("test")
+        .argument("<path>")
+        .description("tell which slot a passphrase opens; writes nothing"),
+    ).action(async (path: string, flags: NewSlotFlags, command: Command) => {
+      const { print, terminal } = context(command);
+      const slot = await withPassphrase(terminal, flags, path, (passphrase) =>
+        testPassphrase(path, passphrase),
+      );
+      print({ slot }, `key slot ${slot} opens\n`);
+    }),
     ["chatelaine luks slots test disk.img --passphrase-file key.hex"],
   );
 }
 
-interface NewSlotFlags {
-  readonly passphraseFile: string;
-  readonly newPassphraseFile: string;
-  readonly entropyBits?: number;
+interface NewSlotFlags extends NewPassphraseFlags, SlotFlags {
   readonly slot?: number;
+}
+
+/** What opens the disk, and the passphrase of the slot that is made. */
+function withSlotPassphrases(command: Command): Command {
+  const line = "the next line of standard input";
+  return addSlotFlags(addNewPassphraseFlags(addPassphraseFlags(command), line));
 }
 
 function withBoth<T>(
   { terminal }: Context,
+  subject: string,
   flags: NewSlotFlags,
-  use: (
-    old: Uint8Array,
-    by: { readonly passphrase: Uint8Array; readonly entropyBits?: number },
-  ) => Promise<T>,
+  use: (old: Uint8Array, by: KeyslotSpec) => Promise<T>,
 ): Promise<T> {
-  const { entropyBits } = flags;
-  return withPassphraseFile(terminal, flags.passphraseFile, (old) =>
-    withPassphraseFile(terminal, flags.newPassphraseFile, (passphrase) =>
-      use(old, { passphrase, ...(entropyBits === undefined ? {} : { entropyBits }) }),
-    ),
+  return withBothPassphrases(terminal, flags, { subject, whenAbsent: "line" }, (old, by) =>
+    use(old, slotOf(by, flags)),
   );
 }
 
@@ -286,7 +279,7 @@ function addTokenCommands(luks: Command, context: (command: Command) => Context)
       .argument("<json-file>", "a LUKS2 token; - is standard input")
       .description("store a token")
       .action(async (path: string, file: string, _options: object, command: Command) => {
-        const text = await readFile(file === "-" ? "/dev/stdin" : file, "utf8");
+        const text = await textOf(context(command), file);
         const id = await addToken(path, parseToken(file, text));
         context(command).print({ token: id }, `added token ${id}\n`);
       }),
@@ -297,7 +290,7 @@ function addTokenCommands(luks: Command, context: (command: Command) => Context)
     token
       .command("remove")
       .argument("<path>")
-      .argument("<number>", "the token's", parseCount)
+      .argument("<number>", "the token's", parseNumber)
       .description("remove a token")
       .action(async (path: string, id: number, _options: object, command: Command) => {
         await removeToken(path, id);
@@ -360,15 +353,21 @@ function addHeaderCommands(luks: Command, context: (command: Command) => Context
   );
 }
 
+/** In bytes: LUKS2 has no larger metadata. */
+const maxTokenBytes = 4 * 1024 * 1024;
+
+async function textOf({ terminal }: Context, file: string): Promise<string> {
+  if (file !== "-") return readFile(file, "utf8");
+  if (terminal.input === undefined) {
+    throw new LuksError("invalid_argument", "add token: there is no standard input");
+  }
+  return Buffer.from(await terminal.input.bytes.take(maxTokenBytes)).toString("utf8");
+}
+
 function parseToken(file: string, text: string): LuksToken {
   try {
     return JSON.parse(text) as LuksToken;
   } catch (cause) {
     throw new LuksError("invalid_argument", `add token ${file}: is no JSON`, { cause });
   }
-}
-
-function parseCount(text: string): number {
-  if (!/^\d{1,10}$/.test(text)) throw new InvalidArgumentError("give a number");
-  return Number(text);
 }

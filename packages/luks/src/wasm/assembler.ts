@@ -1,5 +1,5 @@
 /**
- * Just enough of the WebAssembly binary format (WebAssembly Core Specification 2.0, chapter 5) to assemble the two
+ * Just enough of the WebAssembly binary format (WebAssembly Core Specification 2.0, chapter 5) to assemble the
  * inner loops for which JavaScript is too slow. The modules are assembled when first needed: there is no binary
  * in the package whose origin one would have to trust.
  */
@@ -7,17 +7,18 @@
 /** One or more instructions, encoded. */
 export type Code = readonly number[];
 
-/** A function of i32 parameters without a result. */
+/** A function of i32 parameters without a result. Functions are numbered in the order in which they are given. */
 export interface WasmFunction {
   readonly name: string;
   readonly parameters: number;
-  /** Local variables besides the parameters, numbered after them: first all i32, then all v128. */
-  readonly locals: { readonly i32: number; readonly v128?: number };
+  /** Local variables besides the parameters, numbered after them: first all i32, then all i64, then all v128. */
+  readonly locals: { readonly i32: number; readonly i64?: number; readonly v128?: number };
   readonly body: Code;
 }
 
 const magicAndVersion = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 const i32 = 0x7f;
+const i64 = 0x7e;
 const v128 = 0x7b;
 const end = 0x0b;
 
@@ -32,6 +33,7 @@ export function assemble(functions: readonly WasmFunction[], pages: number): Uin
   const bodies = functions.map(({ locals, body }) => {
     const groups = [
       [...unsigned(locals.i32), i32],
+      [...unsigned(locals.i64 ?? 0), i64],
       [...unsigned(locals.v128 ?? 0), v128],
     ];
     const code = [...vector(groups), ...body, end];
@@ -52,6 +54,7 @@ export const op = {
   get: (local: number): Code => [0x20, ...unsigned(local)],
   set: (local: number): Code => [0x21, ...unsigned(local)],
   tee: (local: number): Code => [0x22, ...unsigned(local)],
+  call: (index: number): Code => [0x10, ...unsigned(index)],
   /** Repeats `body` as long as the i32 that it leaves is not zero. */
   loopWhile: (...body: Code[]): Code => [0x03, 0x40, ...body.flat(), 0x0d, 0, end],
   i32: {
@@ -66,6 +69,18 @@ export const op = {
     shrU: [0x76] as Code,
     rotl: [0x77] as Code,
     rotr: [0x78] as Code,
+  },
+  i64: {
+    const: (value: number): Code => [0x42, ...signed(value)],
+    load: (offset = 0): Code => [0x29, 3, ...unsigned(offset)],
+    store: (offset = 0): Code => [0x37, 3, ...unsigned(offset)],
+    add: [0x7c] as Code,
+    mul: [0x7e] as Code,
+    xor: [0x85] as Code,
+    shl: [0x86] as Code,
+    rotr: [0x8a] as Code,
+    /** The lower 32 bits: i32.wrap_i64, i64.extend_i32_u. */
+    low: [0xa7, 0xad] as Code,
   },
   v128: {
     load: (offset = 0): Code => [0xfd, 0x00, 4, ...unsigned(offset)],
