@@ -665,6 +665,7 @@ describe("key files and passphrases open by cryptsetup's rules", () => {
       ];
       assert.equal(we.status === 0, they.status === 0, `${what}: ${we.stderr}; ${they.stderr}`);
       if (we.status === 0) opened.push(what);
+      if (offset === undefined) continue;
       const alias = ours(made, words("--passphrase-file", "--keyfile"), input);
       assert.equal(alias.status, we.status, what);
     }
