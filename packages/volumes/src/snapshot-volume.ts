@@ -28,7 +28,6 @@ export async function snapshotVolume(
   await recover(context);
   const { volume: parent, layout } = await trustedVolume(context, path);
   await refuseMismatch(context, parent.id, path);
-  await refuseRecorded(context.ledger, "snapshot", snapshotPath);
   const header = await readLuks(snapshotPath);
   if (header.uuid !== parent.id) {
     throw new VolumeError(
@@ -36,6 +35,7 @@ export async function snapshotVolume(
       `snapshot ${snapshotPath}: it is of volume ${header.uuid}, not of ${parent.id}`,
     );
   }
+  await refuseRecorded(context.ledger, "snapshot", snapshotPath);
   const volumeId = randomUUID();
   await perform(snapshotOperation, context, {
     volumeId,
