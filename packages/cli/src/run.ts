@@ -1,5 +1,6 @@
 import { KeyManagerError } from "@chatelaine/keys";
 import { Command, CommanderError } from "commander";
+import { ByteReader } from "./byte-reader.ts";
 import { contextOf, type GlobalFlags, type Open } from "./commands/command.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { diskCommand } from "./commands/disk.ts";
@@ -17,9 +18,9 @@ import { NoKeyManagerError, type Opened } from "./config.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { FullHelp } from "./full-help.ts";
 import { withoutControls } from "./output.ts";
-import type { Terminal } from "./terminal.ts";
+import type { Terminal, TerminalInput } from "./terminal.ts";
 
-export type { Open, Opened, Terminal };
+export { ByteReader, type Open, type Opened, type Terminal, type TerminalInput };
 
 /**
  * Runs the command.
