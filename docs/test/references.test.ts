@@ -117,6 +117,16 @@ describe("docs/operations.md", async () => {
     assert.equal(config.text("identity.mode"), "keystone");
   });
 
+  it("has settings of a server that moved, which a server takes", async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), "chatelaine-settings-"));
+    t.after(() => rm(directory, { recursive: true }));
+    const file = join(directory, "moved.yaml");
+    await writeFile(file, blocks.find(({ label }) => label === "moved.yaml")?.text ?? "");
+    const config = loadServerConfig({ file, environment: {} });
+    assert.equal(config.publicUrl(9311), "https://keys.example.com");
+    assert.equal(config.acceptedAddresses().length, 2);
+  });
+
   it("has units' variables that a server takes", () => {
     const units = blocks.filter(({ language }) => language === "ini").map(({ text }) => text);
     const environment = Object.fromEntries(
@@ -138,6 +148,19 @@ describe("docs/nova-and-cinder.md", () => {
     const config = loadServerConfig({ file, environment: {} });
     assert.equal(config.text("orders.aes512"), "xts");
   });
+});
+
+describe("an example of a server on every address", () => {
+  const places = ["deploy/*", "docs/*.md", "packages/*/systemd/*", "examples/*.*", "README.md"];
+  for (const path of globSync(places, { cwd: root })) {
+    const text = readFileSync(join(root, path), "utf8");
+    if (!/LISTEN_HOST[^A-Z]{1,40}(?:0\.0\.0\.0|::)|listen-host[ =](?:0\.0\.0\.0|::)/.test(text))
+      continue;
+
+    it(`${path} sets what clients are told, too`, () => {
+      assert.match(text, /CHATELAINE_SERVER_PUBLIC_URL|--public-url|^publicUrl:/m);
+    });
+  }
 });
 
 describe("docs/identity-and-policy.md", () => {

@@ -7,10 +7,11 @@ import { standardInput } from "./standard-input.ts";
 
 closeRuntimeDoors();
 
-// Whoever reads our output may stop early, as head does.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-});
+// Whoever reads our output may stop early, as head does, or close the terminal while a command ends in order.
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
+  });
 
 const nodeOptions = environment["NODE_OPTIONS"] ?? "";
 

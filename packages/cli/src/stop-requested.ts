@@ -1,14 +1,22 @@
+/** What asks a program to end: Ctrl-C, `kill`, Ctrl-\, and a terminal that is closed. */
+export const stopSignals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP"];
+
 /**
- * Resolves at the first SIGINT (Ctrl-C) or SIGTERM, or when `unless` is aborted.
+ * Resolves at the first signal that asks the process to end, or when `unless` is aborted.
  * A second signal ends the process as if nobody had listened.
+ *
+ * @param signals Those that ask it to end. Default: {@link stopSignals}.
  */
-export function stopRequested(unless?: AbortSignal): Promise<void> {
+export function stopRequested(
+  unless?: AbortSignal,
+  signals: readonly NodeJS.Signals[] = stopSignals,
+): Promise<void> {
   return new Promise((resolve) => {
     const stop = () => {
-      process.off("SIGINT", stop).off("SIGTERM", stop);
+      for (const signal of signals) process.off(signal, stop);
       resolve();
     };
-    process.on("SIGINT", stop).on("SIGTERM", stop);
+    for (const signal of signals) process.on(signal, stop);
     unless?.addEventListener("abort", stop, { once: true });
   });
 }

@@ -2,17 +2,21 @@ import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SecretBytes } from "@chatelaine/keys";
 import { parse } from "yaml";
+import { settingFormats } from "./config/setting-formats.ts";
 import {
   flagOf,
   type Setting,
   type SettingName,
   settingNames,
   settings,
+  type TextFormat,
   variableOf,
   variablePrefix,
 } from "./config/settings.ts";
+import { isEveryAddress, parseListenHost } from "./listen-host.ts";
 import { didYouMean } from "./policy/nearest.ts";
-import { maxJsonBytes } from "./routes/body.ts";
+import { type PublicUrl, parsePublicUrl, urlOfListener } from "./public-url.ts";
+import { maxJsonBytes } from "./routes/too-large.ts";
 
 /** The configuration cannot be used; the message names the setting, where it is set, and what to do. */
 export class ConfigError extends Error {
@@ -93,13 +97,22 @@ export class ServerConfig {
     return this.text(name) ?? join(this.requiredText("dataDirectory"), fallback);
   }
 
-  /** Scheme, host and port that clients use; `port` is the one that was taken. */
-  publicUrl(port: number): string {
-    const host = this.requiredText("listen.host");
-    const shown = host === "0.0.0.0" || host === "::" ? "localhost" : host;
+  /** The address that clients use; `port` is the one that was taken. @throws TypeError if there is none and it is not set */
+  publicUrl(port: number): PublicUrl {
+    const given = this.text("publicUrl");
+    if (given !== undefined) return parsePublicUrl(given);
     const scheme = this.text("tls.certificateFile") === undefined ? "http" : "https";
-    const name = shown.includes(":") ? `[${shown}]` : shown;
-    return this.text("publicUrl") ?? `${scheme}://${name}:${port}`;
+    return urlOfListener(scheme, parseListenHost(this.requiredText("listen.host")), port);
+  }
+
+  /** Other addresses whose refs are accepted. */
+  acceptedAddresses(): readonly PublicUrl[] {
+    return this.list("acceptedAddresses").map(parsePublicUrl);
+  }
+
+  /** True if clients are told `localhost` for want of a better address, while others than this host are served. */
+  get tellsLocalhost(): boolean {
+    return this.text("publicUrl") === undefined && isEveryAddress(this.requiredText("listen.host"));
   }
 
   /** For people; undefined if it is unset; of a secret, only that it is set. */
@@ -167,7 +180,8 @@ function readFile(path: string, put: Put): void {
   const { text, mode } = readWithMode(path);
   let content: unknown;
   try {
-    content = parse(text, { logLevel: "error" }) ?? {};
+    // Every value as it is written: YAML would make 7 of 007, and 1.1 of 1.10.
+    content = parse(text, { logLevel: "error", schema: "failsafe" }) ?? {};
   } catch (error) {
     throw new ConfigError(`${path}: it is no valid YAML`, { cause: error });
   }
@@ -191,7 +205,11 @@ function readWithMode(path: string): { readonly text: string; readonly mode: num
     throw new ConfigError(`${path}: ${(error as Error).message}`, { cause: error });
   }
   try {
-    return { text: readFileSync(file, "utf8"), mode: fstatSync(file).mode & 0o777 };
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
+    return { text, mode: fstatSync(file).mode & 0o777 };
+  } catch (error) {
+    const reason = error instanceof TypeError ? "it is not valid UTF-8" : (error as Error).message;
+    throw new ConfigError(`${path}: ${reason}`, { cause: error });
   } finally {
     closeSync(file);
   }
@@ -214,26 +232,64 @@ function flatten(
 }
 
 function parseValue(name: SettingName, raw: unknown, source: string): Value["value"] {
-  const { type, min = -Infinity, max = Infinity }: Setting = settings[name];
-  const wrong = (needed: string) => new ConfigError(`${source}: ${name} must be ${needed}`);
-  if (type === "list" && Array.isArray(raw)) return raw.map(String).join(",");
-  if (typeof raw !== "string" && typeof raw !== "number" && typeof raw !== "boolean")
-    throw wrong("a single value");
-  const text = String(raw);
-  if (type === "integer") {
-    if (!/^-?\d{1,15}$/.test(text)) throw wrong("a whole number");
-    const value = Number(text);
-    if (value < min) throw wrong(`${min} or more`);
-    if (value > max) throw wrong(`${max} or less`);
-    return value;
+  const setting: Setting = settings[name];
+  const wrong = (reason: string) => new ConfigError(`${source}: ${name} ${reason}`);
+  if (setting.type === "list")
+    return itemsOf(raw, wrong)
+      .map((item) => canonical(setting.format, item, wrong))
+      .join(",");
+  if (typeof raw !== "string") throw wrong("must be a single value");
+  switch (setting.type) {
+    case "text":
+    case "secret":
+      return raw === "" ? raw : canonical(setting.format, raw, wrong);
+    case "integer":
+      return parseInteger(setting, raw, wrong);
+    case "boolean":
+      // YAML has True and TRUE as well.
+      if (!/^(?:true|false)$/i.test(raw)) throw wrong("must be true or false");
+      return raw.toLowerCase() === "true";
+    default:
+      if (!setting.type.includes(raw))
+        throw wrong(`must be one of ${setting.type.join(", ")}${didYouMean(raw, setting.type)}`);
+      return raw;
   }
-  if (type === "boolean") {
-    if (text !== "true" && text !== "false") throw wrong("true or false");
-    return text === "true";
+}
+
+type Wrong = (reason: string) => ConfigError;
+
+function canonical(format: TextFormat, text: string, wrong: Wrong): string {
+  try {
+    return settingFormats[format](text);
+  } catch (error) {
+    if (error instanceof TypeError) throw wrong(error.message);
+    throw error;
   }
-  if (typeof type === "object" && !type.includes(text))
-    throw wrong(`one of ${type.join(", ")}${didYouMean(text, type)}`);
-  return text;
+}
+
+/** Of a list in the file, or of a text with commas. */
+function itemsOf(raw: unknown, wrong: Wrong): readonly string[] {
+  if (!Array.isArray(raw) && typeof raw !== "string") throw wrong("must be a list");
+  const items: readonly unknown[] = typeof raw === "string" ? raw.split(",") : raw;
+  return items.flatMap((item) => {
+    if (typeof item !== "string") throw wrong("must be a list of single values");
+    // What is written in a list of the file has no commas to be divided by.
+    if (item.includes(",")) throw wrong("must not have a comma within an item");
+    const text = item.trim();
+    return text === "" ? [] : [text];
+  });
+}
+
+function parseInteger(
+  { min = -Infinity, max = Infinity }: { readonly min?: number; readonly max?: number },
+  text: string,
+  wrong: Wrong,
+): number {
+  if (!/^-?\d{1,15}$/.test(text)) throw wrong("must be a whole number");
+  const value = Number(text);
+  if (value < min) throw wrong(`must be ${min} or more`);
+  if (value > max) throw wrong(`must be ${max} or less`);
+  return value;
 }
 
 function checkTogether(config: ServerConfig): void {
@@ -259,9 +315,11 @@ function checkTogether(config: ServerConfig): void {
     throw new ConfigError(
       "database must be a SQLite file, or a URL that begins with postgres:// or postgresql://",
     );
-  const url = config.text("publicUrl");
-  if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
-    throw new ConfigError("publicUrl must be an http or https URL");
+  try {
+    config.publicUrl(config.integer("listen.port"));
+  } catch (error) {
+    throw new ConfigError(`publicUrl ${(error as Error).message}`, { cause: error });
+  }
 }
 
 function isSecret(name: SettingName): boolean {

@@ -10,10 +10,12 @@ export {
   type SettingName,
   settingNames,
   settings,
+  type TextFormat,
   variableOf,
 } from "./config/settings.ts";
 export { ConfigError, type ConfigSources, loadServerConfig, type ServerConfig } from "./config.ts";
 export { RootKeyError } from "./crypto/root-key.ts";
+export type { HttpUrl } from "./http-url.ts";
 export { firstNames } from "./identity/builtin/first-start.ts";
 export type { Logger } from "./log.ts";
 export { ControlError, type OnCommandProgress } from "./maintenance/control.ts";
@@ -26,6 +28,7 @@ export { verifyAuditFiles } from "./maintenance/verify-audit-files.ts";
 export type { CopyProgress } from "./migrate-store/copy-progress.ts";
 export { MigrateStoreError } from "./migrate-store/migrate-store-error.ts";
 export { PolicyError } from "./policy/policy-error.ts";
+export type { PublicUrl } from "./public-url.ts";
 export { RowTagsError } from "./row-tagging/open-row-tags.ts";
 export { type RunningServer, type StartOptions, startServer } from "./start-server.ts";
 export { StoreError, type StoreErrorCode } from "./store/store.ts";

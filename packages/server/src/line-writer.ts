@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 export interface LineWriterOptions {
-  /** Of a file or pipe. It stays open. */
+  /** Of a file or pipe. It stays open. See {@link LineWriter.redirect}. */
   readonly descriptor: number;
   /** The line that tells how many lines are missing before it. */
   readonly lost: (lines: number) => string;
@@ -33,6 +33,11 @@ interface Chunk {
   used: number;
 }
 
+interface Redirection {
+  readonly descriptor: number;
+  readonly done: (former: number) => void;
+}
+
 /**
  * Writes lines, many at a time, without ever making anybody wait. What a full
  * disk or a stuck reader does not take is lost, and counted.
@@ -40,6 +45,8 @@ interface Chunk {
 export class LineWriter {
   readonly #options: LineWriterOptions;
   readonly #write: NonNullable<LineWriterOptions["write"]>;
+  #descriptor: number;
+  readonly #redirections: Redirection[] = [];
   /** As bytes, not as strings: those would outlive the collector's young generation. */
   #chunks: Chunk[] = [];
   #spare: Chunk | undefined;
@@ -51,6 +58,7 @@ export class LineWriter {
 
   constructor(options: LineWriterOptions) {
     this.#options = options;
+    this.#descriptor = options.descriptor;
     this.#write = options.write ?? promisify(write);
   }
 
@@ -73,6 +81,25 @@ export class LineWriter {
     while (this.#running || this.#size > 0) {
       if (!this.#running) this.#start();
       await this.#running;
+    }
+  }
+
+  /**
+   * Writes to another descriptor from the next write on.
+   *
+   * @returns the former one, when nothing is written to it any more
+   */
+  redirect(descriptor: number): Promise<number> {
+    return new Promise((done) => {
+      this.#redirections.push({ descriptor, done });
+      if (!this.#running) this.#followRedirections();
+    });
+  }
+
+  #followRedirections(): void {
+    for (const { descriptor, done } of this.#redirections.splice(0)) {
+      done(this.#descriptor);
+      this.#descriptor = descriptor;
     }
   }
 
@@ -99,6 +126,7 @@ export class LineWriter {
     this.#timer = undefined;
     this.#running = this.#drain().finally(() => {
       this.#running = undefined;
+      this.#followRedirections();
       this.#schedule();
     });
   }
@@ -131,7 +159,7 @@ export class LineWriter {
     let tries = 0;
     for (let at = 0; at < bytes.length; ) {
       try {
-        at += (await this.#write(this.#options.descriptor, bytes.subarray(at))).bytesWritten;
+        at += (await this.#write(this.#descriptor, bytes.subarray(at))).bytesWritten;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EAGAIN" || ++tries > maxTries) throw error;
         await sleep(fullMs);

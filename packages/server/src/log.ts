@@ -1,4 +1,4 @@
-import { mkdirSync, openSync } from "node:fs";
+import { closeSync, constants, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { LineWriter } from "./line-writer.ts";
 
@@ -12,6 +12,17 @@ export interface Logger {
   error(members: object, message: string): void;
   /** Writes what is buffered, if anybody is there to read it. */
   flush(): Promise<void>;
+}
+
+/** A log whose file may be moved away while it is written. */
+export interface ReopenableLogger extends Logger {
+  /**
+   * Makes the file again if it was moved away, and writes to it from now on. Nothing is lost, and when this resolves
+   * nothing is written to the former file any more. Does nothing for standard error.
+   *
+   * @throws the system's error if the file cannot be made; the former one stays in use
+   */
+  reopen(): Promise<void>;
 }
 
 /** As pino numbers them, whose readers there are many of. */
@@ -28,9 +39,10 @@ export interface LoggerOptions {
  *
  * @throws the system's error if the file cannot be made
  */
-export function createLogger(options: LoggerOptions): Logger {
+export function createLogger(options: LoggerOptions): ReopenableLogger {
+  const { file } = options;
   const writer = new LineWriter({
-    descriptor: options.file === undefined ? 2 : openPrivate(options.file),
+    descriptor: file === undefined ? 2 : openPrivate(file),
     lost: (lines) => lineOf(levels.error, { lines }, "lines of this log could not be written"),
   });
   const from = (level: number) => (members: object, message: string) => {
@@ -41,6 +53,9 @@ export function createLogger(options: LoggerOptions): Logger {
     warn: from(levels.warn),
     error: from(levels.error),
     flush: () => writer.flush(),
+    async reopen() {
+      if (file !== undefined) closeSync(await writer.redirect(openPrivate(file)));
+    },
   };
 }
 
@@ -75,9 +90,12 @@ function timeText(): string {
   return lastTime.text;
 }
 
+const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants;
+
 function openPrivate(path: string): number {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  return openSync(path, "a", 0o600);
+  // A pipe that nobody reads would make the server wait, and serve nobody.
+  return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o600);
 }
 
 /** For those who embed the server and want no lines. */

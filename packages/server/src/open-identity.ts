@@ -11,6 +11,7 @@ import { openBuiltinIdentity } from "./identity/builtin/open-builtin-identity.ts
 import { SqlIdentityStore } from "./identity/builtin/sql/sql-identity-store.ts";
 import type { Identity } from "./identity/identity.ts";
 import type { ServiceCredentials } from "./identity/keystone/keystone-options.ts";
+import type { PublicUrl } from "./public-url.ts";
 import { eraseProject } from "./store/operations/projects.ts";
 import type { Store } from "./store/store.ts";
 
@@ -28,7 +29,7 @@ export async function openIdentity(
   config: ServerConfig,
   store: Store,
   clock: Clock,
-  publicUrl: () => string,
+  publicUrl: () => PublicUrl,
 ): Promise<OpenedIdentity> {
   if (config.text("identity.mode") === "keystone")
     return { identity: await keystone(config, clock) };

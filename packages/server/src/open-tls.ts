@@ -1,20 +1,14 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { ConfigError, type ServerConfig } from "./config.ts";
-
-export interface Tls {
-  /** The chain, PEM. */
-  readonly cert: Buffer;
-  /** PEM. */
-  readonly key: Buffer;
-}
+import type { Certificate } from "./http/tls.ts";
 
 /**
  * The certificate that the configuration names, and its key; undefined for plain HTTP.
  *
  * @throws ConfigError if a file cannot be read, everybody may read the key, or the two do not belong together
  */
-export function openTls(config: ServerConfig): Tls | undefined {
+export function openTls(config: ServerConfig): Certificate | undefined {
   const certificateFile = config.text("tls.certificateFile");
   const keyFile = config.text("tls.keyFile");
   if (certificateFile === undefined || keyFile === undefined) return undefined;

@@ -14,6 +14,7 @@ import { createApp } from "./http/app.ts";
 import { ClientAddresses, type ClientAddressesOptions } from "./http/client-addresses.ts";
 import { keystoneRoutes } from "./http/keystone-routes.ts";
 import { RequestLog } from "./http/request-log.ts";
+import { type Certificate, useCertificate } from "./http/tls.ts";
 import type { KeystoneApi } from "./identity/builtin/keystone-api/keystone-api.ts";
 import type { Identity } from "./identity/identity.ts";
 import type { Logger } from "./log.ts";
@@ -21,6 +22,7 @@ import { Metrics } from "./metrics.ts";
 import type { Aes512 } from "./orders/algorithms.ts";
 import { KeyPairGenerator, type KeyPairMaker } from "./orders/key-pair-generator.ts";
 import type { Policy } from "./policy/policy.ts";
+import type { PublicUrl } from "./public-url.ts";
 import { absentRoutes } from "./routes/absent-routes.ts";
 import { aclRoutes } from "./routes/acl-routes.ts";
 import { containerConsumerRoutes, secretConsumerRoutes } from "./routes/consumer-routes.ts";
@@ -58,8 +60,10 @@ export interface KeyServerParts {
   readonly keystoneApi?: KeystoneApi;
   readonly policy: Policy;
   readonly log: Logger;
-  /** Scheme, host and port that clients use: the base of all refs. Asked for each request. */
-  readonly publicUrl: string | (() => string);
+  /** The address that clients use, without `/v1`: the base of all refs. A function is asked for each request. */
+  readonly publicUrl: string | (() => PublicUrl);
+  /** Other addresses under which refs are accepted, as `publicUrl` once was. Default: none. */
+  readonly acceptedAddresses?: readonly string[];
   /** See `createApp`. */
   readonly maxBodyBytes?: number;
   readonly maxPayloadBytes?: number;
@@ -68,7 +72,7 @@ export interface KeyServerParts {
   /** See ClientAddresses. Default: no proxy is trusted. */
   readonly proxies?: Omit<ClientAddressesOptions, "onIgnored">;
   readonly clock?: Clock;
-  readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
+  readonly tls?: Certificate;
   /** Negative, the default, is unlimited. */
   readonly defaultQuotas?: Partial<Record<QuotaKind, number>>;
   /** Default: 250 items of an object, 50 waiting orders of a project. */
@@ -102,6 +106,8 @@ export interface KeyServer {
   readonly routes: readonly Route[];
   readonly context: ServiceContext;
   readonly clients: ClientAddresses;
+  /** Serves connections that begin from now on with another certificate. Does nothing for plain HTTP. */
+  useCertificate(certificate: Certificate): void;
   /** Finishes what was accepted. Does not close the store. */
   close(): Promise<void>;
 }
@@ -109,7 +115,8 @@ export interface KeyServer {
 /**
  * Puts a key server together on an open store.
  *
- * @throws RootKeyError if the root keys are not those that the database was written with; RowTagsError
+ * @throws RootKeyError if the root keys are not those that the database was written with; RowTagsError; TypeError for an
+ *   address that is none
  */
 export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer> {
   const { store, rootKeys, log } = parts;
@@ -167,7 +174,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
   const app = createApp({
     clients,
     identity: parts.identity,
-    refs: new Refs(parts.publicUrl),
+    refs: new Refs(parts.publicUrl, parts.acceptedAddresses),
     ...(parts.maxBodyBytes !== undefined && { maxBodyBytes: parts.maxBodyBytes }),
     ...(parts.maxPayloadBytes !== undefined && { maxPayloadBytes: parts.maxPayloadBytes }),
     ...(parts.pageSizes && { pageSizes: parts.pageSizes }),
@@ -189,6 +196,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     routes,
     context,
     clients,
+    useCertificate: (certificate) => useCertificate(app, certificate),
     async close() {
       answers.release();
       await app.close();

@@ -3,7 +3,7 @@ import type { SegmentLimits } from "./audit/segment-sealer.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ConfigError, nodeOptions, type ServerConfig } from "./config.ts";
 import { defaultQuotas } from "./default-quotas.ts";
-import { createLogger, type Logger } from "./log.ts";
+import { createLogger, type Logger, type ReopenableLogger, silentLogger } from "./log.ts";
 import { serverCommands } from "./maintenance/commands.ts";
 import { openControl } from "./maintenance/control.ts";
 import { controlPath } from "./maintenance/run-command.ts";
@@ -14,17 +14,25 @@ import { openProxies } from "./open-proxies.ts";
 import { openRootKeys, rootKeyPath } from "./open-root-keys.ts";
 import { openStore } from "./open-store.ts";
 import { openTls } from "./open-tls.ts";
+import { CurrentPolicy } from "./policy/current-policy.ts";
+import type { PublicUrl } from "./public-url.ts";
+import { type ReloadablePart, Reloader } from "./reloader.ts";
 import { mayTagRows, recordRowsTagged } from "./row-tagging/may-tag-rows.ts";
 import { createKeyServer, type KeyServer } from "./server.ts";
 
 /** A server that listens. */
 export interface RunningServer {
   /** Scheme, host and port that clients use. */
-  readonly url: string;
+  readonly url: PublicUrl;
   /** The port that was taken. */
   readonly port: number;
   /** @internal */
   readonly server: KeyServer;
+  /**
+   * Makes the log's file again if it was moved away, and reads certificate, key and policy file again. What cannot be used
+   * is not put to use, and the log says so. Never rejects. For SIGHUP.
+   */
+  reload(): Promise<void>;
   /** Takes no more, finishes what it accepted, lets go of everything. */
   close(): Promise<void>;
 }
@@ -47,9 +55,10 @@ export async function startServer(
 ): Promise<RunningServer> {
   const clock = options.clock ?? systemClock();
   const tls = openTls(config);
-  const policy = openPolicy(config);
+  const policy = new CurrentPolicy(openPolicy(config));
   const proxies = openProxies(config);
-  const log = options.log ?? openLog(config);
+  const ownLog = options.log ? undefined : openLog(config);
+  const log = options.log ?? ownLog ?? silentLogger;
   const store = await openStore(config, clock);
   let server: KeyServer | undefined;
   let identity: OpenedIdentity | undefined;
@@ -67,6 +76,7 @@ export async function startServer(
       clock,
       identity: identity.identity,
       publicUrl: () => taken.url,
+      acceptedAddresses: config.acceptedAddresses(),
       ...(identity.keystoneApi && { keystoneApi: identity.keystoneApi }),
       ...(tls && { tls }),
       defaultQuotas: defaultQuotas(config),
@@ -105,6 +115,7 @@ export async function startServer(
     const commands = serverCommands({
       context: server.context,
       seesIgnoredProxy: () => clients.ignored,
+      publicUrl: () => taken.url,
       running: true,
       ...(config.text("rootKey.value") === undefined && { rootKeyFile: rootKeyPath(config) }),
       ...(identity.administration && { administration: identity.administration }),
@@ -114,12 +125,19 @@ export async function startServer(
       runtime: async () => diagnoseRuntime(nodeOptions()),
     });
     log.info({ url: taken.url, database: store.dialect }, "listening");
+    if (config.tellsLocalhost)
+      log.warn(
+        { url: taken.url },
+        "listen.host takes requests on every address, and clients are told localhost: set publicUrl to the address that they use",
+      );
     const parts = { server, identity };
+    const reloader = new Reloader(reloadableParts(config, { log: ownLog, policy, server }), log);
     let closed = false;
     return {
       url: taken.url,
       port: address.port,
       server,
+      reload: () => reloader.reload(),
       async close() {
         if (closed) return;
         closed = true;
@@ -138,6 +156,27 @@ export async function startServer(
     await log.flush();
     throw error;
   }
+}
+
+function reloadableParts(
+  config: ServerConfig,
+  parts: {
+    readonly log: ReopenableLogger | undefined;
+    readonly policy: CurrentPolicy;
+    readonly server: KeyServer;
+  },
+): readonly ReloadablePart[] {
+  const { log, policy, server } = parts;
+  const hasCertificate = config.text("tls.certificateFile") !== undefined;
+  const useCertificate = () => {
+    const certificate = openTls(config);
+    if (certificate) server.useCertificate(certificate);
+  };
+  return [
+    ...(log ? [{ name: "log", reload: () => log.reopen() }] : []),
+    ...(hasCertificate ? [{ name: "certificate", reload: useCertificate }] : []),
+    { name: "policy", reload: () => policy.replace(openPolicy(config)) },
+  ];
 }
 
 function segmentLimits(config: ServerConfig): SegmentLimits {
@@ -161,7 +200,7 @@ async function listen({ app }: KeyServer, host: string, port: number): Promise<v
   }
 }
 
-function openLog(config: ServerConfig): Logger {
+function openLog(config: ServerConfig): ReopenableLogger {
   const file = config.text("log.file");
   try {
     return createLogger({

@@ -11,7 +11,7 @@ async function newRef(ask: Harness["ask"], token = "alice/p/member"): Promise<st
 
 describe("a container", () => {
   it("holds secrets, loses those that are deleted, and leaves them when it goes", async (t) => {
-    const { ask } = await startHarness(t);
+    const { ask } = await startHarness(t, { acceptedAddresses: ["http://another.host"] });
     const [one, two] = [await newRef(ask), await newRef(ask)];
     const made = await ask("POST", "/v1/containers", {
       body: { type: "generic", name: "c", secret_refs: [{ secret_ref: one, name: "first" }] },

@@ -129,7 +129,7 @@ describe("a secret", () => {
         status,
         JSON.stringify(body).slice(0, 80),
       );
-    for (const body of ["", "{", "null", '"text"', "{}".padEnd(25_001)])
+    for (const body of ["", "{", "null", '"text"'])
       assert.equal(
         (
           await ask("POST", "/v1/secrets", {
@@ -252,8 +252,8 @@ describe("the limit of payloads", () => {
     assert.deepEqual([await put(small.ask, 20_000), await put(small.ask, 20_001)], [204, 413]);
     assert.deepEqual([await post(large.ask, 100_000), await post(large.ask, 100_001)], [201, 413]);
     assert.deepEqual([await put(large.ask, 100_000), await put(large.ask, 100_001)], [204, 413]);
-    // A body that is longer still is no JSON to Barbican, which cuts it off.
-    assert.deepEqual([await post(small.ask, 25_000), await post(large.ask, 125_000)], [400, 400]);
+    // A body that is longer still is no JSON to Barbican, which cuts it off; here it is too large, too.
+    assert.deepEqual([await post(small.ask, 25_000), await post(large.ask, 125_000)], [413, 413]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { settingNames } from "@chatelaine/server/settings";
 import type { Command } from "commander";
-import { stopRequested } from "../stop-requested.ts";
+import { ServerSignals } from "../server-signals.ts";
 import { type Context, examples, noun } from "./command.ts";
 import { printDiagnoses } from "./doctor.ts";
 import { addAudit } from "./server-audit.ts";
@@ -27,17 +27,25 @@ const smallHeap = {
 export function serverCommand(context: (command: Command) => Context): Command {
   const server = noun("server", "run a key server that speaks Barbican's API, and look after it");
   examples(
-    configured(server, "start", "start the key server; ends at SIGTERM or SIGINT").action(
-      async (_options: object, command: Command) => {
-        const { terminal } = context(command);
-        terminal.restart?.(smallHeap.flags, smallHeap.variables);
+    configured(
+      server,
+      "start",
+      "start the key server; ends at SIGTERM or SIGINT, reloads at SIGHUP",
+    ).action(async (_options: object, command: Command) => {
+      const { terminal } = context(command);
+      terminal.restart?.(smallHeap.flags, smallHeap.variables);
+      const signals = new ServerSignals();
+      try {
         const { startServer } = await import("@chatelaine/server");
         const running = await startServer(await loadConfig(context, command));
         terminal.error(`the key server listens on ${running.url}\n`);
-        await stopRequested();
+        signals.reloadWith(() => void running.reload());
+        await signals.stopped;
         await running.close();
-      },
-    ),
+      } finally {
+        signals.close();
+      }
+    }),
     [
       "chatelaine server start --data-directory ~/.chatelaine",
       "chatelaine server start --server-config /etc/chatelaine/server.yaml",

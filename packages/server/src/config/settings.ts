@@ -1,17 +1,41 @@
-/** How a setting is written: in a file, a variable or a flag it is text, and means this. */
-export type SettingType = "text" | "secret" | "integer" | "boolean" | "list" | readonly string[];
+/**
+ * What the text of a setting must be: an address to listen on, an http or https URL, the same without `/v1` and for clients,
+ * a file or folder, one line of up to 255 characters, one line that is not shown, and two that are what they are called.
+ */
+export type TextFormat =
+  | "listen host"
+  | "http URL"
+  | "public URL"
+  | "path"
+  | "name"
+  | "password"
+  | "database"
+  | "root key";
 
-/** What a setting is: its type, default and meaning. */
-export interface Setting {
-  readonly type: SettingType;
-  /** Absent: the setting is unset unless somebody sets it. */
-  readonly default?: string | number | boolean;
-  /** Least and greatest value of an integer. */
-  readonly min?: number;
-  readonly max?: number;
+/** What a setting is: its type, default and meaning. In a variable or a flag it is text; a list has commas there. */
+export type Setting = {
   /** One line, units included. */
   readonly help: string;
-}
+} & (
+  | {
+      readonly type: "text" | "list";
+      /** Of the text, or of each item. */
+      readonly format: TextFormat;
+      /** Absent: the setting is unset unless somebody sets it. */
+      readonly default?: string;
+    }
+  | { readonly type: "secret"; readonly format: TextFormat; readonly default?: never }
+  | {
+      readonly type: "integer";
+      readonly default: number;
+      /** Least and greatest value. */
+      readonly min?: number;
+      readonly max?: number;
+    }
+  | { readonly type: "boolean"; readonly default: boolean }
+  /** One of these texts. */
+  | { readonly type: readonly string[]; readonly default: string }
+);
 
 /**
  * Every setting of the server. A dotted name nests in the file
@@ -19,7 +43,12 @@ export interface Setting {
  * environment, and `--listen-port` as a flag. Flag beats environment beats file.
  */
 export const settings = {
-  "listen.host": { type: "text", default: "127.0.0.1", help: "address to listen on" },
+  "listen.host": {
+    type: "text",
+    format: "listen host",
+    default: "127.0.0.1",
+    help: "address to listen on, without a port; 0.0.0.0 or :: for every address",
+  },
   "listen.port": {
     type: "integer",
     default: 9311,
@@ -29,6 +58,7 @@ export const settings = {
   },
   "listen.trustedProxies": {
     type: "list",
+    format: "name",
     help: "addresses and networks (10.0.0.0/8) of proxies that may name their client",
   },
   "listen.forwardedHeader": {
@@ -38,15 +68,23 @@ export const settings = {
   },
   publicUrl: {
     type: "text",
-    help: "what clients use to get here, the base of all refs (default: from listen)",
+    format: "public URL",
+    help: "address that clients use, without /v1; the base of all refs (default: from listen)",
+  },
+  acceptedAddresses: {
+    type: "list",
+    format: "public URL",
+    help: "other addresses whose refs are accepted, such as an internal or a former publicUrl",
   },
   dataDirectory: {
     type: "text",
+    format: "path",
     default: "/var/lib/chatelaine",
     help: "where the database, the root key and clouds.yaml are",
   },
   database: {
     type: "secret",
+    format: "database",
     help: "a SQLite file or a postgres:// URL (default: keys.db in dataDirectory)",
   },
   "postgres.connections": {
@@ -63,17 +101,24 @@ export const settings = {
   },
   "rootKey.file": {
     type: "text",
+    format: "path",
     help: "the root key's file, mode 0600, made at first start (default: root-key in dataDirectory)",
   },
   "rootKey.value": {
     type: "secret",
+    format: "root key",
     help: "the root key itself, 32 bytes in base64, instead of a file",
   },
   "tls.certificateFile": {
     type: "text",
+    format: "path",
     help: "certificate chain (PEM); with tls.keyFile, HTTPS alone is served",
   },
-  "tls.keyFile": { type: "text", help: "private key (PEM), which not everybody may read" },
+  "tls.keyFile": {
+    type: "text",
+    format: "path",
+    help: "private key (PEM), which not everybody may read",
+  },
   "identity.mode": {
     type: ["builtin", "keystone"],
     default: "builtin",
@@ -85,39 +130,54 @@ export const settings = {
     min: 1,
     help: "builtin: how long an identity token lives",
   },
-  "identity.region": { type: "text", default: "RegionOne", help: "builtin: region of the catalog" },
+  "identity.region": {
+    type: "text",
+    format: "name",
+    default: "RegionOne",
+    help: "builtin: region of the catalog",
+  },
   "identity.serviceTokenRoles": {
     type: "list",
+    format: "name",
     default: "service",
     help: "roles of which a service token needs one",
   },
-  "keystone.authUrl": { type: "text", help: "Keystone's address" },
+  "keystone.authUrl": { type: "text", format: "http URL", help: "Keystone's address" },
   "keystone.publicUrl": {
     type: "text",
+    format: "http URL",
     help: "the address that clients are told to get a token from (default: keystone.authUrl)",
   },
-  "keystone.username": { type: "text", help: "of the server's own user" },
-  "keystone.password": { type: "secret", help: "of the server's own user" },
+  "keystone.username": { type: "text", format: "name", help: "of the server's own user" },
+  "keystone.password": { type: "secret", format: "password", help: "of the server's own user" },
   "keystone.projectName": {
     type: "text",
+    format: "name",
     default: "service",
     help: "project of the server's own user",
   },
   "keystone.userDomainName": {
     type: "text",
+    format: "name",
     default: "Default",
     help: "domain of the server's own user",
   },
   "keystone.projectDomainName": {
     type: "text",
+    format: "name",
     default: "Default",
     help: "domain of that project",
   },
   "keystone.applicationCredentialId": {
     type: "text",
+    format: "name",
     help: "an application credential, instead of a user",
   },
-  "keystone.applicationCredentialSecret": { type: "secret", help: "its secret" },
+  "keystone.applicationCredentialSecret": {
+    type: "secret",
+    format: "password",
+    help: "its secret",
+  },
   "keystone.tokenCacheSeconds": {
     type: "integer",
     default: 300,
@@ -129,13 +189,17 @@ export const settings = {
     default: true,
     help: "refuse service tokens without such a role",
   },
-  "keystone.caFile": { type: "text", help: "certificates (PEM) to trust instead of the system's" },
+  "keystone.caFile": {
+    type: "text",
+    format: "path",
+    help: "certificates (PEM) to trust instead of the system's",
+  },
   "policy.rules": {
     type: ["secure", "legacy"],
     default: "secure",
     help: "which of Barbican's two rule sets holds",
   },
-  "policy.file": { type: "text", help: "policy.yaml that replaces single rules" },
+  "policy.file": { type: "text", format: "path", help: "policy.yaml that replaces single rules" },
   "quotas.secrets": {
     type: "integer",
     default: -1,
@@ -197,7 +261,11 @@ export const settings = {
     default: "info",
     help: "least level that is written",
   },
-  "log.file": { type: "text", help: "where JSON lines go (default: standard error)" },
+  "log.file": {
+    type: "text",
+    format: "path",
+    help: "where JSON lines go (default: standard error)",
+  },
   "metrics.enabled": { type: "boolean", default: true, help: "serve GET /metrics" },
   "limits.bodyBytes": {
     type: "integer",

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import type { ServerOptions as HttpsOptions } from "node:https";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { ClientAddress } from "../client-address.ts";
 import type { Identity } from "../identity/identity.ts";
@@ -9,15 +8,18 @@ import { parseMicroversion } from "../routes/microversion.ts";
 import { acceptsJson } from "../routes/negotiation.ts";
 import { barbicanPageSizes, type PageSizes, Query } from "../routes/query.ts";
 import type { Call, Handler, Method, Reply, Route } from "../routes/route.ts";
+import { maxJsonBytes, tooLarge } from "../routes/too-large.ts";
 import { WireError } from "../wire-error.ts";
 import type { ClientAddresses } from "./client-addresses.ts";
 import { cacheHeaders } from "./common-headers.ts";
+import { awaitsContinue, heedExpectations } from "./expect-continue.ts";
 import { identityRefusal } from "./identity-refusal.ts";
 import { answersUnread, type PublicOptions, publicRoutes } from "./public-routes.ts";
 import type { RequestLog } from "./request-log.ts";
 import { MalformedTarget, type RequestTarget } from "./request-target.ts";
-import { refuseExpectation, sendClientError, sendError, sendReply } from "./send.ts";
+import { isBodyTooLarge, sendClientError, sendError, sendReply } from "./send.ts";
 import { anyTargetOf, rewriteTarget, targetOf } from "./target-of.ts";
+import { type Certificate, tlsOptions } from "./tls.ts";
 
 export interface AppOptions extends PublicOptions {
   readonly identity: Identity;
@@ -25,7 +27,7 @@ export interface AppOptions extends PublicOptions {
   readonly routes: readonly Route[];
   readonly log: RequestLog;
   readonly clients: ClientAddresses;
-  readonly tls?: Pick<HttpsOptions, "key" | "cert">;
+  readonly tls?: Certificate;
   /** A body beyond this is refused with 413 before anything reads it. In bytes. Default 1 MiB. */
   readonly maxBodyBytes?: number;
   /** See {@link Call.maxPayloadBytes}. In bytes. Default 20,000, as Barbican. */
@@ -37,7 +39,7 @@ export interface AppOptions extends PublicOptions {
 }
 
 /** What a request is served with. */
-type Served = Pick<AppOptions, "refs" | "maxPayloadBytes" | "pageSizes">;
+type Served = Pick<AppOptions, "refs" | "maxPayloadBytes" | "maxBodyBytes" | "pageSizes">;
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -58,6 +60,8 @@ declare module "fastify" {
  */
 export function createApp(options: AppOptions): FastifyInstance {
   const requestTimeoutMs = options.requestTimeoutMs ?? 30_000;
+  const maxBodyBytes = options.maxBodyBytes ?? 1_048_576;
+  const maxPayloadBytes = options.maxPayloadBytes ?? 20_000;
   const limits = {
     maxHeaderSize: 32_768,
     headersTimeout: requestTimeoutMs,
@@ -65,7 +69,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
   };
   const app = fastify({
-    bodyLimit: options.maxBodyBytes ?? 1_048_576,
+    bodyLimit: maxBodyBytes,
     requestTimeout: requestTimeoutMs,
     exposeHeadRoutes: false,
     genReqId: requestIds(),
@@ -83,11 +87,11 @@ export function createApp(options: AppOptions): FastifyInstance {
       sendError(reply, new WireError(error.statusCode ?? 400, "The request is malformed."));
     },
     ...(options.tls && {
-      https: { ...options.tls, minVersion: "TLSv1.2" as const, ...limits },
+      https: { ...tlsOptions(options.tls), ...limits },
     }),
     ...(!options.tls && { http: limits }),
   }) as unknown as FastifyInstance;
-  app.server.on("checkExpectation", refuseExpectation);
+  heedExpectations(app);
   app.decorateRequest("route", "");
   app.decorateRequest("client", "");
   app.decorateRequest("principal", null);
@@ -109,9 +113,15 @@ export function createApp(options: AppOptions): FastifyInstance {
     else if (request.is404) void refuseUnknownPath(request, reply);
     else done();
   });
+  const bodyTooLarge = (request: FastifyRequest): WireError => {
+    const limit = request.routeOptions.bodyLimit;
+    return anyTargetOf(request).isIdentity
+      ? new WireError(413, `The request body is too large: it may have ${limit} bytes.`)
+      : tooLarge("The request body", { maxPayloadBytes, maxBodyBytes: limit });
+  };
   const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     options.log.failed(request, error);
-    sendError(reply, error);
+    sendError(reply, isBodyTooLarge(error) ? bodyTooLarge(request) : error);
   };
   app.setErrorHandler(fail);
   const respond = async (dispatch: Dispatch, request: FastifyRequest, reply: FastifyReply) => {
@@ -128,10 +138,19 @@ export function createApp(options: AppOptions): FastifyInstance {
     if (targetOf(request).isKeyManager && !(await authenticate(request, reply))) return;
     sendError(reply, new WireError(404, ""));
   };
+  /** Refuses a body that no route takes while the client still waits to be told to send it. */
+  const admitBody = (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
+    const { headers, raw } = request;
+    const inVain = Number(headers["content-length"]) > maxJsonBytes(maxPayloadBytes);
+    if (headers.expect !== undefined && inVain && awaitsContinue(raw))
+      sendError(reply, tooLarge("The request body", { maxPayloadBytes, maxBodyBytes }));
+    else done();
+  };
   for (const route of options.routes) {
     const dispatch = dispatcher(route, {
       refs: options.refs,
-      maxPayloadBytes: options.maxPayloadBytes ?? 20_000,
+      maxPayloadBytes,
+      maxBodyBytes,
       pageSizes: options.pageSizes ?? barbicanPageSizes,
     });
     app.route({
@@ -141,8 +160,8 @@ export function createApp(options: AppOptions): FastifyInstance {
       onRequest: (request, reply, done) => {
         request.route = route.path;
         const agreed = authenticate(request, reply);
-        if (agreed === true) done();
-        else if (agreed !== false) void onceAgreed(agreed, done);
+        if (agreed === true) admitBody(request, reply, done);
+        else if (agreed !== false) void onceAgreed(agreed, () => admitBody(request, reply, done));
       },
       handler: (request, reply) => {
         void respond(dispatch, request, reply);
@@ -225,7 +244,7 @@ type Dispatch = (request: FastifyRequest) => Reply | Promise<Reply>;
 
 function dispatcher(
   route: Route,
-  { refs, maxPayloadBytes, pageSizes }: Required<Served>,
+  { refs, maxPayloadBytes, maxBodyBytes, pageSizes }: Required<Served>,
 ): Dispatch {
   const allow = Object.keys(route.handlers).toSorted().join(", ");
   const parametersOf = parameterReader(route.path);
@@ -244,6 +263,7 @@ function dispatcher(
       body: Buffer.isBuffer(request.body) ? request.body : noBody,
       minorVersion: request.minorVersion,
       maxPayloadBytes,
+      maxBodyBytes,
       refs,
     };
     if (request.method === "GET" && !route.negotiates && !acceptsJson(request.headers.accept))

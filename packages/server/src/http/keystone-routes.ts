@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { KeystoneApi } from "../identity/builtin/keystone-api/keystone-api.ts";
+import { refuseCompressed } from "../routes/content-encoding.ts";
 import { targetOf } from "./target-of.ts";
 
 /** In bytes. A login has a few hundred. */
@@ -20,6 +21,7 @@ async function answer(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { headers } = request;
+  if (request.body !== undefined) refuseCompressed(headers["content-encoding"]);
   const response = await api.handle({
     method: request.method,
     target: targetOf(request),

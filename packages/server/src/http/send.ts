@@ -99,6 +99,11 @@ export function asWireError(error: unknown): WireError {
   return new WireError(500, "Something went wrong here. Please contact the administrator.");
 }
 
+/** True if the body is longer than its route lets one be; it was not read, or not to its end. */
+export function isBodyTooLarge(error: unknown): boolean {
+  return (error as { readonly statusCode?: unknown }).statusCode === 413;
+}
+
 function addVersion(reply: FastifyReply): void {
   const version = versionHeaders[reply.request.minorVersion];
   if (version === undefined) return;

@@ -4,7 +4,9 @@ export {
   parseRequestTarget,
   type RequestTarget,
 } from "../http/request-target.ts";
+export type { HttpUrl } from "../http-url.ts";
 export type { Principal } from "../principal.ts";
+export { type PublicUrl, parsePublicUrl } from "../public-url.ts";
 export type { AccessRule } from "./access-rules.ts";
 export {
   Administration,

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync } from "node:fs";
 import { type AuditEntry, auditLine } from "../audit/audit-entry.ts";
 import type { Administration } from "../identity/builtin/administration.ts";
+import type { PublicUrl } from "../public-url.ts";
 import type { TaggingReport } from "../row-tagging/tag-existing-rows.ts";
 import type { ServiceContext } from "../services/context.ts";
 import { eraseProject } from "../store/operations/projects.ts";
@@ -19,6 +20,8 @@ export interface CommandParts {
   readonly administration?: Administration;
   /** True if requests named another client, and no proxy is trusted. Default: it is not known. */
   readonly seesIgnoredProxy?: () => boolean;
+  /** What clients of the running server are told. Default: it is not known. */
+  readonly publicUrl?: () => PublicUrl;
   /** What opening the database tagged. Default: nothing, as in a server that runs. */
   readonly tagging?: TaggingReport;
 }
@@ -89,8 +92,9 @@ export function serverCommands(parts: CommandParts): Commands {
       return { projectId, secrets, containers, orders };
     },
     ...auditCommands(context, entry),
-    // Asked by `server doctor`; it changes nothing, and leaves no entry.
+    // Asked by `server doctor`; they change nothing, and leave no entry.
     "sees ignored proxy": async () => parts.seesIgnoredProxy?.() ?? false,
+    "public url": async () => parts.publicUrl?.() ?? null,
     ...(administration && identityCommands(administration, record)),
   };
 }

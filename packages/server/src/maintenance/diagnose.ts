@@ -17,6 +17,7 @@ import {
 } from "../store/postgres/connection-security.ts";
 import { Connection } from "../store/sqlite/connection.ts";
 import { ControlError, callControl } from "./control.ts";
+import { diagnoseAddresses } from "./diagnose-addresses.ts";
 import { type Diagnosis, diagnosed, type Outcome, ok } from "./diagnosis.ts";
 import { controlPath } from "./run-command.ts";
 
@@ -26,6 +27,7 @@ const dayMs = 86_400_000;
 export async function diagnoseServer(config: ServerConfig): Promise<readonly Diagnosis[]> {
   return [
     await diagnosed("server", () => serverOf(config)),
+    ...(await diagnoseAddresses(config)),
     await diagnosed("proxy", () => proxyOf(config)),
     ...(await runtimeOf(config)),
     await diagnosed("data directory", () => dataDirectoryOf(config)),
@@ -44,9 +46,8 @@ async function serverOf(config: ServerConfig): Promise<Outcome> {
     if (error instanceof ControlError) return true;
     throw error;
   });
-  const address = config.publicUrl(config.integer("listen.port"));
   return running
-    ? ok(`runs; its clients are told ${address}`)
+    ? ok("runs")
     : { state: "warning", found: "does not run", mend: "chatelaine server start" };
 }
 
@@ -110,7 +111,7 @@ function certificateOf(config: ServerConfig): Outcome {
     };
   }
   const left = new X509Certificate(tls.cert).validToDate.getTime() - Date.now();
-  const mend = "have it renewed, and restart the server";
+  const mend = "have it renewed, and reload the server (SIGHUP)";
   if (left < 0) return { state: "bad", found: `${file}: it has expired`, mend };
   const found = `${file}: good for ${Math.floor(left / dayMs)} days`;
   return left < 14 * dayMs ? { state: "warning", found, mend } : ok(found);

@@ -1,11 +1,8 @@
 import { schemaError, WireError } from "../wire-error.ts";
+import { refuseCompressed } from "./content-encoding.ts";
 import { pythonStrip } from "./python-strip.ts";
 import type { Call } from "./route.ts";
-
-/** A longer JSON body is cut off by Barbican, and so is malformed to it; in bytes. Barbican's own limits have this ratio. */
-export function maxJsonBytes(maxPayloadBytes: number): number {
-  return Math.ceil(maxPayloadBytes * 1.25);
-}
+import { maxJsonBytes, tooLarge } from "./too-large.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -13,7 +10,7 @@ export type JsonObject = Readonly<Record<string, unknown>>;
  * The body as a JSON object, every string in it stripped of leading and trailing white space.
  *
  * @param schema Name for messages: "Secret", "Order" …
- * @throws WireError 415 for another Content-Type, 400 for what is not a JSON object
+ * @throws WireError 415 for another Content-Type or a compressed body, 413, 400 for what is not a JSON object
  */
 export function jsonBody(call: JsonCall, schema: string): JsonObject {
   if (mediaType(call.headers["content-type"]) !== "application/json")
@@ -21,11 +18,13 @@ export function jsonBody(call: JsonCall, schema: string): JsonObject {
   return jsonObject(call, schema);
 }
 
-type JsonCall = Pick<Call, "headers" | "body" | "maxPayloadBytes">;
+type JsonCall = Pick<Call, "headers" | "body" | "maxPayloadBytes" | "maxBodyBytes">;
 
 /** The same, whatever the Content-Type says. */
-export function jsonObject({ body, maxPayloadBytes }: JsonCall, schema: string): JsonObject {
-  if (body.length > maxJsonBytes(maxPayloadBytes)) throw malformed();
+export function jsonObject(call: JsonCall, schema: string): JsonObject {
+  const { headers, body } = call;
+  refuseCompressed(headers["content-encoding"]);
+  if (body.length > maxJsonBytes(call.maxPayloadBytes)) throw tooLarge("The JSON body", call);
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));

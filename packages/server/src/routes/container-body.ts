@@ -1,5 +1,5 @@
 import type { ContainerMember, NewContainer } from "../services/containers.ts";
-import { issue, WireError } from "../wire-error.ts";
+import { WireError } from "../wire-error.ts";
 import { Fields, type JsonObject } from "./body.ts";
 import type { Refs } from "./refs.ts";
 
@@ -34,13 +34,10 @@ function parseMembers(fields: Fields, refs: Refs): readonly ContainerMember[] {
     if (typeof item !== "object" || item === null || Array.isArray(item))
       throw fields.error("an item of secret_refs is not of type 'object'", "secret_refs");
     const inner = new Fields(item as JsonObject, "Container");
-    const ref = inner.requiredText("secret_ref", { min: 1, max: 2_048 });
-    if (!ref.startsWith(`${refs.base}/`))
-      throw fields.error("a secret_ref is not of this server", "secret_refs");
     const given = inner.text("name", { nullable: true });
     // A missing name counts as an empty one; null is a name apart.
     const name = given === undefined ? "" : given;
-    const id = secretIdOf(ref);
+    const id = secretIdIn(inner, refs);
     if (names.has(name)) throw fields.error("two secret_refs have one name", "secret_refs");
     if (ids.has(id)) throw fields.error("one secret is there twice", "secret_refs");
     names.add(name);
@@ -65,17 +62,25 @@ function checkNames(
 }
 
 /** Parses the body of POST and DELETE /v1/containers/{id}/secrets. @throws WireError 400, 404 */
-export function parseContainerSecret(object: JsonObject): ContainerMember {
+export function parseContainerSecret(object: JsonObject, refs: Refs): ContainerMember {
   const fields = new Fields(object, "ContainerSecret");
-  const ref = fields.requiredText("secret_ref", { min: 1, max: 2_048 });
+  const id = secretIdIn(fields, refs);
   const name = fields.text("name", { nullable: true }) ?? null;
-  if (!ref.includes("/")) throw issue(400, "Container secret", "the secret_ref is no URL");
-  return { secret_id: secretIdOf(ref), name };
+  return { secret_id: id, name };
 }
 
-/** The id that a ref ends with; whether there is such a secret, and whose, is the service's to say. */
-function secretIdOf(ref: string): string {
-  const id = ref.slice(ref.lastIndexOf("/") + 1);
-  if (id === "" || id.length > 255) throw new WireError(404, "Not Found. Secret not found.");
-  return id;
+/** The one rule for refs of secrets in bodies. @throws WireError 400, 404 */
+function secretIdIn(fields: Fields, refs: Refs): string {
+  const parsed = refs.parseSecret(fields.requiredText("secret_ref", { min: 1, max: 2_048 }));
+  switch (parsed.type) {
+    case "id":
+      return parsed.id;
+    case "foreign":
+      throw fields.error(
+        "a secret_ref is neither an id nor under an address of this server; send the id, or have the address added to acceptedAddresses",
+        "secret_ref",
+      );
+    case "unknown":
+      throw new WireError(404, "Not Found. Secret not found.");
+  }
 }

@@ -34,14 +34,14 @@ export function containerRoutes(containers: ContainerService): readonly Route[] 
       handlers: {
         POST: async (call) => {
           await containers.addSecret(call.principal, idOf(call), () =>
-            parseContainerSecret(jsonBody(call, "ContainerSecret")),
+            parseContainerSecret(jsonBody(call, "ContainerSecret"), call.refs),
           );
           const ref = call.refs.container(idOf(call));
           return { status: 201, headers: { location: ref }, json: { container_ref: ref } };
         },
         DELETE: async (call) => {
           await containers.removeSecret(call.principal, idOf(call), () =>
-            parseContainerSecret(jsonObject(call, "ContainerSecret")),
+            parseContainerSecret(jsonObject(call, "ContainerSecret"), call.refs),
           );
           return { status: 204 };
         },

@@ -1,15 +1,28 @@
-/** Builds the URLs that name objects, from the configured base alone: no header of a request has a say. */
-export class Refs {
-  readonly #publicUrl: () => string;
+import { type PublicUrl, parsePublicUrl } from "../public-url.ts";
+import { parseSecretRef, type SecretRef } from "./secret-ref.ts";
 
-  /** @param publicUrl Scheme, host and port, perhaps a path; without `/v1`. */
-  constructor(publicUrl: string | (() => string)) {
-    this.#publicUrl = typeof publicUrl === "string" ? () => publicUrl : publicUrl;
+/** Builds and reads the URLs that name objects, from configured addresses alone: no header of a request has a say. */
+export class Refs {
+  readonly #publicUrl: () => PublicUrl;
+  readonly #otherAddresses: readonly PublicUrl[];
+
+  /**
+   * @param publicUrl Scheme, host and port, perhaps a path; without `/v1`.
+   * @param acceptedAddresses Others under which refs are accepted. Default: none.
+   * @throws TypeError for an address that cannot be one
+   */
+  constructor(publicUrl: string | (() => PublicUrl), acceptedAddresses: readonly string[] = []) {
+    if (typeof publicUrl === "string") {
+      const url = parsePublicUrl(publicUrl);
+      this.#publicUrl = () => url;
+    } else {
+      this.#publicUrl = publicUrl;
+    }
+    this.#otherAddresses = acceptedAddresses.map(parsePublicUrl);
   }
 
-  get base(): string {
-    const url = this.#publicUrl();
-    return url.endsWith("/") ? url.replace(/\/+$/, "") : url;
+  get base(): PublicUrl {
+    return this.#publicUrl();
   }
 
   to(...path: readonly string[]): string {
@@ -26,5 +39,10 @@ export class Refs {
 
   order(id: string): string {
     return `${this.base}/v1/orders/${id}`;
+  }
+
+  /** What secret a caller means. */
+  parseSecret(ref: string): SecretRef {
+    return parseSecretRef(ref, [this.base, ...this.#otherAddresses]);
   }
 }

@@ -17,6 +17,8 @@ export interface Call {
   readonly minorVersion: number;
   /** What a payload may have: its text in a JSON body, or the bytes of a body that is one. */
   readonly maxPayloadBytes: number;
+  /** What any body may have; a longer one is refused before it is read. */
+  readonly maxBodyBytes: number;
   readonly refs: Refs;
 }
 

@@ -2,8 +2,10 @@ import type { NewSecret, Payload } from "../services/secrets.ts";
 import { issue, WireError } from "../wire-error.ts";
 import { lenientBase64 } from "./base64.ts";
 import { Fields, jsonBody, mediaType } from "./body.ts";
+import { refuseCompressed } from "./content-encoding.ts";
 import type { Call } from "./route.ts";
 import { parseTimestamp } from "./timestamp.ts";
+import { tooLarge } from "./too-large.ts";
 
 export const secretTypes = [
   "symmetric",
@@ -63,7 +65,7 @@ export function parseNewSecret(call: Call, now: string): NewSecret {
   }
   if (typeof text !== "string") throw fields.error("payload is not of type 'string'", "payload");
   if (text === "") throw fields.error("payload is empty", "payload");
-  if (Buffer.byteLength(text) > call.maxPayloadBytes) throw tooLarge();
+  if (Buffer.byteLength(text) > call.maxPayloadBytes) throw tooLarge("Provided payload", call);
   return { ...attributes, secretType, payload: parsePayload(fields, text, type, encoding) };
 }
 
@@ -119,8 +121,9 @@ export function parsePutPayload(call: Call): () => Payload {
   const contentType = mediaType(call.headers["content-type"]);
   if (contentType !== "application/octet-stream" && contentType !== "text/plain")
     throw new WireError(415, "Content type is not supported: send text or octets.");
+  refuseCompressed(call.headers["content-encoding"]);
   if (call.body.length === 0) throw issue(400, "Secret update", "no payload was sent");
-  if (call.body.length > call.maxPayloadBytes) throw tooLarge();
+  if (call.body.length > call.maxPayloadBytes) throw tooLarge("Provided payload", call);
   return () => {
     const encoding = String(call.headers["content-encoding"] ?? "").toLowerCase();
     if (contentType === "text/plain" || encoding === "") return { bytes: call.body, contentType };
@@ -150,8 +153,4 @@ function parseExpiration(fields: Fields, now: string): string | null {
     throw fields.error("expiration is not a date of ISO 8601", "expiration");
   if (expiration <= now) throw fields.error("expiration is in the past", "expiration");
   return expiration;
-}
-
-function tooLarge(): WireError {
-  return new WireError(413, "Provided payload is too large.");
 }

@@ -58,6 +58,23 @@ describe("POST /v3/auth/tokens", () => {
     assert.ok(!("catalog" in (document["token"] as object)));
   });
 
+  it("finds the domain by its name in any case, as Keystone does, and no other domain", async () => {
+    for (const [name, status] of [
+      ["Default", 201],
+      ["default", 201],
+      ["DEFAULT", 201],
+      ["defaults", 401],
+      ["default ", 401],
+    ] as const) {
+      const domain = { name };
+      const user = { name: "alice", domain, password };
+      const identity = { methods: ["password"], password: { user } };
+      const project = { name: "vault", domain };
+      const { status: found } = await login({ auth: { identity, scope: { project } } });
+      assert.equal(found, status, name);
+    }
+  });
+
   it("finds user and project by id too", async () => {
     const response = await login({
       auth: {

@@ -13,6 +13,7 @@ import { openBuiltinIdentity } from "../../src/identity/builtin/open-builtin-ide
 import { SqlIdentityStore } from "../../src/identity/builtin/sql/sql-identity-store.ts";
 import { createLogger } from "../../src/log.ts";
 import { RulePolicy } from "../../src/policy/rule-policy.ts";
+import { parsePublicUrl } from "../../src/public-url.ts";
 import { openRowTags } from "../../src/row-tagging/open-row-tags.ts";
 import { createKeyServer } from "../../src/server.ts";
 import { SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
@@ -37,7 +38,8 @@ const store = await SqliteStore.open({ path: join(folder, "keys.db"), now });
 const rootKeys = rootKeyRing([rootKey(1, Buffer.alloc(32, 7))]);
 await admitRootKeys(store, rootKeys, systemClock());
 await openRowTags(store, rootKeys, systemClock());
-const base = { url: "" };
+// Known once it listens.
+const base = { url: parsePublicUrl("http://127.0.0.1") };
 const { identity, api, administration, held } = openBuiltinIdentity({
   store: new SqlIdentityStore(store),
   publicUrl: () => base.url,
@@ -66,7 +68,7 @@ const server = await createKeyServer({
 });
 await server.app.listen({ host: "127.0.0.1", port: 0 });
 const { port } = server.app.server.address() as AddressInfo;
-base.url = `http://127.0.0.1:${port}`;
+base.url = parsePublicUrl(`http://127.0.0.1:${port}`);
 const delay = monitorEventLoopDelay({ resolution: 5 });
 delay.enable();
 process.send?.(base.url);

@@ -1,4 +1,5 @@
 import { didYouMean } from "../../policy/nearest.ts";
+import { type PublicUrl, parsePublicUrl } from "../../public-url.ts";
 import type { IdentityStore } from "./identity-store.ts";
 import type { LoginLimiterOptions } from "./login-limiter.ts";
 import type { PasswordHasherOptions } from "./password-hasher.ts";
@@ -52,11 +53,11 @@ export type IdentityEvent =
 export interface BuiltinIdentityOptions {
   readonly store: IdentityStore;
   /**
-   * The address that clients reach this server under, without a path: what the
+   * The address that clients reach this server under, without `/v3`: what the
    * catalog names, never a request's `Host`. A function if it is known later,
-   * when a port has been taken.
+   * when a port has been taken; see `parsePublicUrl`.
    */
-  readonly publicUrl: string | (() => string);
+  readonly publicUrl: string | (() => PublicUrl);
   /** Default: `RegionOne`, which clients expect unless told otherwise. */
   readonly region?: string;
   /** How long an identity token lives. Default: 3,600, as Keystone's. */
@@ -110,11 +111,7 @@ export function validateBuiltinOptions(options: BuiltinIdentityOptions): void {
       throw new TypeError(`built-in identity: unknown option "${name}"${didYouMean(name, known)}`);
     }
   }
-  const { publicUrl } = options;
-  const url = typeof publicUrl === "string" ? URL.parse(publicUrl) : undefined;
-  if (url === null || (url && !["http:", "https:"].includes(url.protocol))) {
-    throw new TypeError("built-in identity: publicUrl must be an http or https address");
-  }
+  publicUrlOf(options);
   for (const [name, least] of [
     ["tokenSeconds", 1],
     ["expiredGraceSeconds", 0],
@@ -125,5 +122,18 @@ export function validateBuiltinOptions(options: BuiltinIdentityOptions): void {
     if (value !== undefined && (!Number.isInteger(value) || value < least)) {
       throw new TypeError(`built-in identity: ${name} must be a whole number from ${least} on`);
     }
+  }
+}
+
+/** Where clients reach this server. @throws TypeError */
+export function publicUrlOf({
+  publicUrl,
+}: Pick<BuiltinIdentityOptions, "publicUrl">): () => PublicUrl {
+  if (typeof publicUrl === "function") return publicUrl;
+  try {
+    const url = parsePublicUrl(publicUrl);
+    return () => url;
+  } catch (cause) {
+    throw new TypeError(`built-in identity: publicUrl ${(cause as Error).message}`, { cause });
   }
 }

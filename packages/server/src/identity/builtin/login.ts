@@ -8,6 +8,7 @@ import type { PasswordHasher } from "./password-hasher.ts";
 import {
   type ApplicationCredentialRecord,
   defaultDomain,
+  isDefaultDomainName,
   type ProjectRecord,
   type TokenBasis,
   type UserRecord,
@@ -255,7 +256,7 @@ function isOurs(named: Named): boolean {
   if ("id" in named) return true;
   return "id" in named.domain
     ? named.domain.id === defaultDomain.id
-    : named.domain.name === defaultDomain.name;
+    : isDefaultDomainName(named.domain.name);
 }
 
 /**

@@ -1,7 +1,11 @@
 import { Administration } from "./administration.ts";
 import { ApplicationCredentials } from "./application-credentials.ts";
 import { BuiltinIdentity } from "./builtin-identity.ts";
-import { type BuiltinIdentityOptions, validateBuiltinOptions } from "./builtin-options.ts";
+import {
+  type BuiltinIdentityOptions,
+  publicUrlOf,
+  validateBuiltinOptions,
+} from "./builtin-options.ts";
 import { Documents } from "./keystone-api/documents.ts";
 import { KeystoneApi } from "./keystone-api/keystone-api.ts";
 import { Login } from "./login.ts";
@@ -50,7 +54,7 @@ export function openBuiltinIdentity(options: BuiltinIdentityOptions): BuiltinIde
     ...(eraseProject && { eraseProject }),
   });
   const documents = new Documents({
-    publicUrl: options.publicUrl,
+    publicUrl: publicUrlOf(options),
     region: options.region ?? "RegionOne",
   });
   const identity = new BuiltinIdentity({

@@ -3,6 +3,11 @@ import type { AccessRule } from "../access-rules.ts";
 /** The only domain that built-in identity has. Keystone's own bootstrap names it so, and clients take it for granted. */
 export const defaultDomain = { id: "default", name: "Default" } as const;
 
+/** Keystone compares names of domains without regard to case. */
+export function isDefaultDomainName(name: string): boolean {
+  return name.toLowerCase() === defaultDomain.name.toLowerCase();
+}
+
 /** Ids are 32 hex digits, as Keystone makes them. Times are milliseconds since 1970. */
 export interface UserRecord {
   readonly id: string;

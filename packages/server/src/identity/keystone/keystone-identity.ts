@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { HttpUrl } from "../../http-url.ts";
 import type { Principal } from "../../principal.ts";
 import { covers } from "../access-rules.ts";
 import { BoundedCache } from "../bounded-cache.ts";
@@ -8,6 +9,7 @@ import { SingleFlight } from "../single-flight.ts";
 import { plausibleToken, principalOf, type ValidatedToken } from "../validated-token.ts";
 import { KeystoneClient } from "./keystone-client.ts";
 import {
+  httpUrl,
   type KeystoneIdentityOptions,
   keystoneUrl,
   validateKeystoneOptions,
@@ -22,7 +24,7 @@ import {
  * each time; a revocation is noticed when the answer is `tokenCacheSeconds` old.
  */
 export class KeystoneIdentity implements Identity {
-  readonly wwwAuthenticateUri: string;
+  readonly wwwAuthenticateUri: HttpUrl;
   readonly #client: KeystoneClient;
   readonly #known: BoundedCache<ValidatedToken>;
   /** Apart from the known ones, so that a flood of nonsense cannot push those out. */
@@ -37,7 +39,11 @@ export class KeystoneIdentity implements Identity {
   /** @throws TypeError for options that make no sense; does not call Keystone yet. */
   constructor(options: KeystoneIdentityOptions) {
     validateKeystoneOptions(options);
-    this.wwwAuthenticateUri = options.wwwAuthenticateUri ?? keystoneUrl(options.authUrl);
+    const { authUrl, wwwAuthenticateUri } = options;
+    this.wwwAuthenticateUri =
+      wwwAuthenticateUri === undefined
+        ? keystoneUrl(authUrl)
+        : httpUrl("wwwAuthenticateUri", wwwAuthenticateUri);
     this.#client = new KeystoneClient(options);
     this.#nowMs = options.nowMs ?? Date.now;
     const seconds = options.tokenCacheSeconds ?? 300;

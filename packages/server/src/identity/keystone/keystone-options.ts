@@ -1,3 +1,4 @@
+import { type HttpUrl, parseHttpUrl } from "../../http-url.ts";
 import { didYouMean } from "../../policy/nearest.ts";
 
 /** How this server proves to Keystone who it is. The project must grant it a role that may validate tokens. */
@@ -77,6 +78,8 @@ export function validateKeystoneOptions(options: KeystoneIdentityOptions): void 
     }
   }
   keystoneUrl(options.authUrl);
+  if (options.wwwAuthenticateUri !== undefined)
+    httpUrl("wwwAuthenticateUri", options.wwwAuthenticateUri);
   const atLeast = (name: keyof KeystoneIdentityOptions, least: number) => {
     const value = options[name];
     if (value === undefined) return;
@@ -110,18 +113,19 @@ export function validateKeystoneOptions(options: KeystoneIdentityOptions): void 
 }
 
 /** The address of Keystone's v3 API, without a slash at its end. @throws TypeError */
-export function keystoneUrl(authUrl: string): string {
-  const url = URL.parse(authUrl);
-  if (
-    !url ||
-    !["http:", "https:"].includes(url.protocol) ||
-    url.username !== "" ||
-    url.search !== ""
-  ) {
+export function keystoneUrl(authUrl: string): HttpUrl {
+  const url = httpUrl("authUrl", authUrl);
+  return new URL(url).pathname.endsWith("/v3") ? url : parseHttpUrl(`${url}/v3`);
+}
+
+/** What clients are told of Keystone goes into a header. @throws TypeError */
+export function httpUrl(option: string, text: string): HttpUrl {
+  try {
+    return parseHttpUrl(text);
+  } catch (cause) {
     throw new TypeError(
-      `keystone identity: authUrl must be an http or https address without credentials or query`,
+      `keystone identity: ${option} must be an http or https address without credentials or query: it ${(cause as Error).message}`,
+      { cause },
     );
   }
-  const path = url.pathname.replace(/\/+$/, "");
-  return `${url.origin}${path.endsWith("/v3") ? path : `${path}/v3`}`;
 }

@@ -1,5 +1,5 @@
 import { LoginError } from "../login-error.ts";
-import { type Assignment, defaultDomain } from "../records.ts";
+import { type Assignment, defaultDomain, isDefaultDomainName } from "../records.ts";
 import type { Body } from "./body.ts";
 import { roleId } from "./documents.ts";
 import type { Answer, AuthenticatedCall, Route } from "./route.ts";
@@ -34,9 +34,7 @@ export const administrationRoutes: readonly Route[] = [
 async function listDomains({ parts, query }: AuthenticatedCall): Promise<Answer> {
   const name = query.get("name");
   const domains =
-    name === null || name === defaultDomain.name
-      ? [domainDocument(parts.documents.identityUrl)]
-      : [];
+    name === null || isDefaultDomainName(name) ? [domainDocument(parts.documents.identityUrl)] : [];
   return { status: 200, document: parts.documents.list("domains", domains, "/domains") };
 }
 

@@ -1,3 +1,4 @@
+import type { PublicUrl } from "../../../public-url.ts";
 import type { UserInfo } from "../administration.ts";
 import { derivedId } from "../random-ids.ts";
 import {
@@ -10,17 +11,16 @@ import type { LiveToken } from "../token-keeper.ts";
 
 /** Renders what the interface answers with. Shapes: https://docs.openstack.org/api-ref/identity/v3/ */
 export class Documents {
-  readonly #publicUrl: () => string;
+  readonly #publicUrl: () => PublicUrl;
   readonly #region: string;
 
-  constructor(options: { readonly publicUrl: string | (() => string); readonly region: string }) {
-    const { publicUrl } = options;
-    this.#publicUrl = typeof publicUrl === "string" ? () => publicUrl : publicUrl;
+  constructor(options: { readonly publicUrl: () => PublicUrl; readonly region: string }) {
+    this.#publicUrl = options.publicUrl;
     this.#region = options.region;
   }
 
   get identityUrl(): string {
-    return `${this.#root}/v3`;
+    return `${this.#publicUrl()}/v3`;
   }
 
   version(): object {
@@ -69,7 +69,7 @@ export class Documents {
     return [
       this.#service("identity", "keystone", this.identityUrl),
       // Unversioned: clients add /v1 themselves, and python-barbicanclient asks the root for its versions.
-      this.#service("key-manager", "barbican", this.#root),
+      this.#service("key-manager", "barbican", this.#publicUrl()),
     ];
   }
 
@@ -155,10 +155,6 @@ export class Documents {
       [name]: items,
       links: { self: `${this.identityUrl}${path}`, previous: null, next: null },
     };
-  }
-
-  get #root(): string {
-    return this.#publicUrl().replace(/\/+$/, "");
   }
 
   #service(type: string, name: string, url: string): object {

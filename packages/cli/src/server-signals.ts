@@ -1,0 +1,62 @@
+import { isatty } from "node:tty";
+import { stopRequested, stopSignals } from "./stop-requested.ts";
+
+/**
+ * What a server has nothing to do for, and must not die of: each would end it at once, with requests half done. A write
+ * beyond a limit on file sizes (SIGXFSZ) fails then, and is reported as any other.
+ */
+const ignored = [
+  "SIGUSR2",
+  "SIGALRM",
+  "SIGVTALRM",
+  "SIGIO",
+  "SIGPWR",
+  "SIGSTKFLT",
+  "SIGXCPU",
+  "SIGXFSZ",
+] as const satisfies readonly NodeJS.Signals[];
+
+/**
+ * What signals mean to a server: SIGHUP reloads, SIGTERM, SIGINT and SIGQUIT end it in order, a second one at once. To be
+ * made before anything that takes time: a signal that comes earlier ends the process, which has accepted nothing yet.
+ */
+export class ServerSignals {
+  /** Resolves when the server is asked to end. */
+  readonly stopped: Promise<void>;
+  readonly #ended = new AbortController();
+  readonly #terminals = [0, 1, 2].filter((descriptor) => isatty(descriptor));
+  #reload: (() => void) | undefined;
+  #reloadWanted = false;
+
+  constructor() {
+    this.stopped = stopRequested(
+      this.#ended.signal,
+      stopSignals.filter((signal) => signal !== "SIGHUP"),
+    );
+    process.on("SIGHUP", this.#hangUp);
+    for (const signal of ignored) process.on(signal, ignore);
+  }
+
+  /** Calls this at each SIGHUP, and now if there was one. */
+  reloadWith(reload: () => void): void {
+    this.#reload = reload;
+    if (this.#reloadWanted) reload();
+  }
+
+  /** Gives signals their former meaning. */
+  close(): void {
+    this.#ended.abort();
+    process.off("SIGHUP", this.#hangUp);
+    for (const signal of ignored) process.off(signal, ignore);
+  }
+
+  readonly #hangUp = (): void => {
+    // The same signal says that the terminal was closed: then nobody is there to end the server later.
+    if (this.#terminals.length > 0 && !this.#terminals.some((one) => isatty(one)))
+      this.#ended.abort();
+    else if (this.#reload) this.#reload();
+    else this.#reloadWanted = true;
+  };
+}
+
+function ignore(): void {}
