@@ -1,3 +1,4 @@
+export type { TaggedValue } from "../crypto/tagged-value.ts";
 export type {
   Operation,
   SqlValue,
