@@ -27,9 +27,9 @@ export interface FormatPlace {
 }
 
 /**
- * Opens a device for formatting, once it is big enough and blank (or may be made so).
+ * Opens a device for formatting, once it is big enough, of whole sectors, and blank (or may be made so).
  *
- * @throws `too_small`, `holds_data`, `busy`; `invalid_argument` if header and data would be one device
+ * @throws `too_small`, `holds_data`, `busy`; `invalid_argument` also if header and data would be one device
  */
 export async function withBlankDevice<T>(
   operation: string,
@@ -38,16 +38,15 @@ export async function withBlankDevice<T>(
   write: (header: BlockDevice) => Promise<T>,
 ): Promise<T> {
   const { detachedFrom, allowDestroyingData } = place;
-  const needed = place.dataOffset + place.sectorSize;
   return withDevice(operation, device, "exclusive", async (header) => {
-    if (detachedFrom === undefined) requireRoom(operation, header, needed);
+    if (detachedFrom === undefined) requireRoom(operation, header, place);
     else {
       await withDevice(operation, detachedFrom, "exclusive", async (data) => {
         if (isSameDevice(header, data)) {
           const reason = "is the device of the header itself";
           throw new LuksError("invalid_argument", `${operation} detachedFrom: ${reason}`);
         }
-        requireRoom(operation, data, needed);
+        requireRoom(operation, data, place);
         await requireBlank(operation, data, 0, allowDestroyingData);
       });
     }
@@ -74,10 +73,26 @@ export function requireName(operation: string, name: string, text: string): stri
   );
 }
 
-function requireRoom(operation: string, device: BlockDevice, bytes: number): void {
-  if (device.size >= bytes) return;
+/**
+ * The kernel maps no disk whose last sector is cut off, and cryptsetup makes none. What a file has behind its last 512 bytes
+ * is never mapped, and may be there.
+ */
+function requireRoom(
+  operation: string,
+  { name, size }: BlockDevice,
+  { dataOffset, sectorSize }: FormatPlace,
+): void {
+  const needed = dataOffset + sectorSize;
+  if (size < needed) {
+    throw new LuksError(
+      "too_small",
+      `${operation} ${name}: ${size} bytes, needs ${needed} at least`,
+    );
+  }
+  const rest = sectorSize > 512 ? (size - dataOffset) % sectorSize : 0;
+  if (rest === 0) return;
   throw new LuksError(
-    "too_small",
-    `${operation} ${device.name}: ${device.size} bytes, needs ${bytes} at least`,
+    "invalid_argument",
+    `${operation} ${name}: the ${size - dataOffset} bytes for its data are no multiple of ${sectorSize}, so that the kernel would not open it: use another sector size, or make it ${sectorSize - rest} bytes larger or ${rest} smaller`,
   );
 }

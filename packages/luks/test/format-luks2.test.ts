@@ -169,6 +169,23 @@ describe("formatLuks2 refuses", () => {
     );
   });
 
+  it("a device with room for no whole number of sectors, which the kernel would not open", async () => {
+    const keyslots = [slot];
+    for (const [sectorSize, odd] of [
+      [4096, 512],
+      [4096, 2048],
+      [2048, 512],
+      [1024, 512],
+    ] as const) {
+      const path = blankFile(17 * mebibyte + odd);
+      await isRefused(path, formatLuks2(path, { keyslots, sectorSize }), sectorSize);
+      const header = blankFile(16 * mebibyte);
+      const apart = { keyslots, sectorSize, detachedFrom: path };
+      await isRefused(header, formatLuks2(header, apart), sectorSize);
+      await formatLuks2(path, { keyslots, sectorSize: 512 });
+    }
+  });
+
   it("a symbolic link to a file, and what is neither file nor block device", async () => {
     const link = scratchPath();
     symlinkSync(blankFile(17 * mebibyte), link);
@@ -211,6 +228,21 @@ describe("formatLuks2 refuses", () => {
     await assert.rejects(formatLuks2(blankFile(2 * mebibyte), options), luksError("no_space"));
   });
 });
+
+async function isRefused(
+  path: string,
+  format: Promise<unknown>,
+  sectorSize: number,
+): Promise<void> {
+  await assert.rejects(format, {
+    code: "invalid_argument",
+    message: new RegExp(
+      `no multiple of ${sectorSize}, so that the kernel would not open it: .* larger or \\d+ smaller$`,
+    ),
+  });
+  const bytes = readFileSync(path);
+  assert.ok(bytes.equals(Buffer.alloc(bytes.length)), "it was written to");
+}
 
 function fileWith(bytes: number, offset: number, content: string): string {
   const path = blankFile(bytes);

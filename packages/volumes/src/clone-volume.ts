@@ -66,13 +66,14 @@ export async function cloneVolume(
     const changes = [{ type: "put", volume: beginning }] as const;
     const { sectorSize, label, keyId, dataOffset } = source;
     const place = { location, from: { location: from, keyId } };
+    const dataBytes = (await stat(from)).size - dataOffset;
     if (ownVolumeKey) {
       await perform(createOperation, context, {
         volumeId,
         input: {
           ...place,
           occupant: "file",
-          sizeBytes: (await stat(from)).size - dataOffset,
+          sizeBytes: dataBytes - (dataBytes % sectorSize),
           sectorSize: sectorSize as 512 | 1024 | 2048 | 4096,
           label,
         },

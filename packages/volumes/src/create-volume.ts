@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
 import { locationOf, occupantOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
+import { blockDevice } from "./host/block-device.ts";
 import { beginningOf, type CreateInput, createOperation } from "./operations/create.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
@@ -83,8 +84,12 @@ async function checkedInput(
   }
   if (occupant === "device") {
     await refuseRecorded(ledger, "create", path);
-    if (sizeBytes === undefined) return { ...common, occupant };
-    throw refusal(path, "a block device has the size it has: leave it out");
+    if (sizeBytes !== undefined) {
+      throw refusal(path, "a block device has the size it has: leave it out");
+    }
+    const bytes = (await blockDevice(location))?.bytes ?? 0;
+    if (bytes % sectorSize === 0) return { ...common, occupant };
+    throw refusal(path, `its ${bytes} bytes are no multiple of the sector size, ${sectorSize}`);
   }
   if (sizeBytes === undefined || !Number.isSafeInteger(sizeBytes) || sizeBytes < sectorSize) {
     throw refusal(path, `a new file needs a size of at least ${sectorSize} bytes`);

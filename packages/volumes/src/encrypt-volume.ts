@@ -6,6 +6,7 @@ import type { CreateVolumeOptions } from "./create-volume.ts";
 import { inPlaceInput, journalFolder } from "./disk/in-place.ts";
 import { locationOf, occupantOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
+import { blockDevice } from "./host/block-device.ts";
 import { beginningOf, headerBytes } from "./operations/create.ts";
 import { type EncryptInput, encryptOperation, examine } from "./operations/encrypt.ts";
 import { perform } from "./operations/perform.ts";
@@ -103,7 +104,7 @@ async function inputOf(
     throw new VolumeError("not_found", `encrypt ${path}: there is nothing`);
   }
   await refuseLuks(path);
-  if (occupant === "file") await requireWholeSectors(path, sectorSize);
+  await requireWholeSectors(path, sectorSize);
   await refuseRecorded(ledger, "encrypt", path);
   const { allowDestroyingData = [] } = options;
   return {
@@ -130,7 +131,7 @@ async function refuseLuks(path: string): Promise<void> {
 }
 
 async function requireWholeSectors(path: string, sectorSize: number): Promise<void> {
-  const { size } = await stat(path);
+  const size = (await blockDevice(path))?.bytes ?? (await stat(path)).size;
   if (size > 0 && size % sectorSize === 0) return;
   throw new VolumeError(
     "invalid_argument",

@@ -3,6 +3,7 @@ import { refuseUnknownOptions } from "@chatelaine/keys";
 import { checkHeader, layoutOf } from "@chatelaine/luks";
 import { occupantOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
+import { blockDevice } from "./host/block-device.ts";
 import { mappingOf } from "./host/disk-use.ts";
 import { requireCryptsetup } from "./host/reencryption.ts";
 import { perform } from "./operations/perform.ts";
@@ -34,7 +35,7 @@ export interface ResizedVolume extends VerifiedVolume {
  * It is never made smaller, since nobody can say whether a file system still needs the
  * end: clone its data into a smaller volume instead.
  *
- * @throws `invalid_argument` for a smaller size; `unsupported`, `busy`, `mismatch`, `missing_key`,
+ * @throws `invalid_argument` for a smaller size, or a device whose data would not be whole sectors; `unsupported`, `busy`, `mismatch`, `missing_key`,
  *   `wrong_key`, before anything is changed; `unfinished`
  */
 export async function resizeVolume(
@@ -77,8 +78,15 @@ async function fileSize(
   const refusal = (reason: string) =>
     new VolumeError("invalid_argument", `resize ${path}: ${reason}`);
   if ((await occupantOf(path)) === "device") {
-    if (sizeBytes === undefined) return undefined;
-    throw refusal("a block device has the size it has: resize that first, and leave it out here");
+    if (sizeBytes !== undefined) {
+      throw refusal("a block device has the size it has: resize that first, and leave it out here");
+    }
+    const room = ((await blockDevice(path))?.bytes ?? dataOffset) - dataOffset;
+    const rest = room % sectorSize;
+    if (rest === 0) return undefined;
+    throw refusal(
+      `its ${room} bytes for data are no multiple of the sector size, ${sectorSize}, so that the kernel would not open it: make the device ${sectorSize - rest} bytes larger or ${rest} smaller`,
+    );
   }
   if (sizeBytes === undefined) throw refusal("a file needs a size");
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes % sectorSize !== 0) {
