@@ -130,6 +130,21 @@ export const suites: readonly Suite[] = [
     peers: [],
   },
   {
+    name: "kernel-in-use",
+    proves:
+      "on a real kernel, a disk that is mounted, mapped, swapped to, in LVM or RAID, or open elsewhere is not changed",
+    packages: [
+      ...guestPackages,
+      "cryptsetup-bin",
+      "dmsetup",
+      "e2fsprogs",
+      "lvm2",
+      "mount",
+      "qemu-utils",
+    ],
+    peers: [],
+  },
+  {
     name: "volumes",
     proves:
       "volumes with keys of the real Barbican open in cryptsetup, and survive a kill at every moment",

@@ -1,6 +1,11 @@
 import { constants } from "node:fs";
 import { type FileHandle, lstat, open, readFile, realpath, stat } from "node:fs/promises";
 import { LuksError } from "./errors.ts";
+import { busyError } from "./in-use/busy-error.ts";
+import { DeviceGuard } from "./in-use/device-guard.ts";
+import { useOf } from "./in-use/disk-use.ts";
+import { refuseOtherUse } from "./in-use/header-changes.ts";
+import { identityOf } from "./in-use/identity.ts";
 
 /**
  * What a LUKS header and its data live on: random access to a fixed number of bytes.
@@ -32,22 +37,45 @@ export type DeviceReference = string | FileHandle | BlockDevice;
 
 /**
  * - `read`: the device is not written.
- * - `write`: a header is changed; a mapped block device is fine.
- * - `exclusive`: everything may change; a block device that is mapped, mounted or otherwise claimed is `busy`.
+ * - `write`: a header is changed. The disk may be mapped; one that is used as something else than LUKS is `busy`.
+ * - `exclusive`: everything may change. A block device that is mapped, mounted or otherwise claimed is `busy` at once; right
+ *   before the first write, so is every disk that anybody else uses (see `diskUse`).
+ *
+ * Only what is opened by its path is looked at: a handle's users are for its owner to know.
  */
 export type DeviceAccess = "read" | "write" | "exclusive";
+
+/** What {@link withDevice} lends: of what was opened by its path to be changed, more than its owner sees. */
+export interface OpenedDevice extends BlockDevice {
+  /**
+   * Keeps others away until the device is closed, as far as they respect a lock, and looks who uses it. Called before long
+   * work, and before a caller is told that it may begin.
+   *
+   * @throws `busy`
+   */
+  claim?(): Promise<void>;
+  /** Looks who uses it, as the first `write` does: for those who write through `fd`. @throws `busy` */
+  requireUnused?(): Promise<void>;
+  /** Looks for loop devices, which no lock keeps from being attached: from time to time in long work. @throws `busy` */
+  requireNotShown?(): Promise<void>;
+  /** Gives a regular file another size. Durable when it resolves. @throws `busy`, `io` */
+  readonly resize?: ((bytes: number) => Promise<void>) | undefined;
+}
 
 /** Opens `reference`, lends it to `work`, and closes what it opened itself. */
 export async function withDevice<T>(
   operation: string,
   reference: DeviceReference,
   access: DeviceAccess,
-  work: (device: BlockDevice) => Promise<T>,
+  work: (device: OpenedDevice) => Promise<T>,
 ): Promise<T> {
   if (typeof reference === "string") {
     const handle = await openPath(operation, reference, access);
     try {
-      return await work(await deviceOf(operation, reference, handle));
+      if (access === "write") await refuseOtherUse(operation, reference, handle);
+      const isExclusive = access === "exclusive";
+      const guard = isExclusive ? await DeviceGuard.of(operation, reference, handle) : undefined;
+      return await work(await deviceOf(operation, reference, handle, guard));
     } finally {
       await handle.close();
     }
@@ -77,8 +105,17 @@ async function openPath(
       constants.O_NONBLOCK;
     return await open(target, flags);
   } catch (cause) {
+    if (access === "exclusive" && (cause as { code?: unknown } | null)?.code === "EBUSY") {
+      throw busyError(operation, path, await usersAt(path));
+    }
     throw ioError(operation, path, cause);
   }
+}
+
+/** Of a block device that cannot be opened exclusively. */
+async function usersAt(path: string) {
+  const identity = identityOf(await stat(path, { bigint: true }));
+  return identity === undefined ? [] : (await useOf(identity, undefined)).users;
 }
 
 /**
@@ -107,12 +144,17 @@ export async function withRegularFile<T>(
   }
 }
 
-async function deviceOf(operation: string, name: string, handle: FileHandle): Promise<BlockDevice> {
+async function deviceOf(
+  operation: string,
+  name: string,
+  handle: FileHandle,
+  guard?: DeviceGuard,
+): Promise<OpenedDevice> {
   try {
     const status = await handle.stat();
-    if (status.isFile()) return new HandleDevice(name, status.size, handle);
+    if (status.isFile()) return new HandleDevice(name, status.size, handle, guard, true);
     if (status.isBlockDevice()) {
-      return new HandleDevice(name, await blockDeviceSize(handle, status.rdev), handle);
+      return new HandleDevice(name, await blockDeviceSize(handle, status.rdev), handle, guard);
     }
   } catch (cause) {
     throw ioError(operation, name, cause);
@@ -144,17 +186,43 @@ async function blockDeviceSize(handle: FileHandle, rdev: number): Promise<number
   return size;
 }
 
-class HandleDevice implements BlockDevice {
+class HandleDevice implements OpenedDevice {
   readonly name: string;
-  readonly size: number;
   readonly fd: number;
+  readonly resize: OpenedDevice["resize"];
+  #size: number;
   readonly #handle: FileHandle;
+  readonly #guard: DeviceGuard | undefined;
 
-  constructor(name: string, size: number, handle: FileHandle) {
+  constructor(
+    name: string,
+    size: number,
+    handle: FileHandle,
+    guard?: DeviceGuard,
+    isResizable = false,
+  ) {
     this.name = name;
-    this.size = size;
     this.fd = handle.fd;
+    this.resize = isResizable ? (bytes) => this.#resize(bytes) : undefined;
+    this.#size = size;
     this.#handle = handle;
+    this.#guard = guard;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  async claim(): Promise<void> {
+    await this.#guard?.claim();
+  }
+
+  async requireUnused(): Promise<void> {
+    await this.#guard?.requireUnused();
+  }
+
+  async requireNotShown(): Promise<void> {
+    await this.#guard?.requireNotShown();
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
@@ -173,6 +241,7 @@ class HandleDevice implements BlockDevice {
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
+    await this.#guard?.beforeWriting();
     let done = 0;
     while (done < bytes.length) {
       const { bytesWritten } = await this.#handle
@@ -188,6 +257,15 @@ class HandleDevice implements BlockDevice {
     await this.#handle.sync().catch((cause: unknown) => {
       throw ioError("sync", this.name, cause);
     });
+  }
+
+  async #resize(bytes: number): Promise<void> {
+    await this.#guard?.beforeWriting();
+    await this.#handle.truncate(bytes).catch((cause: unknown) => {
+      throw ioError("resize", this.name, cause);
+    });
+    this.#size = bytes;
+    await this.sync();
   }
 }
 

@@ -47,6 +47,7 @@ export async function withBlankDevice<T>(
           throw new LuksError("invalid_argument", `${operation} detachedFrom: ${reason}`);
         }
         requireRoom(operation, data, place);
+        await data.requireUnused?.();
         await requireBlank(operation, data, 0, allowDestroyingData);
       });
     }

@@ -160,8 +160,9 @@ export async function withOpenDisk<T>(
   const operation = "open disk";
   refuseUnknownOptions(operation, options, ["access", "header", "checked", "limits"]);
   const access = options.access === "write" ? "exclusive" : "read";
-  return withDevice(operation, device, access, async (data) =>
-    withDevice(operation, options.header ?? data, "read", async (headerDevice) => {
+  return withDevice(operation, device, access, async (data) => {
+    await data.claim?.();
+    return withDevice(operation, options.header ?? data, "read", async (headerDevice) => {
       const disk = options.checked
         ? diskOf(operation, options.checked, headerDevice)
         : await loadChecked(operation, headerDevice);
@@ -177,8 +178,8 @@ export async function withOpenDisk<T>(
       } finally {
         side.key.fill(0);
       }
-    }),
-  );
+    });
+  });
 }
 
 async function keyOf(

@@ -2,6 +2,7 @@ import { KeyManagerError, type ObjectId, refuseUnknownOptions } from "@chatelain
 import { readLuks } from "@chatelaine/luks";
 import { occupantOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
+import { requireUnused } from "./host/disk-use.ts";
 import { inspectVolume, tokensOf } from "./inspect-volume.ts";
 import type { Ledger, VolumeRecord } from "./ledger/ledger.ts";
 import { deleteOperation } from "./operations/delete.ts";
@@ -45,7 +46,7 @@ export interface DeletionPreview extends Volume {
  * Of a disk that is not in the ledger only the disk is deleted: the key that it names may be needed
  * by the disk that it is a copy of, or by one that it only claims to be.
  *
- * @throws `not_a_volume`, `mismatch` before anything is touched; `unfinished` if
+ * @throws `not_a_volume`, `mismatch`, `busy` while anybody uses the disk, before anything is touched; `unfinished` if
  *   the disk is gone but the key is not: `recover` deletes it
  */
 export async function deleteVolume(
@@ -59,6 +60,7 @@ export async function deleteVolume(
   const { deleteKeyId } = options;
   const location = await recordedLocation(context.ledger, path);
   const occupant = await occupantOf(location);
+  await requireUnused("delete", location);
   // Refuses now, not after the disk is gone, if nobody answers or the caller may read the key but not delete it.
   for (const keyId of keyIds) await assertDeletable(context, volume.id, keyId);
   if (deleteKeyId !== undefined) await assertDeletable(context, volume.id, deleteKeyId);

@@ -6,6 +6,7 @@ import type { Writable } from "node:stream";
 import { pathToFileURL } from "node:url";
 import { refuseUnknownOptions } from "@chatelaine/keys";
 import { VolumeError } from "./errors.ts";
+import { requireUnused } from "./host/disk-use.ts";
 import { startError, toolEnvironment } from "./host/run-tool.ts";
 import { qemuDisk } from "./qemu.ts";
 import type { TrustOptions } from "./trusted-volume.ts";
@@ -42,7 +43,7 @@ const program = "qemu-storage-daemon";
  * Needs the Debian package qemu-system-common; for a file, fuse3 besides, and a
  * kernel with FUSE.
  *
- * @throws as {@link qemuDisk}; `exists` if the file is there already; `unsupported`
+ * @throws as {@link qemuDisk}; `busy` if it may write and anybody uses the disk; `exists` if the file is there already; `unsupported`
  *   if it is not installed, `tool_failed`
  */
 export async function serveVolume(
@@ -61,6 +62,12 @@ export async function serveVolume(
   // Node.js's own pipes are sockets, which /dev/fd cannot open: bash makes a true one, and becomes the program.
   const bash = ["-c", 'exec "$0" "$@" 3< <(exec cat <&4)', program];
   await makeFile(place);
+  if (!readOnly) {
+    await requireUnused("serve", path).catch(async (error: unknown) => {
+      await removeFile(place);
+      throw error;
+    });
+  }
   const child = spawn("bash", [...bash, ...disk.arguments, ...words, ...monitor], {
     stdio: ["pipe", "pipe", "pipe", "ignore", "pipe"],
     env: toolEnvironment(),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { link, mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -105,6 +105,24 @@ describe("encrypting a plain disk in place", () => {
     await refused("not_found");
     await createVolume(volumes, { path, sizeBytes });
     await refused("exists");
+  });
+
+  it("refuses a disk that another process writes to by another name, and says which", async () => {
+    const name = join(directory, "link.img");
+    await link(path, name);
+    const writer = spawn("sh", ["-c", 'exec 3<>"$0"; echo; read x', name], { stdio: "pipe" });
+    await once(writer.stdout, "data");
+    try {
+      await assert.rejects(encryptVolume(volumes, path), {
+        code: "busy",
+        message: new RegExp(`process ${writer.pid} has it open for writing \\(sh\\); first stop`),
+      });
+    } finally {
+      writer.stdin.end();
+      await once(writer, "exit");
+    }
+    await assertUntouched(plain);
+    await encryptVolume(volumes, path);
   });
 
   it("leaves all as it was if the key manager is away, and goes on if it goes away later", async () => {

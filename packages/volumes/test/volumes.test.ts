@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import {
   copyFile,
   mkdtemp,
@@ -105,6 +107,23 @@ describe("a volume", () => {
     assert.equal((await deleteVolume(source, path)).keyDeleted, true);
     assert.equal(await exists(), false);
     assert.deepEqual(await keys(), []);
+  });
+
+  it("is not deleted while another process writes to it", async () => {
+    const { keyId } = await createVolume(source, { path, sizeBytes });
+    const writer = spawn("sh", ["-c", 'exec 3<>"$0"; echo; read x', path], { stdio: "pipe" });
+    await once(writer.stdout, "data");
+    try {
+      await assert.rejects(deleteVolume(source, path), {
+        code: "busy",
+        message: new RegExp(`process ${writer.pid} has it open for writing`),
+      });
+    } finally {
+      writer.stdin.end();
+      await once(writer, "exit");
+    }
+    assert.deepEqual([await exists(), (await keys()).map(({ id }) => id)], [true, [keyId]]);
+    assert.equal((await deleteVolume(source, path)).keyDeleted, true);
   });
 
   it("is deleted without its key when another consumer needs that", async () => {

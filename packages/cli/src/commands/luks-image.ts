@@ -20,6 +20,7 @@ import {
 } from "../passphrase-flags.ts";
 import { progressBar } from "../progress-bar.ts";
 import { addSlotFlags, parseNumber, type SlotFlags, slotOf } from "../slot-flags.ts";
+import { warnOfUnseenUsers } from "../unseen-users.ts";
 import { type Context, examples } from "./command.ts";
 
 interface ImageFlags extends NewPassphraseFlags, SlotFlags {
@@ -202,6 +203,7 @@ async function report(
   { what, image, target, flags, isNew = false }: Task,
   work: (passphrase: Uint8Array, by: NewPassphrase, run: Run) => Promise<unknown>,
 ): Promise<void> {
+  if (target === undefined) await warnOfUnseenUsers(terminal, what, image);
   const bar = progressBar(terminal, what);
   const { threads, journal } = flags;
   const run = {

@@ -1,4 +1,4 @@
-import type { BlockDevice } from "../device.ts";
+import type { BlockDevice, OpenedDevice } from "../device.ts";
 import { assembleCrew } from "./crew.ts";
 import type { ImageJournal, ImageState } from "./journal.ts";
 import { type ImageRunOptions, progressCounter, requireNotAborted } from "./progress.ts";
@@ -10,7 +10,7 @@ const checkpointBytes = 256 * 1024 * 1024;
 /** One copy under way. */
 export interface Copy {
   readonly source: BlockDevice;
-  readonly target: BlockDevice;
+  readonly target: OpenedDevice;
   readonly journal: ImageJournal;
   readonly state: ImageState;
   readonly run: ImageRunOptions;
@@ -23,6 +23,8 @@ export async function copyData(operation: string, copy: Copy, spec: TransferSpec
   const onBytes = progressCounter(run, state.doneBytes, state.totalBytes);
   const crew = assembleCrew(spec, source, target, run.threads ?? 1);
   try {
+    // Threads write through the descriptor.
+    await target.requireUnused?.();
     while (state.doneBytes < state.totalBytes) {
       requireNotAborted(operation, target.name, run.signal);
       const start = state.doneBytes;

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { open, stat } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { backupHeader } from "../backup.ts";
 import { type BlockDevice, type DeviceReference, withDevice, withRegularFile } from "../device.ts";
@@ -9,7 +9,6 @@ import { dataSize, requireAttached, requireDataApart } from "../layout.ts";
 import { loadChecked } from "../load.ts";
 import { refuseUnknownOptions } from "../options.ts";
 import { copyData } from "./copy.ts";
-import { resizeFile } from "./encrypt.ts";
 import { shiftInPlace } from "./in-place.ts";
 import { ImageJournal, type ImageState, syncFolder } from "./journal.ts";
 import { type ImageFormat, planHeader, writeHeader } from "./new-header.ts";
@@ -96,6 +95,7 @@ async function decryptInPlace(path: string, options: DecryptImageOptions): Promi
     path,
     "exclusive",
     async (image): Promise<ImageState> => {
+      await image.claim?.();
       const disk = await loadChecked(operation, image);
       const { header } = disk;
       const { key } = await disk.unlock(operation, options.passphrase, undefined, {});
@@ -134,15 +134,16 @@ export async function continueDecryption(
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
     try {
       await withDevice(operation, path, "exclusive", async (image) => {
+        await image.claim?.();
         if (begun.phase === "data") {
           const sides = { source: sideOf(operation, header, key), target: undefined };
           const shift = -header.dataOffset;
           const done = await shiftInPlace(operation, image, journal, begun, sides, shift, options);
           await journal.write({ ...done, phase: "header" });
         }
-        if (!(await stat(path)).isFile()) await zero(image, begun.totalBytes);
+        if (image.resize === undefined) await zero(image, begun.totalBytes);
+        else await image.resize(begun.totalBytes);
       });
-      if ((await stat(path)).isFile()) await resizeFile(path, begun.totalBytes);
     } finally {
       key.fill(0);
     }
@@ -238,7 +239,8 @@ export async function continueCopy(
     if (source.size !== state.imageBytes) {
       throw new LuksError("changed", `resume image ${path}: its size has changed`);
     }
-    await withDevice(operation, target, "exclusive", async (image: BlockDevice) => {
+    await withDevice(operation, target, "exclusive", async (image) => {
+      await image.claim?.();
       const before = from === "luks" ? await openSide(source, passphrases.old) : undefined;
       const passphrase = from === "luks" ? passphrases.new : passphrases.old;
       const after = to === "luks" ? await openSide(image, passphrase) : undefined;

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
-import { open, stat } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type BlockDevice, withDevice, withRegularFile } from "../device.ts";
+import { type BlockDevice, type OpenedDevice, withDevice, withRegularFile } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import { requireAttached } from "../layout.ts";
 import { loadChecked, loadLuks } from "../load.ts";
@@ -57,7 +57,7 @@ export interface EncryptImageOptions extends ImageRunOptions {
  * If it is cut or aborted, the image is neither raw nor LUKS, but nothing is lost: `resumeImage` goes on.
  *
  * @throws `holds_data` if the image is LUKS already, or a block device's end is not free; `ambiguous` if it may be LUKS;
- *   `busy` if an operation on it waits to be resumed; `aborted`
+ *   `busy` if somebody uses it, or an operation on it waits to be resumed; `aborted`
  */
 export async function encryptImage(image: string, options: EncryptImageOptions): Promise<void> {
   const known = [
@@ -97,11 +97,12 @@ export async function encryptImage(image: string, options: EncryptImageOptions):
 
 async function beginInPlace(
   path: string,
-  image: BlockDevice,
+  image: OpenedDevice,
   plan: ReturnType<typeof planHeader>,
   options: EncryptImageOptions,
 ): Promise<{ readonly journal: ImageJournal; readonly state: ImageState }> {
-  const grows = (await stat(path)).isFile();
+  await image.claim?.();
+  const grows = image.resize !== undefined;
   const totalBytes = grows ? image.size : image.size - plan.dataOffset;
   if (!grows) await requireFreeEnd(image, totalBytes, options.allowDestroyingData ?? []);
   const journal = new ImageJournal(path, options.journal);
@@ -135,8 +136,9 @@ export async function continueEncryption(
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
     const shift = header.dataOffset;
     try {
-      if (begun.totalBytes === begun.imageBytes) await resizeFile(path, begun.imageBytes + shift);
       await withDevice(operation, path, "exclusive", async (image) => {
+        await image.claim?.();
+        if (begun.totalBytes === begun.imageBytes) await image.resize?.(begun.imageBytes + shift);
         let state = begun;
         if (state.phase === "data") {
           const target = sideOf(operation, header, key);
@@ -241,15 +243,4 @@ async function requireFreeEnd(
     `${operation} ${image.name}: its last ${end.length} bytes are not free (unrecognised)`,
     { holds: ["unrecognised"] },
   );
-}
-
-/** Durable when it resolves. */
-export async function resizeFile(path: string, bytes: number): Promise<void> {
-  const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
-  try {
-    await file.truncate(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }

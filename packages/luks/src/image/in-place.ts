@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { BlockDevice } from "../device.ts";
+import type { BlockDevice, OpenedDevice } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import { assembleCrew } from "./crew.ts";
 import type { ImageJournal, ImageState } from "./journal.ts";
@@ -17,7 +17,7 @@ const batchBytes = 16 * 1024 * 1024;
  */
 export async function shiftInPlace(
   operation: string,
-  image: BlockDevice,
+  image: OpenedDevice,
   journal: ImageJournal,
   begun: ImageState,
   sides: { readonly source: SideCipher | undefined; readonly target: SideCipher | undefined },
@@ -36,8 +36,11 @@ export async function shiftInPlace(
   const crew = assembleCrew(spec, image, image, options.threads ?? 1);
   let state = begun;
   try {
+    // Threads write through the descriptor.
+    await image.requireUnused?.();
     while (state.doneBytes < totalBytes) {
       requireNotAborted(operation, image.name, options.signal);
+      await image.requireNotShown?.();
       const length = Math.min(batchBytes, Math.abs(shift), totalBytes - state.doneBytes);
       const start = shift > 0 ? totalBytes - state.doneBytes - length : state.doneBytes;
       await crew.move(start, start + length, onBytes);
@@ -61,7 +64,7 @@ export async function shiftInPlace(
  */
 export async function rewriteInPlace(
   operation: string,
-  image: BlockDevice,
+  image: OpenedDevice,
   batchFile: BlockDevice,
   journal: ImageJournal,
   begun: ImageState,
@@ -95,6 +98,7 @@ export async function rewriteInPlace(
   try {
     while (state.doneBytes < totalBytes) {
       requireNotAborted(operation, image.name, options.signal);
+      await image.requireNotShown?.();
       const start = state.doneBytes;
       const bytes = Math.min(batchBytes, totalBytes - start);
       await crew.move(start, start + bytes, onBytes);

@@ -87,6 +87,7 @@ async function rewrite(
 ): Promise<void> {
   const journal = new ImageJournal(path, options.journal);
   const state = await withDevice(operation, path, "exclusive", async (image) => {
+    await image.claim?.();
     const disk = await loadChecked(operation, image);
     const { key } = await disk.unlock(operation, options.passphrase, undefined, {});
     key.fill(0);
@@ -138,6 +139,7 @@ export async function continueReencryption(
   const before = await unlockFile(journal.path("old-header"), passphrases.old);
   const after = await unlockFile(journal.path("new-header"), passphrases.new);
   await withDevice(operation, path, "exclusive", async (image) => {
+    await image.claim?.();
     if (image.size !== begun.imageBytes) {
       throw new LuksError("changed", `${operation} ${path}: its size has changed`);
     }

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import {
   type CheckedHeader,
   requireAttached,
@@ -11,7 +11,7 @@ import { isSameDisk } from "../disk/disk-identity.ts";
 import { VolumeError } from "../errors.ts";
 import { attributeOf, kernelNameOf } from "./block-device.ts";
 import { deviceBelow, takeApart } from "./cut-reencryption.ts";
-import type { DiskMapping } from "./disk-use.ts";
+import { type DiskMapping, requireUnused } from "./disk-use.ts";
 import { withPrivateHeader } from "./private-header-file.ts";
 import { runTool } from "./run-tool.ts";
 import { absolutePath, type MappingName, mappingName, words } from "./safe-text.ts";
@@ -38,7 +38,7 @@ export function devicePath(name: string): string {
  * cryptsetup gets one of ours. It keeps the volume key of LUKS2 in the kernel's keyring; that of LUKS1 and plain disks
  * is in the kernel's table, which root can read.
  *
- * @throws `busy` if the name is taken by another disk; `unsupported`, `tool_failed`
+ * @throws `busy` if the name is taken by another disk, or the disk is a file that anybody uses; `unsupported`, `tool_failed`
  */
 export async function map(name: MappingName, disk: string, what: Mappable): Promise<string> {
   // Asking cryptsetup costs as much as mapping.
@@ -47,6 +47,8 @@ export async function map(name: MappingName, disk: string, what: Mappable): Prom
     if (await isSameDisk(mapped, disk)) return devicePath(name);
     throw new VolumeError("busy", `map ${disk}: ${devicePath(name)} shows ${mapped}`);
   }
+  // Each opening of a file makes a loop device of its own, and two of them that write are a lost file system.
+  if ((await stat(disk)).isFile()) await requireUnused("map", disk);
   await (what.type === "luks" ? mapLuks(name, disk, what) : mapPlain(name, disk, what));
   if (!existsSync(devicePath(name))) {
     throw new VolumeError("tool_failed", `map ${disk}: cryptsetup made no ${devicePath(name)}`);
