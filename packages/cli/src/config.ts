@@ -203,16 +203,18 @@ function cloudSettings(terminal: Terminal, settings: Settings): CloudSettings {
   const { environment, workingDirectory: working, homeDirectory: home } = terminal;
   try {
     const environmentNow = { ...environment, OS_CLOUD: settings.cloud };
-    const cloud = settingsFromEnvironment(environmentNow, { working, home });
+    const { region } = settings;
+    const cloud = settingsFromEnvironment(environmentNow, { working, home, region });
     return {
       ...cloud,
       endpoint: settings.endpoint ?? cloud.endpoint,
-      region: settings.region ?? cloud.region,
+      region: region ?? cloud.region,
       interface: (settings.interface as CloudSettings["interface"]) ?? cloud.interface,
     };
   } catch (cause) {
     const unnamed =
-      settings.cloud === undefined && !environment["OS_AUTH_URL"] && !environment["OS_TOKEN"];
+      settings.cloud === undefined &&
+      ["OS_AUTH_URL", "OS_TOKEN", "OS_AUTH_TOKEN"].every((name) => !environment[name]);
     if (unnamed && cause instanceof KeyManagerError) throw new NoKeyManagerError({ cause });
     throw cause;
   }

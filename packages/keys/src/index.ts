@@ -35,7 +35,11 @@ export { checkedBitLength } from "./key-material.ts";
 export type { EndpointInterface } from "./keystone/catalog.ts";
 export type { CloudSettings } from "./keystone/cloud-settings.ts";
 export { type CloudLocation, cloudFromFiles } from "./keystone/clouds.ts";
-export { type Environment, settingsFromEnvironment } from "./keystone/environment.ts";
+export {
+  type Environment,
+  type EnvironmentOptions,
+  settingsFromEnvironment,
+} from "./keystone/environment.ts";
 export {
   type Certificate,
   type Consumer,

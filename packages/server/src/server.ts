@@ -119,7 +119,7 @@ export interface KeyServer {
  *   address that is none
  */
 export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer> {
-  const { store, rootKeys, log } = parts;
+  const { store, rootKeys, log, keystoneApi } = parts;
   const clock = parts.clock ?? systemClock();
   const context = await createContext({
     store,
@@ -182,12 +182,12 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     build: packageVersion(),
     log: new RequestLog(log, metrics),
     ready: () => store.ping(),
-    withIdentity: parts.keystoneApi !== undefined,
+    ...(keystoneApi && { identityVersion: () => keystoneApi.version() }),
     routes,
     ...(parts.tls && { tls: parts.tls }),
     ...(parts.serveMetrics !== false && { metrics: () => metrics.text() }),
   });
-  if (parts.keystoneApi) keystoneRoutes(app, parts.keystoneApi);
+  if (keystoneApi) keystoneRoutes(app, keystoneApi);
   await runner.start();
   retention.start();
   segments.start();

@@ -1,8 +1,22 @@
-import { type Caller, keystoneCaller, keystoneOptionNames } from "../caller.ts";
+import { join } from "node:path";
+import {
+  type Caller,
+  type KeystoneCaller,
+  keystoneCaller,
+  keystoneOptionNames,
+} from "../caller.ts";
 import { KeyManagerError } from "../errors.ts";
 import type { TlsOptions } from "../http/send.ts";
 import { suggestion } from "../options.ts";
 import type { EndpointInterface } from "./catalog.ts";
+import {
+  type CloudValues,
+  cloudValues,
+  refuseLostScope,
+  refuseSecondScope,
+  refuseUnknownAuthOptions,
+  type WrittenCloud,
+} from "./cloud-values.ts";
 
 /** Who calls, and where: what `OS_*` variables or one cloud of clouds.yaml say. */
 export interface CloudSettings {
@@ -14,9 +28,6 @@ export interface CloudSettings {
   readonly tls: TlsOptions;
 }
 
-/** Values under the ecosystem's names in snake case: `auth_url`, `region_name`. Unknown names are ignored. */
-export type CloudValues = Readonly<Record<string, string | undefined>>;
-
 const authTypes = new Map([
   ["password", "password"],
   ["v3password", "password"],
@@ -27,40 +38,81 @@ const authTypes = new Map([
 
 /**
  * @param source what errors call it: `environment`, `cloud "devstack" of /etc/openstack/clouds.yaml`.
- * @throws `invalid_argument`
+ * @param homeDirectory what `~` stands for in the names of files.
+ * @throws `invalid_argument`, `unsupported`
  */
-export function cloudSettings(source: string, values: CloudValues): CloudSettings {
-  const text = (name: string): string | undefined => {
-    const value = values[name];
-    return value === "" ? undefined : value;
-  };
-  const credentials: Record<string, unknown> = {};
-  for (const name of keystoneOptionNames) {
-    const value = name === "authType" ? undefined : text(snakeCase(name));
-    if (value !== undefined) credentials[name] = value;
-  }
-  const authType = text("auth_type");
-  if (authType !== undefined) {
-    const known = authTypes.get(authType as "password");
-    if (known === undefined) {
-      const reason = `auth_type "${authType}" is not supported${suggestion(authType, [...authTypes.keys()])}`;
-      throw new KeyManagerError("unsupported", `${source}: ${reason}`);
-    }
-    credentials["authType"] = known;
-  }
+export function cloudSettings(
+  source: string,
+  written: WrittenCloud,
+  homeDirectory: string,
+): CloudSettings {
+  const values = cloudValues(source, written);
+  const file = (name: string) => values[name]?.replace(/^~(?=\/)/, () => join(homeDirectory));
+  const authType = authTypeOf(source, values);
+  refuseUnknownAuthOptions(source, written);
+  const caller = callerOf(source, authType, values);
+  if (caller.type === "application_credential") refuseSecondScope(source, values);
+  else if (caller.scope.type === "unscoped") refuseLostScope(source, written, values);
   return {
-    caller: within(source, () => keystoneCaller(credentials)),
-    endpoint: text("key_manager_endpoint_override") ?? text("key_manager_endpoint"),
-    region: text("region_name"),
-    interface: endpointInterface(source, text("interface") ?? text("endpoint_type")),
+    caller,
+    endpoint: filledIn(
+      source,
+      "key_manager_endpoint_override",
+      values["key_manager_endpoint_override"] ?? values["key_manager_endpoint"],
+      values,
+    ),
+    region: values["key_manager_region_name"] ?? values["region_name"],
+    interface: endpointInterface(source, values["key_manager_interface"] ?? values["interface"]),
     tls: {
-      caFile: text("cacert"),
-      certificateFile: text("cert"),
-      keyFile: text("key"),
-      insecureSkipVerification: isTrue(text("insecure")) || isFalse(text("verify")),
+      caFile: file("cacert"),
+      certificateFile: file("cert"),
+      keyFile: file("key"),
+      insecureSkipVerification: isTrue(values["insecure"]) || isFalse(values["verify"]),
     },
   };
 }
+
+function authTypeOf(source: string, values: CloudValues): KeystoneCaller["type"] | undefined {
+  const authType = values["auth_type"];
+  if (authType === undefined) return undefined;
+  const known = authTypes.get(authType as "password");
+  if (known !== undefined) return known;
+  const reason = `auth_type "${authType}" is not supported${suggestion(authType, [...authTypes.keys()])}`;
+  throw new KeyManagerError("unsupported", `${source}: ${reason}`);
+}
+
+function callerOf(
+  source: string,
+  authType: KeystoneCaller["type"] | undefined,
+  values: CloudValues,
+): KeystoneCaller {
+  const credentials: Record<string, unknown> = {};
+  for (const name of keystoneOptionNames) {
+    const value = name === "authType" ? authType : values[snakeCase(name)];
+    if (value !== undefined) credentials[name] = value;
+  }
+  const authUrl = filledIn(source, "auth_url", values["auth_url"], values);
+  if (authUrl !== undefined) credentials["authUrl"] = authUrl;
+  return within(source, () => keystoneCaller(credentials));
+}
+
+/** An address with the cloud's own values in place of `{region_name}` and the like, as vendors write it. */
+function filledIn(
+  source: string,
+  option: string,
+  address: string | undefined,
+  values: CloudValues,
+): string | undefined {
+  return address?.replace(/\{(\w*)\}/g, (_, name: string) => {
+    const value = placeholders.includes(name) ? values[name] : undefined;
+    if (value !== undefined) return value;
+    const reason = `${option} has the placeholder {${name}}, which nothing fills in`;
+    throw new KeyManagerError("invalid_argument", `${source}: ${reason}`);
+  });
+}
+
+/** None of them is secret: what is filled in shows in errors. */
+const placeholders = ["region_name", "profile", "interface"];
 
 function endpointInterface(
   source: string,

@@ -1,117 +1,98 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { parse } from "yaml";
-import { KeyManagerError } from "../errors.ts";
+import type { KeyManagerError } from "../errors.ts";
 import { suggestion } from "../options.ts";
-import { type CloudSettings, type CloudValues, cloudSettings } from "./cloud-settings.ts";
+import { type CloudSettings, cloudSettings } from "./cloud-settings.ts";
+import { type CloudValues, isCloudOption } from "./cloud-values.ts";
+import { type File, invalid, isMapping, isNothing, type Mapping, mapping } from "./clouds-file.ts";
+import { type FilePlaces, firstFile, searchPath } from "./clouds-path.ts";
+import { inRegion } from "./regions.ts";
 
 /** A cloud's name, and where its clouds.yaml is looked for. */
 export interface CloudLocation {
   /** A name under `clouds:`. */
   readonly cloud: string;
+  /** One of its regions. Default: the first one that it lists. */
+  readonly region?: string | undefined;
   /** For `OS_CLIENT_CONFIG_FILE`, `OS_CLIENT_SECURE_FILE` and `XDG_CONFIG_HOME`. */
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
   readonly workingDirectory: string;
   readonly homeDirectory: string;
 }
 
-type Mapping = Readonly<Record<string, unknown>>;
-
 /**
  * Reads one cloud from the first clouds.yaml on openstacksdk's search path, with
- * the secrets of the first secure.yaml laid over it
+ * the secrets of the first secure.yaml laid over it, and under it the vendor's
+ * profile that it names in the first clouds-public.yaml
  * (https://docs.openstack.org/openstacksdk/latest/user/config/configuration.html).
+ *
+ * What openstacksdk reads otherwise, or does not know, is refused and named. Two things differ: a text is kept as it is
+ * written, whatever YAML makes of it, and the profiles that come with openstacksdk are not known here.
  *
  * @throws `invalid_argument` that names the file and what is wrong with it.
  */
 export function cloudFromFiles(location: CloudLocation): CloudSettings {
   const { cloud, environment = {} } = location;
-  const found = firstFile(location, environment["OS_CLIENT_CONFIG_FILE"], "clouds");
+  const secure = firstFile(location, environment["OS_CLIENT_SECURE_FILE"], "secure");
+  const found = firstFile(location, environment["OS_CLIENT_CONFIG_FILE"], "clouds") ?? secure;
   if (found === undefined) {
     throw invalid(
       `cloud "${cloud}"`,
       `no clouds.yaml found; looked for ${searchPath(location, "clouds").join(", ")}`,
     );
   }
-  const secure = firstFile(location, environment["OS_CLIENT_SECURE_FILE"], "secure");
-  const open = cloudIn(found, cloud);
-  if (open === undefined) {
-    const known = Object.keys(mapping(found, "clouds", found.content["clouds"]));
-    if (known.length === 0) throw invalid(found.path, "it has no clouds");
-    throw invalid(found.path, `it has no cloud "${cloud}"${suggestion(cloud, known)}`);
-  }
-  const merged = merge(open, secure === undefined ? {} : (cloudIn(secure, cloud) ?? {}));
-  if (merged["profile"] !== undefined && merged["auth"] === undefined) {
+  const open = entryOf(found, "clouds", cloud);
+  const sealed = secure === undefined ? undefined : entryOf(secure, "clouds", cloud);
+  if (open === undefined && sealed === undefined) throw unknownCloud(found, cloud);
+  const own = merge(open ?? {}, sealed ?? {});
+  const profile = profileOf(location, own);
+  const whole = merge(profile ?? {}, own);
+  if (profile === undefined && profileName(own) !== undefined && !namesKeystone(whole)) {
     throw invalid(
       found.path,
-      `cloud "${cloud}" names a vendor profile: write its auth section out instead`,
+      `cloud "${cloud}" names a vendor profile: write its auth section out instead, or put "${profileName(own)}" into clouds-public.yaml`,
     );
   }
-  return cloudSettings(`cloud "${cloud}" of ${found.path}`, flat(found, merged));
-}
-
-interface File {
-  readonly path: string;
-  readonly content: Mapping;
-}
-
-function searchPath(
-  { workingDirectory, homeDirectory, environment = {} }: CloudLocation,
-  stem: string,
-): string[] {
-  const userConfiguration = environment["XDG_CONFIG_HOME"] || join(homeDirectory, ".config");
-  return [workingDirectory, join(userConfiguration, "openstack"), "/etc/openstack"].flatMap(
-    (directory) => ["yaml", "yml", "json"].map((ending) => join(directory, `${stem}.${ending}`)),
+  const subject = `cloud "${cloud}"`;
+  const chosen = merge(whole, inRegion(found, subject, [own, whole], location.region));
+  const auth = mapping(found, `${subject}: auth`, chosen["auth"]);
+  return cloudSettings(
+    `${subject} of ${found.path}`,
+    {
+      beside: texts(found, subject, chosen, isCloudOption),
+      auth: texts(found, `${subject}: auth`, auth),
+    },
+    location.homeDirectory,
   );
 }
 
-function firstFile(
-  location: CloudLocation,
-  override: string | undefined,
-  stem: string,
-): File | undefined {
-  if (override !== undefined && override !== "") {
-    const file = readFile(override);
-    if (file === undefined)
-      throw invalid(override, "no such file, though the environment names it");
-    return file;
-  }
-  for (const path of searchPath(location, stem)) {
-    const file = readFile(path);
-    if (file !== undefined) return file;
-  }
-  return undefined;
+function entryOf(file: File, list: string, name: string): Mapping | undefined {
+  const entries = mapping(file, list, file.content[list]);
+  return Object.hasOwn(entries, name) ? mapping(file, `${list}.${name}`, entries[name]) : undefined;
 }
 
-function readFile(path: string): File | undefined {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    throw invalid(path, `cannot be read: ${code ?? "unknown error"}`);
-  }
-  let content: unknown;
-  try {
-    // Every scalar as it is written: a password of digits is no number.
-    content = parse(text, {
-      schema: "failsafe",
-      merge: true,
-      maxAliasCount: 100,
-      logLevel: "error",
-    });
-  } catch (error) {
-    // The parser's message quotes the line, which may hold a password: only its place is told.
-    const line = (error as { linePos?: readonly { readonly line: number }[] }).linePos?.[0]?.line;
-    throw invalid(path, `it is no valid YAML${line === undefined ? "" : `: see line ${line}`}`);
-  }
-  return { path, content: mapping({ path }, "the file", content) };
+function unknownCloud(file: File, cloud: string): KeyManagerError {
+  const known = Object.keys(mapping(file, "clouds", file.content["clouds"]));
+  if (known.length === 0) return invalid(file.path, "it has no clouds");
+  return invalid(file.path, `it has no cloud "${cloud}"${suggestion(cloud, known)}`);
 }
 
-function cloudIn(file: File, cloud: string): Mapping | undefined {
-  const clouds = mapping(file, "clouds", file.content["clouds"]);
-  return Object.hasOwn(clouds, cloud) ? mapping(file, `clouds.${cloud}`, clouds[cloud]) : undefined;
+function profileOf(places: FilePlaces, cloud: Mapping): Mapping | undefined {
+  const name = profileName(cloud);
+  if (name === undefined) return undefined;
+  const file = firstFile(places, undefined, "clouds-public");
+  return file && entryOf(file, "public-clouds", name);
+}
+
+/** `cloud` is its older name. */
+function profileName(cloud: Mapping): string | undefined {
+  const name = cloud["profile"] ?? cloud["cloud"];
+  return typeof name === "string" && !isNothing(name) ? name : undefined;
+}
+
+function namesKeystone(cloud: Mapping): boolean {
+  const { auth } = cloud;
+  return [cloud, isMapping(auth) ? auth : {}].some((one) =>
+    ["auth_url", "auth-url"].some((name) => !isNothing(one[name])),
+  );
 }
 
 function merge(base: Mapping, over: Mapping): Mapping {
@@ -123,31 +104,18 @@ function merge(base: Mapping, over: Mapping): Mapping {
   return merged;
 }
 
-/** The cloud's own values with those of its `auth` section beside them. */
-function flat(file: File, cloud: Mapping): CloudValues {
-  const auth = mapping(file, "auth", cloud["auth"]);
-  const values: Record<string, string> = {};
-  for (const [name, value] of [...Object.entries(cloud), ...Object.entries(auth)]) {
-    if (typeof value === "string" && !isNothing(value)) values[name] = value;
+/** The values that are texts. @throws `invalid_argument` if one that is read is a list or a mapping */
+function texts(
+  file: File,
+  subject: string,
+  values: Mapping,
+  isRead: (name: string) => boolean = () => true,
+): CloudValues {
+  const found: Record<string, string> = {};
+  for (const [name, value] of Object.entries(values)) {
+    if (isNothing(value)) continue;
+    if (typeof value === "string") found[name] = value;
+    else if (isRead(name)) throw invalid(file.path, `${subject}: ${name} must be one text`);
   }
-  return values;
-}
-
-function isMapping(value: unknown): value is Mapping {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** What YAML has for "no value". */
-function isNothing(value: unknown): boolean {
-  return value === undefined || value === null || value === "" || value === "~" || value === "null";
-}
-
-function mapping(file: Pick<File, "path">, subject: string, value: unknown): Mapping {
-  if (isNothing(value)) return {};
-  if (!isMapping(value)) throw invalid(file.path, `${subject} must be a mapping`);
-  return value;
-}
-
-function invalid(subject: string, reason: string): KeyManagerError {
-  return new KeyManagerError("invalid_argument", `${subject}: ${reason}`);
+  return found;
 }

@@ -6,12 +6,15 @@ import { cloudFromFiles } from "./clouds.ts";
 /** A process's environment variables. Passed in: this library reads none by itself. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Variables that are not simply `OS_` and the clouds.yaml name in upper case; those that are go first. */
-const renamed = new Map([
-  ["OS_TENANT_ID", "project_id"],
-  ["OS_TENANT_NAME", "project_name"],
-  ["OS_KEY_MANAGER_ENDPOINT", "key_manager_endpoint_override"],
-]);
+/** What the environment does not say. */
+export interface EnvironmentOptions {
+  /** Where clouds.yaml is looked for first. Default: the process's. */
+  readonly working?: string | undefined;
+  /** Default: the user's. */
+  readonly home?: string | undefined;
+  /** One of the cloud's regions. Default: `OS_REGION_NAME`; with `OS_CLOUD`, the first one that the cloud lists. */
+  readonly region?: string | undefined;
+}
 
 /**
  * Reads who calls, and where, from `OS_*` variables; if `OS_CLOUD` is set, from
@@ -22,27 +25,23 @@ const renamed = new Map([
  */
 export function settingsFromEnvironment(
   environment: Environment,
-  directories: { readonly working?: string; readonly home?: string } = {},
+  options: EnvironmentOptions = {},
 ): CloudSettings {
+  const { working: workingDirectory = ".", home: homeDirectory = homedir(), region } = options;
   const cloud = environment["OS_CLOUD"];
   if (cloud !== undefined && cloud !== "") {
-    return cloudFromFiles({
-      cloud,
-      environment,
-      workingDirectory: directories.working ?? ".",
-      homeDirectory: directories.home ?? homedir(),
-    });
+    return cloudFromFiles({ cloud, region, environment, workingDirectory, homeDirectory });
   }
-  const values: Record<string, string | undefined> = {};
+  const beside: Record<string, string | undefined> = {};
   for (const [name, value] of Object.entries(environment)) {
-    if (name.startsWith("OS_") && value !== "") values[name.slice(3).toLowerCase()] = value;
+    if (name.startsWith("OS_") && value !== "") beside[name.slice(3).toLowerCase()] = value;
   }
-  for (const [variable, name] of renamed) values[name] ??= environment[variable] || undefined;
-  if (values["auth_url"] === undefined && values["token"] === undefined) {
+  if (region !== undefined) beside["region_name"] = region;
+  if (["auth_url", "token", "auth_token"].every((name) => beside[name] === undefined)) {
     throw new KeyManagerError(
       "invalid_argument",
       "environment: it names no key manager: set OS_CLOUD to a cloud of clouds.yaml, or OS_AUTH_URL, OS_USERNAME, OS_PASSWORD and OS_PROJECT_NAME",
     );
   }
-  return cloudSettings("environment", values);
+  return cloudSettings("environment", { beside, auth: {} }, homeDirectory);
 }

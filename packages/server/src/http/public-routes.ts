@@ -15,8 +15,8 @@ export interface PublicOptions {
   readonly ready: () => Promise<void>;
   /** In Prometheus' format; absent to serve none. */
   readonly metrics?: () => Promise<{ readonly contentType: string; readonly text: string }>;
-  /** True if built-in identity is served under /v3. */
-  readonly withIdentity: boolean;
+  /** The version document of built-in identity, if that is served under /v3. */
+  readonly identityVersion?: () => object;
 }
 
 /** What is served without identity, by GET alone: the version list, health, readiness, metrics, and what there is at all. */
@@ -47,7 +47,7 @@ export function publicRoutes(app: FastifyInstance, options: PublicOptions): void
     url: () => options.refs.base,
     served: (path) => {
       if (path === "/metrics") return metrics !== undefined;
-      return options.withIdentity || !path.startsWith("/v3");
+      return options.identityVersion !== undefined || !path.startsWith("/v3");
     },
   });
   only(app, "/chatelaine/v1/openapi.json", async (_request, reply) =>
@@ -87,9 +87,11 @@ function versions(options: PublicOptions, request: FastifyRequest, reply: Fastif
   if (documentQuality(accept) === 0) return text(reply, 406, "only application/json is available");
   void reply.header("openstack-api-version", `key-manager 1.${version.minor}`);
   const document = versionDocument(options.refs, version.minor);
+  // For clients whose auth_url has no version. The key manager is last, because Castellan takes the last one for it.
+  const identity = options.identityVersion ? [options.identityVersion()] : [];
   return reply
     .code(300)
-    .send({ versions: version.minor === 0 ? { values: [document] } : [document] });
+    .send({ versions: version.minor === 0 ? { values: [...identity, document] } : [document] });
 }
 
 /** True if the client names JSON Home, and wants it more than the document. */

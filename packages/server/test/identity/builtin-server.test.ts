@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { login, startBuiltinHarness } from "../support/builtin-harness.ts";
-import { base } from "../support/harness.ts";
+import { base, startHarness } from "../support/harness.ts";
 import { readAudit } from "../support/store-promises.ts";
+
+/** As a list of versions has it. */
+interface Version {
+  readonly id: string;
+  readonly status: string;
+  readonly links: readonly { readonly rel: string; readonly href: string }[];
+}
 
 describe("a key server with identity of its own", () => {
   it("lets one log in, keep a secret and log out, on one database", async (t) => {
@@ -44,6 +51,40 @@ describe("a key server with identity of its own", () => {
     assert.equal((await ask("POST", "/v3/auth/tokens", { token: null, body: "{" })).status, 400);
     const large = await ask("POST", "/v3/auth/tokens", { token: null, body: "x".repeat(70_000) });
     assert.equal(large.status, 413);
+  });
+
+  it("is found by a client whose auth_url has no version", async (t) => {
+    const { ask } = await startBuiltinHarness(t);
+    const listed = await ask("GET", "/", { token: null, headers: { host: "evil.test" } });
+    assert.equal(listed.status, 300);
+    const { values } = listed.json["versions"] as { values: readonly Version[] };
+    const found = values.map(({ id, status, links }) => [
+      id,
+      status,
+      links[0]?.rel,
+      links[0]?.href,
+    ]);
+    assert.deepEqual(found, [
+      ["v3.14", "stable", "self", `${base}/v3/`],
+      // Last: Castellan takes the last one for its own.
+      ["v1", "stable", "self", `${base}/v1/`],
+    ]);
+  });
+
+  it("lists the key manager alone for a client that names one of its versions, and where Keystone is elsewhere", async (t) => {
+    const { ask } = await startBuiltinHarness(t);
+    const headers = { "openstack-api-version": "key-manager 1.1" };
+    const named = await ask("GET", "/", { token: null, headers });
+    assert.deepEqual(
+      (named.json["versions"] as readonly Version[]).map(({ id }) => id),
+      ["v1"],
+    );
+    const alone = await (await startHarness(t)).ask("GET", "/", { token: null });
+    const { values } = alone.json["versions"] as { values: readonly Version[] };
+    assert.deepEqual(
+      values.map(({ id }) => id),
+      ["v1"],
+    );
   });
 
   it("refuses a zero character wherever it is, on any database", async (t) => {

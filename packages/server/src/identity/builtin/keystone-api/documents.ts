@@ -24,7 +24,7 @@ export class Documents {
   }
 
   version(): object {
-    const version = {
+    return {
       id: "v3.14",
       status: "stable",
       updated: "2020-04-07T00:00:00Z",
@@ -33,7 +33,6 @@ export class Documents {
         { base: "application/json", type: "application/vnd.openstack.identity-v3+json" },
       ],
     };
-    return { version };
   }
 
   token(live: LiveToken, { withCatalog }: { readonly withCatalog: boolean }): object {

@@ -40,6 +40,11 @@ export class KeystoneApi {
     ...administrationRoutes,
   ];
 
+  /** What a list of versions says of this interface. */
+  version(): object {
+    return this.#parts.documents.version();
+  }
+
   /**
    * Answers one request. What a client does wrong is an answer too; rejects only
    * with what the store rejects with.

@@ -18,7 +18,7 @@ export const tokenRoutes: readonly Route[] = [
 ];
 
 async function showVersion({ parts }: Call): Promise<Answer> {
-  return { status: 200, document: parts.documents.version() };
+  return { status: 200, document: { version: parts.documents.version() } };
 }
 
 async function issueToken(call: Call): Promise<Answer> {
