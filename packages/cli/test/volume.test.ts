@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { copyFile, link, mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -302,6 +302,30 @@ describe("chatelaine volume", () => {
       session.keyManager.list(session.others["bob"] as Caller),
     );
     assert.ok(out.includes(`key ${theirs?.id} opens slot`));
+  });
+
+  it("forgets a volume whose header was overwritten, and makes another on its disk", async () => {
+    const session = new Session();
+    const [path, name] = [join(directory, "lost.img"), join(directory, "other-name.img")];
+    const made = await session.run("volume", "create", path, "--size", "1M", "--json");
+    const { id, keyId } = JSON.parse(made.out) as { id: string; keyId: string };
+    await link(path, name);
+    assert.equal((await session.run("volume", "forget", id)).code, 2);
+    await writeFile(path, Buffer.alloc(17 << 20));
+    const refused = await session.run("volume", "encrypt", name);
+    assert.equal(refused.code, 6);
+    assert.ok(refused.error.includes(`run "chatelaine volume forget ${id}"`), refused.error);
+    const foreseen = await session.run("volume", "forget", id, "--dry-run");
+    assert.equal(foreseen.out, `would forget volume ${id}, and keep key ${keyId}\n`);
+    const { out } = await session.run("volume", "forget", id);
+    assert.equal(
+      out,
+      `forgot volume ${id}; key ${keyId} is kept, with the volume as its consumer\n`,
+    );
+    assert.equal((await session.run("volume", "encrypt", name)).code, 0);
+    const findings = await session.run("reconcile", "--json");
+    const types = (JSON.parse(findings.out) as { type: string }[]).map(({ type }) => type);
+    assert.deepEqual(types, ["ok", "stale_consumer"]);
   });
 
   it("gives a snapshot a key of its own, and forgets it", async () => {
