@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { forge } from "../../volumes/test/forge.ts";
 import { progressLines } from "../src/progress-bar.ts";
 import { Session } from "./session.ts";
 
@@ -161,6 +162,56 @@ describe("chatelaine luks", () => {
     assert.ok(readFileSync(file("kind2")).equals(content));
     const refused = await luks("convert", file("kind"), ...two, "--luks1", "--sector-size", "512");
     assert.match(refused.error, /LUKS1 has sectors of 512 bytes/);
+  });
+
+  it("keeps tokens, flags and unknown members of others; LUKS1 loses them only where told so", async () => {
+    const disk = file("others");
+    writeFileSync(disk, Buffer.alloc(1 << 20, "content"));
+    await says(/done/, "encrypt", disk, ...one, ...full);
+    await forge(disk, ({ config }) => {
+      config["flags"] = ["allow-discards"];
+    });
+    const token = '{"type":"of-another","keyslots":["0"],"serial":9007199254740993,"float":1.0}';
+    writeFileSync(file("of-another"), `${token}\n`);
+    await says("added token 0\n", "token", "add", disk, file("of-another"));
+    await says("added key slot 1\n", "slots", "add", disk, ...one, ...toTwo);
+    await says(
+      `reencrypt: done, ${disk}; key slots that are gone: 1\n`,
+      "reencrypt",
+      disk,
+      ...one,
+      ...full,
+    );
+    assert.ok(readFileSync(disk).subarray(0, 16_384).includes(token));
+    await says(/Flags +allow-discards\n/, "dump", disk);
+    const convert = ["convert", disk, ...one, ...full, "--luks1"];
+    const refused = await luks(...convert);
+    assert.equal(refused.code, 8);
+    assert.match(refused.error, /LUKS1 cannot hold what its header has \(flags, tokens\)/);
+    await says(/done/, ...convert, "--allow-losing", "flags", "tokens");
+    assert.equal((await luks(...convert, "--allow-losing", "everything")).code, 2);
+  });
+
+  it("warns of a key slot that it ignores, and shows one that is not bound to the data", async () => {
+    const disk = blank("ignored");
+    await says(/uuid/, "format", disk, ...one, ...full);
+    await says("added key slot 1\n", "slots", "add", disk, ...one, ...toTwo);
+    await says("added key slot 2\n", "slots", "add", disk, ...one, ...toTwo);
+    await forge(disk, ({ keyslots, digests }) => {
+      (keyslots["1"] ?? {})["kdf"] = { type: "balloon", space: 7 };
+      const [bound] = Object.values(digests);
+      digests["1"] = { ...bound, keyslots: ["2"], segments: [] };
+      (bound ?? {})["keyslots"] = ["0", "1"];
+    });
+    const warning = 'key slot 1 is ignored: unknown key derivation "balloon"';
+    const dump = await says(/ {2}2: luks2 \(unbound\)\n/, "dump", disk);
+    assert.ok(dump.includes(`\nWarnings:\n  ${warning}\n`), dump);
+    assert.match(dump, /\tPBKDF +balloon \(unsupported\)\n/);
+    const shown = JSON.parse(await says(/./, "dump", disk, "--json")) as { warnings: string[] };
+    assert.deepEqual(shown.warnings, [warning]);
+    await says(/^1 +normal +balloon \(unsupported\)$/m, "slots", "list", disk);
+    assert.equal((await luks("slots", "test", disk, ...two)).code, 12);
+    assert.equal((await luks("slots", "kill", disk, "0")).code, 6);
   });
 
   it("draws progress with speed and time left", () => {

@@ -1,5 +1,5 @@
 import { hash, randomFillSync } from "node:crypto";
-import type { HashName } from "./kdf.ts";
+import { digestBytes, type HashName, opensslName } from "./hashes.ts";
 import { loadSha256Block } from "./wasm/sha256.ts";
 
 /**
@@ -57,7 +57,8 @@ interface Diffuser {
 
 /** Any hash and length: one call into OpenSSL for each part. */
 export function opensslDiffuser(length: number, hashName: HashName): Diffuser {
-  const digestLength = digestLengths[hashName];
+  const digestLength = digestBytes(hashName);
+  const algorithm = opensslName(hashName);
   const inputs = Array.from({ length: Math.ceil(length / digestLength) }, (_, block) => {
     const input = Buffer.alloc(4 + Math.min(digestLength, length - block * digestLength));
     input.writeUInt32BE(block);
@@ -68,7 +69,7 @@ export function opensslDiffuser(length: number, hashName: HashName): Diffuser {
     parts,
     diffuse: () => {
       for (const [block, part] of parts.entries()) {
-        const digest = hash(hashName, inputs[block] as Buffer, "buffer");
+        const digest = hash(algorithm, inputs[block] as Buffer, "buffer");
         part.set(digest.subarray(0, part.length));
       }
     },
@@ -105,11 +106,6 @@ function collect(parts: readonly Uint8Array[]): Uint8Array {
   for (const part of parts) part.fill(0);
   return state;
 }
-
-const digestLengths = { sha1: 20, sha256: 32, sha512: 64 } as const satisfies Record<
-  HashName,
-  number
->;
 
 function at(bytes: Uint8Array, index: number): number {
   return bytes[index] as number;

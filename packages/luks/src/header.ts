@@ -27,6 +27,8 @@ export interface LuksHeader {
   readonly flags: readonly string[];
   /** What a program must understand to touch this disk, such as `online-reencrypt-v2`. */
   readonly requirements: readonly string[];
+  /** What this library cannot use and leaves as it is, one sentence each, such as a key slot of an unknown kind. */
+  readonly warnings: readonly string[];
   /** Grows with each write of a LUKS2 header; 0 in LUKS1. */
   readonly sequence: number;
   /** What the header and all key slots take, in bytes; a backup has this length. */
@@ -60,8 +62,17 @@ export interface KeyslotInfo {
   readonly type: string;
   readonly volumeKeyBitLength: number;
   readonly priority: KeyslotPriority;
+  /**
+   * Whether it holds the key of the data. A slot that is not bound holds another key, which somebody keeps there: its
+   * passphrase does not open the disk.
+   */
+  readonly isBound: boolean;
+  /** Why this library does not open the slot, and leaves it as it is; undefined if it can open it. */
+  readonly ignored: string | undefined;
   /** Undefined if we do not know the derivation. */
   readonly kdf: KdfSpec | undefined;
+  /** The derivation's name as the header spells it, known or not. */
+  readonly kdfType: string;
   /** What encrypts the key material. */
   readonly areaCipher: string;
   readonly areaKeyBitLength: number;

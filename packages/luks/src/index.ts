@@ -18,6 +18,7 @@ export { provesVolumeKey } from "./checked/proves.ts";
 export { parseUuid, type Uuid } from "./checked/uuid.ts";
 export {
   type CipherRow,
+  type EssivGenerator,
   type IvGenerator,
   type SegmentCipher,
   segmentCipher,
@@ -29,6 +30,7 @@ export { describeDiskUse, diskUse } from "./disk-use.ts";
 export { LuksError, type LuksErrorCode } from "./errors.ts";
 export { foreignContent } from "./foreign-signature.ts";
 export type { Formatted } from "./format-common.ts";
+export type { HashName } from "./hashes.ts";
 export type {
   DigestInfo,
   KeyslotInfo,
@@ -44,6 +46,7 @@ export {
 } from "./image/decrypt.ts";
 export { type EncryptImageOptions, encryptImage } from "./image/encrypt.ts";
 export type { ImageState } from "./image/journal.ts";
+export type { HeaderLoss } from "./image/losses.ts";
 export type { ImageFormat, NotForImages } from "./image/new-header.ts";
 export type { ImageProgress, ImageRunOptions } from "./image/progress.ts";
 export { type ReencryptImageOptions, reencryptImage } from "./image/reencrypt.ts";
@@ -58,7 +61,6 @@ export type { DiskUse, DiskUseOptions, DiskUser } from "./in-use/disk-use.ts";
 export type { KernelUser } from "./in-use/kernel-users.ts";
 export type { ProcessUser } from "./in-use/open-files.ts";
 export {
-  type HashName,
   type KdfLimits,
   type KdfSpec,
   minimalKdf,

@@ -2,9 +2,7 @@ import * as crypto from "node:crypto";
 import { promisify } from "node:util";
 import { deriveArgon2Plain } from "./argon2.ts";
 import { LuksError } from "./errors.ts";
-
-/** The hashes of LUKS headers that this library reads and writes. */
-export type HashName = "sha1" | "sha256" | "sha512";
+import { type HashName, opensslName } from "./hashes.ts";
 
 /** How a key slot stretches its passphrase. */
 export type KdfSpec =
@@ -44,10 +42,6 @@ export const passphraseKdfLuks1: KdfSpec = { type: "pbkdf2", hash: "sha256", ite
 /** What {@link minimalKdf} is for, in bits. */
 export const fullEntropyBits = 128;
 
-export function isHashName(name: unknown): name is HashName {
-  return name === "sha1" || name === "sha256" || name === "sha512";
-}
-
 /**
  * Derives `length` bytes from a passphrase, off the main thread.
  *
@@ -62,7 +56,8 @@ export async function deriveKey(
 ): Promise<Uint8Array> {
   refuseCostly(spec, limits);
   if (spec.type === "pbkdf2") {
-    return promisify(crypto.pbkdf2)(passphrase, salt, spec.iterations, length, spec.hash);
+    const hash = opensslName(spec.hash);
+    return promisify(crypto.pbkdf2)(passphrase, salt, spec.iterations, length, hash);
   }
   return deriveArgon2(spec, passphrase, salt, length);
 }

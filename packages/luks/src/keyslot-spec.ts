@@ -1,5 +1,6 @@
 import { LuksError } from "./errors.ts";
-import { fullEntropyBits, isHashName, type KdfSpec, minimalKdf } from "./kdf.ts";
+import { hashNameOf } from "./hashes.ts";
+import { fullEntropyBits, type KdfSpec, minimalKdf } from "./kdf.ts";
 import { refuseUnknownOptions, requireInteger } from "./options.ts";
 
 /** `prefer` slots are tried first; `ignore` slots only when asked for by number. */
@@ -94,10 +95,10 @@ function checkedKdf(operation: string, kdf: KdfSpec): KdfSpec {
   if (kdf.type === "pbkdf2") {
     refuseUnknownOptions(operation, kdf, ["type", "hash", "iterations"]);
     requireInteger(operation, "kdf.iterations", kdf.iterations, 1000, 2 ** 32 - 1);
-    if (!isHashName(kdf.hash)) {
+    if (hashNameOf(kdf.hash) !== kdf.hash) {
       throw new LuksError(
         "invalid_argument",
-        `${operation} kdf.hash: must be sha1, sha256 or sha512`,
+        `${operation} kdf.hash: must be sha256 or another hash of LUKS that OpenSSL has here`,
       );
     }
     return kdf;

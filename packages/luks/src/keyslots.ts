@@ -1,6 +1,7 @@
 import { type DeviceReference, withDevice } from "./device.ts";
 import type { CheckedDisk, NewKeyslot } from "./disk.ts";
 import { LuksError } from "./errors.ts";
+import { hashNameOf } from "./hashes.ts";
 import type { KdfLimits } from "./kdf.ts";
 import {
   type KeyslotPriority,
@@ -149,10 +150,10 @@ function settle(operation: string, disk: CheckedDisk, spec: KeyslotSpec): NewKey
   }
   const settled = settleKdf(operation, spec, disk.slowKdf);
   // A LUKS1 disk has one hash for everything: a default derivation follows it.
-  const { hash } = disk.header.digest;
+  const hash = hashNameOf(disk.header.digest.hash);
   const kdf =
-    version === 1 && !spec.kdf && settled.type === "pbkdf2"
-      ? { ...settled, hash: hash as typeof settled.hash }
+    version === 1 && hash && !spec.kdf && settled.type === "pbkdf2"
+      ? { ...settled, hash }
       : settled;
   return {
     passphrase: spec.passphrase,

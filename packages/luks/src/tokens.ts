@@ -15,11 +15,17 @@ export async function listTokens(device: DeviceReference): Promise<readonly Toke
 /**
  * Stores a token under the lowest free number.
  *
+ * @param token as an object, or as its JSON text, which is stored byte for byte: give tokens of other programs as text,
+ *   since a JavaScript number rounds integers beyond 2^53
+ *
  * @returns its number
  * @throws `no_space` if there are 32 or the JSON area is full; `no_such_slot` if it refers to one;
  *   `unsupported` on LUKS1
  */
-export async function addToken(device: DeviceReference, token: LuksToken): Promise<number> {
+export async function addToken(
+  device: DeviceReference,
+  token: LuksToken | string,
+): Promise<number> {
   const operation = "add token";
   return withDevice(operation, device, "write", async (opened) => {
     const disk = await loadLuks2Disk(operation, opened);
@@ -32,7 +38,8 @@ export async function addToken(device: DeviceReference, token: LuksToken): Promi
       );
     }
     const stored = checkedToken(operation, token, Object.keys(keyslots));
-    await disk.change(operation, { tokens: { ...tokens, [id]: stored } });
+    const texts = new Map<unknown, string>([[stored.token, stored.text]]);
+    await disk.change(operation, { tokens: { ...tokens, [id]: stored.token } }, {}, texts);
     return id;
   });
 }

@@ -36,7 +36,8 @@ export function volumeFrom(header: LuksHeader, path: string, keyId: ObjectId): V
     id: uuid,
     path,
     keyId,
-    slots: token?.keyslots ?? header.keyslots.map(({ slot }) => slot),
+    slots:
+      token?.keyslots ?? header.keyslots.filter(({ isBound }) => isBound).map(({ slot }) => slot),
     cipher,
     volumeKeyBitLength,
     sectorSize,

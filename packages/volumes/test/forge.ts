@@ -3,9 +3,11 @@ import { open } from "node:fs/promises";
 
 /** A LUKS2 header's JSON area, as an attacker edits it. */
 export interface Metadata {
+  readonly keyslots: Record<string, Record<string, unknown>>;
   readonly segments: Record<string, Record<string, unknown>>;
   readonly tokens: Record<string, Record<string, unknown>>;
   readonly digests: Record<string, Record<string, unknown>>;
+  readonly config: Record<string, unknown>;
 }
 
 const binaryBytes = 4096;

@@ -1,5 +1,5 @@
-import { type KdfSpec, type LuksHeader, parseChatelaineToken } from "@chatelaine/luks";
-import { record } from "../output.ts";
+import { type KeyslotInfo, type LuksHeader, parseChatelaineToken } from "@chatelaine/luks";
+import { record, withoutControls } from "../output.ts";
 
 /** A header for people, in the order and words of `cryptsetup luksDump`. */
 export function dumpText(header: LuksHeader): string {
@@ -17,6 +17,8 @@ export function dumpText(header: LuksHeader): string {
       "Header copies":
         copies.secondary && `primary ${copies.primary}, secondary ${copies.secondary}`,
     }),
+    ...(header.warnings.length > 0 ? ["\nWarnings:\n"] : []),
+    ...header.warnings.map((warning) => `  ${withoutControls(warning)}\n`),
     "\nData segments:\n",
     ...header.segments.map((segment, index) =>
       section(`${index}: ${segment.type}`, {
@@ -28,16 +30,17 @@ export function dumpText(header: LuksHeader): string {
     ),
     "\nKeyslots:\n",
     ...header.keyslots.map((slot) =>
-      section(`${slot.slot}: ${slot.type}`, {
+      section(`${slot.slot}: ${slot.type}${slot.isBound ? "" : " (unbound)"}`, {
         Key: `${slot.volumeKeyBitLength} bits`,
         Priority: slot.priority,
         Cipher: slot.areaCipher,
         "Cipher key": `${slot.areaKeyBitLength} bits`,
-        ...kdfLines(slot.kdf),
+        ...kdfLines(slot),
         "AF stripes": slot.afStripes,
         "AF hash": slot.afHash,
         "Area offset": `${slot.areaOffset} [bytes]`,
         "Area length": `${slot.areaSize} [bytes]`,
+        Ignored: slot.ignored,
       }),
     ),
     header.version === 2 ? "\nTokens:\n" : "",
@@ -60,8 +63,8 @@ export function dumpText(header: LuksHeader): string {
   ].join("");
 }
 
-function kdfLines(kdf: KdfSpec | undefined): Record<string, string | number | undefined> {
-  if (!kdf) return { PBKDF: "(unknown)" };
+function kdfLines({ kdf, kdfType }: KeyslotInfo): Record<string, string | number | undefined> {
+  if (!kdf) return { PBKDF: kdfType === "" ? "(none)" : `${kdfType} (unsupported)` };
   if (kdf.type === "pbkdf2") {
     return { PBKDF: kdf.type, Hash: kdf.hash, Iterations: kdf.iterations };
   }

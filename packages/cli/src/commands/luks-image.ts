@@ -3,6 +3,7 @@ import {
   convertImage,
   decryptImage,
   encryptImage,
+  type HeaderLoss,
   type ImageFormat,
   type ImageProgress,
   interruptedOperation,
@@ -10,7 +11,7 @@ import {
   reencryptImage,
   resumeImage,
 } from "@chatelaine/luks";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import {
   addNewPassphraseFlags,
   addPassphraseFlags,
@@ -21,6 +22,7 @@ import {
 import { progressBar } from "../progress-bar.ts";
 import { addSlotFlags, parseNumber, type SlotFlags, slotOf } from "../slot-flags.ts";
 import { warnOfUnseenUsers } from "../unseen-users.ts";
+import { slotsGone } from "../slots-gone.ts";
 import { type Context, examples } from "./command.ts";
 
 interface ImageFlags extends NewPassphraseFlags, SlotFlags {
@@ -31,6 +33,7 @@ interface ImageFlags extends NewPassphraseFlags, SlotFlags {
   readonly cipher?: string;
   readonly journal?: string;
   readonly allowDestroyingData?: readonly string[];
+  readonly allowLosing?: readonly HeaderLoss[];
 }
 
 /** More threads than this gain nothing: they wait for each other's writes to one file. */
@@ -125,6 +128,12 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
       .option(...outputFlag)
       .option(...luks1Flag)
       .option("--cipher <name>", "default: aes-xts-plain64; LUKS1 only")
+      .addOption(
+        new Option(
+          "--allow-losing <kinds...>",
+          "in place with --luks1: what LUKS1 cannot hold, in the words of the refusal",
+        ).choices(["label", "flags", "tokens", "slots", "unknown"]),
+      )
       .option(...sectorSizeFlag)
       .option(...journalFlag)
       .option(...threadsFlag)
@@ -136,6 +145,7 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
             passphrase,
             format: formatOf(by, flags),
             ...run,
+            ...(flags.allowLosing === undefined ? {} : { allowLosing: flags.allowLosing }),
             ...(target === undefined ? {} : { target }),
           }),
         );
@@ -212,11 +222,19 @@ async function report(
     ...(journal === undefined ? {} : { journal }),
   };
   const asked = { subject: image, whenAbsent: "same", isNew } as const;
-  await withBothPassphrases(terminal, flags, asked, (passphrase, by) =>
-    work(passphrase, by, run).finally(bar.end),
-  );
+  const changesKey = target === undefined && (what === "reencrypt" || what === "convert");
+  const gone = await withBothPassphrases(terminal, flags, asked, async (passphrase, by) => {
+    const act = () => work(passphrase, by, run).finally(bar.end);
+    if (changesKey) return slotsGone(image, act);
+    await act();
+    return [];
+  });
   const result = target ?? image;
-  print({ operation: what, image, result }, `${what}: done, ${result}\n`);
+  const note = gone.length === 0 ? "" : `; key slots that are gone: ${gone.join(", ")}`;
+  print(
+    { operation: what, image, result, ...(gone.length > 0 && { slotsGone: gone }) },
+    `${what}: done, ${result}${note}\n`,
+  );
 }
 
 function formatOf(by: NewPassphrase, flags: ImageFlags): ImageFormat {

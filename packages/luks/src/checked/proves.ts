@@ -1,6 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { LuksError } from "../errors.ts";
-import { deriveKey, isHashName, type KdfLimits } from "../kdf.ts";
+import { hashNameOf } from "../hashes.ts";
+import { deriveKey, type KdfLimits } from "../kdf.ts";
 import type { VolumeKey } from "../volume-key.ts";
 import type { CheckedDigest } from "./checked-header.ts";
 
@@ -10,11 +11,12 @@ import type { CheckedDigest } from "./checked-header.ts";
  * @throws `too_costly`; `unsupported` for a digest that no checked header has
  */
 export async function provesVolumeKey(
-  { hash, iterations, salt, value }: CheckedDigest,
+  { hash: name, iterations, salt, value }: CheckedDigest,
   volumeKey: VolumeKey,
   limits: KdfLimits = {},
 ): Promise<boolean> {
-  if (!isHashName(hash)) {
+  const hash = hashNameOf(name);
+  if (!hash) {
     throw new LuksError("unsupported", "prove volume key: the digest has an unknown hash");
   }
   const expected = Buffer.from(value, "hex");

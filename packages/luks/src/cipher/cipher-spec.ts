@@ -30,3 +30,11 @@ export function parseCipher(operation: string, name: string): CipherSpec {
 export function keyBitLengths(cipher: CipherSpec): readonly number[] {
   return cipher.mode === "xts" ? [256, 512] : [128, 192, 256];
 }
+
+/** Whether this library computes a cipher itself, with a key of that length. */
+export function isComputable(name: string, keyBitLength: number): boolean {
+  return (
+    segmentCiphers.get(name)?.read !== undefined &&
+    keyBitLengths(parseCipher("check cipher", name)).includes(keyBitLength)
+  );
+}

@@ -4,7 +4,10 @@ declare const segmentCipherBrand: unique symbol;
 export type SegmentCipher = string & { readonly [segmentCipherBrand]: true };
 
 /** Where a sector's initialisation vector comes from; dm-crypt's words. */
-export type IvGenerator = "plain" | "plain64" | "essiv:sha256";
+export type IvGenerator = "plain" | "plain64" | EssivGenerator;
+
+/** The sector's number, encrypted by AES with a hash of the volume key: hashes whose digest is a key of AES. */
+export type EssivGenerator = "essiv:sha256" | "essiv:sha3-256" | "essiv:blake2s-256" | "essiv:sm3";
 
 /** One cipher that a disk may name. */
 export interface CipherRow {
@@ -16,6 +19,14 @@ export interface CipherRow {
 
 const xtsBits = [256, 384, 512] as const;
 const cbcBits = [128, 192, 256] as const;
+const ivs: readonly IvGenerator[] = [
+  "plain64",
+  "plain",
+  "essiv:sha256",
+  "essiv:sha3-256",
+  "essiv:blake2s-256",
+  "essiv:sm3",
+];
 
 /**
  * All ciphers that a data segment may name, in dm-crypt's spelling. Nothing else is opened or mapped: no null cipher,
@@ -25,7 +36,7 @@ const cbcBits = [128, 192, 256] as const;
  * - Serpent, Twofish and Camellia in the same modes, and Adiantum, which cryptsetup offers: only the kernel maps them.
  */
 export const segmentCiphers: ReadonlyMap<string, CipherRow> = new Map<string, CipherRow>([
-  ...(["plain64", "plain", "essiv:sha256"] as const).flatMap((iv): [string, CipherRow][] => [
+  ...ivs.flatMap((iv): [string, CipherRow][] => [
     [`aes-xts-${iv}`, { keyBitLengths: xtsBits, read: { mode: "xts", iv } }],
     [`aes-cbc-${iv}`, { keyBitLengths: cbcBits, read: { mode: "cbc", iv } }],
   ]),

@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, createSecretKey } from "node:crypto";
 import { LuksError } from "../errors.ts";
+import { hashNameOf, opensslName } from "../hashes.ts";
 import { type CipherSpec, keyBitLengths } from "./cipher-spec.ts";
 
 /** The size of a sector in the numbering of initialisation vectors, whatever the encryption's own sector size. */
@@ -67,10 +68,15 @@ export function requireKeyLength(cipher: CipherSpec, key: Uint8Array): void {
   }
 }
 
+/** @throws `unsupported` for ESSIV with a hash that OpenSSL does not have here */
 function ivGenerator(cipher: CipherSpec, key: Uint8Array): (sector: number) => Uint8Array {
   if (cipher.iv === "plain64") return plain64;
   if (cipher.iv === "plain") return (sector) => plain64(sector % 2 ** 32);
-  const salt = createHash("sha256").update(key).digest();
+  const hash = hashNameOf(cipher.iv.slice("essiv:".length));
+  if (!hash) {
+    throw new LuksError("unsupported", `encrypt sectors ${cipher.name}: OpenSSL has no such hash`);
+  }
+  const salt = createHash(opensslName(hash)).update(key).digest();
   return (sector) => {
     const encryptor = createCipheriv("aes-256-ecb", salt, null).setAutoPadding(false);
     return encryptor.update(plain64(sector));

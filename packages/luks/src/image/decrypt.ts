@@ -11,7 +11,9 @@ import { refuseUnknownOptions } from "../options.ts";
 import { copyData } from "./copy.ts";
 import { shiftInPlace } from "./in-place.ts";
 import { ImageJournal, type ImageState, syncFolder } from "./journal.ts";
+import type { HeaderLoss } from "./losses.ts";
 import { type ImageFormat, planHeader, writeHeader } from "./new-header.ts";
+import { planConversion } from "./plan-anew.ts";
 import {
   type ImageRunOptions,
   requireInPlace,
@@ -19,7 +21,7 @@ import {
   runOptionNames,
 } from "./progress.ts";
 import { convertInPlace } from "./reencrypt.ts";
-import { sideOf } from "./side.ts";
+import { requireReadable, sideOf } from "./side.ts";
 
 const operation = "decrypt image";
 
@@ -64,8 +66,13 @@ export interface ConvertImageOptions extends ImageRunOptions {
   readonly passphrase: Uint8Array;
   /** A new file. Default: the image is converted in place. */
   readonly target?: string;
-  /** The new LUKS header, with a volume key of its own. In place, UUID and data offset stay. */
+  /**
+   * The new LUKS header, with a volume key of its own. In place, UUID and data offset stay. From LUKS2 to LUKS2, all that
+   * is not named here stays: label, persistent flags, tokens, key slots with other keys than that of the data.
+   */
   readonly format: ImageFormat;
+  /** What may be lost in place, because LUKS1 cannot hold it. Default: nothing. */
+  readonly allowLosing?: readonly HeaderLoss[];
   /** Where the header of the source is, if it is detached. */
   readonly header?: DeviceReference;
 }
@@ -74,11 +81,12 @@ export interface ConvertImageOptions extends ImageRunOptions {
  * Makes another LUKS image of a LUKS image: of another version, cipher, sector size, with other passphrases. If it is
  * cut or aborted, `resumeImage` goes on, with a passphrase that opens both headers, or with both.
  *
- * @throws as {@link decryptImage}; `invalid_argument` if, in place, the data or its offset does not fit the new header
+ * @throws as {@link decryptImage}; `unsupported` if, in place, LUKS1 cannot hold what the header has; `invalid_argument`
+ *   if, in place, the data or its offset does not fit the new header
  */
 export async function convertImage(image: string, options: ConvertImageOptions): Promise<void> {
   const name = "convert image";
-  const known = ["passphrase", "target", "format", "header", ...runOptionNames];
+  const known = ["passphrase", "target", "format", "allowLosing", "header", ...runOptionNames];
   refuseUnknownOptions(name, options, known);
   requireRunOptions(name, options);
   requirePassphrase(name, options.passphrase);
@@ -98,6 +106,7 @@ async function decryptInPlace(path: string, options: DecryptImageOptions): Promi
       await image.claim?.();
       const disk = await loadChecked(operation, image);
       const { header } = disk;
+      requireReadable(operation, path, header);
       const { key } = await disk.unlock(operation, options.passphrase, undefined, {});
       key.fill(0);
       requireAttached(operation, header);
@@ -136,7 +145,7 @@ export async function continueDecryption(
       await withDevice(operation, path, "exclusive", async (image) => {
         await image.claim?.();
         if (begun.phase === "data") {
-          const sides = { source: sideOf(operation, header, key), target: undefined };
+          const sides = { source: sideOf(operation, path, header, key), target: undefined };
           const shift = -header.dataOffset;
           const done = await shiftInPlace(operation, image, journal, begun, sides, shift, options);
           await journal.write({ ...done, phase: "header" });
@@ -166,13 +175,16 @@ async function copyLuks(
   format: ImageFormat | undefined,
   options: DecryptImageOptions | ConvertImageOptions,
 ): Promise<void> {
-  const plan = format && planHeader(name, format);
+  // What is wrong with it is said before anything is opened.
+  if (format) planHeader(name, format);
   await withDevice(name, path, "read", async (source) => {
     await withDevice(name, options.header ?? source, "read", async (headerDevice) => {
       const disk = await loadChecked(name, headerDevice);
       const { header } = disk;
       requireDataApart(name, header, headerDevice, source);
-      const { key } = await disk.unlock(name, options.passphrase, undefined, {});
+      requireReadable(name, path, header);
+      const { slot, key } = await disk.unlock(name, options.passphrase, undefined, {});
+      const plan = format && planConversion(name, disk, slot, format);
       const totalBytes = dataSize(name, header, source.size);
       if (plan && totalBytes % plan.sectorSize !== 0) {
         key.fill(0);
@@ -204,10 +216,11 @@ async function copyLuks(
           await syncFolder(dirname(target));
           await journal.write(state);
           const newHeader = plan && (await loadChecked(name, image)).header;
-          const targetSide = newHeader && newKey?.use((bytes) => sideOf(name, newHeader, bytes));
+          const targetSide =
+            newHeader && newKey?.use((bytes) => sideOf(name, target, newHeader, bytes));
           newKey?.destroy();
           const spec = {
-            source: sideOf(name, header, key),
+            source: sideOf(name, path, header, key),
             target: targetSide,
             sourceOffset: header.dataOffset,
             targetOffset: newHeader?.dataOffset ?? 0,
@@ -263,7 +276,7 @@ async function openSide(device: BlockDevice, passphrase: Uint8Array) {
   const { header } = disk;
   requireAttached(operation, header);
   const { key } = await disk.unlock(operation, passphrase, undefined, {});
-  const side = sideOf(operation, header, key);
+  const side = sideOf(operation, device.name, header, key);
   key.fill(0);
   return { side, dataOffset: header.dataOffset };
 }

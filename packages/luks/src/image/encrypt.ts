@@ -141,7 +141,7 @@ export async function continueEncryption(
         if (begun.totalBytes === begun.imageBytes) await image.resize?.(begun.imageBytes + shift);
         let state = begun;
         if (state.phase === "data") {
-          const target = sideOf(operation, header, key);
+          const target = sideOf(operation, image.name, header, key);
           const sides = { source: undefined, target };
           state = await shiftInPlace(operation, image, journal, state, sides, shift, options);
           state = { ...state, phase: "header" };
@@ -193,7 +193,7 @@ async function encryptCopy(
             { source, target: image, journal, state, run: options },
             {
               source: undefined,
-              target: sideOf(operation, header, key),
+              target: sideOf(operation, image.name, header, key),
               sourceOffset: 0,
               targetOffset: header.dataOffset,
               skipZeroes: state.keepHoles ?? false,

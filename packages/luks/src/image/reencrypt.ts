@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { backupHeader } from "../backup.ts";
 import type { CheckedHeader } from "../checked/checked-header.ts";
 import { type BlockDevice, withDevice, withRegularFile } from "../device.ts";
-import type { LuksDisk } from "../disk.ts";
+import type { CheckedDisk, LuksDisk } from "../disk.ts";
 import { LuksError } from "../errors.ts";
 import { describeSignatures, foreignSignatures } from "../foreign-signature.ts";
 import type { KeyslotSpec } from "../keyslot-spec.ts";
@@ -13,15 +13,11 @@ import { Luks2Disk } from "../luks2/disk.ts";
 import { refuseUnknownOptions } from "../options.ts";
 import { rewriteInPlace } from "./in-place.ts";
 import { ImageJournal, type ImageState } from "./journal.ts";
-import {
-  type HeaderPlan,
-  type ImageFormat,
-  installHeader,
-  planHeader,
-  writeHeaderFile,
-} from "./new-header.ts";
+import { type HeaderLoss, requireNoLoss } from "./losses.ts";
+import { type HeaderPlan, type ImageFormat, installHeader, writeHeaderFile } from "./new-header.ts";
+import { planAnew, planConversion } from "./plan-anew.ts";
 import { type ImageRunOptions, requireRunOptions, runOptionNames } from "./progress.ts";
-import { sideOf } from "./side.ts";
+import { requireReadable, sideOf } from "./side.ts";
 
 const operation = "re-encrypt image";
 
@@ -38,8 +34,10 @@ export interface ReencryptImageOptions extends ImageRunOptions {
 }
 
 /**
- * Gives an image a new volume key and encrypts every sector anew, in place. UUID, label, layout, cipher and the tokens
- * of slots that exist afterwards stay.
+ * Gives an image a new volume key and encrypts every sector anew, in place. All else in the header stays byte for byte:
+ * UUID, label, layout, cipher, persistent flags, tokens, members that we do not know, and key slots that hold other keys
+ * than that of the data. Slots of the old volume key are gone, and tokens name them no longer. A slot without a number
+ * gets that of the slot which the passphrase opens.
  *
  * Meanwhile the header refuses to open, here and in cryptsetup. If it is cut or aborted, `resumeImage` goes on, with a
  * passphrase that opens both the old header and the new one, or with both.
@@ -55,18 +53,25 @@ export async function reencryptImage(path: string, options: ReencryptImageOption
   ]);
   requireRunOptions(operation, options);
   requirePassphrase(operation, options.passphrase);
-  const planOf = (header: CheckedHeader) =>
-    planHeader(operation, formatLike(header, options.keyslots));
+  const planOf = (disk: CheckedDisk, opened: number) =>
+    planAnew(operation, disk, opened, options.keyslots);
   await rewrite("reencrypt", path, planOf, options.keyslots[0]?.passphrase, options);
 }
 
 /** The part of `convertImage` that needs no second file. Everything is as in {@link reencryptImage} but the header. */
 export async function convertInPlace(
   path: string,
-  options: ImageRunOptions & { readonly passphrase: Uint8Array; readonly format: ImageFormat },
+  options: ImageRunOptions & {
+    readonly passphrase: Uint8Array;
+    readonly format: ImageFormat;
+    readonly allowLosing?: readonly HeaderLoss[];
+  },
 ): Promise<void> {
-  const planOf = ({ uuid, dataOffset }: CheckedHeader) => {
-    const plan = planHeader(operation, { uuid, dataOffset, ...options.format });
+  const { format, allowLosing = [] } = options;
+  const planOf = (disk: CheckedDisk, opened: number) => {
+    const { uuid, dataOffset } = disk.header;
+    if (format.version === 1) requireNoLoss(operation, path, disk, allowLosing);
+    const plan = planConversion(operation, disk, opened, { uuid, dataOffset, ...format });
     if (plan.dataOffset !== dataOffset) {
       throw new LuksError(
         "invalid_argument",
@@ -75,13 +80,13 @@ export async function convertInPlace(
     }
     return plan;
   };
-  await rewrite("convert", path, planOf, options.format.keyslots[0]?.passphrase, options);
+  await rewrite("convert", path, planOf, format.keyslots[0]?.passphrase, options);
 }
 
 async function rewrite(
   kind: "reencrypt" | "convert",
   path: string,
-  planOf: (header: CheckedHeader) => HeaderPlan,
+  planOf: (disk: CheckedDisk, opened: number) => HeaderPlan,
   newPassphrase: Uint8Array | undefined,
   options: ImageRunOptions & { readonly passphrase: Uint8Array; readonly onlyBegin?: boolean },
 ): Promise<void> {
@@ -89,16 +94,15 @@ async function rewrite(
   const state = await withDevice(operation, path, "exclusive", async (image) => {
     await image.claim?.();
     const disk = await loadChecked(operation, image);
-    const { key } = await disk.unlock(operation, options.passphrase, undefined, {});
-    key.fill(0);
     const { header } = disk;
+    requireReadable(operation, path, header);
+    const { slot, key } = await disk.unlock(operation, options.passphrase, undefined, {});
+    key.fill(0);
     requireAttached(operation, header);
     const totalBytes = dataSize(operation, header, image.size);
-    const plan = planOf(header);
+    const plan = planOf(disk, slot);
     if (kind === "convert") requireFitting(path, header, plan, image.size - header.dataOffset);
     await journal.begin(operation);
-    await backupHeader(image, journal.path("old-header"));
-    (await writeHeaderFile(operation, journal.path("new-header"), plan)).destroy();
     const begun: ImageState = {
       operation: kind,
       phase: "data",
@@ -106,6 +110,14 @@ async function rewrite(
       doneBytes: 0,
       imageBytes: image.size,
     };
+    try {
+      await backupHeader(image, journal.path("old-header"));
+      (await writeHeaderFile(operation, journal.path("new-header"), plan)).destroy();
+    } catch (error) {
+      // Nothing was begun, so nothing waits to be resumed.
+      await journal.end();
+      throw error;
+    }
     await journal.write(begun);
     return begun;
   });
@@ -173,42 +185,6 @@ export async function continueReencryption(
   await journal.end();
 }
 
-/** The new header's options, so that everything but volume key and slots is as before. */
-function formatLike(header: CheckedHeader, keyslots: readonly KeyslotSpec[]): ImageFormat {
-  const { uuid, dataOffset, volumeKeyBitLength } = header;
-  if (header.version === 1) {
-    const hash = header.digest.hash as "sha256";
-    return {
-      version: 1,
-      keyslots,
-      uuid,
-      dataOffset,
-      volumeKeyBitLength,
-      hash,
-      cipher: header.cipher,
-    };
-  }
-  if (header.cipher !== "aes-xts-plain64") {
-    throw new LuksError("unsupported", `${operation}: of LUKS2, only disks with aes-xts-plain64`);
-  }
-  const slots = keyslots.map(({ slot }, index) => String(slot ?? index));
-  return {
-    version: 2,
-    keyslots,
-    uuid,
-    dataOffset,
-    volumeKeyBitLength: volumeKeyBitLength as 256 | 512,
-    sectorSize: header.sectorSize as 512,
-    label: header.label,
-    subsystem: header.subsystem,
-    headerSize: header.headerSize,
-    keyslotsSize: header.headerAreaBytes - 2 * header.headerSize,
-    tokens: header.tokens
-      .map(({ token }) => token)
-      .filter(({ keyslots: of }) => of.every((slot) => slots.includes(slot))),
-  };
-}
-
 async function unlockFile(path: string, passphrase: Uint8Array) {
   return withRegularFile(operation, path, constants.O_RDONLY, async (file) => {
     const disk = await loadChecked(operation, file);
@@ -216,7 +192,7 @@ async function unlockFile(path: string, passphrase: Uint8Array) {
     const { dataOffset, headerAreaBytes } = disk.header;
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
     try {
-      return { side: sideOf(operation, disk.header, key), dataOffset, headerAreaBytes };
+      return { side: sideOf(operation, path, disk.header, key), dataOffset, headerAreaBytes };
     } finally {
       key.fill(0);
     }

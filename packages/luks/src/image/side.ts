@@ -1,12 +1,35 @@
 import type { CheckedHeader } from "../checked/checked-header.ts";
+import { isComputable } from "../cipher/cipher-spec.ts";
+import { cryptsetupAdvice } from "../cryptsetup-advice.ts";
 import { LuksError } from "../errors.ts";
 import type { SideCipher } from "./transfer.ts";
 
-/** The encryption of a disk's data. @throws `unsupported` for a disk with integrity */
-export function sideOf(operation: string, header: CheckedHeader, key: Uint8Array): SideCipher {
-  const { cipher, sectorSize, ivTweak, integrity } = header.segment;
-  if (integrity !== undefined) {
-    throw new LuksError("unsupported", `${operation}: dm-integrity, which only the kernel reads`);
-  }
+/**
+ * Refuses a disk whose data only the kernel reads. To be asked before anything is begun.
+ *
+ * @param name of the device
+ * @throws `unsupported`
+ */
+export function requireReadable(operation: string, name: string, header: CheckedHeader): void {
+  const { segment, volumeKeyBitLength, version, uuid } = header;
+  const advice = cryptsetupAdvice(name, version, uuid);
+  const refuse = (reason: string) =>
+    new LuksError("unsupported", `${operation} ${name}: ${reason}${advice}`);
+  if (segment.integrity !== undefined) throw refuse("its dm-integrity is read by the kernel only");
+  if (isComputable(segment.cipher, volumeKeyBitLength)) return;
+  throw refuse(
+    `its cipher "${segment.cipher}" with a key of ${volumeKeyBitLength} bits is not supported`,
+  );
+}
+
+/** The encryption of a disk's data. @throws as {@link requireReadable} */
+export function sideOf(
+  operation: string,
+  name: string,
+  header: CheckedHeader,
+  key: Uint8Array,
+): SideCipher {
+  requireReadable(operation, name, header);
+  const { cipher, sectorSize, ivTweak } = header.segment;
   return { cipher, key: Uint8Array.from(key), sectorSize, ivTweak };
 }

@@ -1,13 +1,12 @@
 import { parseCipher } from "../cipher/cipher-spec.ts";
 import { LuksError } from "../errors.ts";
-import { type HashName, isHashName } from "../kdf.ts";
 
 /** LUKS1 On-Disk Format 1.2.3, section 3.1: the only copy, at the beginning of the device. */
 export interface Luks1Header {
   readonly cipherName: string;
   readonly cipherMode: string;
-  /** Of key slots, digest and AF splitter alike. */
-  readonly hash: HashName;
+  /** Of key slots, digest and AF splitter alike, as the header spells it: one that we do not know can be described. */
+  readonly hash: string;
   /** In 512-byte sectors; 0 with a detached header. */
   readonly payloadOffset: number;
   /** Of the volume key. */
@@ -46,17 +45,17 @@ export function descriptorOffset(slot: number): number {
  * each other, and before the payload.
  *
  * @param bytes {@link luks1HeaderBytes} that begin with the LUKS magic and version 1
- * @throws `corrupt_header`, `unsupported`
+ * @throws `corrupt_header`
  */
 export function parseLuks1(operation: string, name: string, start: Uint8Array): Luks1Header {
   const bytes = Buffer.from(start.buffer, start.byteOffset, start.byteLength);
   const corrupt = (reason: string) =>
     new LuksError("corrupt_header", `${operation} ${name}: ${reason}`);
-  const hash = text(bytes, 72, 32);
   const keyBytes = bytes.readUInt32BE(108);
   const header = {
     cipherName: text(bytes, 8, 32),
     cipherMode: text(bytes, 40, 32),
+    hash: text(bytes, 72, 32),
     payloadOffset: bytes.readUInt32BE(104),
     keyBytes,
     digest: Uint8Array.from(bytes.subarray(112, 132)),
@@ -65,8 +64,6 @@ export function parseLuks1(operation: string, name: string, start: Uint8Array): 
     uuid: text(bytes, 168, 40),
     keyslots: Array.from({ length: luks1Slots }, (_, slot) => parseSlot(bytes, slot)),
   };
-  if (!isHashName(hash))
-    throw new LuksError("unsupported", `${operation} ${name}: unsupported hash`);
   if (keyBytes < 1 || keyBytes > 512) throw corrupt("bad key length");
   if (header.digestIterations < 1) throw corrupt("bad digest iterations");
   const areas = header.keyslots.map(({ materialOffset, stripes }) => ({
@@ -87,7 +84,7 @@ export function parseLuks1(operation: string, name: string, start: Uint8Array): 
   if (header.payloadOffset !== 0 && header.payloadOffset * sector < free) {
     throw corrupt("data overlaps the key slots");
   }
-  return { ...header, hash };
+  return header;
 }
 
 /** The whole header, for a new disk. */

@@ -1,9 +1,11 @@
 import type { ProvenHeader } from "../checked/checked-header.ts";
 import { requirePlainTexts, shownText } from "../checked/texts.ts";
 import { parseUuid } from "../checked/uuid.ts";
-import { keyBitLengths, parseCipher } from "../cipher/cipher-spec.ts";
+import { isComputable } from "../cipher/cipher-spec.ts";
 import { isNullCipher, segmentCipher, segmentCiphers } from "../cipher/cipher-table.ts";
+import { cryptsetupAdvice, isKernelCipher } from "../cryptsetup-advice.ts";
 import { LuksError } from "../errors.ts";
+import { hashNameOf } from "../hashes.ts";
 import type { LuksHeader } from "../header.ts";
 import type { Luks1Header } from "./binary-header.ts";
 
@@ -22,24 +24,28 @@ export function checkLuks1(
 ): ProvenHeader {
   const refuse = (reason: string) =>
     new LuksError("untrusted_header", `${operation} ${name}: ${reason}`);
-  const { cipherName, cipherMode, uuid: text } = header;
-  requirePlainTexts(operation, name, [cipherName, cipherMode, text]);
+  const unsupported = (reason: string) =>
+    new LuksError("unsupported", `${operation} ${name}: ${reason}`);
+  const { cipherName, cipherMode, hash, uuid: text } = header;
+  requirePlainTexts(operation, name, [cipherName, cipherMode, hash, text]);
   const uuid = parseUuid(text);
   if (!uuid) throw refuse("its UUID is not a lower-case RFC 4122 UUID");
+  const advice = cryptsetupAdvice(name, 1, uuid);
   const cipher = segmentCipher(described.cipher);
   if (isNullCipher(described.cipher)) throw refuse("it has a null cipher, which encrypts nothing");
   const row = segmentCiphers.get(described.cipher);
   if (!cipher || !row) {
     const shown = `"${shownText(described.cipher)}"`;
-    throw new LuksError("unsupported", `${operation} ${name}: it has the unknown cipher ${shown}`);
+    const end = isKernelCipher(described.cipher) ? advice : "";
+    throw unsupported(`it has the unknown cipher ${shown}${end}`);
   }
   const { volumeKeyBitLength, dataOffset, sectorSize } = described;
   if (!row.keyBitLengths.includes(volumeKeyBitLength)) {
     throw refuse(`a volume key of ${volumeKeyBitLength} bits does not fit ${cipher}`);
   }
-  // The slots have the cipher and the key length of the data.
-  const opens =
-    row.read && keyBitLengths(parseCipher(operation, cipher)).includes(volumeKeyBitLength);
+  if (!hashNameOf(hash)) {
+    throw unsupported(`the hash "${shownText(hash)}" is not supported${advice}`);
+  }
   return {
     ...described,
     uuid,
@@ -54,12 +60,15 @@ export function checkLuks1(
     },
     digest: {
       number: 0,
-      hash: header.hash,
+      hash,
       iterations: header.digestIterations,
       salt: Buffer.from(header.digestSalt).toString("hex"),
       value: Buffer.from(header.digest).toString("hex"),
     },
-    waysIn: opens ? described.keyslots.map(({ slot }) => slot) : [],
+    // The slots have the cipher and the key length of the data.
+    waysIn: isComputable(cipher, volumeKeyBitLength)
+      ? described.keyslots.map(({ slot }) => slot)
+      : [],
     mappingFlags: [],
     deviceBytes,
   };

@@ -2,12 +2,15 @@ import { randomFillSync } from "node:crypto";
 import type { CheckedHeader } from "../checked/checked-header.ts";
 import { diskOf, sealHeader } from "../checked/snapshot.ts";
 import { shownText } from "../checked/texts.ts";
+import { isComputable } from "../cipher/cipher-spec.ts";
+import { cryptsetupAdvice } from "../cryptsetup-advice.ts";
 import type { BlockDevice } from "../device.ts";
 import type { CheckedDisk, LuksDisk, NewKeyslot } from "../disk.ts";
 import { LuksError } from "../errors.ts";
 import { requireNoForeignSignature } from "../foreign-signature.ts";
+import { hashNameOf } from "../hashes.ts";
 import type { LuksHeader } from "../header.ts";
-import { type KdfLimits, passphraseKdfLuks1 } from "../kdf.ts";
+import { type KdfLimits, type KdfSpec, passphraseKdfLuks1 } from "../kdf.ts";
 import {
   descriptorOffset,
   type Luks1Header,
@@ -52,6 +55,7 @@ export class Luks1Disk implements LuksDisk {
     const cipher = `${header.cipherName}-${header.cipherMode}`;
     const bits = header.keyBytes * 8;
     const offset = header.payloadOffset * sector;
+    const ignored = obstacleOf(header, cipher);
     const active = header.keyslots.map((keyslot, slot) => ({ ...keyslot, slot }));
     const areaEnds = active.map(
       ({ materialOffset, stripes }) =>
@@ -82,9 +86,12 @@ export class Luks1Disk implements LuksDisk {
         .map((keyslot) => ({
           slot: keyslot.slot,
           type: "luks1",
+          isBound: true,
+          ignored,
           volumeKeyBitLength: bits,
           priority: "normal",
-          kdf: { type: "pbkdf2", hash: header.hash, iterations: keyslot.iterations },
+          kdf: kdfOf(header, keyslot.iterations),
+          kdfType: "pbkdf2",
           areaCipher: cipher,
           areaKeyBitLength: bits,
           areaOffset: keyslot.materialOffset * sector,
@@ -106,6 +113,7 @@ export class Luks1Disk implements LuksDisk {
       tokens: [],
       flags: [],
       requirements: [],
+      warnings: ignored === undefined ? [] : [`its key slots are ignored: ${ignored}`],
       sequence: 0,
       headerSize: luks1HeaderBytes,
       headerAreaBytes: offset || Math.ceil(Math.max(...areaEnds) / 4096) * 4096,
@@ -146,6 +154,14 @@ export class CheckedLuks1Disk implements CheckedDisk {
     limits: KdfLimits,
   ): Promise<{ slot: number; key: Uint8Array }> {
     if (slot !== undefined) this.#active(operation, slot);
+    const { cipher, volumeKeyBitLength, uuid } = this.header;
+    if (!isComputable(cipher, volumeKeyBitLength)) {
+      const advice = cryptsetupAdvice(this.device.name, 1, uuid);
+      throw new LuksError(
+        "unsupported",
+        `${operation} ${this.device.name}: its cipher "${cipher}" is not supported${advice}`,
+      );
+    }
     let obstacle: unknown;
     for (const [number, keyslot] of this.#raw.keyslots.entries()) {
       if (!keyslot.active || (slot !== undefined && slot !== number)) continue;
@@ -184,7 +200,7 @@ export class CheckedLuks1Disk implements CheckedDisk {
         `${operation} ${this.device.name}: key slot ${slot} is in use`,
       );
     }
-    if (wanted.kdf.type !== "pbkdf2" || wanted.kdf.hash !== this.#raw.hash) {
+    if (wanted.kdf.type !== "pbkdf2" || wanted.kdf.hash !== hashNameOf(this.#raw.hash)) {
       throw new LuksError(
         "unsupported",
         `${operation} ${this.device.name}: this LUKS1 disk has pbkdf2 with ${this.#raw.hash} only`,
@@ -259,4 +275,16 @@ export class CheckedLuks1Disk implements CheckedDisk {
       );
     }
   }
+}
+
+/** Why this library opens none of the slots, which have one hash and the cipher of the data; undefined if it can. */
+function obstacleOf(header: Luks1Header, cipher: string): string | undefined {
+  if (!hashNameOf(header.hash)) return `unsupported hash "${shownText(header.hash)}"`;
+  if (isComputable(cipher, header.keyBytes * 8)) return undefined;
+  return `unsupported cipher "${shownText(cipher)}" of ${header.keyBytes * 8} bits`;
+}
+
+function kdfOf(header: Luks1Header, iterations: number): KdfSpec | undefined {
+  const hash = hashNameOf(header.hash);
+  return hash && { type: "pbkdf2", hash, iterations };
 }

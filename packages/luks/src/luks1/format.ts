@@ -8,7 +8,8 @@ import {
   requireUuid,
   withBlankDevice,
 } from "../format-common.ts";
-import { type HashName, isHashName, passphraseKdfLuks1 } from "../kdf.ts";
+import { type HashName, hashNameOf } from "../hashes.ts";
+import { passphraseKdfLuks1 } from "../kdf.ts";
 import { type KeyslotSpec, settleKdf } from "../keyslot-spec.ts";
 import { refuseUnknownOptions, requireInteger } from "../options.ts";
 import { VolumeKey } from "../volume-key.ts";
@@ -19,7 +20,7 @@ import { luks1Digest, sealLuks1 } from "./keyslot.ts";
 export interface FormatLuks1Options {
   /** One to eight, numbered from 0 unless they say otherwise. Derivation: PBKDF2 with `hash`. */
   readonly keyslots: readonly Omit<KeyslotSpec, "priority">[];
-  /** Default `aes-xts-plain64`; also `aes-xts-plain`, `aes-cbc-plain`, `aes-cbc-plain64`, `aes-cbc-essiv:sha256`. */
+  /** Default `aes-xts-plain64`; also each other row of `segmentCiphers` that this library reads, such as `aes-cbc-essiv:sha256`. */
   readonly cipher?: string;
   /** For XTS 512 (default) or 256; for CBC 256 (default), 192 or 128. */
   readonly volumeKeyBitLength?: number;
@@ -73,6 +74,7 @@ export async function formatLuks1(
 
 export interface Luks1Plan extends FormatPlace {
   readonly header: Luks1Header;
+  readonly hash: HashName;
   readonly slots: readonly {
     readonly number: number;
     readonly iterations: number;
@@ -95,7 +97,9 @@ export function planFormatLuks1(options: FormatLuks1Options): Luks1Plan {
     throw refusal("reuseVolumeKey", `must have ${bits} bits`);
   }
   const hash = options.hash ?? "sha256";
-  if (!isHashName(hash)) throw refusal("hash", "must be sha1, sha256 or sha512");
+  if (hashNameOf(hash) !== hash) {
+    throw refusal("hash", "must be sha256 or another hash of LUKS that OpenSSL has here");
+  }
   const uuid = requireUuid(operation, options.uuid ?? randomUUID());
   const areaBytes = roundUp((bits / 8) * stripes, areaAlignment);
   const headerEnd = areaAlignment + luks1Slots * areaBytes;
@@ -125,6 +129,7 @@ export function planFormatLuks1(options: FormatLuks1Options): Luks1Plan {
         stripes,
       })),
     },
+    hash,
     slots: numberSlots(options.keyslots, hash),
     volumeKey: options.reuseVolumeKey,
     returnVolumeKey: options.returnVolumeKey ?? false,
@@ -168,8 +173,8 @@ export async function writeFormatLuks1(device: BlockDevice, plan: Luks1Plan): Pr
       await device.write(empty.materialOffset * sector, sealed.material);
       keyslots[number] = sealed.keyslot;
     }
-    const { hash, digestSalt, digestIterations } = plan.header;
-    const digest = await luks1Digest(volumeKey, hash, digestSalt, digestIterations);
+    const { digestSalt, digestIterations } = plan.header;
+    const digest = await luks1Digest(volumeKey, plan.hash, digestSalt, digestIterations);
     const bytes = renderLuks1({ ...plan.header, digest, keyslots });
     await device.write(8, bytes.subarray(8));
     await device.sync();

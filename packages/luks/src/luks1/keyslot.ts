@@ -3,7 +3,9 @@ import { mergeKey, splitKey } from "../af-splitter.ts";
 import { sectorCipher } from "../cipher/choose.ts";
 import { ivSectorBytes } from "../cipher/sector-cipher.ts";
 import type { BlockDevice } from "../device.ts";
-import { deriveKey, type HashName, type KdfLimits } from "../kdf.ts";
+import { LuksError } from "../errors.ts";
+import { type HashName, hashNameOf } from "../hashes.ts";
+import { deriveKey, type KdfLimits } from "../kdf.ts";
 import { cipherOf, type Luks1Header, type Luks1Keyslot } from "./binary-header.ts";
 
 /** In bytes, whole sectors. */
@@ -20,11 +22,12 @@ export async function sealLuks1(
   iterations: number,
 ): Promise<{ readonly keyslot: Luks1Keyslot; readonly material: Uint8Array }> {
   const salt = randomFillSync(new Uint8Array(32));
-  const spec = { type: "pbkdf2", hash: header.hash, iterations } as const;
+  const hash = hashOf("seal key slot", header);
+  const spec = { type: "pbkdf2", hash, iterations } as const;
   const areaKey = await deriveKey(spec, passphrase, salt, header.keyBytes, unlimited);
   const material = new Uint8Array(materialBytes(header.keyBytes, slot.stripes));
   try {
-    const split = splitKey(volumeKey, slot.stripes, header.hash);
+    const split = splitKey(volumeKey, slot.stripes, hash);
     material.set(split);
     split.fill(0);
     sectorCipher(cipherOf("seal key slot", header), areaKey, ivSectorBytes).encrypt(material, 0);
@@ -45,12 +48,13 @@ export async function openLuks1(
   const cipher = cipherOf("open key slot", header);
   const material = new Uint8Array(materialBytes(header.keyBytes, slot.stripes));
   await device.read(slot.materialOffset * ivSectorBytes, material);
-  const spec = { type: "pbkdf2", hash: header.hash, iterations: slot.iterations } as const;
+  const hash = hashOf("open key slot", header);
+  const spec = { type: "pbkdf2", hash, iterations: slot.iterations } as const;
   const areaKey = await deriveKey(spec, passphrase, slot.salt, header.keyBytes, limits);
   try {
     sectorCipher(cipher, areaKey, ivSectorBytes).decrypt(material, 0);
     const used = material.subarray(0, header.keyBytes * slot.stripes);
-    return mergeKey(used, header.keyBytes, header.hash);
+    return mergeKey(used, header.keyBytes, hash);
   } finally {
     areaKey.fill(0);
     material.fill(0);
@@ -73,9 +77,17 @@ export async function meetsLuks1Digest(
   header: Luks1Header,
   limits: KdfLimits,
 ): Promise<boolean> {
-  const { hash, digestSalt, digestIterations } = header;
+  const { digestSalt, digestIterations } = header;
+  const hash = hashOf("prove volume key", header);
   const digest = await luks1Digest(volumeKey, hash, digestSalt, digestIterations, limits);
   return timingSafeEqual(digest, header.digest);
+}
+
+/** @throws `unsupported` for a hash that no checked header has */
+function hashOf(operation: string, { hash }: Luks1Header): HashName {
+  const name = hashNameOf(hash);
+  if (name) return name;
+  throw new LuksError("unsupported", `${operation}: unknown hash`);
 }
 
 /** For costs that our own caller chose. */

@@ -12,6 +12,8 @@ export interface BinaryHeader {
   readonly salt: Uint8Array;
   readonly uuid: string;
   readonly subsystem: string;
+  /** The bytes of the binary part that this was read from: what has not changed is written as it was. */
+  readonly raw?: Uint8Array;
   /** Where this copy lies, in bytes. */
   readonly offset: number;
 }
@@ -25,6 +27,10 @@ export const headerSizes = [
 
 const primaryMagic = Buffer.from("4c554b53babe", "hex"); // "LUKS" 0xba 0xbe
 const secondaryMagic = Buffer.from("534b554cbabe", "hex"); // "SKUL" 0xba 0xbe
+const labelField: Field = [24, 48];
+const checksumField: Field = [72, 32];
+const uuidField: Field = [168, 40];
+const subsystemField: Field = [208, 48];
 const checksumOffset = 448;
 const checksumLength = 64;
 
@@ -46,7 +52,7 @@ export function parseBinaryHeader(start: Uint8Array, offset: number): BinaryHead
   if (bytes.length < binaryHeaderBytes) return undefined;
   if (!bytes.subarray(0, 6).equals(offset === 0 ? primaryMagic : secondaryMagic)) return undefined;
   const headerSize = Number(bytes.readBigUInt64BE(8));
-  const checksumAlgorithm = text(bytes, 72, 32);
+  const checksumAlgorithm = text(bytes, checksumField);
   const sequence = Number(bytes.readBigUInt64BE(16));
   if (bytes.readUInt16BE(6) !== 2) return undefined;
   if (!headerSizes.some((size) => size === headerSize)) return undefined;
@@ -57,29 +63,35 @@ export function parseBinaryHeader(start: Uint8Array, offset: number): BinaryHead
   return {
     headerSize,
     sequence,
-    label: text(bytes, 24, 48),
+    label: text(bytes, labelField),
     checksumAlgorithm,
     salt: Uint8Array.from(bytes.subarray(104, 168)),
-    uuid: text(bytes, 168, 40),
-    subsystem: text(bytes, 208, 48),
+    uuid: text(bytes, uuidField),
+    subsystem: text(bytes, subsystemField),
+    raw: Uint8Array.from(bytes.subarray(0, binaryHeaderBytes)),
     offset,
   };
 }
 
-/** One copy, ready to be written at `header.offset`: binary part, JSON area, checksum over both. */
+/**
+ * One copy, ready to be written at `header.offset`: binary part, JSON area, checksum over both. Bytes that we do not know,
+ * and texts that have not changed, are those of `header.raw`.
+ */
 export function renderHeader(header: BinaryHeader, json: Uint8Array): Buffer {
   const copy = Buffer.alloc(header.headerSize);
+  if (header.raw) copy.set(header.raw.subarray(0, binaryHeaderBytes));
   (header.offset === 0 ? primaryMagic : secondaryMagic).copy(copy);
   copy.writeUInt16BE(2, 6);
   copy.writeBigUInt64BE(BigInt(header.headerSize), 8);
   copy.writeBigUInt64BE(BigInt(header.sequence), 16);
-  copy.write(header.label, 24, 47);
-  copy.write(header.checksumAlgorithm, 72, 31);
+  writeText(copy, labelField, header.label);
+  writeText(copy, checksumField, header.checksumAlgorithm);
   copy.set(header.salt, 104);
-  copy.write(header.uuid, 168, 39);
-  copy.write(header.subsystem, 208, 47);
+  writeText(copy, uuidField, header.uuid);
+  writeText(copy, subsystemField, header.subsystem);
   copy.writeBigUInt64BE(BigInt(header.offset), 256);
   copy.set(json, binaryHeaderBytes);
+  copy.fill(0, checksumOffset, checksumOffset + checksumLength);
   copy.set(checksum(copy, header.checksumAlgorithm), checksumOffset);
   return copy;
 }
@@ -98,9 +110,18 @@ function checksum(copy: Uint8Array, algorithm: "sha256" | "sha512"): Buffer {
     .digest();
 }
 
-/** A NUL-terminated field. */
-function text(bytes: Buffer, offset: number, length: number): string {
+/** Where a NUL-terminated field lies, and its length, in bytes. */
+type Field = readonly [offset: number, length: number];
+
+function text(bytes: Buffer, [offset, length]: Field): string {
   const field = bytes.subarray(offset, offset + length);
   const end = field.indexOf(0);
   return field.toString("utf8", 0, end < 0 ? length : end);
+}
+
+/** A field that says so already keeps its bytes, which may be no UTF-8. */
+function writeText(bytes: Buffer, [offset, length]: Field, value: string): void {
+  if (text(bytes, [offset, length]) === value) return;
+  bytes.fill(0, offset, offset + length);
+  bytes.write(value, offset, length - 1);
 }

@@ -4,6 +4,13 @@ const maxValues = 65_536;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
+/** What a LUKS2 JSON area says. */
+export interface JsonArea {
+  readonly value: Record<string, unknown>;
+  /** As it is spelled there, without what follows the object. */
+  readonly text: string;
+}
+
 /**
  * Parses the text in a LUKS2 JSON area, refusing what would cost far more memory than the area itself.
  *
@@ -11,14 +18,15 @@ const closeBrace = 0x7d;
  *
  * @returns undefined if the text is no such JSON object, too deep, or has too many values
  */
-export function parseBoundedJson(area: Uint8Array): Record<string, unknown> | undefined {
+export function parseBoundedJson(area: Uint8Array): JsonArea | undefined {
   const end = area.indexOf(0);
   const used = area.subarray(0, Math.max(0, end));
   if (used[0] !== openBrace || used.at(-1) !== closeBrace) return undefined;
   if (area.subarray(end).some((byte) => byte !== 0) || !isBounded(used)) return undefined;
   try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(used));
-    return isJsonObject(value) ? value : undefined;
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(used);
+    const value: unknown = JSON.parse(text);
+    return isJsonObject(value) ? { value, text } : undefined;
   } catch {
     return undefined;
   }

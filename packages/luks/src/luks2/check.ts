@@ -8,15 +8,21 @@ import {
 } from "../checked/checked-header.ts";
 import { requirePlainTexts, shownText } from "../checked/texts.ts";
 import { parseUuid } from "../checked/uuid.ts";
-import { keyBitLengths, parseCipher } from "../cipher/cipher-spec.ts";
 import { isNullCipher, segmentCipher, segmentCiphers } from "../cipher/cipher-table.ts";
+import { cryptsetupAdvice, isKernelCipher } from "../cryptsetup-advice.ts";
 import { LuksError } from "../errors.ts";
-import { isHashName } from "../kdf.ts";
+import { hashNameOf } from "../hashes.ts";
 import { isJsonObject } from "./bounded-json.ts";
 import { describeLuks2, inOrder } from "./describe.ts";
-import { parseKdf } from "./keyslot.ts";
 import type { Luks2Header } from "./load.ts";
-import type { Luks2Digest, Luks2Keyslot, Luks2Metadata, Luks2Segment } from "./metadata.ts";
+import type {
+  Luks2Digest,
+  Luks2Kdf,
+  Luks2Keyslot,
+  Luks2Metadata,
+  Luks2Segment,
+} from "./metadata.ts";
+import { slotObstacle } from "./slot-obstacle.ts";
 import { requireUsable } from "./usable.ts";
 
 /**
@@ -49,13 +55,19 @@ export function checkLuks2(
   if (!found || id !== "0" || others.length > 0) {
     throw unsupported("it does not have exactly one data segment, number 0");
   }
-  const segment = checkedSegment(found, refuse, unsupported);
+  const advice = cryptsetupAdvice(name, 2, uuid);
+  const segment = checkedSegment(found, refuse, unsupported, advice);
   const digest = digestOfSegment(metadata, refuse);
-  if (digest.entry.type !== "pbkdf2" || !isHashName(digest.entry.hash)) {
+  const { entry } = digest;
+  if (entry.type === "pbkdf2" && !hashNameOf(entry.hash)) {
+    const shown = `"${shownText(entry.hash)}"`;
+    throw unsupported(`the hash ${shown} of its volume key is not supported${advice}`);
+  }
+  if (entry.type !== "pbkdf2") {
     throw unsupported("the digest of its volume key is of an unknown kind");
   }
   const bound = inOrder(metadata.keyslots).filter(
-    ([slot, { type }]) => type === "luks2" && digest.entry.keyslots.includes(String(slot)),
+    ([slot, { type }]) => type === "luks2" && entry.keyslots.includes(String(slot)),
   );
   const volumeKeyBitLength = keyBitsOf(bound, refuse);
   requireKeyLength(segment, volumeKeyBitLength, refuse);
@@ -75,27 +87,58 @@ export function checkLuks2(
   };
 }
 
-/** Why this library cannot open a slot that is bound to the segment's digest; undefined if it can. */
-export function slotObstacle(slot: Luks2Keyslot): string | undefined {
-  const { area, af } = slot;
-  if (slot.type !== "luks2") return "unknown type";
-  if (!parseKdf(slot)) return "unknown key derivation";
-  if (!af || !isHashName(af.hash)) return "unknown splitter";
-  const row = segmentCiphers.get(area.encryption ?? "");
-  if (!row?.read) return "unknown cipher";
-  const spec = parseCipher("check key slot", area.encryption ?? "");
-  return keyBitLengths(spec).includes((area.key_size ?? 0) * 8) ? undefined : "unknown key length";
-}
-
 type Refuse = (reason: string) => LuksError;
 
+/** What is shown, and what is handed to other programs. Members that we do not know are neither. */
 function textsOf({ binary, metadata }: Luks2Header): unknown {
-  const { keyslots, segments, digests, config, tokens } = metadata;
-  const types = Object.values(tokens).map(({ type }) => type);
-  return [binary.label, binary.subsystem, keyslots, segments, digests, config, types];
+  const { segments, config } = metadata;
+  const keyslots = Object.values(metadata.keyslots).map(({ type, area, af, kdf }) => [
+    type,
+    area.type,
+    area.encryption,
+    af?.hash,
+    // A derivation that we do not know may have any members.
+    slotKdf(kdf),
+  ]);
+  const digests = Object.values(metadata.digests).map(({ type, hash, salt, digest }) => ({
+    type,
+    hash,
+    salt,
+    digest,
+  }));
+  const types = Object.values(metadata.tokens).map(({ type }) => type);
+  const features = [config.flags, config.requirements?.mandatory];
+  return [
+    binary.label,
+    binary.subsystem,
+    keyslots,
+    shownSegments(segments),
+    digests,
+    features,
+    types,
+  ];
 }
 
-function checkedSegment(found: Luks2Segment, refuse: Refuse, unsupported: Refuse): CheckedSegment {
+function slotKdf(kdf: Luks2Kdf | undefined): unknown {
+  if (!kdf) return undefined;
+  return kdf.type === "pbkdf2" ? { type: kdf.type, hash: kdf.hash, salt: kdf.salt } : kdf.type;
+}
+
+function shownSegments(segments: Luks2Metadata["segments"]): unknown {
+  return Object.values(segments).map(({ type, encryption, integrity, flags }) => [
+    type,
+    encryption,
+    integrity,
+    flags,
+  ]);
+}
+
+function checkedSegment(
+  found: Luks2Segment,
+  refuse: Refuse,
+  unsupported: Refuse,
+  advice: string,
+): CheckedSegment {
   if (found.type !== "crypt") throw unsupported("its data segment is not of type crypt");
   if ((found.flags ?? []).length > 0) throw unsupported("its data segment has unknown flags");
   const cipher = segmentCipher(found.encryption);
@@ -104,7 +147,8 @@ function checkedSegment(found: Luks2Segment, refuse: Refuse, unsupported: Refuse
   }
   if (!cipher) {
     const shown = `"${shownText(found.encryption)}"`;
-    throw unsupported(`its data segment has the unknown cipher ${shown}`);
+    const end = isKernelCipher(found.encryption) ? advice : "";
+    throw unsupported(`its data segment has the unknown cipher ${shown}${end}`);
   }
   const [offset, ivTweak, sectorSize] = [
     Number(found.offset),

@@ -111,13 +111,18 @@ export class CheckedLuks2Disk implements CheckedDisk {
     await this.#erase(areaOf(old));
   }
 
-  /** Writes other metadata or another label. */
+  /**
+   * Writes other metadata or another label. What is not named stays byte for byte.
+   *
+   * @param texts JSON texts of objects that are new
+   */
   async change(
     operation: string,
     metadata: Partial<Luks2Metadata>,
     binary: Partial<Pick<BinaryHeader, "label" | "subsystem" | "uuid">> = {},
+    texts?: ReadonlyMap<unknown, string>,
   ): Promise<void> {
-    await this.#replace(operation, metadata, binary);
+    await this.#replace(operation, metadata, binary, texts);
   }
 
   /** @throws `no_such_slot` */
@@ -157,9 +162,10 @@ export class CheckedLuks2Disk implements CheckedDisk {
     operation: string,
     metadata: Partial<Luks2Metadata>,
     binary: Partial<Pick<BinaryHeader, "label" | "subsystem" | "uuid">> = {},
+    texts?: ReadonlyMap<unknown, string>,
   ): Promise<void> {
     const changed = { ...this.raw.metadata, ...metadata };
-    await replaceHeader(operation, this.device, this.raw, changed, binary);
+    await replaceHeader(operation, this.device, this.raw, changed, binary, texts);
   }
 
   async #erase(area: Area): Promise<void> {

@@ -2,12 +2,15 @@ import type { LuksHeader } from "../header.ts";
 import { priorityName } from "../keyslot-spec.ts";
 import { parseKdf } from "./keyslot.ts";
 import type { Luks2Header } from "./load.ts";
-import type { Luks2Keyslot, Luks2Segment } from "./metadata.ts";
+import type { Luks2Keyslot, Luks2Metadata, Luks2Segment } from "./metadata.ts";
+import { slotObstacle } from "./slot-obstacle.ts";
 
 /** A LUKS2 header in the words that both versions share. */
 export function describeLuks2({ binary, metadata, copies }: Luks2Header): LuksHeader {
   const segments = inOrder(metadata.segments).map(([, segment]) => describeSegment(segment));
-  const keyslots = inOrder(metadata.keyslots).map(([slot, keyslot]) => describeSlot(slot, keyslot));
+  const keyslots = inOrder(metadata.keyslots).map(([slot, keyslot]) =>
+    describeSlot(slot, keyslot, isBound(metadata, slot)),
+  );
   const data = segments.find(({ type }) => type === "crypt") ?? segments[0];
   return {
     version: 2,
@@ -16,7 +19,8 @@ export function describeLuks2({ binary, metadata, copies }: Luks2Header): LuksHe
     subsystem: binary.subsystem,
     dataOffset: segments[0]?.offset ?? 0,
     cipher: data?.cipher ?? "",
-    volumeKeyBitLength: keyslots[0]?.volumeKeyBitLength ?? 0,
+    volumeKeyBitLength:
+      (keyslots.find((slot) => slot.isBound) ?? keyslots[0])?.volumeKeyBitLength ?? 0,
     sectorSize: data?.sectorSize ?? 512,
     segments,
     keyslots,
@@ -36,6 +40,9 @@ export function describeLuks2({ binary, metadata, copies }: Luks2Header): LuksHe
     tokens: inOrder(metadata.tokens).map(([id, token]) => ({ id, token })),
     flags: metadata.config.flags ?? [],
     requirements: metadata.config.requirements?.mandatory ?? [],
+    warnings: keyslots.flatMap(({ slot, ignored }) =>
+      ignored === undefined ? [] : [`key slot ${slot} is ignored: ${ignored}`],
+    ),
     sequence: binary.sequence,
     headerSize: binary.headerSize,
     headerAreaBytes: 2 * binary.headerSize + Number(metadata.config.keyslots_size),
@@ -55,13 +62,20 @@ function describeSegment(segment: Luks2Segment): LuksHeader["segments"][number] 
   };
 }
 
-function describeSlot(slot: number, keyslot: Luks2Keyslot): LuksHeader["keyslots"][number] {
+function describeSlot(
+  slot: number,
+  keyslot: Luks2Keyslot,
+  bound: boolean,
+): LuksHeader["keyslots"][number] {
   return {
     slot,
     type: keyslot.type,
+    isBound: bound,
+    ignored: slotObstacle(keyslot)?.reason,
     volumeKeyBitLength: keyslot.key_size * 8,
     priority: priorityName(keyslot.priority),
     kdf: parseKdf(keyslot),
+    kdfType: typeof keyslot.kdf?.type === "string" ? keyslot.kdf.type : "",
     areaCipher: keyslot.area.encryption ?? "",
     areaKeyBitLength: (keyslot.area.key_size ?? 0) * 8,
     areaOffset: Number(keyslot.area.offset),
@@ -69,6 +83,13 @@ function describeSlot(slot: number, keyslot: Luks2Keyslot): LuksHeader["keyslots
     afStripes: keyslot.af?.stripes ?? 0,
     afHash: keyslot.af?.hash ?? "",
   };
+}
+
+/** A digest proves the slot's key that covers data, too. */
+function isBound({ digests }: Luks2Metadata, slot: number): boolean {
+  return Object.values(digests).some(
+    ({ keyslots, segments }) => segments.length > 0 && keyslots.includes(String(slot)),
+  );
 }
 
 /** By number, as every other tool lists them. */

@@ -1,6 +1,7 @@
 import { randomFillSync, timingSafeEqual } from "node:crypto";
 import { LuksError } from "../errors.ts";
-import { deriveKey, isHashName, type KdfLimits, minimalKdf } from "../kdf.ts";
+import { hashNameOf } from "../hashes.ts";
+import { deriveKey, type KdfLimits, minimalKdf } from "../kdf.ts";
 import type { Luks2Digest, Luks2Metadata } from "./metadata.ts";
 
 /**
@@ -42,15 +43,15 @@ export async function meetsDigest(
   limits: KdfLimits = {},
 ): Promise<boolean> {
   const expected = Buffer.from(digest.digest, "base64");
-  const { hash, iterations } = digest;
-  if (!isHashName(hash)) {
+  const hash = hashNameOf(digest.hash);
+  if (!hash) {
     throw new LuksError(
       "unsupported",
       "prove volume key: the digest has a hash that we do not know",
     );
   }
   const salt = Buffer.from(digest.salt, "base64");
-  const spec = { type: "pbkdf2", hash, iterations } as const;
+  const spec = { type: "pbkdf2", hash, iterations: digest.iterations } as const;
   const actual = await deriveKey(spec, volumeKey, salt, expected.length, limits);
   return timingSafeEqual(actual, expected);
 }

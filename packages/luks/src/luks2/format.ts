@@ -13,9 +13,17 @@ import { type KeyslotSpec, priorityNumbers, settleKdf } from "../keyslot-spec.ts
 import { refuseUnknownOptions, requireInteger } from "../options.ts";
 import { VolumeKey } from "../volume-key.ts";
 import { headerSizes } from "./binary-header.ts";
+import { type CarryOver, carriedMetadata, copyCarriedSlots } from "./carry-over.ts";
 import { makeDigest } from "./digest.ts";
+import { areaOf, roomIn } from "./key-area.ts";
 import { keyslotAreaBytes, sealKeyslot } from "./keyslot.ts";
-import { type Luks2Metadata, type LuksToken, maxEntries } from "./metadata.ts";
+import {
+  type Luks2Keyslot,
+  type Luks2Metadata,
+  type Luks2Segment,
+  type LuksToken,
+  maxEntries,
+} from "./metadata.ts";
 import { writeCopies } from "./store.ts";
 import { checkedToken } from "./token.ts";
 import { maxKeyslotsBytes } from "./validate.ts";
@@ -102,12 +110,16 @@ export interface FormatPlan extends FormatPlace {
   }[];
   readonly volumeKey: Uint8Array | undefined;
   readonly volumeKeyBytes: number;
-  readonly label: string;
-  readonly subsystem: string;
+  /** Undefined: that of the header that is taken over, or none. */
+  readonly label: string | undefined;
+  readonly subsystem: string | undefined;
   readonly uuid: string;
   readonly tokens: readonly LuksToken[];
+  readonly segment: Luks2Segment;
   readonly headerSize: number;
   readonly returnVolumeKey: boolean;
+  /** What the header takes over from another of the same data. */
+  readonly carried?: CarryOver;
 }
 
 /** Checks every option before anything is touched. */
@@ -151,10 +163,18 @@ export function planFormat(options: FormatLuks2Options): FormatPlan {
     volumeKey: options.reuseVolumeKey,
     volumeKeyBytes: bitLength / 8,
     sectorSize,
-    label: requireName(operation, "label", options.label ?? ""),
-    subsystem: requireName(operation, "subsystem", options.subsystem ?? ""),
+    label: optionalName("label", options.label),
+    subsystem: optionalName("subsystem", options.subsystem),
     uuid,
-    tokens: (options.tokens ?? []).map((token) => checkedToken(operation, token, numbers)),
+    tokens: (options.tokens ?? []).map((token) => checkedToken(operation, token, numbers).token),
+    segment: {
+      type: "crypt",
+      offset: String(dataOffset),
+      size: "dynamic",
+      iv_tweak: "0",
+      encryption: "aes-xts-plain64",
+      sector_size: sectorSize,
+    },
     dataOffset,
     headerSize,
     headerEnd: areaEnd,
@@ -185,21 +205,13 @@ export async function writeFormat(device: BlockDevice, plan: FormatPlan): Promis
     ? Uint8Array.from(plan.volumeKey)
     : randomFillSync(new Uint8Array(plan.volumeKeyBytes));
   try {
-    const metadata = await writeSlots(device, plan, volumeKey);
+    const made = await writeSlots(device, plan, volumeKey);
+    const { carried, tokens } = plan;
+    const metadata = carried ? carriedMetadata(operation, carried, made, tokens) : made;
     await device.sync();
-    await writeCopies(
-      operation,
-      device,
-      {
-        headerSize: plan.headerSize,
-        sequence: 1,
-        label: plan.label,
-        subsystem: plan.subsystem,
-        uuid: plan.uuid,
-        checksumAlgorithm: "sha256",
-      },
-      metadata,
-    );
+    await writeCopies(operation, device, binaryOf(plan), metadata, {
+      source: carried?.header.text,
+    });
     return {
       uuid: plan.uuid,
       slots: plan.slots.map(({ number }) => number),
@@ -211,39 +223,54 @@ export async function writeFormat(device: BlockDevice, plan: FormatPlan): Promis
   }
 }
 
+function binaryOf(plan: FormatPlan): Parameters<typeof writeCopies>[2] {
+  const { headerSize, uuid, carried } = plan;
+  const present = carried?.header.binary;
+  return {
+    checksumAlgorithm: present?.checksumAlgorithm ?? "sha256",
+    ...(present?.raw && { raw: present.raw }),
+    headerSize,
+    // Newer than the present one, which is marked as unusable meanwhile.
+    sequence: present ? present.sequence + 2 : 1,
+    label: plan.label ?? present?.label ?? "",
+    subsystem: plan.subsystem ?? present?.subsystem ?? "",
+    uuid,
+  };
+}
+
 async function writeSlots(
   device: BlockDevice,
   plan: FormatPlan,
   volumeKey: Uint8Array,
 ): Promise<Luks2Metadata> {
-  const keyslots: Record<string, Luks2Metadata["keyslots"][string]> = {};
-  let areaOffset = 2 * plan.headerSize;
+  const start = 2 * plan.headerSize;
+  const place = { offset: start, size: plan.headerEnd - start };
+  if (plan.carried) await copyCarriedSlots(operation, plan.carried, device, place);
+  const keyslots: Record<string, Luks2Keyslot> = {};
+  const used = Object.values(plan.carried?.slots ?? {}).map(areaOf);
+  const size = keyslotAreaBytes(volumeKey.length);
   for (const { number, kdf, spec } of plan.slots) {
     const priority = spec.priority && priorityNumbers[spec.priority];
-    const sealed = await sealKeyslot(volumeKey, spec.passphrase, kdf, areaOffset, priority);
-    await device.write(areaOffset, sealed.material);
+    const area = roomIn(operation, device.name, place, size, used);
+    const sealed = await sealKeyslot(volumeKey, spec.passphrase, kdf, area.offset, priority);
+    await device.write(area.offset, sealed.material);
     keyslots[number] = sealed.keyslot;
-    areaOffset += keyslotAreaBytes(volumeKey.length);
+    used.push(area);
   }
   return {
     keyslots,
     tokens: Object.fromEntries(plan.tokens.map((token, index) => [String(index), token])),
-    segments: {
-      "0": {
-        type: "crypt",
-        offset: String(plan.dataOffset),
-        size: "dynamic",
-        iv_tweak: "0",
-        encryption: "aes-xts-plain64",
-        sector_size: plan.sectorSize,
-      },
-    },
+    segments: { "0": plan.segment },
     digests: { "0": await makeDigest(volumeKey, Object.keys(keyslots), ["0"]) },
     config: {
       json_size: String(plan.headerSize - 4096),
-      keyslots_size: String(plan.headerEnd - 2 * plan.headerSize),
+      keyslots_size: String(place.size),
     },
   };
+}
+
+function optionalName(name: string, text: string | undefined): string | undefined {
+  return text === undefined ? undefined : requireName(operation, name, text);
 }
 
 function refusal(subject: string, reason: string): LuksError {

@@ -1,7 +1,8 @@
 import { LuksError } from "../errors.ts";
 import type { Luks2Header } from "./load.ts";
+import type { Luks2Keyslot } from "./metadata.ts";
 
-/** A stretch of the key slots area, in bytes. */
+/** A stretch of the device, in bytes. */
 export interface Area {
   readonly offset: number;
   readonly size: number;
@@ -20,21 +21,37 @@ export function freeArea(
   size: number,
   taken: readonly Area[] = [],
 ): Area {
-  const used = [...Object.values(metadata.keyslots).map(areaOf), ...taken].toSorted(
-    (a, b) => a.offset - b.offset,
-  );
-  const end = 2 * binary.headerSize + Number(metadata.config.keyslots_size);
-  let offset = 2 * binary.headerSize;
-  for (const area of used) {
+  const used = [...Object.values(metadata.keyslots).map(areaOf), ...taken];
+  const place = {
+    offset: 2 * binary.headerSize,
+    size: Number(metadata.config.keyslots_size),
+  };
+  return roomIn(operation, name, place, size, used);
+}
+
+/**
+ * The first stretch of `size` bytes in `place` that none of `used` touches.
+ *
+ * @throws `no_space`
+ */
+export function roomIn(
+  operation: string,
+  name: string,
+  place: Area,
+  size: number,
+  used: readonly Area[],
+): Area {
+  let { offset } = place;
+  for (const area of used.toSorted((a, b) => a.offset - b.offset)) {
     if (area.offset - offset >= size) break;
     offset = Math.max(offset, area.offset + area.size);
   }
-  if (offset + size > end) {
+  if (offset + size > place.offset + place.size) {
     throw new LuksError("no_space", `${operation} ${name}: the key slots area is full`);
   }
   return { offset, size };
 }
 
-export function areaOf(keyslot: Luks2Header["metadata"]["keyslots"][string]): Area {
-  return { offset: Number(keyslot.area.offset), size: Number(keyslot.area.size) };
+export function areaOf({ area }: Luks2Keyslot): Area {
+  return { offset: Number(area.offset), size: Number(area.size) };
 }

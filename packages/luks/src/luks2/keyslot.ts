@@ -5,7 +5,8 @@ import { parseCipher } from "../cipher/cipher-spec.ts";
 import { ivSectorBytes } from "../cipher/sector-cipher.ts";
 import type { BlockDevice } from "../device.ts";
 import { LuksError } from "../errors.ts";
-import { deriveKey, isHashName, type KdfLimits, type KdfSpec } from "../kdf.ts";
+import { hashNameOf } from "../hashes.ts";
+import { deriveKey, type KdfLimits, type KdfSpec } from "../kdf.ts";
 import type { Luks2Kdf, Luks2Keyslot } from "./metadata.ts";
 import { roundUp } from "./validate.ts";
 
@@ -76,7 +77,8 @@ export async function openKeyslot(
 ): Promise<Uint8Array> {
   const { area, af } = keyslot;
   const spec = parseKdf(keyslot);
-  if (!spec || !af || !isHashName(af.hash) || !area.encryption || !area.key_size) {
+  const afHash = hashNameOf(af?.hash);
+  if (!spec || !af || !afHash || !area.encryption || !area.key_size) {
     throw new LuksError("unsupported", `open key slot ${device.name}: unknown kind of key slot`);
   }
   const cipher = parseCipher("open key slot", area.encryption);
@@ -86,7 +88,7 @@ export async function openKeyslot(
   const areaKey = await deriveKey(spec, passphrase, salt, area.key_size, limits);
   try {
     sectorCipher(cipher, areaKey, 512).decrypt(material, 0);
-    return mergeKey(material.subarray(0, keyslot.key_size * af.stripes), keyslot.key_size, af.hash);
+    return mergeKey(material.subarray(0, keyslot.key_size * af.stripes), keyslot.key_size, afHash);
   } finally {
     areaKey.fill(0);
     material.fill(0);
@@ -97,8 +99,9 @@ export async function openKeyslot(
 export function parseKdf({ kdf }: Luks2Keyslot): KdfSpec | undefined {
   if (!kdf) return undefined;
   if (kdf.type === "pbkdf2") {
-    if (!isHashName(kdf.hash)) return undefined;
-    return { type: "pbkdf2", hash: kdf.hash, iterations: kdf.iterations };
+    const hash = hashNameOf(kdf.hash);
+    if (!hash) return undefined;
+    return { type: "pbkdf2", hash, iterations: kdf.iterations };
   }
   if (kdf.type !== "argon2i" && kdf.type !== "argon2id") return undefined;
   return { type: kdf.type, passes: kdf.time, memoryKiB: kdf.memory, lanes: kdf.cpus };

@@ -17,6 +17,8 @@ import { metadataProblem } from "./validate.ts";
 export interface Luks2Header {
   readonly binary: BinaryHeader;
   readonly metadata: Luks2Metadata;
+  /** The JSON text that `metadata` was parsed from. */
+  readonly text: string;
   /** The state of both copies: the newest valid one was taken. */
   readonly copies: { readonly primary: CopyState; readonly secondary: CopyState };
 }
@@ -24,7 +26,7 @@ export interface Luks2Header {
 /** `stale` copies are intact and older than the other: a write was cut short. */
 export type CopyState = "ok" | "stale" | "damaged";
 
-type Copy = { readonly binary: BinaryHeader; readonly metadata: Luks2Metadata };
+type Copy = Omit<Luks2Header, "copies">;
 
 /**
  * Reads the newer intact copy of a LUKS2 header (LUKS2 On-Disk Format, section 2.3).
@@ -120,11 +122,12 @@ async function readCopy(device: BlockDevice, offset: number): Promise<Found> {
   const bytes = await readUpTo(device, offset, binary.headerSize);
   if (!bytes) return { binary, problem: "the device ends inside the header" };
   if (!hasValidChecksum(bytes, binary)) return { binary, problem: "wrong header checksum" };
-  const json = parseBoundedJson(bytes.subarray(binaryHeaderBytes));
-  if (!json) return { binary, isWhole: true, problem: "the JSON area is no bounded JSON object" };
-  const problem = metadataProblem(json, binary.headerSize);
+  const area = parseBoundedJson(bytes.subarray(binaryHeaderBytes));
+  if (!area) return { binary, isWhole: true, problem: "the JSON area is no bounded JSON object" };
+  const problem = metadataProblem(area.value, binary.headerSize);
   if (problem) return { binary, isWhole: true, problem };
-  return { binary, isWhole: true, copy: { binary, metadata: json as unknown as Luks2Metadata } };
+  const metadata = area.value as unknown as Luks2Metadata;
+  return { binary, isWhole: true, copy: { binary, metadata, text: area.text } };
 }
 
 async function readUpTo(

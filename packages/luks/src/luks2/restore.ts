@@ -38,7 +38,10 @@ export async function restoreLuks2(
   const sequence = Math.max(binary.sequence, present?.header.binary.sequence ?? 0) + 1;
   const secondaryFirst = present !== undefined && present.header.copies.secondary !== "ok";
   const metadata = { ...saved.metadata, keyslots };
-  await writeCopies(operation, target, { ...binary, sequence }, metadata, secondaryFirst);
+  await writeCopies(operation, target, { ...binary, sequence }, metadata, {
+    source: saved.text,
+    secondaryFirst,
+  });
 }
 
 /** True where no present slot has its material, or the very same. */

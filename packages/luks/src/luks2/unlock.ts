@@ -1,19 +1,20 @@
 import type { CheckedHeader } from "../checked/checked-header.ts";
+import { cryptsetupAdvice } from "../cryptsetup-advice.ts";
 import type { BlockDevice } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import type { KdfLimits } from "../kdf.ts";
-import { slotObstacle } from "./check.ts";
 import { meetsDigest } from "./digest.ts";
 import { openKeyslot } from "./keyslot.ts";
 import type { Luks2Header } from "./load.ts";
 import type { Luks2Digest, Luks2Keyslot } from "./metadata.ts";
+import { slotObstacle } from "./slot-obstacle.ts";
 
 /**
  * Tries the slots that are bound to the data, by priority, or the one asked for.
  *
  * @param raw what `header` was checked of
  * @returns the volume key's bytes, to be zeroed by the caller
- * @throws `wrong_passphrase`, `no_such_slot`, `too_costly` and `unsupported` only if no slot opens
+ * @throws `wrong_passphrase`, `no_such_slot`; `too_costly` only if no slot opens; `unsupported` only if none can be tried
  */
 export async function unlockLuks2(
   operation: string,
@@ -25,11 +26,17 @@ export async function unlockLuks2(
   limits: KdfLimits,
 ): Promise<{ slot: number; key: Uint8Array }> {
   const digest = raw.metadata.digests[header.digest.number] as Luks2Digest;
-  let obstacle: unknown;
+  let obstacle: LuksError | undefined;
+  let ignored: Ignored | undefined;
+  let isTried = false;
   for (const candidate of candidates(operation, device, raw, digest, slot)) {
     const keyslot = raw.metadata.keyslots[candidate] as Luks2Keyslot;
+    if (!header.waysIn.includes(candidate)) {
+      ignored ??= whyIgnored(device, header, candidate, keyslot);
+      continue;
+    }
+    isTried = true;
     try {
-      if (!header.waysIn.includes(candidate)) throw unknown(operation, device, candidate, keyslot);
       const key = await openKeyslot(device, keyslot, passphrase, limits);
       if (await meetsDigest(key, digest, limits)) return { slot: candidate, key };
       key.fill(0);
@@ -39,12 +46,32 @@ export async function unlockLuks2(
     }
   }
   if (obstacle !== undefined) throw obstacle;
-  throw new LuksError("wrong_passphrase", `${operation} ${device.name}: no key slot opens with it`);
+  if (ignored !== undefined && !isTried) {
+    const { reason, advice } = ignored;
+    throw new LuksError("unsupported", `${operation} ${device.name}: ${reason}${advice}`);
+  }
+  const note = ignored === undefined ? "" : `; ${ignored.reason}`;
+  throw new LuksError(
+    "wrong_passphrase",
+    `${operation} ${device.name}: no key slot opens with it${note}`,
+  );
 }
 
-function unknown(operation: string, device: BlockDevice, slot: number, keyslot: Luks2Keyslot) {
-  const reason = slotObstacle(keyslot) ?? "unknown kind";
-  return new LuksError("unsupported", `${operation} ${device.name}: key slot ${slot}: ${reason}`);
+/** A slot that is bound to the data and that this library cannot open. */
+interface Ignored {
+  readonly reason: string;
+  readonly advice: string;
+}
+
+function whyIgnored(
+  { name }: BlockDevice,
+  { uuid }: CheckedHeader,
+  slot: number,
+  keyslot: Luks2Keyslot,
+): Ignored {
+  const { reason = "unknown kind", isForCryptsetup = false } = slotObstacle(keyslot) ?? {};
+  const advice = isForCryptsetup ? cryptsetupAdvice(name, 2, uuid) : "";
+  return { reason: `key slot ${slot} is ignored: ${reason}`, advice };
 }
 
 /** What is wrong with one slot must not hide another that opens. */

@@ -57,7 +57,8 @@ async function changeKey(work: CloneWork): Promise<Pick<CreateFacts, "layout">> 
   );
   await killSlots(
     path,
-    before.keyslots.map((keyslot) => keyslot.slot),
+    // Slots that are not bound to the data hold other keys, and open no copy of it.
+    before.keyslots.filter(({ isBound }) => isBound).map((keyslot) => keyslot.slot),
   );
   for (const token of tokensOf(before)) await removeTokensNaming(path, token.object);
   const created = nowOf(context);

@@ -130,9 +130,10 @@ export async function examine(context: VolumeContext, input: ReencryptInput): Pr
       `re-encrypt ${location}: key ${input.keyId} opens none of its key slots`,
     );
   }
+  // Slots that are not bound to the data hold other keys, and stay.
   const otherSlots = header.keyslots
-    .map((keyslot) => keyslot.slot)
-    .filter((number) => !opened.includes(number));
+    .filter(({ isBound, slot: number }) => isBound && !opened.includes(number))
+    .map((keyslot) => keyslot.slot);
   if (otherSlots.length > 0 && !input.dropOtherSlots) {
     throw new VolumeError(
       "invalid_argument",

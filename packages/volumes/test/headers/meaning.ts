@@ -31,6 +31,12 @@ export const cipherKeys: Readonly<Record<string, readonly number[]>> = {
       ]),
     ),
   ),
+  ...Object.fromEntries(
+    ["sha3-256", "blake2s-256", "sm3"].flatMap((hash) => [
+      [`aes-xts-essiv:${hash}`, xts],
+      [`aes-cbc-essiv:${hash}`, cbc],
+    ]),
+  ),
   "aes-xts-plain64:sha256": xts,
   "xchacha12,aes-adiantum-plain64": [32],
   "xchacha20,aes-adiantum-plain64": [32],

@@ -1,0 +1,40 @@
+import { shownText } from "../checked/texts.ts";
+import { isComputable } from "../cipher/cipher-spec.ts";
+import { segmentCiphers } from "../cipher/cipher-table.ts";
+import { hashNameOf } from "../hashes.ts";
+import { parseKdf } from "./keyslot.ts";
+import type { Luks2Keyslot } from "./metadata.ts";
+
+/** Why this library does not open a key slot. */
+export interface SlotObstacle {
+  readonly reason: string;
+  /** True for a cipher or hash that cryptsetup may have; false for a slot of a kind that nobody has specified. */
+  readonly isForCryptsetup: boolean;
+}
+
+/**
+ * Why this library cannot open a slot; undefined if it can, given the right passphrase. Such a slot is ignored, and kept
+ * with its key material as it is.
+ */
+export function slotObstacle(slot: Luks2Keyslot): SlotObstacle | undefined {
+  const { area, af, kdf } = slot;
+  const cipher = area.encryption ?? "";
+  if (slot.type !== "luks2") return unspecified("type", slot.type);
+  if (!parseKdf(slot)) {
+    return kdf?.type === "pbkdf2"
+      ? missing("hash", kdf.hash)
+      : unspecified("key derivation", kdf?.type);
+  }
+  if (!af || !hashNameOf(af.hash)) return missing("splitter hash", af?.hash);
+  if (!segmentCiphers.get(cipher)?.read) return missing("cipher", cipher);
+  const bits = (area.key_size ?? 0) * 8;
+  return isComputable(cipher, bits) ? undefined : missing("key length", `${bits} bits`);
+}
+
+function unspecified(what: string, text: string | undefined): SlotObstacle {
+  return { reason: `unknown ${what} "${shownText(text ?? "")}"`, isForCryptsetup: false };
+}
+
+function missing(what: string, text: string | undefined): SlotObstacle {
+  return { reason: `unsupported ${what} "${shownText(text ?? "")}"`, isForCryptsetup: true };
+}
