@@ -88,7 +88,7 @@ export const suites: readonly Suite[] = [
   {
     name: "kernel",
     proves: "the kernel's dm-crypt mounts what we encrypt, and we decrypt what it writes",
-    packages: [...guestPackages, "cryptsetup-bin", "e2fsprogs"],
+    packages: [...guestPackages, "cryptsetup-bin", "dmsetup", "e2fsprogs", "lvm2", "mount"],
     peers: [],
   },
   {

@@ -14,19 +14,35 @@ const binaryBytes = 4096;
 
 /** Changes both copies of a LUKS2 header, with valid checksums. */
 export function forge(device: string, change: (metadata: Metadata) => void, uuid?: string): void {
+  const changeText = (text: string) => {
+    const metadata = JSON.parse(text) as Metadata;
+    change(metadata);
+    return JSON.stringify(metadata);
+  };
+  forgeText(device, changeText, uuid);
+}
+
+/** As {@link forge}, for what `JSON.stringify` cannot say. */
+export function forgeText(device: string, change: (json: string) => string, uuid?: string): void {
   const size = Number(readAt(device, 0, binaryBytes).readBigUInt64BE(8));
   for (const offset of [0, size]) {
     const copy = readAt(device, offset, size);
     const json = copy.subarray(binaryBytes);
-    const metadata = JSON.parse(json.toString("utf8", 0, json.indexOf(0))) as Metadata;
-    change(metadata);
+    const text = change(json.toString("utf8", 0, json.indexOf(0)));
     json.fill(0);
-    json.write(JSON.stringify(metadata));
+    json.write(text);
     if (uuid !== undefined) copy.fill(0, 168, 208).write(uuid, 168);
     copy.fill(0, 448, 512);
     createHash("sha256").update(copy).digest().copy(copy, 448);
     writeAt(device, offset, copy);
   }
+}
+
+/** The JSON text of the primary copy. */
+export function headerText(device: string): string {
+  const size = Number(readAt(device, 0, binaryBytes).readBigUInt64BE(8));
+  const json = readAt(device, binaryBytes, size - binaryBytes);
+  return json.toString("utf8", 0, json.indexOf(0));
 }
 
 /** Of the attacker: an AES-256-XTS key. */

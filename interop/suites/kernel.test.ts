@@ -12,11 +12,13 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import {
   convertImage,
   decryptImage,
   encryptImage,
   type ImageFormat,
+  readLuks,
   reencryptImage,
 } from "@chatelaine/luks";
 import { type GuestResult, runInGuest } from "../guest/guest.ts";
@@ -106,7 +108,26 @@ const theirs: { name: string; options: string }[] = [
     options: "--type luks1 --cipher aes-cbc-essiv:sha256 --key-size 256",
   },
   { name: "kernel-luks1-plain", options: "--type luks1 --cipher aes-cbc-plain --key-size 128" },
+  // As Tomb makes it.
+  {
+    name: "kernel-luks1-tomb",
+    options: "--type luks1 --cipher aes-xts-plain64:sha256 --key-size 512",
+  },
+  {
+    name: "kernel-luks2-tomb",
+    options:
+      "--type luks2 --sector-size 512 --cipher aes-xts-plain64:sha256 --key-size 512 --keyslot-cipher aes-xts-plain64 --keyslot-key-size 512",
+  },
+  { name: "kernel-luks1-ripemd160", options: "--type luks1 --hash ripemd160" },
 ];
+
+/** What only the kernel reads. */
+const kernels: { name: string; options: string }[] = ["serpent", "twofish"].flatMap((cipher) =>
+  ["luks1", "luks2"].map((type) => ({
+    name: `kernel-${type}-${cipher}`,
+    options: `--type ${type} --cipher ${cipher}-xts-plain64 --key-size 512`,
+  })),
+);
 
 const matrix = new LuksMatrix();
 after(() => matrix.print());
@@ -134,7 +155,7 @@ before(async () => {
     if (reencrypt) await reencryptImage(image, { passphrase, keyslots: [slot] });
     if (convert) await convertImage(image, { passphrase, format: convert });
   }
-  for (const { name } of theirs) {
+  for (const { name } of [...theirs, ...kernels]) {
     writeFileSync(join(folder, name), "");
     truncateSync(join(folder, name), 28 * mebibyte);
   }
@@ -166,7 +187,7 @@ format() { # NAME OPTIONS…
   cryptsetup luksFormat -q ${kdf} "$@" --key-file key "$name" &&
   cryptsetup open --key-file key "$name" "$name" && mke2fs -q -t ext4 /dev/mapper/"$name" && cryptsetup close "$name"
 }
-${theirs.map(({ name, options }) => `format ${name} ${options} && use ${name} write_only`).join("\n")}
+${[...theirs, ...kernels].map(({ name, options }) => `format ${name} ${options} && use ${name} write_only`).join("\n")}
 `;
 }
 
@@ -185,6 +206,20 @@ describe("the kernel's dm-crypt", () => {
       await matrix.addDisk("cryptsetup, Linux", "chatelaine", join(folder, name));
     });
   }
+  for (const { name } of kernels) {
+    it(`writes ${name}, and we name the command that opens it`, async () => {
+      assert.match(guest.stdout, new RegExp(`^${name} ok$`, "m"), guest.stderr + guest.console);
+      const path = join(folder, name);
+      const type = name.split("-")[1] ?? "";
+      const { uuid } = await readLuks(path);
+      await assert.rejects(decryptImage(path, { passphrase, target: `${path}.raw` }), {
+        code: "unsupported",
+        message: new RegExp(
+          `: open it with "cryptsetup open --type ${type} ${path} luks-${uuid}"$`,
+        ),
+      });
+    });
+  }
 });
 
 /** The file that the guest copied, and a file system without a fault, as we decrypt them. */
@@ -201,3 +236,23 @@ async function readBack(name: string): Promise<void> {
 function hashOf(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
+
+describe("headers of cryptsetup's, on real devices", () => {
+  it("keep persistent flags, tokens and slots that are not bound to the data; such a slot opens nothing", async () => {
+    const shared = mkdtempSync(join(tmpdir(), "kernel-kept-"));
+    try {
+      const program = fileURLToPath(new URL("../guest/kept.ts", import.meta.url));
+      const result = await runInGuest([process.execPath, program, shared], {
+        shares: [shared],
+        disks: [28 << 20, 40 << 20],
+        environment: { NODE_NO_WARNINGS: "1" },
+        timeoutSeconds: 600,
+      });
+      assert.equal(result.status, 0, result.stdout + result.stderr + result.console);
+      const kept = [...result.stdout.matchAll(/^\{"kept":"(.*)"\}$/gm)].map(([, kind]) => kind);
+      assert.deepEqual(kept, ["a disk", "a loop device", "a logical volume"]);
+    } finally {
+      rmSync(shared, { recursive: true });
+    }
+  });
+});

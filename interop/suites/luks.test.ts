@@ -31,13 +31,17 @@ import {
   type KdfSpec,
   killKeyslot,
   readLuks,
+  reencryptImage,
+  relabel,
   repairHeader,
   restoreHeader,
   resumeImage,
   setKeyslotPriority,
   testPassphrase,
   unlock,
+  withOpenDisk,
 } from "@chatelaine/luks";
+import { forgeText, headerText } from "../guest/forged-header.ts";
 import { runTool } from "../host/run-tool.ts";
 import { LuksMatrix } from "../luks-matrix.ts";
 
@@ -66,6 +70,12 @@ function blankFile(bytes: number): string {
 
 function cryptsetup(args: readonly string[], input?: string): string {
   return runTool("cryptsetup", args, input === undefined ? {} : { input });
+}
+
+function formatByCryptsetup(path: string, options: readonly string[]): void {
+  const sectors = options.includes("luks2") ? ["--sector-size", "512"] : [];
+  const all = ["luksFormat", "-q", ...options, ...sectors, ...minimal];
+  cryptsetup([...all, "--key-file", keyFiles.one, path]);
 }
 
 /** The slot that cryptsetup opens. */
@@ -479,6 +489,248 @@ describe("we open what cryptsetup writes", () => {
       await assert.rejects(refused, { code: "in_reencryption" });
     }
   });
+});
+
+/** A disk of cryptsetup's, whose slot 1 holds a key of its own, and the content of which is known. */
+async function diskWithUnboundSlot(): Promise<{ path: string; content: Buffer }> {
+  const path = blankFile(17 * mebibyte);
+  formatByCryptsetup(path, ["--type", "luks2"]);
+  const unbound = ["--unbound", "--key-size", "512", ...minimal];
+  cryptsetup(["luksAddKey", "-q", ...unbound, "--key-file", keyFiles.one, path, keyFiles.two]);
+  const content = randomBytes(mebibyte);
+  const { passphrase } = slot;
+  await withOpenDisk(path, passphrase, (disk) => disk.write(0, content), { access: "write" });
+  return { path, content };
+}
+
+function unboundKeyOf(path: string): Buffer {
+  const file = join(folder, `${files++}.key`);
+  const args = ["luksDump", "-q", "--unbound", "--key-slot", "1", "--volume-key-file", file];
+  cryptsetup([...args, "--key-file", keyFiles.two, path]);
+  return readFileSync(file);
+}
+
+describe("a slot that cryptsetup did not bind to the data", () => {
+  const by = otherSlot.passphrase;
+
+  const refused: Record<string, (path: string) => Promise<unknown>> = {
+    "luks slots test": (path) => testPassphrase(path, by),
+    "luks slots add": (path) => addKeyslot(path, by, slot),
+    "luks slots change": (path) => changePassphrase(path, by, slot),
+    "luks decrypt": (path) => decryptImage(path, { passphrase: by }),
+    "luks reencrypt": (path) => reencryptImage(path, { passphrase: by, keyslots: [otherSlot] }),
+    "luks convert": (path) =>
+      convertImage(path, { passphrase: by, format: { version: 2, keyslots: [otherSlot] } }),
+    "luks convert to LUKS1": (path) =>
+      convertImage(path, {
+        passphrase: by,
+        format: { version: 1, keyslots: [otherSlot] },
+        allowLosing: ["slots"],
+      }),
+  };
+  for (const [what, act] of Object.entries(refused)) {
+    it(`is refused by ${what}, as by cryptsetup`, async () => {
+      const { path } = await diskWithUnboundSlot();
+      const before = hashOf(path);
+      await assert.rejects(act(path), { code: "wrong_passphrase" });
+      assert.equal(hashOf(path), before);
+      assert.throws(() => slotOpenedByCryptsetup(path, two), /No usable keyslot|No key available/);
+    });
+  }
+
+  it("does not let luks slots kill take the only slot that opens the data", async () => {
+    const { path } = await diskWithUnboundSlot();
+    await assert.rejects(killKeyslot(path, 0), { code: "last_slot" });
+    await killKeyslot(path, 1);
+    assert.equal(slotOpenedByCryptsetup(path), 0);
+    assert.match(cryptsetup(["repair", "-v", path]), /No known problems/);
+  });
+
+  it("keeps its key through slot operations, re-encryption and conversion, as cryptsetup reads it", async () => {
+    const { path, content } = await diskWithUnboundSlot();
+    const key = unboundKeyOf(path);
+    const third = { passphrase: Buffer.from("third passphrase"), entropyBits: 128 };
+    assert.equal(await addKeyslot(path, slot.passphrase, third), 2);
+    await changePassphrase(path, third.passphrase, { ...third, passphrase: randomBytes(16) });
+    await killKeyslot(path, 2);
+    const { passphrase } = slot;
+    await reencryptImage(path, { passphrase, keyslots: [slot] });
+    await convertImage(path, {
+      passphrase,
+      format: { version: 2, keyslots: [slot], sectorSize: 4096 },
+    });
+    assert.match(cryptsetup(["luksDump", path]), /1: luks2 \(unbound\)/);
+    assert.ok(unboundKeyOf(path).equals(key));
+    assert.equal(slotOpenedByCryptsetup(path), 0);
+    assert.match(cryptsetup(["repair", "-v", path]), /No known problems/);
+    await agreeOnVolumeKey(path);
+    await decryptImage(path, { passphrase });
+    assert.ok(readFileSync(path).subarray(0, content.length).equals(content));
+  });
+});
+
+describe("what others wrote into a header", () => {
+  const numbers = '"serial":9007199254740993,"float":1.0,"z":1,"10":2,"2":3,"text":"\\u00e9"';
+  const token = `{"type":"of-another","keyslots":["0"],${numbers}}`;
+  const flags = ["allow-discards", "no-read-workqueue", "no-write-workqueue"];
+
+  it("stays byte for byte, and cryptsetup reads it, after each of our changes", async () => {
+    const path = blankFile(17 * mebibyte);
+    formatByCryptsetup(path, ["--type", "luks2"]);
+    const content = randomBytes(mebibyte);
+    const { passphrase } = slot;
+    await withOpenDisk(path, passphrase, (disk) => disk.write(0, content), { access: "write" });
+    cryptsetup(["token", "import", "--token-id", "4", "--json-file", "-", path], token);
+    const written = /"4":(\{.*?\})/.exec(headerText(path))?.[1] ?? "";
+    assert.match(written, /9007199254740993.*1\.0/);
+    const settings = '"x-settings":{"rate":1.0}';
+    forgeText(path, (json) =>
+      json.replace('"config":{', `"config":{"flags":${JSON.stringify(flags)},${settings},`),
+    );
+    assert.match(cryptsetup(["luksDump", path]), /Flags: +\t*allow-discards no-read/);
+    const changes: (() => Promise<unknown>)[] = [
+      () => addKeyslot(path, passphrase, otherSlot),
+      () => changePassphrase(path, otherSlot.passphrase, { ...otherSlot, kdf: pbkdf2("sha512") }),
+      () => setKeyslotPriority(path, 1, "prefer"),
+      () => addToken(path, { type: "x", keyslots: ["1"] }),
+      () => killKeyslot(path, 1),
+      () => relabel(path, { label: "other" }),
+      () => reencryptImage(path, { passphrase, keyslots: [slot] }),
+      () =>
+        convertImage(path, {
+          passphrase,
+          format: { version: 2, keyslots: [slot], sectorSize: 4096 },
+        }),
+    ];
+    for (const change of changes) {
+      await change();
+      const text = headerText(path);
+      for (const part of [written, settings, JSON.stringify(flags)]) {
+        assert.ok(text.includes(part), `${part}\n${text}`);
+      }
+      assert.match(cryptsetup(["luksDump", path]), /Flags: +\t*allow-discards no-read/);
+      assert.equal(slotOpenedByCryptsetup(path), 0);
+      assert.match(cryptsetup(["repair", "-v", path]), /No known problems/);
+    }
+    assert.equal(
+      cryptsetup(["token", "export", "--token-id", "4", path]).replaceAll(/\s/g, ""),
+      written,
+    );
+    await agreeOnVolumeKey(path);
+    await decryptImage(path, { passphrase });
+    assert.ok(readFileSync(path).subarray(0, content.length).equals(content));
+  });
+
+  it("a slot of an unknown derivation is ignored by both, and kept", async () => {
+    const path = blankFile(17 * mebibyte);
+    formatByCryptsetup(path, ["--type", "luks2"]);
+    cryptsetup(["luksAddKey", "-q", ...minimal, "--key-file", keyFiles.one, path, keyFiles.two]);
+    const kdf = '"kdf":{"type":"balloon","space":1.0}';
+    forgeText(path, (json) => {
+      const start = json.indexOf('"kdf":', json.indexOf('"1":{"type":"luks2"'));
+      return json.slice(0, start) + kdf + json.slice(json.indexOf("}", start) + 1);
+    });
+    assert.equal(slotOpenedByCryptsetup(path), 0);
+    assert.equal(await testPassphrase(path, slot.passphrase), 0);
+    assert.match((await readLuks(path)).warnings.join(), /key slot 1 is ignored/);
+    await assert.rejects(testPassphrase(path, otherSlot.passphrase), { code: "wrong_passphrase" });
+    assert.throws(() => slotOpenedByCryptsetup(path, two));
+    assert.equal(await addKeyslot(path, slot.passphrase, otherSlot), 2);
+    // Of several slots, cryptsetup 2.6.1 tries none after the one that it does not know.
+    const args = ["open", "--test-passphrase", "--key-slot", "2", "--key-file", keyFiles.two, path];
+    cryptsetup(args);
+    assert.ok(headerText(path).includes(kdf));
+    for (const change of ['"luks1","', '"raw","']) {
+      const other = blankFile(17 * mebibyte);
+      copyFileSync(path, other);
+      forgeText(other, (json) => json.replace(change, '"unknown","'));
+      assert.throws(() => cryptsetup(["luksDump", other]));
+      await assert.rejects(readLuks(other), { code: "corrupt_header" });
+    }
+  });
+});
+
+/** The command in an error opens the disk, as far as that can be tried without the kernel. */
+function openCommandOf(path: string, type: string) {
+  return (error: Error) => {
+    const found = /open it with "(cryptsetup open .*) luks-[\da-f-]+"$/.exec(error.message);
+    const command = found?.[1] ?? error.message;
+    assert.equal(command, `cryptsetup open --type ${type} ${path}`);
+    const test = ["--test-passphrase", "--key-file", keyFiles.one];
+    cryptsetup([...command.split(" ").slice(1), ...test]);
+    return true;
+  };
+}
+
+describe("disks of other makers that cryptsetup opens", () => {
+  const sha = ["sha1", "sha224", "sha256", "sha384", "sha512"];
+  const sha3 = ["sha3-224", "sha3-256", "sha3-384", "sha3-512"];
+  const others = ["blake2b-512", "blake2s-256", "ripemd160", "sm3", "whirlpool"];
+  for (const type of ["luks1", "luks2"]) {
+    for (const hash of [...sha, ...sha3, ...others]) {
+      it(`${type} with ${hash}: is shown, and opens where OpenSSL has the hash`, async () => {
+        const path = blankFile(20 * mebibyte);
+        formatByCryptsetup(path, ["--type", type, "--hash", hash]);
+        const header = await readLuks(path);
+        assert.equal(header.digests[0]?.hash, hash);
+        // Whirlpool needs OpenSSL's legacy provider.
+        assert.equal(header.keyslots[0]?.ignored === undefined, hash !== "whirlpool");
+        if (hash === "whirlpool") {
+          await assert.rejects(testPassphrase(path, slot.passphrase), openCommandOf(path, type));
+          return;
+        }
+        assert.equal(await testPassphrase(path, slot.passphrase), 0);
+        await agreeOnVolumeKey(path);
+        assert.equal(await addKeyslot(path, slot.passphrase, otherSlot), 1);
+        assert.equal(slotOpenedByCryptsetup(path, two), 1);
+      });
+    }
+
+    for (const cipher of ["aes-xts-plain64:sha256", "aes-xts-essiv:sha256", "aes-cbc-plain64"]) {
+      // Without the kernel, cryptsetup formats no plain64:sha256: suite kernel has LUKS1 as Tomb makes it.
+      const isTombs = cipher === "aes-xts-plain64:sha256";
+      if (isTombs && type === "luks1") continue;
+      it(`${type} with ${cipher}`, async () => {
+        const path = blankFile(20 * mebibyte);
+        const bits = cipher.includes("xts") ? "512" : "256";
+        const written = isTombs ? "aes-xts-plain64" : cipher;
+        formatByCryptsetup(path, ["--type", type, "--cipher", written, "--key-size", bits]);
+        if (isTombs) forgeText(path, (json) => json.replaceAll(written, cipher));
+        assert.equal(await testPassphrase(path, slot.passphrase), 0);
+        const { passphrase } = slot;
+        const content = randomBytes(mebibyte);
+        await withOpenDisk(path, passphrase, (disk) => disk.write(0, content), { access: "write" });
+        await reencryptImage(path, { passphrase, keyslots: [slot] });
+        assert.match(cryptsetup(["luksDump", path]), new RegExp(cipher.replace("aes-", "")));
+        assert.equal(slotOpenedByCryptsetup(path), 0);
+        await agreeOnVolumeKey(path);
+        await decryptImage(path, { passphrase });
+        assert.ok(readFileSync(path).subarray(0, content.length).equals(content));
+      });
+    }
+
+    it(`${type} with aes-ecb: the error names the command that opens it`, async () => {
+      const path = blankFile(20 * mebibyte);
+      formatByCryptsetup(path, ["--type", type, "--cipher", "aes-ecb", "--key-size", "256"]);
+      await readLuks(path);
+      await assert.rejects(unlock(path, slot.passphrase), openCommandOf(path, type));
+    });
+  }
+
+  for (const cipher of ["serpent-xts-plain64", "twofish-cbc-essiv:sha256", "cast5-cbc-plain64"]) {
+    it(`luks2 with ${cipher}: the error names the command that opens it`, async () => {
+      const path = blankFile(20 * mebibyte);
+      formatByCryptsetup(path, ["--type", "luks2", "--key-size", "256"]);
+      const segment = '"encryption":"aes-xts-plain64","sector_size"';
+      forgeText(path, (json) => json.replace(segment, segment.replace("aes-xts-plain64", cipher)));
+      assert.match(cryptsetup(["luksDump", path]), new RegExp(`cipher: ${cipher}`));
+      assert.equal((await readLuks(path)).cipher, cipher);
+      await assert.rejects(
+        withOpenDisk(path, slot.passphrase, (disk) => disk.sync()),
+        openCommandOf(path, "luks2"),
+      );
+    });
+  }
 });
 
 describe("qemu-img", () => {
