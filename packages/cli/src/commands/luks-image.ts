@@ -21,8 +21,8 @@ import {
 } from "../passphrase-flags.ts";
 import { progressBar } from "../progress-bar.ts";
 import { addSlotFlags, parseNumber, type SlotFlags, slotOf } from "../slot-flags.ts";
-import { warnOfUnseenUsers } from "../unseen-users.ts";
 import { slotsGone } from "../slots-gone.ts";
+import { warnOfUnseenUsers } from "../unseen-users.ts";
 import { type Context, examples } from "./command.ts";
 
 interface ImageFlags extends NewPassphraseFlags, SlotFlags {
