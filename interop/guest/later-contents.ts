@@ -14,7 +14,7 @@ export interface LaterContent {
 const mountPoint = "/mnt/later";
 const text = "what the disk holds now";
 
-/** Everything lies in one group of ext2, in blocks that no key slot of the old header has. */
+/** Everything lies at the beginning, where no key slot of the old header is. The kernel would choose other blocks each time. */
 const plainFileSystem = ["-q", "-F", "-E", "nodiscard", "-b", "4096", "-N", "64"];
 
 export function laterContents(disk: string): readonly LaterContent[] {
@@ -75,20 +75,18 @@ function partitions(disk: string, kind: string, label: string): LaterContent {
 }
 
 function makeFileSystem(device: string): void {
-  run("mke2fs", ...plainFileSystem, device);
-  mounted(device, () => writeFileSync(`${mountPoint}/file`, text));
+  const files = "/tmp/later";
+  mkdirSync(files, { recursive: true });
+  writeFileSync(`${files}/file`, text);
+  run("mke2fs", ...plainFileSystem, "-d", files, device);
 }
 
 function useFileSystem(device: string): void {
   run("e2fsck", "-fn", device);
-  mounted(device, () => assert.equal(readFileSync(`${mountPoint}/file`, "utf8"), text));
-}
-
-function mounted(device: string, work: () => void): void {
   mkdirSync(mountPoint, { recursive: true });
-  run("mount", "-t", "ext2", device, mountPoint);
+  run("mount", "-t", "ext2", "-o", "ro", device, mountPoint);
   try {
-    work();
+    assert.equal(readFileSync(`${mountPoint}/file`, "utf8"), text);
   } finally {
     run("umount", mountPoint);
   }
