@@ -1,4 +1,4 @@
-import { castellanPackages, openstackPackages } from "./clients/packages.ts";
+import { castellanPackages, libraryPackages, openstackPackages } from "./clients/packages.ts";
 import { guestPackages } from "./guest/guest.ts";
 import type { PeerName } from "./peers.ts";
 import { tempestPackages } from "./tempest/tempest.ts";
@@ -55,8 +55,8 @@ export const suites: readonly Suite[] = [
   {
     name: "clients",
     proves:
-      "every command of openstack and every call of Castellan works on our server, own identity and Keystone's",
-    packages: [...openstackPackages, ...castellanPackages],
+      "openstack, Castellan, gophercloud, fog, openstacksdk, Octavia, Heat and Swift work on our server, own identity and Keystone's",
+    packages: [...openstackPackages, ...castellanPackages, ...libraryPackages],
     peers: ["barbican"],
   },
   {

@@ -3,7 +3,17 @@ import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { startBarbicanLab } from "../barbican/lab.ts";
 import { makeTenant } from "../barbican/tenant.ts";
+import { compareClouds } from "../clients/cloud-comparison.ts";
 import { openstack } from "../clients/openstack.ts";
+import {
+  buildGophercloud,
+  type Subject,
+  walkWithFog,
+  walkWithHeat,
+  walkWithOctavia,
+  walkWithOpenstacksdk,
+  walkWithSwift,
+} from "../clients/programs.ts";
 import { walkWithOpenstack, walkWithPython } from "../clients/walks.ts";
 import {
   castellanSettings,
@@ -15,10 +25,8 @@ import { keystoneMode } from "../server/keystone-mode.ts";
 import { makeTenants } from "../server/tenants.ts";
 
 /** A server of ours, and a member of an empty project on it. */
-interface Scene {
+interface Scene extends Subject {
   readonly url: string;
-  readonly environment: Readonly<Record<string, string>>;
-  readonly otherUserId: string;
   /** Who a service is that sends its own token along. */
   readonly service?: { readonly username: string; readonly password: string };
   close(): Promise<void>;
@@ -32,7 +40,7 @@ const scenes: Readonly<Record<string, () => Promise<Scene>>> = {
     return {
       url: server.url,
       environment: tenants.alice.environment,
-      otherUserId: tenants.bob.userId,
+      other: tenants.bob,
       async close() {
         await server.stop();
         folder.remove();
@@ -72,7 +80,10 @@ const scenes: Readonly<Record<string, () => Promise<Scene>>> = {
     return {
       url: server.url,
       environment: { ...tenant.environment(), OS_REGION_NAME: region },
-      otherUserId: lab.users.demo2.id,
+      other: {
+        userId: lab.users.demo2.id,
+        environment: { ...lab.environment("demo2"), OS_REGION_NAME: region },
+      },
       service,
       async close() {
         await admin.removeRegion(region);
@@ -86,6 +97,12 @@ const scenes: Readonly<Record<string, () => Promise<Scene>>> = {
   },
 };
 
+let gophercloud: Awaited<ReturnType<typeof buildGophercloud>>;
+before(async () => {
+  gophercloud = await buildGophercloud();
+});
+after(() => gophercloud.remove());
+
 for (const [name, open] of Object.entries(scenes))
   describe(`Debian's clients on our server ${name}`, () => {
     let scene: Scene;
@@ -95,7 +112,7 @@ for (const [name, open] of Object.entries(scenes))
     after(() => scene.close());
 
     it("openstack: secrets, orders, containers and ACLs, every command", () =>
-      walkWithOpenstack(scene.environment, scene.url, scene.otherUserId));
+      walkWithOpenstack(scene.environment, scene.url, scene.other.userId));
 
     it("Castellan by our guide: every kind of object; python-barbicanclient: consumers", async () => {
       const settings = await castellanSettings({
@@ -105,6 +122,23 @@ for (const [name, open] of Object.entries(scenes))
       });
       await walkWithPython(scene.environment, scene.url, settings);
     });
+
+    it("gophercloud by an auth_url without a version: secrets, orders, containers, consumers and ACLs", () =>
+      gophercloud.walk(scene));
+
+    it("fog-openstack by an auth_url without a version: secrets, containers and ACLs", () =>
+      walkWithFog(scene));
+
+    it("openstacksdk by an auth_url without a version: secrets, orders and containers, page by page", () =>
+      walkWithOpenstacksdk(scene));
+
+    it("Octavia: a certificate by the owner's leave, from PKCS12 and from a container", () =>
+      walkWithOctavia(scene));
+
+    it("Heat: secrets, orders and containers of a stack, made and deleted", () =>
+      walkWithHeat(scene));
+
+    it("Swift: its root encryption secret, and the next one", () => walkWithSwift(scene));
   });
 
 describe("docs/nova-and-cinder.md", () => {
@@ -124,5 +158,16 @@ describe("docs/nova-and-cinder.md", () => {
       );
       for (const option of options) assert.ok(help.includes(`${option} `), option);
     }
+  });
+});
+
+describe("clouds.yaml", () => {
+  it("makes our reader log in as openstacksdk does, or refuse for a reason that we document", async (t) => {
+    const seed = Number(process.env["CHATELAINE_TEST_SEED"] ?? 1);
+    const { same, bothRefused, excused, unexplained } = await compareClouds(500, seed);
+    t.diagnostic(`seed ${seed}: ${same} same, ${bothRefused} refused by both`);
+    for (const [reason, count] of excused) t.diagnostic(`${count} differ: ${reason}`);
+    assert.deepEqual(unexplained, []);
+    assert.ok(same > 200, "most clouds must work");
   });
 });
