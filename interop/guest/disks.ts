@@ -94,6 +94,7 @@ async function first(): Promise<void> {
   await manyAtOnce(volumes);
   await makeForms(volumes);
   await changedHeader(volumes);
+  await sameNameInTwoGroups(volumes);
 
   // A key manager is elsewhere and outlives the host; here, a file has to do.
   const objects: [ObjectId, string][] = [];
@@ -176,6 +177,42 @@ async function changedHeader(volumes: VolumeContext): Promise<void> {
   await resizeDisk(volumes, disk, 2 * sizeBytes);
   await openDisk(volumes, disk);
   await destroyDisk(volumes, disk);
+}
+
+/** Both would be /dev/mapper/twin-crypt: each is refused while the other is mapped, and leaves its mapping alone. */
+async function sameNameInTwoGroups(volumes: VolumeContext): Promise<void> {
+  const backing = join(folder, "other-group.img");
+  execFileSync("truncate", ["-s", "64M", backing]);
+  const loop = execFileSync("losetup", ["--find", "--show", backing], { encoding: "utf8" }).trim();
+  execFileSync("pvcreate", ["-q", loop]);
+  execFileSync("vgcreate", ["-q", "other", loop]);
+  const [one, other] = [
+    { group: "vg", name: "twin" },
+    { group: "other", name: "twin" },
+  ];
+  const refused = { code: "busy", message: /twin-crypt shows/ };
+
+  const { device } = await createDisk(volumes, { ...one, sizeBytes, instance: "i" });
+  write(device, "plaintext of vg");
+  await assert.rejects(createDisk(volumes, { ...other, sizeBytes, instance: "i" }), refused);
+  assert.equal(read(device, 15), "plaintext of vg");
+  await closeDisk(volumes, one);
+
+  await createDisk(volumes, { ...other, sizeBytes, instance: "i" });
+  write(device, "plaintext of other");
+  await assert.rejects(openDisk(volumes, one), refused);
+  await closeDisk(volumes, one);
+  const problems = new Map(
+    (await restoreDisks(volumes)).map(({ location, problem }) => [location, problem]),
+  );
+  assert.equal(problems.get("/dev/other/twin"), undefined);
+  assert.match(problems.get("/dev/vg/twin") ?? "", refused.message);
+  await destroyDisk(volumes, one);
+  assert.equal(read(device, 18), "plaintext of other");
+
+  await destroyDisk(volumes, other);
+  execFileSync("vgremove", ["-q", "other"]);
+  execFileSync("losetup", ["--detach", loop]);
 }
 
 function changeCipher(encryption: string): Promise<void> {

@@ -9,7 +9,7 @@ import {
   sizeOf,
   wholeExtents,
 } from "./host/logical-volume.ts";
-import { devicePath, mappedDisk, unmap } from "./host/mapping.ts";
+import { devicePath, mappedDisk, unmapDisk } from "./host/mapping.ts";
 import { mappingName } from "./host/safe-text.ts";
 import type { VolumeRecord } from "./ledger/ledger.ts";
 import { headerBytes } from "./operations/create.ts";
@@ -209,7 +209,8 @@ export async function closeDisk(
 ): Promise<void> {
   refuseUnknownOptions("closeDisk", options, ["readOnly"]);
   const { mapping } = partsOf(await recordOf(context, volume));
-  await unmap(mappingName(options.readOnly === true ? readOnlyMapping(mapping) : mapping));
+  const shown = mappingName(options.readOnly === true ? readOnlyMapping(mapping) : mapping);
+  await unmapDisk(shown, logicalVolumePath(volume));
 }
 
 /** A disk, and how much there is room for in it. */

@@ -93,6 +93,12 @@ export async function unmap(name: MappingName): Promise<void> {
   if (status === 1 && existsSync(devicePath(name))) throw inUse(name);
 }
 
+/** As {@link unmap}, unless the name shows another disk: that mapping is not ours to take away. */
+export async function unmapDisk(name: MappingName, disk: string): Promise<void> {
+  const mapped = await mappedDisk(name);
+  if (mapped !== undefined && (await isSameDisk(mapped, disk))) await unmap(name);
+}
+
 /** dm-crypt right on a disk, which dmsetup takes away whole. Below integrity there is a second mapping. */
 async function isOursAlone(mapping: string): Promise<boolean> {
   if (!/^CRYPT-(LUKS[12]|PLAIN)-/.test(await attributeOf(mapping, "dm/uuid"))) return false;

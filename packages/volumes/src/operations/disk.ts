@@ -10,7 +10,7 @@ import {
   removeLogicalVolume,
   snapshotLogicalVolume,
 } from "../host/logical-volume.ts";
-import { devicePath, unmap } from "../host/mapping.ts";
+import { devicePath, unmapDisk } from "../host/mapping.ts";
 import { mappingName } from "../host/safe-text.ts";
 import type { VolumeLayout } from "../layout.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
@@ -78,7 +78,7 @@ export const createDiskOperation: Operation<DiskInput, DiskFacts> = {
         await mapDisk(work.context, partsOf(work));
         return undefined;
       },
-      undo: ({ input }) => unmap(mappingName(input.mapping)),
+      undo: ({ input }) => unmapDisk(mappingName(input.mapping), logicalVolumePath(input.volume)),
     },
     { name: "copy the data", take: copyData, undo: forgetSource },
   ],
@@ -122,8 +122,9 @@ export const destroyDiskOperation: Operation<DestroyDiskInput, object> = {
     {
       name: "unmap",
       take: async ({ input }) => {
-        await unmap(mappingName(readOnlyMapping(input.mapping)));
-        await unmap(mappingName(input.mapping));
+        const disk = logicalVolumePath(input.volume);
+        await unmapDisk(mappingName(readOnlyMapping(input.mapping)), disk);
+        await unmapDisk(mappingName(input.mapping), disk);
         return undefined;
       },
       // Still in use, or cut before the commit: `restoreDisks` maps it again.
@@ -219,7 +220,7 @@ async function forgetSource({ input, operation }: DiskWork): Promise<void> {
 }
 
 async function removeSource({ mapping, volume }: DiskParts, tag: string): Promise<void> {
-  await unmap(mappingName(mapping));
+  await unmapDisk(mappingName(mapping), logicalVolumePath(volume));
   await removeLogicalVolume(volume, tag);
 }
 
