@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
 import { type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import {
-  chmodSync,
-  closeSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -371,15 +363,18 @@ describe("the process's standard input", () => {
 describe("another user's pipe", { skip: process.getuid?.() !== 0 && "needs root" }, () => {
   it("is read", async () => {
     const path = await disk("secret");
-    chmodSync(folder, 0o755);
-    chmodSync(path, 0o644);
-    // Opening /dev/stdin anew is refused to nobody, since the pipe is root's.
-    const script = `printf secret | exec setpriv --reuid=65534 --regid=65534 --clear-groups "$0" "$@"`;
-    const line = [process.execPath, ...words(path)];
-    const { stdout, stderr } = spawnSync("sh", ["-c", script, ...line], {
-      env: { PATH: process.env["PATH"], NODE_OPTIONS: process.env["NODE_OPTIONS"] },
-      encoding: "utf8",
-    });
+    const pipe = join(folder, "pipe");
+    // Root without capabilities may not open what is nobody's: /dev/stdin, opened anew, is refused.
+    const script = `mkfifo -m 600 "$0" && chown 65534 "$0" && { printf secret > "$0" & } &&
+      exec setpriv --bounding-set=-all --inh-caps=-all "$@" < "$0"`;
+    const { stdout, stderr } = spawnSync(
+      "sh",
+      ["-c", script, pipe, process.execPath, ...words(path)],
+      {
+        env: { PATH: process.env["PATH"], NODE_OPTIONS: process.env["NODE_OPTIONS"] },
+        encoding: "utf8",
+      },
+    );
     assert.equal(stdout, "key slot 0 opens\n", stderr);
   });
 });

@@ -89,19 +89,20 @@ function judge(address: PublicUrl, { status, body }: Answer): Outcome {
   };
 }
 
-/** Where the answer says that version 1 is. */
+/** Where the answer says that version 1 of the key manager is. Identity may be listed beside it. */
 function linkIn(body: string): string | undefined {
   try {
     const { versions } = JSON.parse(body) as {
       readonly versions?: { readonly values?: readonly Version[] };
     };
-    return versions?.values?.[0]?.links?.[0]?.href;
+    return versions?.values?.find(({ id }) => id === "v1")?.links?.[0]?.href;
   } catch {
     return undefined;
   }
 }
 
 interface Version {
+  readonly id?: string;
   readonly links?: readonly { readonly href?: string }[];
 }
 
