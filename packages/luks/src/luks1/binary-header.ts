@@ -33,7 +33,8 @@ export const luks1Slots = 8;
 export const luks1Active = 0x00ac71f3;
 export const luks1Inactive = 0x0000dead;
 const sector = 512;
-const maxStripes = 65_536;
+/** The format has a field for it and no other value: every reader refuses others. */
+const stripeCount = 4000;
 
 /** Where a slot's descriptor lies, in bytes. */
 export function descriptorOffset(slot: number): number {
@@ -75,7 +76,7 @@ export function parseLuks1(operation: string, name: string, start: Uint8Array): 
     if (area.from < free) throw corrupt("key slot areas overlap");
     free = area.to;
   }
-  if (header.keyslots.some(({ stripes }) => stripes < 1 || stripes > maxStripes)) {
+  if (header.keyslots.some(({ stripes }) => stripes !== stripeCount)) {
     throw corrupt("bad AF stripes");
   }
   if (header.keyslots.some(({ active, iterations }) => active && iterations < 1)) {

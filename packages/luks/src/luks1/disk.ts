@@ -47,6 +47,12 @@ export class Luks1Disk implements LuksDisk {
     const header = parseLuks1(operation, device.name, bytes);
     const luks = `LUKS1 of UUID ${shownText(header.uuid)}`;
     await requireNoForeignSignature(operation, device, luks);
+    if (device.size < areaEnd(header)) {
+      throw new LuksError(
+        "corrupt_header",
+        `${operation} ${device.name}: ends inside the key slots`,
+      );
+    }
     return new Luks1Disk(device, header, bytes);
   }
 
@@ -57,10 +63,6 @@ export class Luks1Disk implements LuksDisk {
     const offset = header.payloadOffset * sector;
     const ignored = obstacleOf(header, cipher);
     const active = header.keyslots.map((keyslot, slot) => ({ ...keyslot, slot }));
-    const areaEnds = active.map(
-      ({ materialOffset, stripes }) =>
-        materialOffset * sector + materialBytes(header.keyBytes, stripes),
-    );
     return {
       version: 1,
       uuid: header.uuid,
@@ -116,7 +118,7 @@ export class Luks1Disk implements LuksDisk {
       warnings: ignored === undefined ? [] : [`its key slots are ignored: ${ignored}`],
       sequence: 0,
       headerSize: luks1HeaderBytes,
-      headerAreaBytes: offset || Math.ceil(Math.max(...areaEnds) / 4096) * 4096,
+      headerAreaBytes: offset || Math.ceil(areaEnd(header) / 4096) * 4096,
       copies: { primary: "ok" },
     };
   }
@@ -130,6 +132,14 @@ export class Luks1Disk implements LuksDisk {
       (checked) => (on) => new CheckedLuks1Disk(on, header, bytes, checked),
     );
   }
+}
+
+/** Where the last key slot ends, in bytes. */
+function areaEnd({ keyslots, keyBytes }: Luks1Header): number {
+  const ends = keyslots.map(
+    ({ materialOffset, stripes }) => materialOffset * sector + materialBytes(keyBytes, stripes),
+  );
+  return Math.max(...ends);
 }
 
 /** A LUKS1 disk whose header was checked. The header has one copy, so each change is a sequence of writes inside one descriptor. */

@@ -41,6 +41,7 @@ export async function loadLuks2(operation: string, device: BlockDevice): Promise
     const newest = newer(primary.copy, secondary.copy);
     if (newest !== undefined) {
       if (!primary.isWhole) await requireCurrent(operation, device, newest.binary);
+      requireRoom(operation, device, newest);
       const stateOf = (copy: Copy | undefined): CopyState =>
         !copy ? "damaged" : copy.binary.sequence < newest.binary.sequence ? "stale" : "ok";
       const copies = { primary: stateOf(primary.copy), secondary: stateOf(secondary.copy) };
@@ -52,6 +53,16 @@ export async function loadLuks2(operation: string, device: BlockDevice): Promise
     if (tries === mostTries)
       throw new LuksError("corrupt_header", `${operation} ${device.name}: ${problem}`);
   }
+}
+
+/** @throws `corrupt_header` for a device that was cut, or a header that lies */
+function requireRoom(operation: string, device: BlockDevice, { binary, metadata }: Copy): void {
+  const end = 2 * binary.headerSize + Number(metadata.config.keyslots_size);
+  if (device.size >= end) return;
+  throw new LuksError(
+    "corrupt_header",
+    `${operation} ${device.name}: ends inside the key slots area`,
+  );
 }
 
 /** A copy that is being written while we read it looks damaged. One that is damaged looks so each time. */

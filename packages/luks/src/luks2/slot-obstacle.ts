@@ -1,9 +1,11 @@
 import { shownText } from "../checked/texts.ts";
 import { isComputable } from "../cipher/cipher-spec.ts";
 import { segmentCiphers } from "../cipher/cipher-table.ts";
+import { ivSectorBytes } from "../cipher/sector-cipher.ts";
 import { hashNameOf } from "../hashes.ts";
 import { parseKdf } from "./keyslot.ts";
 import type { Luks2Keyslot } from "./metadata.ts";
+import { isBase64 } from "./validate.ts";
 
 /** Why this library does not open a key slot. */
 export interface SlotObstacle {
@@ -11,6 +13,9 @@ export interface SlotObstacle {
   /** True for a cipher or hash that cryptsetup may have; false for a slot of a kind that nobody has specified. */
   readonly isForCryptsetup: boolean;
 }
+
+/** Of a slot, as every program writes and reads it: section 3.2 has 4,000 stripes alone. */
+const [saltBytes, stripes] = [32, 4000];
 
 /**
  * Why this library cannot open a slot; undefined if it can, given the right passphrase. Such a slot is ignored, and kept
@@ -25,7 +30,10 @@ export function slotObstacle(slot: Luks2Keyslot): SlotObstacle | undefined {
       ? missing("hash", kdf.hash)
       : unspecified("key derivation", kdf?.type);
   }
+  if (!isBase64(kdf?.salt, saltBytes, saltBytes)) return unspecified("salt", kdf?.salt);
   if (!af || !hashNameOf(af.hash)) return missing("splitter hash", af?.hash);
+  if (af.stripes !== stripes) return unspecified("number of stripes", String(af.stripes));
+  if (Number(area.offset) % ivSectorBytes !== 0) return unspecified("place", area.offset);
   if (!segmentCiphers.get(cipher)?.read) return missing("cipher", cipher);
   const bits = (area.key_size ?? 0) * 8;
   return isComputable(cipher, bits) ? undefined : missing("key length", `${bits} bits`);

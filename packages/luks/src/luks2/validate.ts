@@ -76,7 +76,7 @@ function configProblem(config: Json, headerSize: number): string | undefined {
 
 function keyslotProblem(slot: Json): string | undefined {
   const area = slot["area"];
-  if (typeof slot["type"] !== "string") return "no type";
+  if (!isName(slot["type"])) return "no type";
   if (!isInteger(slot["key_size"], 1, 512)) return "bad key_size";
   if (!isJsonObject(area) || typeof area["type"] !== "string") return "no area";
   if (parseDecimal(area["offset"]) === undefined) return "bad area offset";
@@ -93,17 +93,16 @@ function luks2KeyslotProblem(slot: Json, area: Json): string | undefined {
   if (area["type"] !== "raw") return "bad area type";
   if (!isName(area["encryption"])) return "no area encryption";
   if (!isInteger(area["key_size"], 1, 512)) return "bad area key_size";
-  if (!isJsonObject(af) || af["type"] !== "luks1" || typeof af["hash"] !== "string")
-    return "bad af";
+  if (!isJsonObject(af) || af["type"] !== "luks1" || !isName(af["hash"])) return "bad af";
   if (!isInteger(af["stripes"], 1, 65_536)) return "bad af stripes";
   const material = roundUp((slot["key_size"] as number) * af["stripes"], 512);
   if (material > (parseDecimal(area["size"]) ?? 0)) return "area smaller than its key material";
-  if (!isJsonObject(kdf) || typeof kdf["type"] !== "string") return "bad kdf";
+  if (!isJsonObject(kdf) || !isName(kdf["type"])) return "bad kdf";
   // One that we do not know keeps only its own slot from opening.
   if (!knownKdfs.has(kdf["type"])) return undefined;
-  if (!isBase64(kdf["salt"], 8, 512)) return "bad kdf";
+  if (!isName(kdf["salt"])) return "bad kdf";
   if (kdf["type"] === "pbkdf2") {
-    return typeof kdf["hash"] === "string" && isInteger(kdf["iterations"], 1, 2 ** 32 - 1)
+    return isName(kdf["hash"]) && isInteger(kdf["iterations"], 1, 2 ** 32 - 1)
       ? undefined
       : "bad pbkdf2";
   }
@@ -122,7 +121,7 @@ function tokenProblem(token: Json, keyslots: Json): string | undefined {
 }
 
 function segmentProblem(segment: Json): string | undefined {
-  if (typeof segment["type"] !== "string") return "no type";
+  if (!isName(segment["type"])) return "no type";
   if (parseDecimal(segment["offset"]) === undefined) return "bad offset";
   const size = segment["size"];
   if (size !== "dynamic" && !parseDecimal(size)) return "bad size";
@@ -138,7 +137,7 @@ function segmentProblem(segment: Json): string | undefined {
 }
 
 function digestProblem(digest: Json, keyslots: Json, segments: Json): string | undefined {
-  if (typeof digest["type"] !== "string") return "no type";
+  if (!isName(digest["type"])) return "no type";
   const problem =
     referenceProblem(digest["keyslots"], keyslots) ??
     referenceProblem(digest["segments"], segments);
