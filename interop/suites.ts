@@ -86,6 +86,13 @@ export const suites: readonly Suite[] = [
     peers: [],
   },
   {
+    name: "luks-foreign",
+    proves:
+      "cryptsetup and we say the same of hundreds of LUKS headers, valid and invalid, but for a list with reasons",
+    packages: [...guestPackages, "cryptsetup-bin"],
+    peers: [],
+  },
+  {
     name: "kernel",
     proves: "the kernel's dm-crypt mounts what we encrypt, and we decrypt what it writes",
     packages: [...guestPackages, "cryptsetup-bin", "dmsetup", "e2fsprogs", "lvm2", "mount"],

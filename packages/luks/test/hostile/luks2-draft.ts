@@ -66,10 +66,14 @@ export function luks2Draft(head: Uint8Array): Luks2Draft {
   };
 }
 
-/** One copy, ready to be written at its offset. A text that is too long is cut at the copy's end. */
-export function renderLuks2(draft: Luks2Draft, offset: number): Buffer {
+/**
+ * One copy, ready to be written at its offset. A text that is too long is cut at the copy's end.
+ *
+ * @param size of the copy, whatever the draft says of it
+ */
+export function renderLuks2(draft: Luks2Draft, offset: number, size: number = copyBytes): Buffer {
   const { binary } = draft;
-  const bytes = Buffer.alloc(copyBytes);
+  const bytes = Buffer.alloc(size);
   bytes.write(offset === 0 ? "4c554b53babe" : "534b554cbabe", "hex");
   bytes.writeUInt16BE(binary.version, 6);
   bytes.writeBigUInt64BE(BigInt.asUintN(64, binary.headerSize), 8);
@@ -82,8 +86,8 @@ export function renderLuks2(draft: Luks2Draft, offset: number): Buffer {
   bytes.writeBigUInt64BE(BigInt.asUintN(64, binary.headerOffset ?? BigInt(offset)), 256);
   bytes.set(binary.padding, 264);
   const text = draft.text ?? jsonBytes(draft.json);
-  bytes.set(text.subarray(0, copyBytes - binaryBytes), binaryBytes);
-  const room = copyBytes - binaryBytes - text.length - 1;
+  bytes.set(text.subarray(0, size - binaryBytes), binaryBytes);
+  const room = size - binaryBytes - text.length - 1;
   if (room > 0) bytes.set(draft.tail.subarray(0, room), binaryBytes + text.length + 1);
   bytes.set(checksumOf(bytes), checksumOffset);
   return bytes;
