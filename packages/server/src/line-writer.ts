@@ -85,14 +85,16 @@ export class LineWriter {
   }
 
   /**
-   * Writes to another descriptor from the next write on.
+   * Writes to another descriptor from the next write on. Lines that wait and are not being written are written first.
    *
    * @returns the former one, when nothing is written to it any more
    */
   redirect(descriptor: number): Promise<number> {
     return new Promise((done) => {
       this.#redirections.push({ descriptor, done });
-      if (!this.#running) this.#followRedirections();
+      if (this.#running) return;
+      if (this.#size > 0) this.#start();
+      else this.#followRedirections();
     });
   }
 
