@@ -190,7 +190,7 @@ async function sameNameInTwoGroups(volumes: VolumeContext): Promise<void> {
     { group: "vg", name: "twin" },
     { group: "other", name: "twin" },
   ];
-  const refused = { code: "busy", message: /twin-crypt shows/ };
+  const refused = { message: /twin-crypt shows/ };
 
   const { device } = await createDisk(volumes, { ...one, sizeBytes, instance: "i" });
   write(device, "plaintext of vg");
