@@ -275,7 +275,7 @@ export const differences: readonly Difference[] = [
     cryptsetup: opens,
     ours: refused,
     reason:
-      "cryptsetup 2.6 takes any volume key as proven if the salt is not 32 bytes; to us a salt of less than 8 bytes is none.",
+      "cryptsetup 2.6 takes any volume key as proven if the salt is not 32 bytes; we refuse a salt of less than 8 bytes.",
   },
   {
     images: [
