@@ -1,4 +1,5 @@
-import { open, rm, stat } from "node:fs/promises";
+import { constants } from "node:fs";
+import { type FileHandle, open, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readLuks } from "@chatelaine/luks";
 import { VolumeError } from "../errors.ts";
@@ -27,6 +28,21 @@ export async function makeSparseFile(staging: string, bytes: number): Promise<vo
     await syncFolder(dirname(staging));
   } catch (cause) {
     throw ioError("make file", staging, cause);
+  }
+}
+
+/** Lends a prepared file, which nobody else knows: who works on it by its handle need not look for other users. */
+export async function withStagedFile<T>(
+  staging: string,
+  work: (file: FileHandle) => Promise<T>,
+): Promise<T> {
+  const file = await open(staging, constants.O_RDWR | constants.O_NOFOLLOW).catch((cause) => {
+    throw ioError("open", staging, cause);
+  });
+  try {
+    return await work(file);
+  } finally {
+    await file.close();
   }
 }
 

@@ -1,13 +1,14 @@
 import type { ObjectId } from "@chatelaine/keys";
 import {
   chatelaineToken,
+  type DeviceReference,
   formatLuks1,
   formatLuks2,
   type OpenDisk,
   withOpenDisk,
 } from "@chatelaine/luks";
 import type { Occupant } from "../disk/location.ts";
-import { makeSparseFile, publish, stagingPath, withdraw } from "../disk/staging.ts";
+import { makeSparseFile, publish, stagingPath, withdraw, withStagedFile } from "../disk/staging.ts";
 import { requireZeroes, wipeHeader } from "../disk/wipe.ts";
 import type { VolumeLayout } from "../layout.ts";
 import type { VolumeChange, VolumeRecord } from "../ledger/ledger.ts";
@@ -157,17 +158,17 @@ async function format(work: CreateWork): Promise<Pick<CreateFacts, "layout">> {
   return lendPassphrase(await keyManager.get(caller, keyId), async (passphrase) => {
     const uuid = operation.volumeId;
     const keyslots = [{ passphrase, entropyBits: keyBitLength }];
-    if (input.format === "luks1") {
-      await formatLuks1(path, { uuid, keyslots, dataOffset: headerBytes });
-    } else {
-      await formatLuks2(path, {
-        uuid,
-        keyslots,
-        tokens: [chatelaineToken({ keyslots: [0], object: keyId, created: nowOf(context) })],
-        sectorSize: input.sectorSize,
-        label: input.label,
-      });
-    }
+    const write = (disk: DeviceReference) =>
+      input.format === "luks1"
+        ? formatLuks1(disk, { uuid, keyslots, dataOffset: headerBytes })
+        : formatLuks2(disk, {
+            uuid,
+            keyslots,
+            tokens: [chatelaineToken({ keyslots: [0], object: keyId, created: nowOf(context) })],
+            sectorSize: input.sectorSize,
+            label: input.label,
+          });
+    await (input.occupant === "file" ? withStagedFile(path, write) : write(path));
     return { layout: await openedLayout(path, passphrase, layoutAskedFor(input)) };
   });
 }
