@@ -14,6 +14,7 @@ import { isThere, withLedgerAt } from "../ledger-place.ts";
 import { json } from "../output.ts";
 import { volumeProgress } from "../progress-bar.ts";
 import type { Terminal } from "../terminal.ts";
+import { warnOfUnseenUsers } from "../unseen-users.ts";
 
 /** What every command's action gets. */
 export interface Context {
@@ -35,6 +36,8 @@ export interface Context {
   ) => Promise<T>;
   /** The ledger alone, and only if there is one: for commands that ask no key manager. */
   readonly withLedger: <T>(work: (ledger: Ledger | undefined) => Promise<T>) => Promise<T>;
+  /** Warns a person, and with `--json` nobody, of users of a disk that this process cannot see. */
+  readonly warnOfUnseenUsers: (operation: string, path: string) => Promise<void>;
   /** Of another project, by its name in clouds.yaml. */
   readonly callerOf: (cloud: string) => Caller;
   /** Prints a result: for programs with `--json`, else for people. */
@@ -98,6 +101,9 @@ export function contextOf(terminal: Terminal, flags: GlobalFlags, open: Open | u
       } finally {
         progress.end();
       }
+    },
+    warnOfUnseenUsers: async (operation, path) => {
+      if (flags.json !== true) await warnOfUnseenUsers(terminal, operation, path);
     },
     print: (forPrograms, forPeople) =>
       terminal.out(flags.json === true ? json(forPrograms) : forPeople),

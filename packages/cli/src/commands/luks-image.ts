@@ -22,7 +22,6 @@ import {
 import { progressBar } from "../progress-bar.ts";
 import { addSlotFlags, parseNumber, type SlotFlags, slotOf } from "../slot-flags.ts";
 import { slotsGone } from "../slots-gone.ts";
-import { warnOfUnseenUsers } from "../unseen-users.ts";
 import { type Context, examples } from "./command.ts";
 
 interface ImageFlags extends NewPassphraseFlags, SlotFlags {
@@ -209,11 +208,11 @@ interface Task {
 
 /** Runs an operation under a progress bar, and says what it has done. */
 async function report(
-  { terminal, print }: Context,
+  { terminal, print, warnOfUnseenUsers }: Context,
   { what, image, target, flags, isNew = false }: Task,
   work: (passphrase: Uint8Array, by: NewPassphrase, run: Run) => Promise<unknown>,
 ): Promise<void> {
-  if (target === undefined) await warnOfUnseenUsers(terminal, what, image);
+  if (target === undefined) await warnOfUnseenUsers(what, image);
   const bar = progressBar(terminal, what);
   const { threads, journal } = flags;
   const run = {

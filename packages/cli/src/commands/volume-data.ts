@@ -14,7 +14,6 @@ import {
 import { type Command, Option } from "commander";
 import { record } from "../output.ts";
 import { parseCount, parseSize, showSize } from "../sizes.ts";
-import { warnOfUnseenUsers } from "../unseen-users.ts";
 import { type BulkFlags, inBulk, requireOneOrAll, withBulkFlags } from "./bulk.ts";
 import { type Context, examples } from "./command.ts";
 import { attributesOf } from "./volume-attributes.ts";
@@ -70,7 +69,7 @@ export function addDataVerbs(volume: Command, context: (command: Command) => Con
       .action(async (path: string, flags: EncryptFlags, command: Command) => {
         const { dryRun, key: keyId, ...rest } = flags;
         const options: EncryptVolumeOptions = { ...rest, keyId };
-        const { withVolumes, print, terminal } = context(command);
+        const { withVolumes, print, warnOfUnseenUsers } = context(command);
         await withVolumes(async (volumes) => {
           if (dryRun === true) {
             const seen = await previewEncryption(volumes, path, options);
@@ -78,7 +77,7 @@ export function addDataVerbs(volume: Command, context: (command: Command) => Con
             print({ ...seen, dryRun: true }, `would encrypt ${path} in place under ${key}\n`);
             return;
           }
-          await warnOfUnseenUsers(terminal, "encrypt", path);
+          await warnOfUnseenUsers("encrypt", path);
           const made = await encryptVolume(volumes, path, options);
           print(made, record(attributesOf(made)));
         });
@@ -104,7 +103,7 @@ export function addDataVerbs(volume: Command, context: (command: Command) => Con
           flags: DryRun & { readonly leaveUnencrypted?: boolean; readonly journal?: string },
           command: Command,
         ) => {
-          const { withVolumes, print, terminal } = context(command);
+          const { withVolumes, print, warnOfUnseenUsers } = context(command);
           await withVolumes(async (volumes) => {
             if (flags.dryRun === true) {
               const seen = await verifyVolume(volumes, path);
@@ -118,7 +117,7 @@ export function addDataVerbs(volume: Command, context: (command: Command) => Con
                 `decrypt ${path}: everybody who has the disk could read it: give --leave-unencrypted`,
               );
             }
-            await warnOfUnseenUsers(terminal, "decrypt", path);
+            await warnOfUnseenUsers("decrypt", path);
             const done = await decryptVolume(volumes, path, { journal: flags.journal });
             const key = done.keyDeleted ? "is deleted" : "is kept";
             print(done, `${path}: not encrypted any more; key ${done.keyId} ${key}\n`);
@@ -184,7 +183,7 @@ export function addDataVerbs(volume: Command, context: (command: Command) => Con
 }
 
 async function reencryptOne(
-  { withVolumes, print, terminal }: Context,
+  { withVolumes, print, warnOfUnseenUsers }: Context,
   path: string,
   { rekey, dropOtherSlots, journal, dryRun }: ReencryptFlags,
 ): Promise<void> {
@@ -199,7 +198,7 @@ async function reencryptOne(
       print({ ...seen, dryRun: true }, sentence);
       return;
     }
-    await warnOfUnseenUsers(terminal, "reencrypt", path);
+    await warnOfUnseenUsers("reencrypt", path);
     const done = await reencryptVolume(volumes, path, options);
     print(done, `${path}: encrypted anew; key ${done.keyId} opens slot ${done.openedSlot}\n`);
   });
