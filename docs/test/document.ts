@@ -58,7 +58,8 @@ export async function follow(path: string, reader: Follow): Promise<string> {
   const { stdout } = await promisify(execFile)("bash", ["-c", script], {
     cwd,
     env: { HOME: home, PATH, ...environment },
-    timeout: 180_000,
+    // To end one that hangs, on any machine.
+    timeout: 600_000,
   });
   return stdout;
 }

@@ -231,6 +231,8 @@ describe("a signal", () => {
 function chatelaine(nodeOptions: string, ...words: readonly string[]) {
   return spawnSync(process.execPath, [main, ...words], {
     encoding: "utf8",
+    // A server that starts in spite of everything would serve for ever.
+    timeout: 60_000,
     env: { PATH: process.env["PATH"], NODE_OPTIONS: `${inherited} ${nodeOptions}` },
   });
 }
