@@ -86,6 +86,12 @@ describe("an error of the key manager's API", () => {
       [`GET /v1 HTTP/1.1\r\n${end}\r\nExpect: wonders\r\n\r\n`, 417],
       [`GET /v1 HTTP/1.1\r\n${end}\r\nX: ${"x".repeat(40_000)}\r\n\r\n`, 431],
       ["GET /v1 HTTP/1.1\r\nnonsense\r\n\r\n", 400],
+      ["GET /v1 HTTP/1.1\r\nConnection: close\r\n\r\n", 400],
+      [`GET /v1 HTTP/1.1\r\nhOST: y\r\n${end}\r\n\r\n`, 400],
+      [
+        `POST /v1/secrets HTTP/1.1\r\n${end}\r\nContent-Type: application/json\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`,
+        415,
+      ],
     ] as const) {
       const answer = await sendRaw(harness, sent);
       assert.equal(answer.status, status, sent.slice(0, 80));

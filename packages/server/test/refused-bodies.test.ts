@@ -64,6 +64,7 @@ describe("a compressed body", () => {
     "zstd",
     "compress",
     "base64, gzip",
+    "gzip;q=1",
   ])
     it(`is 415 with ${coding}, and nothing is stored`, async (t) => {
       const { ask } = await startHarness(t);
@@ -96,6 +97,17 @@ describe("a compressed body", () => {
     const answer = await ask("POST", "/v3/auth/tokens", { token: null, headers, body });
     assert.equal(answer.status, 415);
     assert.match(answer.text, /"error":/);
+  });
+
+  it("is 415 as a text in a coding that nobody here knows", async (t) => {
+    const { ask } = await startHarness(t);
+    const made = await ask("POST", "/v1/secrets", { body: {} });
+    const path = `/v1/secrets/${idOf(made.json["secret_ref"])}`;
+    for (const coding of ["snappy", "bzip2", "aws-chunked", "pack200-gzip", "aes128gcm"]) {
+      const headers = { "content-type": "text/plain", "content-encoding": coding };
+      assert.equal((await ask("PUT", path, { headers, body: "ABC" })).status, 415, coding);
+    }
+    assert.equal((await ask("GET", path)).json["content_types"], undefined);
   });
 
   it("is another thing than base64, which a payload may be sent in", async (t) => {

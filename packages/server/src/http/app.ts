@@ -10,11 +10,13 @@ import { barbicanPageSizes, type PageSizes, Query } from "../routes/query.ts";
 import type { Call, Handler, Method, Reply, Route } from "../routes/route.ts";
 import { maxJsonBytes, tooLarge } from "../routes/too-large.ts";
 import { WireError } from "../wire-error.ts";
+import { noteAnswer } from "./answers-under-way.ts";
 import type { ClientAddresses } from "./client-addresses.ts";
 import { cacheHeaders } from "./common-headers.ts";
 import { awaitsContinue, heedExpectations } from "./expect-continue.ts";
 import { identityRefusal } from "./identity-refusal.ts";
 import { answersUnread, type PublicOptions, publicRoutes } from "./public-routes.ts";
+import { refusalOfHead } from "./request-head.ts";
 import type { RequestLog } from "./request-log.ts";
 import { MalformedTarget, type RequestTarget } from "./request-target.ts";
 import { isBodyTooLarge, sendClientError, sendError, sendReply } from "./send.ts";
@@ -64,6 +66,8 @@ export function createApp(options: AppOptions): FastifyInstance {
   const maxPayloadBytes = options.maxPayloadBytes ?? 20_000;
   const limits = {
     maxHeaderSize: 32_768,
+    // Node.js would answer without the form of all errors: refusalOfHead does it.
+    requireHostHeader: false,
     headersTimeout: requestTimeoutMs,
     // Node.js looks for who is late only every 30 s by default.
     connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
@@ -102,13 +106,16 @@ export function createApp(options: AppOptions): FastifyInstance {
     void reply.headers(cacheHeaders).header("x-openstack-request-id", request.id);
     request.client = options.clients.of(request);
     const { raw } = reply;
+    noteAnswer(raw);
     const began = performance.now();
     // Not by Fastify's onResponse, which costs as much as the line.
     raw.on("finish", () => {
       options.log.finished(request, raw.statusCode, performance.now() - began);
     });
     const target = anyTargetOf(request);
+    const refusal = refusalOfHead(request.raw);
     if (target instanceof MalformedTarget) refuseTarget(reply, target);
+    else if (refusal) sendError(reply, refusal);
     // Here, not in a handler: handlers run after the body was read, and a stranger's body is not worth its memory.
     else if (request.is404) void refuseUnknownPath(request, reply);
     else done();

@@ -5,6 +5,7 @@ import { maxMinorVersion } from "../routes/microversion.ts";
 import type { Reply } from "../routes/route.ts";
 import { StoreError } from "../store/store.ts";
 import { titleOf, unavailable, WireError } from "../wire-error.ts";
+import { afterAnswers } from "./answers-under-way.ts";
 import { cacheHeaders, rawCacheHeaders } from "./common-headers.ts";
 import { parseRequestTarget } from "./request-target.ts";
 import { anyTargetOf } from "./target-of.ts";
@@ -60,9 +61,15 @@ const clientErrors: Readonly<Record<string, 408 | 431>> = {
   HPE_HEADER_OVERFLOW: 431,
 };
 
-/** Answers what Node.js could not read as a request, and closes the connection. */
+/**
+ * Answers what Node.js could not read as a request, after the answers to the requests before it, and closes the connection.
+ */
 export function sendClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === "ECONNRESET" || socket.destroyed) return;
+  afterAnswers(socket, () => refuseConnection(error, socket));
+}
+
+function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
   const status = clientErrors[error.code ?? ""] ?? 400;
   const body = JSON.stringify(
     errorDocument(false, new WireError(status, "The request is malformed.")),

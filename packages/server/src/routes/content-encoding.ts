@@ -22,9 +22,15 @@ export function refuseCompressed(header: string | readonly string[] | undefined)
   if (header === undefined || header === "") return;
   const codings = String(header)
     .split(",")
-    .map((coding) => coding.trim().toLowerCase());
+    // Parameters are none of HTTP's; what has one is compressed all the same.
+    .map((coding) => (coding.split(";", 1)[0] ?? "").trim().toLowerCase());
   if (!codings.some((coding) => compressions.has(coding))) return;
-  throw new WireError(415, "Content encoding is not supported: send the body uncompressed.", {
+  throw unsupportedCoding();
+}
+
+/** 415: the body has a coding that is not undone here. */
+export function unsupportedCoding(): WireError {
+  return new WireError(415, "Content encoding is not supported: send the body uncompressed.", {
     "accept-encoding": "identity",
   });
 }

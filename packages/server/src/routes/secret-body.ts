@@ -2,7 +2,7 @@ import type { NewSecret, Payload } from "../services/secrets.ts";
 import { issue, WireError } from "../wire-error.ts";
 import { lenientBase64 } from "./base64.ts";
 import { Fields, jsonBody, mediaType } from "./body.ts";
-import { refuseCompressed } from "./content-encoding.ts";
+import { refuseCompressed, unsupportedCoding } from "./content-encoding.ts";
 import type { Call } from "./route.ts";
 import { parseTimestamp } from "./timestamp.ts";
 import { tooLarge } from "./too-large.ts";
@@ -19,6 +19,9 @@ export const secretTypes = [
 /** As messages list them; a tempest test reads this list. */
 const payloadTypes =
   "['text/plain', 'text/plain;charset=utf-8', 'text/plain; charset=utf-8', 'application/octet-stream', 'application/pkcs8']";
+
+/** With which a text is stored as it was sent, as Barbican does. Of another one nobody knows what was sent. */
+const textEncodings: ReadonlySet<string> = new Set(["", "identity", "base64", "utf-8", "utf8"]);
 
 const binaryTypes = new Set(["application/octet-stream", "application/pkcs8"]);
 
@@ -126,7 +129,11 @@ export function parsePutPayload(call: Call): () => Payload {
   if (call.body.length > call.maxPayloadBytes) throw tooLarge("Provided payload", call);
   return () => {
     const encoding = String(call.headers["content-encoding"] ?? "").toLowerCase();
-    if (contentType === "text/plain" || encoding === "") return { bytes: call.body, contentType };
+    if (contentType === "text/plain") {
+      if (!textEncodings.has(encoding)) throw unsupportedCoding();
+      return { bytes: call.body, contentType };
+    }
+    if (encoding === "") return { bytes: call.body, contentType };
     if (encoding !== "base64")
       throw issue(400, "Secret update", "the content encoding is not supported; use base64");
     const bytes = lenientBase64(call.body.toString("latin1"));
