@@ -180,8 +180,8 @@ function readFile(path: string, put: Put): void {
   const { text, mode } = readWithMode(path);
   let content: unknown;
   try {
-    // Every value as it is written: YAML would make 7 of 007, and 1.1 of 1.10.
-    content = parse(text, { logLevel: "error", schema: "failsafe" }) ?? {};
+    // Every value as it is written: YAML would make 7 of 007, and 1.1 of 1.10. But `null` and `~` are no texts.
+    content = parse(text, { logLevel: "error", schema: "failsafe", customTags: ["null"] }) ?? {};
   } catch (error) {
     throw new ConfigError(`${path}: it is no valid YAML`, { cause: error });
   }
@@ -231,8 +231,10 @@ function flatten(
   });
 }
 
-function parseValue(name: SettingName, raw: unknown, source: string): Value["value"] {
+function parseValue(name: SettingName, given: unknown, source: string): Value["value"] {
   const setting: Setting = settings[name];
+  // In the file, `name:`, `name: ~` and `name: null` leave a text unset.
+  const raw = given === null ? "" : given;
   const wrong = (reason: string) => new ConfigError(`${source}: ${name} ${reason}`);
   if (setting.type === "list")
     return itemsOf(raw, wrong)

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { auditLine } from "./audit/audit-entry.ts";
 import type { Clock } from "./clock.ts";
@@ -12,6 +11,7 @@ import { SqlIdentityStore } from "./identity/builtin/sql/sql-identity-store.ts";
 import type { Identity } from "./identity/identity.ts";
 import type { ServiceCredentials } from "./identity/keystone/keystone-options.ts";
 import type { PublicUrl } from "./public-url.ts";
+import { readSettingFile } from "./read-setting-file.ts";
 import { eraseProject } from "./store/operations/projects.ts";
 import type { Store } from "./store/store.ts";
 
@@ -66,7 +66,7 @@ async function keystone(config: ServerConfig, clock: Clock): Promise<Identity> {
     serviceTokenRolesRequired: config.boolean("keystone.serviceTokenRolesRequired"),
     nowMs: () => clock.nowMs(),
     ...(publicUrl !== undefined && { wwwAuthenticateUri: publicUrl }),
-    ...(caFile !== undefined && { ca: readFileSync(caFile, "utf8") }),
+    ...(caFile !== undefined && { ca: readSettingFile("keystone.caFile", caFile).toString() }),
   });
 }
 

@@ -1,25 +1,36 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { ConfigError, type ServerConfig } from "./config.ts";
-import type { Certificate } from "./http/tls.ts";
+import { type Certificate, refuseUnusable } from "./http/tls.ts";
+import { readSettingFile } from "./read-setting-file.ts";
 
 /**
  * The certificate that the configuration names, and its key; undefined for plain HTTP.
  *
- * @throws ConfigError if a file cannot be read, everybody may read the key, or the two do not belong together
+ * @throws ConfigError if a file cannot be read, everybody may read the key, the two do not belong together, or the chain is
+ *   broken
  */
 export function openTls(config: ServerConfig): Certificate | undefined {
   const certificateFile = config.text("tls.certificateFile");
   const keyFile = config.text("tls.keyFile");
   if (certificateFile === undefined || keyFile === undefined) return undefined;
-  const cert = readOrRefuse("tls.certificateFile", certificateFile);
-  const key = readOrRefuse("tls.keyFile", keyFile);
+  const cert = readSettingFile("tls.certificateFile", certificateFile);
+  const key = readSettingFile("tls.keyFile", keyFile);
   refuseIfPublic(keyFile);
   if (!belongTogether(cert, key))
     throw new ConfigError(
       `tls.keyFile ${keyFile}: it is not the key of the first certificate in ${certificateFile}; set the two that belong together`,
     );
-  return { cert, key };
+  const certificate = { cert, key };
+  try {
+    refuseUnusable(certificate);
+  } catch (cause) {
+    throw new ConfigError(
+      `tls.certificateFile ${certificateFile}: no server can use the chain: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+  return certificate;
 }
 
 /** A group may read it, as on Debian, and as a credential of systemd looks; the world may not. */
@@ -39,13 +50,5 @@ function belongTogether(cert: Buffer, key: Buffer): boolean {
     throw new ConfigError(`tls: certificate or key is not PEM, or has a passphrase: ${reason}`, {
       cause,
     });
-  }
-}
-
-function readOrRefuse(setting: string, path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw new ConfigError(`${setting} ${path}: ${(cause as Error).message}`, { cause });
   }
 }

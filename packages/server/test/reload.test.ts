@@ -1,5 +1,6 @@
 /** What a running server reads again. What signals do is in packages/cli/test/server-signals.test.ts. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
@@ -148,6 +149,20 @@ describe("a server that reloads", () => {
     );
     assert.match(failed[0]?.error ?? "", /secrets:gett/);
     assert.match(failed[1]?.error ?? "", /policy\.yaml.*ENOENT/);
+  });
+});
+
+describe("a server whose policy file becomes a pipe", { timeout: 60_000 }, () => {
+  it("waits for no writer, and keeps the former policy", async (t) => {
+    const { server, folder, list } = await start(t);
+    const [policy, log] = [join(folder, "policy.yaml"), join(folder, "log")];
+    rmSync(policy);
+    if (spawnSync("mkfifo", [policy]).status !== 0) return t.skip("there is no mkfifo");
+    await server.reload();
+    assert.equal(await list(), 200);
+    await server.close();
+    const failed = linesOf(log).filter(({ msg }) => msg.startsWith("reload failed"));
+    assert.match(failed[0]?.error ?? "", /policy\.yaml: it must be a regular file/);
   });
 });
 

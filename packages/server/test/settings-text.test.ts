@@ -212,3 +212,30 @@ async function startBuiltin(t: TestContext, publicUrl: string) {
   assert.equal(answer.status, 201, await answer.text());
   return { url, token: answer.headers.get("x-subject-token") ?? "" };
 }
+
+describe("null in the file", () => {
+  it("leaves a text unset, and names no file", (t) => {
+    const file = join(temporaryFolder(t), "server.yaml");
+    const load = (text: string) => {
+      writeFileSync(file, text, { mode: 0o600 });
+      return loadServerConfig({ file, environment: {} });
+    };
+    for (const empty of ["", " ~", " null", " Null", " NULL", ' ""']) {
+      const config = load(
+        `database:${empty}\nlog: { file:${empty} }\nacceptedAddresses:${empty}\n`,
+      );
+      assert.equal(config.secret("database"), undefined, empty);
+      assert.equal(config.text("log.file"), undefined, empty);
+      assert.deepEqual(config.acceptedAddresses(), [], empty);
+      assert.match(
+        refusal(() => load(`listen: { port:${empty} }\n`)),
+        /listen\.port must be a whole number/,
+      );
+      assert.match(
+        refusal(() => load(`dataDirectory:${empty}\n`).requiredText("dataDirectory")),
+        /dataDirectory is not set/,
+      );
+    }
+    assert.equal(load('log: { file: "null" }\n').text("log.file"), "null");
+  });
+});

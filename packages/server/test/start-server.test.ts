@@ -145,6 +145,13 @@ describe("a server that listens", () => {
     await assert.rejects(again(other), /other\.pem: it is not the key of the first certificate/);
     writeFileSync(other, "no key", { mode: 0o600 });
     await assert.rejects(again(other), /not PEM, or has a passphrase/);
+    const whole = readFileSync(cert, "utf8");
+    writeFileSync(cert, `${whole}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`);
+    await assert.rejects(
+      again(key),
+      /^ConfigError: tls\.certificateFile .*cert\.pem: no server can/,
+    );
+    writeFileSync(cert, whole);
     chmodSync(key, 0o644);
     await assert.rejects(again(key), /mode 644 lets everybody read it; run: chmod 600/);
   });

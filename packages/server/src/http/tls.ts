@@ -15,7 +15,12 @@ export function tlsOptions({ cert, key }: Certificate): TlsOptions {
 
 /** Serves connections that begin from now on with another certificate. @throws OpenSSL's error, and nothing has changed */
 export function useCertificate(app: FastifyInstance, certificate: Certificate): void {
-  createSecureContext(tlsOptions(certificate)); // throws for what no server could use
+  refuseUnusable(certificate);
   for (const server of serversOf(app))
     if (server instanceof Server) server.setSecureContext(tlsOptions(certificate));
+}
+
+/** @throws OpenSSL's error for what no server could use */
+export function refuseUnusable(certificate: Certificate): void {
+  createSecureContext(tlsOptions(certificate));
 }
