@@ -52,6 +52,22 @@ function makePair({ algorithm, bitLength }: KeyPairRecipe): Promise<Pair> {
   return promise;
 }
 
+/** What a whole group of processes gets, as from `systemctl kill`: the server decides what it means, and most mean nothing. */
+const ofTheGroup = [
+  "SIGHUP",
+  "SIGINT",
+  "SIGTERM",
+  "SIGQUIT",
+  "SIGUSR2",
+  "SIGALRM",
+  "SIGVTALRM",
+  "SIGIO",
+  "SIGPWR",
+  "SIGSTKFLT",
+  "SIGXCPU",
+  "SIGXFSZ",
+] as const satisfies readonly NodeJS.Signals[];
+
 /** Answers requests, and ends with the process that started it. */
 function serve(): void {
   process.on("message", (request: KeyPairRequest) => {
@@ -63,9 +79,7 @@ function serve(): void {
   });
   // Not by an exit, which would wait for the thread that looks for primes.
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
-  // Signals that a whole group of processes gets: the server decides what they mean.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.on(signal, () => undefined);
+  for (const signal of ofTheGroup) process.on(signal, () => undefined);
 }
 
 function answer(message: KeyPairAnswer): void {
