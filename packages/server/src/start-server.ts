@@ -33,7 +33,7 @@ export interface RunningServer {
    * is not put to use, and the log says so. Never rejects. For SIGHUP.
    */
   reload(): Promise<void>;
-  /** Takes no more, finishes what it accepted, lets go of everything. */
+  /** Takes no more, finishes what it accepted, lets go of everything. @throws the first error, and everything is let go of */
   close(): Promise<void>;
 }
 
@@ -142,20 +142,42 @@ export async function startServer(
         if (closed) return;
         closed = true;
         log.info({}, "stopping");
-        await control.close();
-        await parts.server.close();
-        await parts.identity.identity.close();
-        await store.close();
-        await log.flush();
+        await inTurn([
+          () => control.close(),
+          () => parts.server.close(),
+          () => parts.identity.identity.close(),
+          () => store.close(),
+          () => log.flush(),
+        ]);
       },
     };
   } catch (error) {
-    await server?.close();
-    await identity?.identity.close();
-    await store.close();
-    await log.flush();
+    const undo = [
+      () => server?.close(),
+      () => identity?.identity.close(),
+      () => store.close(),
+      () => log.flush(),
+    ];
+    await inTurn(undo).catch(() => undefined); // why it did not start is what counts
     throw error;
   }
+}
+
+/**
+ * Takes every step, also after one that failed: a database that cannot be closed must not cost the last lines of the log.
+ *
+ * @throws the first error
+ */
+async function inTurn(steps: readonly (() => Promise<void> | undefined)[]): Promise<void> {
+  const errors: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
 }
 
 function reloadableParts(

@@ -97,6 +97,19 @@ describe("a server that listens", () => {
     await start(t, folder);
   });
 
+  it("writes its last lines, and lets go of its database, though something cannot be closed", async (t) => {
+    const folder = temporaryFolder(t);
+    const running = await start(t, folder);
+    const close = running.server.close.bind(running.server);
+    t.mock.method(running.server, "close", async () => {
+      await close();
+      throw new Error("closed badly");
+    });
+    await assert.rejects(running.close(), /closed badly/);
+    assert.match(readFileSync(join(folder, "log"), "utf8"), /"stopping"/);
+    await start(t, folder);
+  });
+
   it("serves TLS 1.2 and newer, and nothing else on that port", async (t) => {
     const folder = temporaryFolder(t);
     const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];

@@ -143,15 +143,20 @@ export class SqliteStore implements Store {
       await new Promise((resolve) => setImmediate(resolve));
     this.#readAll();
     this.#reader.close();
-    if (!this.#failure) {
-      const gone = new Promise((resolve) => this.#worker.once("exit", resolve));
-      const closed = this.#ask({ type: "close" });
-      // What comes from here on nobody would answer.
-      this.#failure = new StoreError("unavailable", `store ${this.#path}: closed`);
-      only(await closed);
-      await gone;
+    try {
+      if (!this.#failure) await this.#closeWriter();
+    } finally {
+      this.#lock.close();
     }
-    this.#lock.close();
+  }
+
+  async #closeWriter(): Promise<void> {
+    const gone = new Promise((resolve) => this.#worker.once("exit", resolve));
+    const closed = this.#ask({ type: "close" });
+    // What comes from here on nobody would answer.
+    this.#failure = new StoreError("unavailable", `store ${this.#path}: closed`);
+    only(await closed);
+    await gone;
   }
 
   #readAll(): void {

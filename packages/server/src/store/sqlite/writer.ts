@@ -71,12 +71,9 @@ class Writer {
         ];
       case "close":
         clearTimeout(this.#checkpoint);
-        return [
-          attempt(() => {
-            this.#connection.script("PRAGMA wal_checkpoint(TRUNCATE)");
-            this.#connection.close();
-          }),
-        ];
+        // What a full disk does not let into the file stays in the log, from which the next start reads it.
+        attempt(() => this.#connection.script("PRAGMA wal_checkpoint(TRUNCATE)"));
+        return [attempt(() => this.#connection.close())];
     }
   }
 
