@@ -320,7 +320,8 @@ function checkTogether(config: ServerConfig): void {
   try {
     config.publicUrl(config.integer("listen.port"));
   } catch (error) {
-    throw new ConfigError(`publicUrl ${(error as Error).message}`, { cause: error });
+    if (!(error instanceof TypeError)) throw error;
+    throw new ConfigError(`publicUrl ${error.message}`, { cause: error });
   }
 }
 

@@ -1,3 +1,4 @@
+import { isHostName } from "./listen-host.ts";
 import { refuseFlawed } from "./plain-text.ts";
 
 declare const checked: unique symbol;
@@ -22,6 +23,9 @@ export function parseHttpUrl(text: string): HttpUrl {
   if (/^[^/]*\/\/[^/?#]*@/.test(text))
     throw new TypeError("must not have a user or a password: every client would see them");
   if (/[?#]/.test(text)) throw new TypeError("must not have a query or a fragment");
+  // The parser of URLs takes a wildcard, or two URLs with `;` between them, for a name.
+  if (!isHostName(url.hostname) && !/^\[.*\]$/.test(url.hostname))
+    throw new TypeError("must have a host name of letters, digits and hyphens, or an IP address");
   if (url.port === "0") throw new TypeError("must not have port 0: no client can connect to it");
   const path = url.pathname.replace(/\/+$/, "");
   if (url.origin.length + path.length > maxLength)

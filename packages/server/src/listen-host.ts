@@ -18,7 +18,7 @@ export function parseListenHost(text: string): ListenHost {
   refuseBrackets(text);
   refusePort(text);
   const name = URL.parse(`http://${text}`)?.hostname ?? "";
-  if (!hostName.test(name) || /[/?#@\\]/.test(text))
+  if (!isHostName(name) || /[/?#@\\]|:$/.test(text))
     throw new TypeError("must be an IP address or a host name");
   // `127.1`, `0` and `0x7f.1` are addresses to some programs.
   if (isIP(name)) throw new TypeError(`must be an address in full: write ${name}`);
@@ -28,6 +28,11 @@ export function parseListenHost(text: string): ListenHost {
 /** True if requests are taken on every address of the host, which is none that a client could be told. */
 export function isEveryAddress(host: string): boolean {
   return host === "0.0.0.0" || host === "::";
+}
+
+/** True for a name in lower case whose labels have letters, digits, `-` and `_` only: not for `*.example.com` or `a;b`. */
+export function isHostName(name: string): boolean {
+  return hostName.test(name);
 }
 
 const hostName = /^(?=.{1,253}$)[a-z\d_](?:[a-z\d_-]{0,62})(?:\.[a-z\d_][a-z\d_-]{0,62})*\.?$/;

@@ -1,3 +1,4 @@
+import { parseAddress } from "./client-address.ts";
 import { type HttpUrl, parseHttpUrl } from "./http-url.ts";
 import { isEveryAddress, type ListenHost } from "./listen-host.ts";
 
@@ -18,7 +19,9 @@ export function parsePublicUrl(text: string): PublicUrl {
     throw new TypeError(
       `must not end in ${version}, which the server adds: write ${url.slice(0, -version.length)}`,
     );
-  if (isEveryAddress(hostname.replace(/^\[(.*)\]$/, "$1")))
+  const address = hostname.replace(/^\[(.*)\]$/, "$1");
+  // ::ffff:0.0.0.0 is 0.0.0.0, too.
+  if (isEveryAddress(parseAddress(address) ?? address))
     throw new TypeError(
       `must name one address: ${hostname} is for listen.host; write the name that clients use`,
     );

@@ -74,6 +74,12 @@ describe("publicUrl", () => {
       ["https://keys.example.com:0", /port 0/],
       ["http://0.0.0.0:9311", /is for listen\.host/],
       ["http://[::]:9311", /is for listen\.host/],
+      ["http://[::ffff:0.0.0.0]:9311", /is for listen\.host/],
+      ["https://*.example.com", /host name/],
+      ["https://*", /host name/],
+      ["https://a.example.com;https://b.example.com", /host name/],
+      ["https://a..example.com", /host name/],
+      ["https://-a.example.com", /host name/],
       ["https://keys\ufffd.example.com", /UTF-8/],
       [`https://keys.example.com/${"x".repeat(600)}`, /at most 512/],
     ] as const) {
@@ -212,6 +218,29 @@ async function startBuiltin(t: TestContext, publicUrl: string) {
   assert.equal(answer.status, 201, await answer.text());
   return { url, token: answer.headers.get("x-subject-token") ?? "" };
 }
+
+describe("a file or folder that begins with ~", () => {
+  it("is refused: it would be made where the server was started", () => {
+    for (const [variable, text] of [
+      ["CHATELAINE_SERVER_DATA_DIRECTORY", "~/.chatelaine"],
+      ["CHATELAINE_SERVER_DATABASE", "~/keys.db"],
+      ["CHATELAINE_SERVER_LOG_FILE", "~operator/log"],
+    ] as const)
+      assert.match(
+        refusal(() => loadServerConfig({ environment: { [variable]: text } })),
+        new RegExp(`^${variable}: \\S+ must not begin with ~.*: write it in full$`),
+      );
+  });
+});
+
+describe("listen.host that is empty", () => {
+  it("is what the error names, not publicUrl", () => {
+    const said = refusal(() =>
+      loadServerConfig({ environment: {}, flags: { "--listen-host": "" } }),
+    );
+    assert.match(said, /^listen\.host is not set/);
+  });
+});
 
 describe("null in the file", () => {
   it("leaves a text unset, and names no file", (t) => {

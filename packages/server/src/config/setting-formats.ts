@@ -21,6 +21,9 @@ export const settingFormats: Readonly<Record<TextFormat, (text: string) => strin
 
 function parsePath(text: string): string {
   refuseUntrimmed(text);
+  // Only shells expand it, and not everywhere: the keys would be in a folder called `~`.
+  if (text.startsWith("~"))
+    throw new TypeError("must not begin with ~, which stands for no folder here: write it in full");
   return text;
 }
 
@@ -42,7 +45,7 @@ function parsePassword(text: string): string {
 
 /** A file, or a URL of PostgreSQL. Other schemes are refused where settings are checked together. */
 function parseDatabase(text: string): string {
-  refuseUntrimmed(text);
+  parsePath(text);
   if (/^postgres(?:ql)?:\/\//.test(text) && !URL.canParse(text))
     throw new TypeError(
       "must be a valid postgres:// URL: percent-encode special characters of user and password",
