@@ -312,7 +312,8 @@ function checkTogether(config: ServerConfig): void {
   if (config.text("identity.mode") === "keystone") config.requiredText("keystone.authUrl");
   // Another URL would be taken for the name of a file, and be shown as one, with its password.
   const database = config.text("database") ?? "";
-  const isUrl = /^(?:[a-z][a-z\d+.-]*:\/\/|postgres(?:ql)?:)/i.test(database);
+  // SQLite's own URIs and its database in memory have no place for the lock beside the file.
+  const isUrl = /^(?:[a-z][a-z\d+.-]*:\/\/|postgres(?:ql)?:|file:|:memory:)/i.test(database);
   if (isUrl && !/^postgres(?:ql)?:\/\//.test(database))
     throw new ConfigError(
       "database must be a SQLite file, or a URL that begins with postgres:// or postgresql://",

@@ -1,7 +1,8 @@
+import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { auditLine } from "./audit/audit-entry.ts";
 import type { Clock } from "./clock.ts";
-import type { ServerConfig } from "./config.ts";
+import { ConfigError, type ServerConfig } from "./config.ts";
 import type { Administration } from "./identity/builtin/administration.ts";
 import { auditEntryOf } from "./identity/builtin/audit-events.ts";
 import { makeFirstUser } from "./identity/builtin/first-start.ts";
@@ -66,8 +67,25 @@ async function keystone(config: ServerConfig, clock: Clock): Promise<Identity> {
     serviceTokenRolesRequired: config.boolean("keystone.serviceTokenRolesRequired"),
     nowMs: () => clock.nowMs(),
     ...(publicUrl !== undefined && { wwwAuthenticateUri: publicUrl }),
-    ...(caFile !== undefined && { ca: readSettingFile("keystone.caFile", caFile).toString() }),
+    ...(caFile !== undefined && { ca: certificatesOf(caFile) }),
   });
+}
+
+/** @throws ConfigError for a file without certificates: Keystone would not be trusted, and every token refused */
+function certificatesOf(caFile: string): string {
+  const text = readSettingFile("keystone.caFile", caFile).toString();
+  if (isCertificate(text)) return text;
+  throw new ConfigError(
+    `keystone.caFile ${caFile}: it has no certificate (PEM); name the file with the certificates of Keystone's authority`,
+  );
+}
+
+function isCertificate(text: string): boolean {
+  try {
+    return new X509Certificate(text) instanceof X509Certificate;
+  } catch {
+    return false;
+  }
 }
 
 function credentials(config: ServerConfig): ServiceCredentials {

@@ -89,6 +89,8 @@ describe("the server's configuration", () => {
       "postgres:user:hushhush@db.example.com/keys",
       "postgress://user:hushhush@db.example.com/keys",
       "mysql+ssl://user:hushhush@db.example.com/keys",
+      "file:keys.db?mode=memory",
+      ":memory:",
     ])
       assert.throws(
         () => loadServerConfig({ environment: { CHATELAINE_SERVER_DATABASE: database } }),

@@ -110,6 +110,26 @@ describe("a server that listens", () => {
     await start(t, folder);
   });
 
+  it("refuses certificates for Keystone that are none, and a pipe in their place", async (t) => {
+    const folder = temporaryFolder(t);
+    const file = join(folder, "ca.pem");
+    const flags = { "--keystone-ca-file": file };
+    await assert.rejects(
+      start(t, folder, flags),
+      /^ConfigError: keystone\.caFile .*ca\.pem: ENOENT/,
+    );
+    writeFileSync(file, "no certificate");
+    await assert.rejects(
+      start(t, folder, flags),
+      /keystone\.caFile .*ca\.pem: it has no certificate/,
+    );
+    await assert.rejects(
+      start(t, folder, { "--keystone-ca-file": "/dev/null" }),
+      /keystone\.caFile .*regular file/,
+    );
+    await start(t, folder);
+  });
+
   it("serves TLS 1.2 and newer, and nothing else on that port", async (t) => {
     const folder = temporaryFolder(t);
     const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
