@@ -109,9 +109,14 @@ export function createApp(options: AppOptions): FastifyInstance {
     noteAnswer(raw);
     const began = performance.now();
     // Not by Fastify's onResponse, which costs as much as the line.
-    raw.on("finish", () => {
-      options.log.finished(request, raw.statusCode, performance.now() - began);
-    });
+    let isLogged = false;
+    const log = (status: number) => {
+      if (!isLogged) options.log.finished(request, status, performance.now() - began);
+      isLogged = true;
+    };
+    raw.on("finish", () => log(raw.statusCode));
+    // Then the client has left; what it asked for may be done all the same.
+    raw.on("close", () => log(raw.headersSent ? raw.statusCode : clientLeft));
     const target = anyTargetOf(request);
     const refusal = refusalOfHead(request.raw);
     if (target instanceof MalformedTarget) refuseTarget(reply, target);
@@ -243,6 +248,9 @@ function versionRefusal(type: "malformed" | "unsupported"): WireError {
     "OpenStack-API-Version cannot be read: send key-manager X.Y, or key-manager latest.",
   );
 }
+
+/** What the log and the metrics have for a request whose client left before it was answered, as nginx has it. */
+const clientLeft = 499;
 
 const noBody = Buffer.alloc(0);
 
