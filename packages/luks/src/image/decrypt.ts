@@ -110,19 +110,25 @@ async function decryptInPlace(path: string, options: DecryptImageOptions): Promi
       const { key } = await disk.unlock(operation, options.passphrase, undefined, {});
       key.fill(0);
       requireAttached(operation, header);
-      await journal.begin(operation);
-      await backupHeader(image, journal.path("old-header"));
-      const totalBytes = dataSize(operation, header, image.size);
-      return {
+      const begun: ImageState = {
         operation: "decrypt",
         phase: "data",
-        totalBytes,
+        totalBytes: dataSize(operation, header, image.size),
         doneBytes: 0,
         imageBytes: image.size,
       };
+      await journal.begin(operation);
+      try {
+        await backupHeader(image, journal.path("old-header"));
+        await journal.write(begun);
+      } catch (error) {
+        // Nothing was begun, so nothing waits to be resumed.
+        await journal.end();
+        throw error;
+      }
+      return begun;
     },
   );
-  await journal.write(state);
   if (options.onlyBegin) return;
   await continueDecryption(path, journal, state, options.passphrase, options);
 }
@@ -133,7 +139,7 @@ export async function continueDecryption(
   journal: ImageJournal,
   begun: ImageState,
   passphrase: Uint8Array,
-  options: ImageRunOptions,
+  options: ImageRunOptions & { readonly keepJournal?: boolean | undefined },
 ): Promise<void> {
   const headerPath = journal.path("old-header");
   await withRegularFile(operation, headerPath, constants.O_RDONLY, async (headerFile) => {
@@ -157,7 +163,8 @@ export async function continueDecryption(
       key.fill(0);
     }
   });
-  await journal.end();
+  if (options.keepJournal === true) await journal.write({ ...begun, phase: "done" });
+  else await journal.end();
 }
 
 async function zero(image: BlockDevice, from: number): Promise<void> {

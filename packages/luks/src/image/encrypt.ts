@@ -107,8 +107,6 @@ async function beginInPlace(
   if (!grows) await requireFreeEnd(image, totalBytes, options.allowDestroyingData ?? []);
   const journal = new ImageJournal(path, options.journal);
   await journal.begin(operation);
-  const header = journal.path("new-header");
-  (await writeHeaderFile(operation, header, plan)).destroy();
   const state: ImageState = {
     operation: "encrypt",
     phase: "data",
@@ -116,7 +114,14 @@ async function beginInPlace(
     doneBytes: 0,
     imageBytes: image.size,
   };
-  await journal.write(state);
+  try {
+    (await writeHeaderFile(operation, journal.path("new-header"), plan)).destroy();
+    await journal.write(state);
+  } catch (error) {
+    // Nothing was begun, so nothing waits to be resumed.
+    await journal.end();
+    throw error;
+  }
   return { journal, state };
 }
 

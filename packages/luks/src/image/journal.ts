@@ -15,8 +15,8 @@ import { isJsonObject } from "../luks2/bounded-json.ts";
  */
 export interface ImageState {
   readonly operation: "encrypt" | "decrypt" | "reencrypt" | "convert" | "copy";
-  /** `data` is being moved; then the `header` is put in its place. */
-  readonly phase: "data" | "header";
+  /** `data` is being moved; then the `header` is put in its place. `done` is said only where the journal is kept. */
+  readonly phase: "data" | "header" | "done";
   /**
    * Bytes of data in all, and done; encryption in place counts from the end. An image that is encrypted grows by the
    * header; one of fewer data than it has bytes, a block device, does not.
@@ -77,8 +77,14 @@ export class ImageJournal {
     return join(this.folder, name);
   }
 
-  /** Durable when it resolves, whole or not at all. */
+  /** Durable when it resolves, whole or not at all. @throws `io` */
   async write(state: ImageState): Promise<void> {
+    await this.#write(state).catch((cause: unknown) => {
+      throw ioError("write journal", this.folder, cause);
+    });
+  }
+
+  async #write(state: ImageState): Promise<void> {
     const text = JSON.stringify(state);
     const record = { state, sha256: sha256(Buffer.from(text)) };
     const fresh = join(this.folder, `${stateName}.new`);
@@ -91,12 +97,11 @@ export class ImageJournal {
 
   /**
    * @returns undefined if there is no folder, or one in which nothing had been begun
-   * @throws `corrupt_header` if the record is damaged
+   * @throws `corrupt_header` if the record is damaged; `io` if it cannot be read: that is not taken for none
    */
   async read(): Promise<ImageState | undefined> {
-    const names = await readdir(this.folder).catch((): string[] => []);
-    if (!names.includes(stateName)) return undefined;
-    const record: unknown = JSON.parse(await readFile(join(this.folder, stateName), "utf8"));
+    const record = await this.#record();
+    if (record === undefined) return undefined;
     if (isJsonObject(record) && isJsonObject(record["state"])) {
       const state = record["state"] as unknown as ImageState;
       if (record["sha256"] === sha256(Buffer.from(JSON.stringify(state)))) return state;
@@ -104,10 +109,35 @@ export class ImageJournal {
     throw new LuksError("corrupt_header", `resume ${this.folder}: the journal is damaged`);
   }
 
-  /** Forgets the operation: it is finished, or had not begun. */
+  async #record(): Promise<unknown> {
+    try {
+      const names = await readdir(this.folder);
+      if (!names.includes(stateName)) return undefined;
+      const text = await readFile(join(this.folder, stateName), "utf8");
+      return parsed(text);
+    } catch (cause) {
+      if ((cause as { code?: unknown }).code === "ENOENT") return undefined;
+      throw ioError("read journal", this.folder, cause);
+    }
+  }
+
+  /** Forgets the operation: it is finished, or had not begun. @throws `io` */
   async end(): Promise<void> {
-    await rm(join(this.folder, stateName), { force: true });
-    await rm(this.folder, { recursive: true, force: true });
+    try {
+      await rm(join(this.folder, stateName), { force: true });
+      await rm(this.folder, { recursive: true, force: true });
+    } catch (cause) {
+      throw ioError("remove journal", this.folder, cause);
+    }
+  }
+}
+
+/** Text that is no JSON is a record that is damaged, like any other. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
 }
 

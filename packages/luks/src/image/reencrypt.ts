@@ -113,12 +113,12 @@ async function rewrite(
     try {
       await backupHeader(image, journal.path("old-header"));
       (await writeHeaderFile(operation, journal.path("new-header"), plan)).destroy();
+      await journal.write(begun);
     } catch (error) {
       // Nothing was begun, so nothing waits to be resumed.
       await journal.end();
       throw error;
     }
-    await journal.write(begun);
     return begun;
   });
   if (options.onlyBegin) return;

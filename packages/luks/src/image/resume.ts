@@ -23,7 +23,8 @@ export async function interruptedOperation(
 }
 
 /**
- * Takes back what was only begun (`onlyBegin`): the image is as it was. Does nothing if nothing waits.
+ * Takes back what was only begun (`onlyBegin`): the image is as it was. Removes the journal of work that is done
+ * (`keepJournal`). Does nothing if nothing waits.
  *
  * @throws `busy` if the image has been changed already: then it can only be resumed
  */
@@ -35,7 +36,8 @@ export async function forgetImage(
   refuseUnknownOptions(operation, options, ["journal"]);
   const journal = new ImageJournal(image, options.journal);
   const state = await journal.read();
-  if (state && (state.doneBytes > 0 || state.batch || state.phase === "header")) {
+  const isDone = state === undefined || state.phase === "done";
+  if (!isDone && (state.doneBytes > 0 || state.batch || state.phase === "header")) {
     throw new LuksError("busy", `${operation} ${image}: it has been changed: resume it`);
   }
   await journal.end();
@@ -51,6 +53,11 @@ export interface ResumeImageOptions extends ImageRunOptions {
    * the journal's folder, for the record of a copy names the file that is read.
    */
   readonly operation?: ImageState["operation"];
+  /**
+   * Of a decryption in place: leaves the journal, with the word that the work is done, until `forgetImage` removes it.
+   * Whoever finds no journal then knows that it was lost, and not that the work is done. Default false.
+   */
+  readonly keepJournal?: boolean;
 }
 
 /**
@@ -65,6 +72,7 @@ export async function resumeImage(image: string, options: ResumeImageOptions): P
     "passphrase",
     "newPassphrase",
     "operation",
+    "keepJournal",
     ...runOptionNames,
   ]);
   requireRunOptions(operation, options);
@@ -80,6 +88,10 @@ export async function resumeImage(image: string, options: ResumeImageOptions): P
       "changed",
       `${operation} ${image}: ${journal.folder} is of another operation, not of this ${options.operation}: if nobody else began it, remove the folder`,
     );
+  }
+  if (state.phase === "done") {
+    if (options.keepJournal !== true) await journal.end();
+    return true;
   }
   const { passphrase, newPassphrase = passphrase } = options;
   const passphrases = { old: passphrase, new: newPassphrase };

@@ -9,7 +9,9 @@ import {
 } from "../disk/in-place.ts";
 import { requireRoom } from "../disk/room.ts";
 import { slotsOpenedBy } from "../disk/slots.ts";
+import { VolumeError } from "../errors.ts";
 import { requireUnused } from "../host/disk-use.ts";
+import { requireWritable } from "../host/writable.ts";
 import { lendPassphrase } from "../passphrase.ts";
 import { keyOf } from "./change-key.ts";
 import { type DeleteFacts, deleteKeys } from "./delete.ts";
@@ -23,10 +25,18 @@ export interface DecryptInput extends InPlaceInput {
   readonly keyIds: readonly ObjectId[];
 }
 
-type DecryptWork = Work<DecryptInput, DeleteFacts>;
+export interface DecryptFacts extends DeleteFacts {
+  /**
+   * The journal stays until the key is deleted: where there is none, it was lost, or its file system is not mounted.
+   * Absent from operations that an earlier version began, which had none once the data were decrypted.
+   */
+  readonly keepsJournal?: boolean;
+}
+
+type DecryptWork = Work<DecryptInput, DecryptFacts>;
 
 /** The key goes once nothing needs it any more. */
-export const decryptOperation: Operation<DecryptInput, DeleteFacts> = {
+export const decryptOperation: Operation<DecryptInput, DecryptFacts> = {
   kind: "decrypt",
   prepare: [
     { name: "look at the disk", take: look, undo: async () => {} },
@@ -41,36 +51,62 @@ export const decryptOperation: Operation<DecryptInput, DeleteFacts> = {
   finish: [
     { name: "decrypt the data", take: decryptData },
     { name: "delete the key", take: deleteKeys },
+    { name: "remove the journal", take: removeJournal },
   ],
   end: ({ operation }) => [{ type: "remove", id: operation.volumeId }],
 };
 
 async function look({ input }: DecryptWork): Promise<undefined> {
   const { location } = input;
+  await requireWritable("decrypt", location);
   await requireUnused("decrypt", location);
   await requireNoJournal("decrypt", input);
   const journal = journalFolder(input);
   await requireRoom("decrypt", { location, journal, keepsBatch: false, growthBytes: 0 });
 }
 
-async function begin({ context, input }: DecryptWork): Promise<undefined> {
+async function begin({ context, input }: DecryptWork): Promise<Partial<DecryptFacts>> {
   await lendPassphrase(await keyOf(context, input.keyId), (passphrase) =>
     decryptImage(input.location, { ...journalOf(input), passphrase, onlyBegin: true }),
   );
+  return { keepsJournal: true };
 }
 
-/** Without a journal it has been done already; or somebody who can write its folder has removed it. */
+/** Without a journal it has not begun, or the journal was lost: the key of a disk that is half decrypted is all there is. */
 async function decryptData(work: DecryptWork): Promise<undefined> {
-  const { context, input } = work;
+  const { context, input, facts } = work;
   const { location } = input;
+  const keepJournal = facts.keepsJournal === true;
   await lendPassphrase(await keyOf(context, input.keyId), async (passphrase) => {
-    const options = { ...runOptions(work), passphrase, operation: "decrypt" } as const;
-    if (await resumeImage(location, options)) return;
+    const options = { ...runOptions(work), passphrase, operation: "decrypt", keepJournal } as const;
+    const isResumed = await resumeImage(location, options);
     // Its first write goes over the header. The key must not be deleted while that is there.
-    if (!(await isStillEncrypted(location, passphrase))) return;
+    if (!(await isStillEncrypted(location, passphrase))) {
+      if (keepJournal && !isResumed) throw lostJournal(input);
+      return;
+    }
+    if (isResumed) throw forgedJournal(input);
     await begin(work);
     await resumeImage(location, options);
   });
+}
+
+async function removeJournal({ input, facts }: DecryptWork): Promise<undefined> {
+  if (facts.keepsJournal === true) await forgetImage(input.location, journalOf(input));
+}
+
+function forgedJournal(input: DecryptInput): VolumeError {
+  return new VolumeError(
+    "integrity",
+    `decrypt ${input.location}: its journal says that it is decrypted, but the key opens it still: somebody changed ${journalFolder(input)}; remove the folder, and it begins again`,
+  );
+}
+
+function lostJournal(input: DecryptInput): VolumeError {
+  return new VolumeError(
+    "io",
+    `decrypt ${input.location}: its journal is not in ${journalFolder(input)}, and nothing else says how far the data are decrypted; the key is kept: mount the file system of the journal, or put the folder back`,
+  );
 }
 
 async function isStillEncrypted(location: string, passphrase: Uint8Array): Promise<boolean> {
