@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { runInGuest } from "../guest/guest.ts";
+import { type GuestResult, runInGuest } from "../guest/guest.ts";
+import { storageFaultCases } from "../guest/storage-fault-cases.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "disks-interop-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -91,4 +92,21 @@ it("one device under several names of a real LVM is one volume", async () => {
 
 it("volumes are made on a real vfat, which has no hard links", async () => {
   await runOnNewDisk("without-hard-links.ts");
+});
+
+describe("storage that is read-only, full, suspended, or fails in the middle", () => {
+  let guest: GuestResult;
+  before(async () => {
+    const path = fileURLToPath(new URL("../guest/storage-faults.ts", import.meta.url));
+    guest = await runInGuest([process.execPath, path], {
+      disks: [64 << 20],
+      environment: { NODE_NO_WARNINGS: "1" },
+      timeoutSeconds: 600,
+    });
+  });
+  for (const title of Object.keys(storageFaultCases)) {
+    it(title, () => {
+      assert.ok(guest.stdout.split("\n").includes(`ok ${title}`), guest.stdout + guest.stderr);
+    });
+  }
 });

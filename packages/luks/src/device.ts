@@ -6,6 +6,8 @@ import { DeviceGuard } from "./in-use/device-guard.ts";
 import { useOf } from "./in-use/disk-use.ts";
 import { refuseOtherUse } from "./in-use/header-changes.ts";
 import { identityOf } from "./in-use/identity.ts";
+import { kernelText } from "./in-use/kernel-files.ts";
+import { requireAnswering } from "./in-use/suspended.ts";
 
 /**
  * What a LUKS header and its data live on: random access to a fixed number of bytes.
@@ -92,8 +94,10 @@ async function openPath(
   access: DeviceAccess,
 ): Promise<FileHandle> {
   try {
+    await requireAnswering(operation, path);
     const target = (await lstat(path)).isSymbolicLink() ? await realpath(path) : path;
     const isBlockDevice = (await stat(target)).isBlockDevice();
+    if (isBlockDevice && access !== "read") await refuseReadOnly(operation, path);
     if (target !== path && !isBlockDevice) {
       throw new LuksError("invalid_argument", `${operation} ${path}: is a symbolic link to a file`);
     }
@@ -110,6 +114,17 @@ async function openPath(
     }
     throw ioError(operation, path, cause);
   }
+}
+
+/** Linux opens a read-only block device for writing, and fails the first write. @throws `io` */
+async function refuseReadOnly(operation: string, path: string): Promise<void> {
+  const identity = identityOf(await stat(path, { bigint: true }));
+  if (identity?.type !== "device") return;
+  if (kernelText(`/sys/dev/block/${identity.number}/ro`) !== "1") return;
+  throw new LuksError(
+    "io",
+    `${operation} ${path}: the device is read-only; make it writable first, as with blockdev --setrw ${path}`,
+  );
 }
 
 /** Of a block device that cannot be opened exclusively. */
@@ -277,13 +292,25 @@ const meaningOf = new Map<unknown, "busy" | "invalid_argument">([
   ["EISDIR", "invalid_argument"],
 ]);
 
+/** What the operating system's codes mean for storage, and what to do. */
+const adviceOf = new Map<unknown, string>([
+  ["EACCES", "this user may not: run the command as the owner or as root"],
+  ["EDQUOT", "the disk quota is used up: make room, then try again"],
+  ["EIO", "the storage failed: see the kernel's log (dmesg)"],
+  ["ENOSPC", "no room is left on the storage: make room, then try again"],
+  ["EPERM", "the kernel does not permit it: is it read-only (blockdev) or immutable (lsattr)?"],
+  ["EROFS", "its file system is mounted read-only: remount it read-write first"],
+  ["ESTALE", "its file server does not know the file any more: mount the file system again"],
+]);
+
 /** Wraps what the operating system threw; a {@link LuksError} passes unchanged. */
 export function ioError(operation: string, subject: string, cause: unknown): LuksError {
   if (cause instanceof LuksError) return cause;
   const code = (cause as { code?: unknown } | null)?.code;
+  const advice = adviceOf.get(code);
   return new LuksError(
     meaningOf.get(code) ?? "io",
-    `${operation} ${subject}: ${typeof code === "string" ? code : "failed"}`,
+    `${operation} ${subject}: ${typeof code === "string" ? code : "failed"}${advice === undefined ? "" : `, ${advice}`}`,
     { cause },
   );
 }

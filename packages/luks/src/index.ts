@@ -60,6 +60,7 @@ export {
 export type { DiskUse, DiskUseOptions, DiskUser } from "./in-use/disk-use.ts";
 export type { KernelUser } from "./in-use/kernel-users.ts";
 export type { ProcessUser } from "./in-use/open-files.ts";
+export { requireAnswering } from "./in-use/suspended.ts";
 export {
   type KdfLimits,
   type KdfSpec,

@@ -3,6 +3,7 @@ import { readLuks } from "@chatelaine/luks";
 import { occupantOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import { requireUnused } from "./host/disk-use.ts";
+import { requireWritable } from "./host/writable.ts";
 import { inspectVolume, tokensOf } from "./inspect-volume.ts";
 import type { Ledger, VolumeRecord } from "./ledger/ledger.ts";
 import { deleteOperation } from "./operations/delete.ts";
@@ -60,6 +61,7 @@ export async function deleteVolume(
   const { deleteKeyId } = options;
   const location = await recordedLocation(context.ledger, path);
   const occupant = await occupantOf(location);
+  if (occupant !== "nothing") await requireWritable("delete", location);
   await requireUnused("delete", location);
   // Refuses now, not after the disk is gone, if nobody answers or the caller may read the key but not delete it.
   for (const keyId of keyIds) await assertDeletable(context, volume.id, keyId);

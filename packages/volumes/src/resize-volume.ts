@@ -6,6 +6,7 @@ import { VolumeError } from "./errors.ts";
 import { blockDevice } from "./host/block-device.ts";
 import { mappingOf } from "./host/disk-use.ts";
 import { requireCryptsetup } from "./host/reencryption.ts";
+import { requireWritable } from "./host/writable.ts";
 import { perform } from "./operations/perform.ts";
 import { recover } from "./operations/registry.ts";
 import { resizeOperation } from "./operations/resize.ts";
@@ -55,6 +56,7 @@ export async function resizeVolume(
     throw new VolumeError("unsupported", `resize ${path}: its header gives its data a fixed size`);
   }
   const after = await fileSize(path, options.sizeBytes, sectorSize, dataOffset);
+  if (after !== undefined) await requireWritable("resize", location);
   const mapping = await mappingOf("resize", location);
   if (mapping !== undefined) await requireCryptsetup();
   const before = (await stat(location)).size;

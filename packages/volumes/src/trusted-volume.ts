@@ -161,12 +161,15 @@ export function changedHeader(path: string, changes: readonly LayoutChange[]): V
 }
 
 /** Says where a lost header comes back from. */
-function withRestore(path: string, { headerBackup }: VolumeRecord, error: unknown): unknown {
+function withRestore(path: string, { headerBackup, state }: VolumeRecord, error: unknown): unknown {
   if (!(error instanceof LuksError) || !lostHeader.includes(error.code)) return error;
+  // While a disk is being made, encrypted, decrypted or deleted, it need not have a header.
   const way =
-    headerBackup === undefined
-      ? `the ledger knows no backup of it: if you have one, run "chatelaine volume restore ${path} FILE"`
-      : `run "chatelaine volume restore ${path}" to put its backup back`;
+    state !== "ready"
+      ? `the ledger has it as ${state}: run "chatelaine recover" to finish what was begun`
+      : headerBackup === undefined
+        ? `the ledger knows no backup of it: if you have one, run "chatelaine volume restore ${path} FILE"`
+        : `run "chatelaine volume restore ${path}" to put its backup back`;
   return new LuksError(error.code, `${error.message}; ${way}`, { cause: error });
 }
 

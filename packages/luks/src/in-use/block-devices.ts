@@ -48,3 +48,14 @@ export function upwardsOf(name: string): readonly string[] {
   }
   return [...found];
 }
+
+/** The device and everything that it lies on, at any depth. */
+export function belowOf(name: string): readonly string[] {
+  const found = new Set([name]);
+  for (const device of found) {
+    const whole = wholeOf(device);
+    if (whole !== undefined) found.add(whole);
+    for (const below of kernelNames(`${folder}/${device}/slaves`)) found.add(below);
+  }
+  return [...found];
+}

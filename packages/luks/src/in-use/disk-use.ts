@@ -9,6 +9,7 @@ import { type MountNamespace, mountNamespaces } from "./mount-namespaces.ts";
 import { type ProcessUser, processesUsing } from "./open-files.ts";
 import { activeVolumeOf, volumeGroupOf } from "./physical-volume.ts";
 import { processIds } from "./process-files.ts";
+import { suspendedAtOrBelow } from "./suspended.ts";
 import { swapAreas } from "./swap-areas.ts";
 
 /** What uses a disk, or may write to it. */
@@ -100,6 +101,7 @@ async function groupOf(
   handle: FileHandle | undefined,
 ): Promise<readonly DiskUser[]> {
   if (identity.type !== "device" || handle === undefined) return [];
+  if (suspendedAtOrBelow(identity.number) !== undefined) return [];
   const group = await volumeGroupOf(async (offset, length) => {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, offset);
     return buffer.subarray(0, bytesRead);

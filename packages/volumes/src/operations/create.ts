@@ -10,6 +10,7 @@ import {
 import type { Occupant } from "../disk/location.ts";
 import { makeSparseFile, publish, stagingPath, withdraw, withStagedFile } from "../disk/staging.ts";
 import { requireZeroes, wipeHeader } from "../disk/wipe.ts";
+import { requireWritable } from "../host/writable.ts";
 import type { VolumeLayout } from "../layout.ts";
 import type { VolumeChange, VolumeRecord } from "../ledger/ledger.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
@@ -126,6 +127,7 @@ async function claim(work: CreateWork): Promise<undefined> {
   } else {
     // The row is written: of two processes that know the disk by two names, one at least sees the other.
     await refuseRecorded(context.ledger, "create", input.location, operation.volumeId);
+    await requireWritable("create", input.location);
     await requireZeroes(input.location, headerBytes);
   }
 }

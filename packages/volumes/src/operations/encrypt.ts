@@ -16,6 +16,7 @@ import {
 import type { Occupant } from "../disk/location.ts";
 import { requireRoom } from "../disk/room.ts";
 import { requireUnused } from "../host/disk-use.ts";
+import { requireWritable } from "../host/writable.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
 import { refuseRecorded } from "../recorded-disk.ts";
 import { nowOf } from "../volume-context.ts";
@@ -78,6 +79,7 @@ async function look({ context, operation, input }: EncryptWork): Promise<undefin
 /** Refuses what is in use, or would not fit. Changes nothing. */
 export async function examine(input: EncryptInput): Promise<void> {
   const { location, occupant } = input;
+  await requireWritable("encrypt", location);
   await requireUnused("encrypt", location);
   await requireNoJournal("encrypt", input);
   const growthBytes = occupant === "file" ? headerBytes : 0;

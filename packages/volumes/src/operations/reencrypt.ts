@@ -32,6 +32,7 @@ import {
   requireCryptsetup,
   resumeMapped,
 } from "../host/reencryption.ts";
+import { requireWritable } from "../host/writable.ts";
 import { tokensOf } from "../inspect-volume.ts";
 import type { VolumeLayout } from "../layout.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
@@ -110,6 +111,7 @@ async function look({ context, input }: ReencryptWork): Promise<Partial<Reencryp
 /** Refuses what cannot be re-encrypted. Changes nothing. */
 export async function examine(context: VolumeContext, input: ReencryptInput): Promise<Examined> {
   const { location } = input;
+  await requireWritable("re-encrypt", location);
   const mapping = await mappingOf("re-encrypt", location);
   const header = await checkHeader(location);
   if (mapping === undefined) {

@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import type { ObjectId } from "@chatelaine/keys";
 import { checkHeader, unlock } from "@chatelaine/luks";
 import { ioError } from "../disk/staging.ts";
@@ -55,6 +55,8 @@ async function ungrowFile({ input }: ResizeWork): Promise<void> {
 /** Of a file that has another size nothing is changed. Durable when it resolves. */
 async function truncate({ location }: ResizeInput, from: number, to: number): Promise<void> {
   try {
+    // What was made read-only meanwhile has nothing to take back if it did not change.
+    if ((await stat(location)).size !== from) return;
     const file = await open(location, "r+");
     try {
       if ((await file.stat()).size !== from) return;
