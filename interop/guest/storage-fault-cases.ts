@@ -160,6 +160,12 @@ export const storageFaultCases: Readonly<Record<string, () => Promise<void>>> = 
       assert.deepEqual(readdirSync(place), []);
       assert.ok(before.equals(readFileSync(path)));
     }
+    await withVolumes(async (volumes) => {
+      const full = createVolume(volumes, { path: `${place}/volume`, sizeBytes: mebibyte });
+      await assert.rejects(full, { message: /\/mnt\/work\/place\/.*ENOSPC, no room is left/ });
+      assert.deepEqual(readdirSync(place), []);
+      await assertNothingMade(volumes);
+    });
     run("umount", place);
   },
 };

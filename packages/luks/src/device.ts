@@ -6,7 +6,7 @@ import { DeviceGuard } from "./in-use/device-guard.ts";
 import { useOf } from "./in-use/disk-use.ts";
 import { refuseOtherUse } from "./in-use/header-changes.ts";
 import { identityOf } from "./in-use/identity.ts";
-import { kernelText } from "./in-use/kernel-files.ts";
+import { kernelLink, kernelText } from "./in-use/kernel-files.ts";
 import { requireAnswering } from "./in-use/suspended.ts";
 
 /**
@@ -73,17 +73,17 @@ export async function withDevice<T>(
 ): Promise<T> {
   if (typeof reference === "string") {
     const handle = await openPath(operation, reference, access);
-    try {
+    return lendThenClose(operation, reference, handle, async () => {
       if (access === "write") await refuseOtherUse(operation, reference, handle);
       const isExclusive = access === "exclusive";
       const guard = isExclusive ? await DeviceGuard.of(operation, reference, handle) : undefined;
-      return await work(await deviceOf(operation, reference, handle, guard));
-    } finally {
-      await handle.close();
-    }
+      return work(await deviceOf(operation, reference, handle, guard));
+    });
   }
   if ("stat" in reference) {
-    return work(await deviceOf(operation, `file descriptor ${reference.fd}`, reference));
+    const path = kernelLink(`/proc/self/fd/${reference.fd}`);
+    const name = path?.startsWith("/") === true ? path : `file descriptor ${reference.fd}`;
+    return work(await deviceOf(operation, name, reference));
   }
   return work(reference);
 }
@@ -150,13 +150,31 @@ export async function withRegularFile<T>(
   const handle = await open(path, safe, 0o600).catch((cause: unknown) => {
     throw ioError(operation, path, cause);
   });
-  try {
+  return lendThenClose(operation, path, handle, async () => {
     const status = await handle.stat();
-    if (status.isFile()) return await work(new HandleDevice(path, status.size, handle));
+    if (status.isFile()) return work(new HandleDevice(path, status.size, handle));
     throw new LuksError("invalid_argument", `${operation} ${path}: is no regular file`);
-  } finally {
-    await handle.close();
+  });
+}
+
+/** Closing may fail, as on NFS whose server is away. That is an error, but never hides the one of the work. */
+async function lendThenClose<T>(
+  operation: string,
+  path: string,
+  handle: FileHandle,
+  work: () => Promise<T>,
+): Promise<T> {
+  let result: T;
+  try {
+    result = await work();
+  } catch (error) {
+    await handle.close().catch(() => undefined);
+    throw error;
   }
+  await handle.close().catch((cause: unknown) => {
+    throw ioError(operation, path, cause);
+  });
+  return result;
 }
 
 async function deviceOf(
