@@ -5,6 +5,7 @@ import { busyError } from "./in-use/busy-error.ts";
 import { DeviceGuard } from "./in-use/device-guard.ts";
 import { useOf } from "./in-use/disk-use.ts";
 import { refuseOtherUse } from "./in-use/header-changes.ts";
+import { type HeaderLock, lockHeader } from "./in-use/header-lock.ts";
 import { identityOf } from "./in-use/identity.ts";
 import { kernelLink, kernelText } from "./in-use/kernel-files.ts";
 import { requireAnswering } from "./in-use/suspended.ts";
@@ -39,7 +40,8 @@ export type DeviceReference = string | FileHandle | BlockDevice;
 
 /**
  * - `read`: the device is not written.
- * - `write`: a header is changed. The disk may be mapped; one that is used as something else than LUKS is `busy`.
+ * - `write`: a header is changed. The disk may be mapped; one that is used as something else than LUKS is `busy`. Others
+ *   that change the header, cryptsetup among them, are waited for, half a minute at most, and wait for the end of this.
  * - `exclusive`: everything may change. A block device that is mapped, mounted or otherwise claimed is `busy` at once; right
  *   before the first write, so is every disk that anybody else uses (see `diskUse`).
  *
@@ -74,10 +76,18 @@ export async function withDevice<T>(
   if (typeof reference === "string") {
     const handle = await openPath(operation, reference, access);
     return lendThenClose(operation, reference, handle, async () => {
-      if (access === "write") await refuseOtherUse(operation, reference, handle);
-      const isExclusive = access === "exclusive";
-      const guard = isExclusive ? await DeviceGuard.of(operation, reference, handle) : undefined;
-      return work(await deviceOf(operation, reference, handle, guard));
+      let lock: HeaderLock | undefined;
+      try {
+        if (access === "write") {
+          await refuseOtherUse(operation, reference, handle);
+          lock = await lockHeader(operation, reference, handle);
+        }
+        const isExclusive = access === "exclusive";
+        const guard = isExclusive ? await DeviceGuard.of(operation, reference, handle) : undefined;
+        return await work(await deviceOf(operation, reference, handle, guard));
+      } finally {
+        await lock?.release();
+      }
     });
   }
   if ("stat" in reference) {

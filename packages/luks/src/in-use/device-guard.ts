@@ -1,7 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
-import { LuksError } from "../errors.ts";
 import { busyError } from "./busy-error.ts";
 import { loopsOf, useOf } from "./disk-use.ts";
+import { lockedError } from "./header-lock.ts";
 import { holdFile } from "./hold-file.ts";
 import { type DiskIdentity, identityOf } from "./identity.ts";
 
@@ -43,11 +43,7 @@ export class DeviceGuard {
   async claim(): Promise<void> {
     const hold = this.#identity.type === "file" ? await holdFile(this.#handle.fd) : "held";
     await this.requireUnused();
-    if (hold !== "taken") return;
-    throw new LuksError(
-      "busy",
-      `${this.#operation} ${this.#subject}: it is in use: another program has a lock on it (flock); wait for its end`,
-    );
+    if (hold === "taken") throw lockedError(this.#operation, this.#subject);
   }
 
   /** @throws `busy` */

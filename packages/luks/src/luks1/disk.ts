@@ -216,9 +216,9 @@ export class CheckedLuks1Disk implements CheckedDisk {
         `${operation} ${this.device.name}: this LUKS1 disk has pbkdf2 with ${this.#raw.hash} only`,
       );
     }
-    await this.#requireUnchanged(operation);
     const { iterations } = wanted.kdf;
     const sealed = await sealLuks1(this.#raw, keyslot, volumeKey, wanted.passphrase, iterations);
+    await this.#requireUnchanged(operation);
     await this.device.write(keyslot.materialOffset * sector, sealed.material);
     await this.device.write(
       descriptorOffset(slot),
@@ -281,7 +281,7 @@ export class CheckedLuks1Disk implements CheckedDisk {
     if (Buffer.compare(now, this.#bytes) !== 0) {
       throw new LuksError(
         "changed",
-        `${operation} ${this.device.name}: somebody else wrote the header`,
+        `${operation} ${this.device.name}: somebody else wrote the header meanwhile: try again`,
       );
     }
   }

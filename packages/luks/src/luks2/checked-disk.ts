@@ -10,7 +10,7 @@ import { type Area, areaOf, freeArea } from "./key-area.ts";
 import { keyslotAreaBytes, sealKeyslot } from "./keyslot.ts";
 import type { Luks2Header } from "./load.ts";
 import { type Luks2Digest, type Luks2Keyslot, type Luks2Metadata, maxEntries } from "./metadata.ts";
-import { replaceHeader } from "./store.ts";
+import { replaceHeader, requireUnchanged } from "./store.ts";
 import { unlockLuks2 } from "./unlock.ts";
 
 /**
@@ -145,6 +145,8 @@ export class CheckedLuks2Disk implements CheckedDisk {
     const area = freeArea(operation, this.device.name, this.raw, size);
     const { passphrase, kdf, priority } = wanted;
     const sealed = await sealKeyslot(volumeKey, passphrase, kdf, area.offset, priority);
+    // Somebody else may have put a slot into the same area while the key was derived.
+    await requireUnchanged(operation, this.device, this.raw);
     await this.device.write(area.offset, sealed.material);
     await this.device.sync();
     const stored = new Uint8Array(sealed.material.length);

@@ -80,13 +80,7 @@ export async function replaceHeader(
   change: Partial<Pick<BinaryHeader, "label" | "subsystem" | "uuid">> = {},
   texts?: ReadonlyMap<unknown, string>,
 ): Promise<Luks2Header> {
-  const now = await loadLuks2(operation, device);
-  if (
-    now.binary.sequence !== loaded.binary.sequence ||
-    Buffer.compare(now.binary.salt, loaded.binary.salt) !== 0
-  ) {
-    throw new LuksError("changed", `${operation} ${device.name}: somebody else wrote the header`);
-  }
+  const now = await requireUnchanged(operation, device, loaded);
   const { salt: _salt, offset: _offset, ...binary } = loaded.binary;
   const sequence = loaded.binary.sequence + 1;
   const secondaryFirst = now.copies.secondary !== "ok";
@@ -95,4 +89,26 @@ export async function replaceHeader(
     texts,
     secondaryFirst,
   });
+}
+
+/**
+ * Looks whether the header on the device is still the one that `loaded` was read from.
+ *
+ * @returns it
+ * @throws `changed`
+ */
+export async function requireUnchanged(
+  operation: string,
+  device: BlockDevice,
+  loaded: Luks2Header,
+): Promise<Luks2Header> {
+  const now = await loadLuks2(operation, device);
+  const isSame =
+    now.binary.sequence === loaded.binary.sequence &&
+    Buffer.compare(now.binary.salt, loaded.binary.salt) === 0;
+  if (isSame) return now;
+  throw new LuksError(
+    "changed",
+    `${operation} ${device.name}: somebody else wrote the header meanwhile: try again`,
+  );
 }

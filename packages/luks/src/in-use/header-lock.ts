@@ -1,0 +1,102 @@
+import { constants } from "node:fs";
+import { type FileHandle, mkdir, open, stat, unlink } from "node:fs/promises";
+import { setTimeout } from "node:timers/promises";
+import { LuksError } from "../errors.ts";
+import { type Hold, holdFile } from "./hold-file.ts";
+import { deviceNumber, identityOf, isSame } from "./identity.ts";
+
+/** Held while a header is read, changed and written. */
+export interface HeaderLock {
+  /** The lock of a file ends with its descriptor, and needs no release. */
+  release(): Promise<void>;
+}
+
+/** How long the other may take: it derives keys, which takes seconds for each slot. */
+const patienceMs = 30_000;
+const pauseMs = 50;
+
+/**
+ * Waits until no other process changes the header of a disk, and keeps the others away until the release or the end of
+ * this process. It is the lock that cryptsetup takes of LUKS2: flock(2) on a file itself, and for a block device on
+ * `/run/cryptsetup/L_MAJOR:MINOR`.
+ *
+ * Without root or the program flock(1), nothing is held.
+ *
+ * @param handle by which the disk is open, for writing
+ * @throws `busy` if the other takes longer than half a minute
+ */
+export async function lockHeader(
+  operation: string,
+  subject: string,
+  handle: FileHandle,
+): Promise<HeaderLock> {
+  const status = await handle.stat({ bigint: true });
+  if (status.isFile()) {
+    if ((await waitFor(() => holdFile(handle.fd))) === "taken")
+      throw lockedError(operation, subject);
+    return { release: async () => {} };
+  }
+  if (!status.isBlockDevice()) return { release: async () => {} };
+  return lockBlockDevice(operation, subject, deviceNumber(status.rdev));
+}
+
+/** Somebody else has the lock of flock(2). */
+export function lockedError(operation: string, subject: string): LuksError {
+  return new LuksError(
+    "busy",
+    `${operation} ${subject}: it is in use: another program has a lock on it (flock); wait for its end`,
+  );
+}
+
+const folder = "/run/cryptsetup";
+
+async function lockBlockDevice(
+  operation: string,
+  subject: string,
+  number: string,
+): Promise<HeaderLock> {
+  const path = `${folder}/L_${number}`;
+  let lock: FileHandle | undefined;
+  const hold = await waitFor(async () => {
+    await lock?.close();
+    lock = await openLock(path);
+    if (lock === undefined) return "unavailable";
+    const now = await holdFile(lock.fd);
+    // Whoever had it removes it at the end: then it is of no use.
+    return now === "held" && !(await isAt(path, lock)) ? "taken" : now;
+  });
+  const held = lock;
+  if (hold !== "held") {
+    await held?.close();
+    if (hold === "taken") throw lockedError(operation, subject);
+    return { release: async () => {} };
+  }
+  return {
+    release: async () => {
+      await unlink(path).catch(() => {});
+      await held?.close();
+    },
+  };
+}
+
+/** @returns undefined if this process may not make it */
+async function openLock(path: string): Promise<FileHandle | undefined> {
+  await mkdir(folder, { mode: 0o700 }).catch(() => {});
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+  return open(path, flags, 0o600).catch(() => undefined);
+}
+
+async function isAt(path: string, lock: FileHandle): Promise<boolean> {
+  const mine = identityOf(await lock.stat({ bigint: true }));
+  const there = await stat(path, { bigint: true }).then(identityOf, () => undefined);
+  return mine !== undefined && isSame(mine, there);
+}
+
+async function waitFor(attempt: () => Promise<Hold>): Promise<Hold> {
+  const end = performance.now() + patienceMs;
+  for (;;) {
+    const hold = await attempt();
+    if (hold !== "taken" || performance.now() > end) return hold;
+    await setTimeout(pauseMs);
+  }
+}
