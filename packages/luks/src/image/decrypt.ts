@@ -1,6 +1,6 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { backupHeader } from "../backup.ts";
 import { type BlockDevice, type DeviceReference, withDevice, withRegularFile } from "../device.ts";
 import { LuksError } from "../errors.ts";
@@ -8,6 +8,7 @@ import { requirePassphrase } from "../keyslot-spec.ts";
 import { dataSize, requireAttached, requireDataApart } from "../layout.ts";
 import { loadChecked } from "../load.ts";
 import { refuseUnknownOptions } from "../options.ts";
+import { requireHeaderAsLeft, requireSizeAsLeft } from "./as-left.ts";
 import { copyData } from "./copy.ts";
 import { shiftInPlace } from "./in-place.ts";
 import { ImageJournal, type ImageState, syncFolder } from "./journal.ts";
@@ -150,8 +151,21 @@ export async function continueDecryption(
     try {
       await withDevice(operation, path, "exclusive", async (image) => {
         await image.claim?.();
+        const { imageBytes, totalBytes } = begun;
+        const isShrinking = begun.phase === "header" && image.resize !== undefined;
+        const sizes = isShrinking ? [imageBytes, totalBytes] : [imageBytes];
+        requireSizeAsLeft(operation, image, journal, sizes);
         if (begun.phase === "data") {
-          const sides = { source: sideOf(operation, path, header, key), target: undefined };
+          const side = sideOf(operation, path, header, key);
+          if (begun.doneBytes === 0) {
+            await requireHeaderAsLeft(operation, image, journal, headerFile, header, side).catch(
+              (error: unknown) => {
+                side.key.fill(0);
+                throw error;
+              },
+            );
+          }
+          const sides = { source: side, target: undefined };
           const shift = -header.dataOffset;
           const done = await shiftInPlace(operation, image, journal, begun, sides, shift, options);
           await journal.write({ ...done, phase: "header" });
@@ -211,7 +225,7 @@ async function copyLuks(
           operation: "copy",
           from: "luks",
           to: plan ? "luks" : "raw",
-          source: path,
+          source: resolve(path),
           phase: "data",
           totalBytes,
           doneBytes: 0,
@@ -264,6 +278,8 @@ export async function continueCopy(
       const before = from === "luks" ? await openSide(source, passphrases.old) : undefined;
       const passphrase = from === "luks" ? passphrases.new : passphrases.old;
       const after = to === "luks" ? await openSide(image, passphrase) : undefined;
+      const bytes = (after?.dataOffset ?? 0) + state.totalBytes;
+      requireSizeAsLeft(operation, image, journal, [bytes]);
       const spec = {
         source: before?.side,
         target: after?.side,

@@ -1,11 +1,12 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { type BlockDevice, type OpenedDevice, withDevice, withRegularFile } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import { requireAttached } from "../layout.ts";
 import { loadChecked, loadLuks } from "../load.ts";
 import { refuseUnknownOptions } from "../options.ts";
+import { notAsLeft, requireSizeAsLeft } from "./as-left.ts";
 import { copyData } from "./copy.ts";
 import { shiftInPlace } from "./in-place.ts";
 import { ImageJournal, type ImageState, syncFolder } from "./journal.ts";
@@ -143,6 +144,10 @@ export async function continueEncryption(
     try {
       await withDevice(operation, path, "exclusive", async (image) => {
         await image.claim?.();
+        requireSizeAsLeft(operation, image, journal, sizesOf(begun, shift));
+        if (begun.phase === "data" && (await isLuks(image))) {
+          throw notAsLeft(operation, image, journal, "it is LUKS now");
+        }
         if (begun.totalBytes === begun.imageBytes) await image.resize?.(begun.imageBytes + shift);
         let state = begun;
         if (state.phase === "data") {
@@ -179,7 +184,7 @@ async function encryptCopy(
       operation: "copy",
       from: "raw",
       to: "luks",
-      source: path,
+      source: resolve(path),
       phase: "data",
       totalBytes: source.size,
       doneBytes: 0,
@@ -216,18 +221,32 @@ async function encryptCopy(
   await journal.end();
 }
 
+/** In bytes. A file grows before anything is written to it. */
+function sizesOf(
+  { phase, totalBytes, doneBytes, imageBytes }: ImageState,
+  shift: number,
+): readonly number[] {
+  if (totalBytes !== imageBytes) return [imageBytes];
+  const isUntouched = phase === "data" && doneBytes === 0;
+  return [...(isUntouched ? [imageBytes] : []), imageBytes + shift];
+}
+
 async function requireNoLuks(image: BlockDevice): Promise<void> {
-  const isLuks = await loadLuks(operation, image).then(
+  if (!(await isLuks(image))) return;
+  throw new LuksError("holds_data", `${operation} ${image.name}: is LUKS already`, {
+    holds: ["luks"],
+  });
+}
+
+/** @throws `ambiguous` */
+function isLuks(image: BlockDevice): Promise<boolean> {
+  return loadLuks(operation, image).then(
     () => true,
     (error: unknown) => {
       if (error instanceof LuksError && error.code === "ambiguous") throw error;
       return !(error instanceof LuksError && error.code === "not_luks");
     },
   );
-  if (!isLuks) return;
-  throw new LuksError("holds_data", `${operation} ${image.name}: is LUKS already`, {
-    holds: ["luks"],
-  });
 }
 
 /** @throws `too_small`, `holds_data` */

@@ -11,6 +11,7 @@ import { dataSize, requireAttached } from "../layout.ts";
 import { loadChecked, loadLuks } from "../load.ts";
 import { Luks2Disk } from "../luks2/disk.ts";
 import { refuseUnknownOptions } from "../options.ts";
+import { requireKeyAsLeft, requireSizeAsLeft } from "./as-left.ts";
 import { rewriteInPlace } from "./in-place.ts";
 import { ImageJournal, type ImageState } from "./journal.ts";
 import { type HeaderLoss, requireNoLoss } from "./losses.ts";
@@ -152,11 +153,9 @@ export async function continueReencryption(
   const after = await unlockFile(journal.path("new-header"), passphrases.new);
   await withDevice(operation, path, "exclusive", async (image) => {
     await image.claim?.();
-    if (image.size !== begun.imageBytes) {
-      throw new LuksError("changed", `${operation} ${path}: its size has changed`);
-    }
+    requireSizeAsLeft(operation, image, journal, [begun.imageBytes]);
     if (begun.phase === "data") {
-      await markUnusable(image);
+      await markUnusable(image, journal, before.header);
       const sides = { source: before.side, target: after.side };
       const flags = constants.O_RDWR | (begun.batch ? 0 : constants.O_CREAT | constants.O_TRUNC);
       const state = await withRegularFile(operation, journal.path("batch"), flags, (batchFile) =>
@@ -189,10 +188,12 @@ async function unlockFile(path: string, passphrase: Uint8Array) {
   return withRegularFile(operation, path, constants.O_RDONLY, async (file) => {
     const disk = await loadChecked(operation, file);
     requireAttached(operation, disk.header);
-    const { dataOffset, headerAreaBytes } = disk.header;
+    const { header } = disk;
+    const { dataOffset, headerAreaBytes } = header;
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
     try {
-      return { side: sideOf(operation, path, disk.header, key), dataOffset, headerAreaBytes };
+      const side = sideOf(operation, path, header, key);
+      return { side, header, dataOffset, headerAreaBytes };
     } finally {
       key.fill(0);
     }
@@ -200,8 +201,15 @@ async function unlockFile(path: string, passphrase: Uint8Array) {
 }
 
 /** LUKS2 has requirements for this; a LUKS1 header loses its magic. Can be repeated. */
-async function markUnusable(image: BlockDevice): Promise<void> {
+async function markUnusable(
+  image: BlockDevice,
+  journal: ImageJournal,
+  left: CheckedHeader,
+): Promise<void> {
   const disk = await presentHeader(image);
+  // What a LUKS1 header without its magic has behind it may be of a former header.
+  if (left.version === 1 && disk?.describe().copies.primary === "damaged") return;
+  if (disk) requireKeyAsLeft(operation, image, journal, disk, left);
   if (disk instanceof Luks2Disk) {
     const { config } = disk.header.metadata;
     if (config.requirements?.mandatory?.includes(reencryptRequirement)) return;

@@ -64,7 +64,8 @@ export interface ResumeImageOptions extends ImageRunOptions {
  * Finishes what an operation on this image, or on the target of a copy, has begun.
  *
  * @returns false if there was nothing to finish; what an operation left that had not begun its work is removed
- * @throws `wrong_passphrase`, `aborted`; `changed`, also for another operation than the one that must have been begun
+ * @throws `wrong_passphrase`, `aborted`; `changed` if the image is not the one that was left, by its size or volume key, and
+ *   for another operation than the one that must have been begun
  */
 export async function resumeImage(image: string, options: ResumeImageOptions): Promise<boolean> {
   const operation = "resume image";
