@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -145,7 +153,28 @@ describe("chatelaine luks", () => {
     assert.ok(readFileSync(file("back")).equals(content));
     await says(/done/, "decrypt", file("raw"), ...two);
     assert.ok(readFileSync(file("raw")).equals(content));
-    await says(/done/, "resume", file("raw"), ...two);
+  });
+
+  it("never calls a resumption done that found nothing", async () => {
+    const image = blank("whole");
+    const nothing = `there was nothing to resume: no operation waits in ${image}.chatelaine\n`;
+    await says(nothing, "resume", image, ...two);
+    assert.match(await says(/./, "resume", image, ...two, "--json"), /"resumed":\s*false/);
+    const gone = await luks("resume", file("gone"), ...two);
+    assert.match(gone.error, /resume .*gone: there is no such file or device$/m);
+    assert.equal(gone.code, 2);
+    const misspelled = await luks("resume", image, "--journal", file("jounral"), ...two);
+    assert.match(misspelled.error, /there is no folder .*jounral: name that of the operation with/);
+    assert.equal(misspelled.code, 2);
+  });
+
+  it("leaves a folder alone that is no journal", async () => {
+    const image = blank("whole");
+    const papers = file("papers");
+    mkdirSync(papers);
+    writeFileSync(join(papers, "thesis"), "precious");
+    await says(/^there was nothing to resume/, "resume", image, "--journal", papers, ...two);
+    assert.equal(readFileSync(join(papers, "thesis"), "utf8"), "precious");
   });
 
   it("converts an image, in place and into a new file", async () => {

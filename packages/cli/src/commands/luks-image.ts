@@ -1,8 +1,10 @@
+import { stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import {
   convertImage,
   decryptImage,
   encryptImage,
+  forgetImage,
   type HeaderLoss,
   type ImageFormat,
   type ImageProgress,
@@ -180,14 +182,50 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
       .option(...journalFlag)
       .option(...threadsFlag)
       .action(async (image: string, flags: ImageFlags, command: Command) => {
-        const { journal } = flags;
-        const waiting = await interruptedOperation(image, journal === undefined ? {} : { journal });
-        const task = { what: waiting?.operation ?? "resume", image, flags };
+        const at = flags.journal === undefined ? {} : { journal: flags.journal };
+        const waiting = await interruptedOperation(image, at);
+        if (waiting === undefined) {
+          await endNothing(context(command), image, flags.journal);
+          return;
+        }
+        const task = { what: waiting.operation, image, flags };
         await report(context(command), task, (passphrase, { passphrase: newPassphrase }, run) =>
           resumeImage(image, { passphrase, newPassphrase, ...run }),
         );
       }),
     ["chatelaine luks resume disk.img --passphrase-file key.hex"],
+  );
+}
+
+/** Never calls it done: the operation may wait in another folder. */
+async function endNothing(
+  { print }: Context,
+  image: string,
+  journal: string | undefined,
+): Promise<void> {
+  const folder = journal ?? `${image}.chatelaine`;
+  const refuse = (reason: string, options?: ErrorOptions) =>
+    new LuksError("invalid_argument", `resume ${image}: ${reason}`, options);
+  const status = await stat(image).catch((cause: unknown) => {
+    throw refuse("there is no such file or device", { cause });
+  });
+  if (journal === undefined && status.isBlockDevice()) {
+    throw refuse("name the folder of the operation with --journal");
+  }
+  if (journal !== undefined && !(await isThere(journal))) {
+    throw refuse(`there is no folder ${journal}: name that of the operation with --journal`);
+  }
+  await forgetImage(image, journal === undefined ? {} : { journal });
+  print(
+    { operation: "resume", image, result: image, resumed: false },
+    `there was nothing to resume: no operation waits in ${folder}\n`,
+  );
+}
+
+function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
   );
 }
 

@@ -1,5 +1,15 @@
 import { createHash } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import {
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { ioError } from "../device.ts";
 import { LuksError } from "../errors.ts";
@@ -36,6 +46,14 @@ export interface ImageState {
 }
 
 const stateName = "state";
+/** The record first: without it there is nothing to resume. */
+const ownNames: readonly string[] = [
+  stateName,
+  `${stateName}.new`,
+  "old-header",
+  "new-header",
+  "batch",
+];
 
 /** The folder of one image's interrupted operation. */
 export class ImageJournal {
@@ -51,7 +69,7 @@ export class ImageJournal {
   }
 
   /**
-   * @throws `busy` if another operation has left its folder: it must be resumed first; `invalid_argument` if it would
+   * @throws `busy` if the folder is there: another operation must be resumed first, or it is no journal; `invalid_argument` if it would
    *   lie beside a block device, in a folder that a restart empties
    */
   async begin(operation: string): Promise<void> {
@@ -61,14 +79,15 @@ export class ImageJournal {
         `${operation} ${this.#image}: a block device needs a journal in a folder that outlives a restart`,
       );
     }
-    await mkdir(this.folder, { mode: 0o700 }).catch((cause: unknown) => {
-      if ((cause as { code?: unknown }).code === "EEXIST") {
-        throw new LuksError(
-          "busy",
-          `${operation} ${this.folder}: an operation waits to be resumed`,
-        );
+    await mkdir(this.folder, { mode: 0o700 }).catch(async (cause: unknown) => {
+      if ((cause as { code?: unknown }).code !== "EEXIST") {
+        throw ioError(operation, this.folder, cause);
       }
-      throw ioError(operation, this.folder, cause);
+      const names = await this.#names().catch((): string[] => []);
+      const reason = names.includes(stateName)
+        ? "an operation waits to be resumed: resume it first"
+        : "it is there already: name a folder that is not there, or remove it if no operation is running";
+      throw new LuksError("busy", `${operation} ${this.folder}: ${reason}`);
     });
     await syncFolder(dirname(resolve(this.folder)));
   }
@@ -100,44 +119,54 @@ export class ImageJournal {
    * @throws `corrupt_header` if the record is damaged; `io` if it cannot be read: that is not taken for none
    */
   async read(): Promise<ImageState | undefined> {
-    const record = await this.#record();
-    if (record === undefined) return undefined;
-    if (isJsonObject(record) && isJsonObject(record["state"])) {
-      const state = record["state"] as unknown as ImageState;
-      if (record["sha256"] === sha256(Buffer.from(JSON.stringify(state)))) return state;
-    }
-    throw new LuksError("corrupt_header", `resume ${this.folder}: the journal is damaged`);
-  }
-
-  async #record(): Promise<unknown> {
-    try {
-      const names = await readdir(this.folder);
-      if (!names.includes(stateName)) return undefined;
-      const text = await readFile(join(this.folder, stateName), "utf8");
-      return parsed(text);
-    } catch (cause) {
-      if ((cause as { code?: unknown }).code === "ENOENT") return undefined;
+    if (!(await this.#names()).includes(stateName)) return undefined;
+    const text = await readFile(join(this.folder, stateName), "utf8").catch((cause: unknown) => {
       throw ioError("read journal", this.folder, cause);
-    }
+    });
+    const state = stateOf(text);
+    if (state !== undefined) return state;
+    throw new LuksError(
+      "corrupt_header",
+      `resume ${this.folder}: the journal is damaged, or is no journal`,
+    );
   }
 
-  /** Forgets the operation: it is finished, or had not begun. @throws `io` */
+  /**
+   * Forgets the operation: it is finished, or had not begun. What an operation does not write stays, and so does a folder
+   * that has such things and no record: it is no journal, and was named by mistake.
+   *
+   * @throws `io`
+   */
   async end(): Promise<void> {
+    const names = await this.#names();
+    const isStrange = names.some((name) => !ownNames.includes(name));
+    if (isStrange && !names.includes(stateName)) return;
     try {
-      await rm(join(this.folder, stateName), { force: true });
-      await rm(this.folder, { recursive: true, force: true });
+      for (const name of ownNames) await rm(join(this.folder, name), { force: true });
     } catch (cause) {
       throw ioError("remove journal", this.folder, cause);
     }
+    if (!isStrange) await rmdir(this.folder).catch(() => {});
+  }
+
+  /** Of all that is in the folder; empty without one. @throws `io` */
+  async #names(): Promise<readonly string[]> {
+    return readdir(this.folder).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code === "ENOENT") return [];
+      throw ioError("read journal", this.folder, cause);
+    });
   }
 }
 
-/** Text that is no JSON is a record that is damaged, like any other. */
-function parsed(text: string): unknown {
+/** @returns undefined for a record that is damaged, and for text that is none */
+function stateOf(text: string): ImageState | undefined {
   try {
-    return JSON.parse(text);
+    const record: unknown = JSON.parse(text);
+    if (!isJsonObject(record) || !isJsonObject(record["state"])) return undefined;
+    const state = record["state"] as unknown as ImageState;
+    return record["sha256"] === sha256(Buffer.from(JSON.stringify(state))) ? state : undefined;
   } catch {
-    return null;
+    return undefined;
   }
 }
 
