@@ -1,6 +1,7 @@
 import { homedir, tmpdir } from "node:os";
 import { closeRuntimeDoors, diagnoseRuntime, openDoors } from "@chatelaine/server/runtime";
 import { environment } from "./config.ts";
+import { exitCodes } from "./exit-codes.ts";
 import { restartWith } from "./restart.ts";
 import { run } from "./run.ts";
 import { standardInput } from "./standard-input.ts";
@@ -8,10 +9,17 @@ import { standardInput } from "./standard-input.ts";
 closeRuntimeDoors();
 
 // Whoever reads our output may stop early, as head does, or close the terminal while a command ends in order.
+let outputError: string | undefined;
 for (const stream of [process.stdout, process.stderr])
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
+  stream.on("error", ({ code = "failed" }: NodeJS.ErrnoException) => {
+    if (code !== "EPIPE" && code !== "EIO") outputError ??= code;
   });
+process.once("exit", () => {
+  if (outputError === undefined) return;
+  const lost = "what the command has done stays done, and its output is not complete";
+  process.stderr.write(`chatelaine: write output: ${outputError}: ${lost}\n`);
+  process.exitCode ||= exitCodes.io[0];
+});
 
 const nodeOptions = environment["NODE_OPTIONS"] ?? "";
 

@@ -98,6 +98,16 @@ export async function withDevice<T>(
   return work(reference);
 }
 
+/** As {@link withDevice}, for a file that the caller has made and closes itself. @param name for messages, such as its path */
+export async function withOpenFile<T>(
+  operation: string,
+  name: string,
+  handle: FileHandle,
+  work: (device: OpenedDevice) => Promise<T>,
+): Promise<T> {
+  return work(await deviceOf(operation, name, handle));
+}
+
 async function openPath(
   operation: string,
   path: string,

@@ -32,7 +32,11 @@ export function assembleCrew(
       close: () => Promise.resolve(),
     };
   }
-  const start: WorkerStart = { spec, sourceFd: source.fd, targetFd: target.fd };
+  const start: WorkerStart = {
+    spec,
+    source: { fd: source.fd, name: source.name },
+    target: { fd: target.fd, name: target.name },
+  };
   return new ThreadCrew(start, threads);
 }
 

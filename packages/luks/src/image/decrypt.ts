@@ -2,7 +2,13 @@ import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { backupHeader } from "../backup.ts";
-import { type BlockDevice, type DeviceReference, withDevice, withRegularFile } from "../device.ts";
+import {
+  type BlockDevice,
+  type DeviceReference,
+  withDevice,
+  withOpenFile,
+  withRegularFile,
+} from "../device.ts";
 import { LuksError } from "../errors.ts";
 import { requirePassphrase } from "../keyslot-spec.ts";
 import { dataSize, requireAttached, requireDataApart } from "../layout.ts";
@@ -232,7 +238,7 @@ async function copyLuks(
           imageBytes: source.size,
           keepHoles: "keepHoles" in options && (options.keepHoles ?? false),
         };
-        await withDevice(name, file, "exclusive", async (image) => {
+        await withOpenFile(name, target, file, async (image) => {
           const newKey = plan && (await writeHeader(image, plan));
           await syncFolder(dirname(target));
           await journal.write(state);

@@ -1,7 +1,13 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { type BlockDevice, type OpenedDevice, withDevice, withRegularFile } from "../device.ts";
+import {
+  type BlockDevice,
+  type OpenedDevice,
+  withDevice,
+  withOpenFile,
+  withRegularFile,
+} from "../device.ts";
 import { LuksError } from "../errors.ts";
 import { requireAttached } from "../layout.ts";
 import { loadChecked, loadLuks } from "../load.ts";
@@ -80,6 +86,9 @@ export async function encryptImage(image: string, options: EncryptImageOptions):
   const access = target === undefined ? "exclusive" : "read";
   const begun = await withDevice(operation, image, access, async (source) => {
     await requireNoLuks(source);
+    if (source.size === 0) {
+      throw new LuksError("too_small", `${operation} ${image}: it is empty: give it a size first`);
+    }
     if (source.size % plan.sectorSize !== 0) {
       throw new LuksError(
         "invalid_argument",
@@ -191,7 +200,7 @@ async function encryptCopy(
       imageBytes: source.size,
       keepHoles: options.keepHoles ?? false,
     };
-    await withDevice(operation, file, "exclusive", async (image) => {
+    await withOpenFile(operation, target, file, async (image) => {
       const volumeKey = await writeHeader(image, plan);
       try {
         await syncFolder(dirname(target));

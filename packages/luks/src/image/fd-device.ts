@@ -11,9 +11,10 @@ export class FdDevice implements BlockDevice {
   readonly name: string;
   readonly size = Number.MAX_SAFE_INTEGER;
 
-  constructor(fd: number) {
+  /** @param name for messages, such as its path */
+  constructor(fd: number, name: string) {
     this.fd = fd;
-    this.name = `file descriptor ${fd}`;
+    this.name = name;
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {

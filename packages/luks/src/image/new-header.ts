@@ -1,5 +1,5 @@
 import { open } from "node:fs/promises";
-import { type BlockDevice, withDevice } from "../device.ts";
+import { type BlockDevice, withOpenFile } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import {
   type FormatLuks1Options,
@@ -61,7 +61,7 @@ export async function writeHeaderFile(
   const handle = await open(path, "wx", 0o600);
   try {
     await handle.truncate(plan.headerEnd);
-    return await withDevice(operation, handle, "exclusive", (device) => writeHeader(device, plan));
+    return await withOpenFile(operation, path, handle, (device) => writeHeader(device, plan));
   } finally {
     await handle.close();
   }

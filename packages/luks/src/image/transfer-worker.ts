@@ -4,11 +4,17 @@ import { LuksError } from "../errors.ts";
 import { FdDevice } from "./fd-device.ts";
 import { synchronousShape, Transfer, type TransferSpec } from "./transfer.ts";
 
+/** A file that the other thread keeps open, and its name for messages. */
+export interface OpenFd {
+  readonly fd: number;
+  readonly name: string;
+}
+
 /** What the thread is started with. */
 export interface WorkerStart {
   readonly spec: TransferSpec;
-  readonly sourceFd: number;
-  readonly targetFd: number;
+  readonly source: OpenFd;
+  readonly target: OpenFd;
 }
 
 /** What it is told to do. */
@@ -23,8 +29,9 @@ export type WorkerReport =
   | { readonly type: "done" }
   | { readonly type: "failed"; readonly code: LuksError["code"]; readonly message: string };
 
-const { spec, sourceFd, targetFd } = workerData as WorkerStart;
-const [source, target] = [new FdDevice(sourceFd), new FdDevice(targetFd)];
+const { spec, ...files } = workerData as WorkerStart;
+const source = new FdDevice(files.source.fd, files.source.name);
+const target = new FdDevice(files.target.fd, files.target.name);
 const transfer = new Transfer(spec, source, target, synchronousShape);
 spec.source?.key.fill(0);
 spec.target?.key.fill(0);
