@@ -119,7 +119,10 @@ async function openPath(
     const isBlockDevice = (await stat(target)).isBlockDevice();
     if (isBlockDevice && access !== "read") await refuseReadOnly(operation, path);
     if (target !== path && !isBlockDevice) {
-      throw new LuksError("invalid_argument", `${operation} ${path}: is a symbolic link to a file`);
+      throw new LuksError(
+        "invalid_argument",
+        `${operation} ${path}: is a symbolic link to a file: name the file itself`,
+      );
     }
     const flags =
       (access === "read" ? constants.O_RDONLY : constants.O_RDWR) |

@@ -62,14 +62,20 @@ export function layoutOf(header: CheckedHeader, deviceBytes?: number): Layout {
 /**
  * Bytes of data behind a header on a device of so many bytes.
  *
+ * @param name of the device, for messages. Default: the header's UUID
  * @throws `too_small` if the data does not fit, or there is not one sector of it
  */
-export function dataSize(operation: string, header: CheckedHeader, deviceBytes: number): number {
+export function dataSize(
+  operation: string,
+  header: CheckedHeader,
+  deviceBytes: number,
+  name: string = header.uuid,
+): number {
   const { offset, size, sectorSize } = header.segment;
   const room = deviceBytes - offset;
   const bytes = size === "dynamic" ? room - (room % sectorSize) : size;
   if (room >= bytes && bytes > 0) return bytes;
-  throw new LuksError("too_small", `${operation} ${header.uuid}: the device ends before its data`);
+  throw new LuksError("too_small", `${operation} ${name}: the device ends before its data`);
 }
 
 /**
@@ -83,18 +89,23 @@ export function requireDataApart(
   headerDevice: BlockDevice,
   dataDevice: BlockDevice,
 ): void {
-  if (isSameDevice(headerDevice, dataDevice)) requireAttached(operation, header);
+  if (isSameDevice(headerDevice, dataDevice)) requireAttached(operation, header, dataDevice.name);
 }
 
 /**
  * Refuses a detached header where header and data would be one device: the data would lie over the header.
  *
+ * @param name of the device, for messages. Default: the header's UUID
  * @throws `unsupported`
  */
-export function requireAttached(operation: string, header: CheckedHeader): void {
+export function requireAttached(
+  operation: string,
+  header: CheckedHeader,
+  name: string = header.uuid,
+): void {
   if (header.dataOffset >= header.headerAreaBytes) return;
   throw new LuksError(
     "unsupported",
-    `${operation} ${header.uuid}: it is a detached header, whose data is on another device`,
+    `${operation} ${name}: it is a detached header, whose data is on another device`,
   );
 }

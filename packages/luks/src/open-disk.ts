@@ -173,7 +173,7 @@ export async function withOpenDisk<T>(
       const side = sideOf(operation, data.name, header, key);
       key.fill(0);
       const cipher = sectorCipher(parseCipher(operation, side.cipher), side.key, side.sectorSize);
-      const size = dataSize(operation, header, data.size);
+      const size = dataSize(operation, header, data.size, data.name);
       try {
         return await work(new OpenDisk(data, size, cipher, header.dataOffset, side.ivTweak));
       } finally {

@@ -116,11 +116,11 @@ async function decryptInPlace(path: string, options: DecryptImageOptions): Promi
       requireReadable(operation, path, header);
       const { key } = await disk.unlock(operation, options.passphrase, undefined, {});
       key.fill(0);
-      requireAttached(operation, header);
+      requireAttached(operation, header, path);
       const begun: ImageState = {
         operation: "decrypt",
         phase: "data",
-        totalBytes: dataSize(operation, header, image.size),
+        totalBytes: dataSize(operation, header, image.size, path),
         doneBytes: 0,
         imageBytes: image.size,
       };
@@ -212,7 +212,7 @@ async function copyLuks(
       requireReadable(name, path, header);
       const { slot, key } = await disk.unlock(name, options.passphrase, undefined, {});
       const plan = format && planConversion(name, disk, slot, format);
-      const totalBytes = dataSize(name, header, source.size);
+      const totalBytes = dataSize(name, header, source.size, path);
       if (plan && totalBytes % plan.sectorSize !== 0) {
         key.fill(0);
         throw new LuksError(
@@ -303,7 +303,7 @@ export async function continueCopy(
 async function openSide(device: BlockDevice, passphrase: Uint8Array) {
   const disk = await loadChecked(operation, device);
   const { header } = disk;
-  requireAttached(operation, header);
+  requireAttached(operation, header, device.name);
   const { key } = await disk.unlock(operation, passphrase, undefined, {});
   const side = sideOf(operation, device.name, header, key);
   key.fill(0);

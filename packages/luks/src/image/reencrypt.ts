@@ -99,8 +99,8 @@ async function rewrite(
     requireReadable(operation, path, header);
     const { slot, key } = await disk.unlock(operation, options.passphrase, undefined, {});
     key.fill(0);
-    requireAttached(operation, header);
-    const totalBytes = dataSize(operation, header, image.size);
+    requireAttached(operation, header, path);
+    const totalBytes = dataSize(operation, header, image.size, path);
     const plan = planOf(disk, slot);
     if (kind === "convert") requireFitting(path, header, plan, image.size - header.dataOffset);
     await journal.begin(operation);

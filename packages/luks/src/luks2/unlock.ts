@@ -50,11 +50,22 @@ export async function unlockLuks2(
     const { reason, advice } = ignored;
     throw new LuksError("unsupported", `${operation} ${device.name}: ${reason}${advice}`);
   }
-  const note = ignored === undefined ? "" : `; ${ignored.reason}`;
+  const reasons = [
+    ...(ignored === undefined ? [] : [ignored.reason]),
+    ...(slot === undefined ? untried(raw, digest) : []),
+  ];
+  const note = reasons.map((reason) => `; ${reason}`).join("");
   throw new LuksError(
     "wrong_passphrase",
     `${operation} ${device.name}: no key slot opens with it${note}`,
   );
+}
+
+/** Bound slots that nobody tries unless they are asked for. */
+function untried({ metadata }: Luks2Header, digest: Luks2Digest): readonly string[] {
+  return digest.keyslots
+    .filter((id) => metadata.keyslots[id]?.priority === 0)
+    .map((id) => `key slot ${id} is not tried, because its priority is "ignore"`);
 }
 
 /** A slot that is bound to the data and that this library cannot open. */
