@@ -173,7 +173,8 @@ export async function continueDecryption(
           }
           const sides = { source: side, target: undefined };
           const shift = -header.dataOffset;
-          const done = await shiftInPlace(operation, image, journal, begun, sides, shift, options);
+          const state = await journal.start(begun);
+          const done = await shiftInPlace(operation, image, journal, state, sides, shift, options);
           await journal.write({ ...done, phase: "header" });
         }
         if (image.resize === undefined) await zero(image, begun.totalBytes);

@@ -157,8 +157,8 @@ export async function continueEncryption(
         if (begun.phase === "data" && (await isLuks(image))) {
           throw notAsLeft(operation, image, journal, "it is LUKS now");
         }
+        let state = await journal.start(begun);
         if (begun.totalBytes === begun.imageBytes) await image.resize?.(begun.imageBytes + shift);
-        let state = begun;
         if (state.phase === "data") {
           const target = sideOf(operation, image.name, header, key);
           const sides = { source: undefined, target };

@@ -33,6 +33,8 @@ export interface ImageState {
    */
   readonly totalBytes: number;
   readonly doneBytes: number;
+  /** Written before the first change of the image, which a cut may leave without any data done. Absent: only begun. */
+  readonly isStarted?: true;
   /** Of the image when the operation began, in bytes. */
   readonly imageBytes: number;
   /** SHA-256 of the first `bytes` of `batch`, which is on its way to the image at `doneBytes`. */
@@ -90,6 +92,14 @@ export class ImageJournal {
       throw new LuksError("busy", `${operation} ${this.folder}: ${reason}`);
     });
     await syncFolder(dirname(resolve(this.folder)));
+  }
+
+  /** To be called right before the first change of the image: from then on nobody forgets the operation. */
+  async start(begun: ImageState): Promise<ImageState> {
+    if (begun.isStarted) return begun;
+    const state: ImageState = { ...begun, isStarted: true };
+    await this.write(state);
+    return state;
   }
 
   path(name: "old-header" | "new-header" | "batch"): string {

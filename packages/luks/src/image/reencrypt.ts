@@ -155,6 +155,7 @@ export async function continueReencryption(
     await image.claim?.();
     requireSizeAsLeft(operation, image, journal, [begun.imageBytes]);
     if (begun.phase === "data") {
+      const started = await journal.start(begun);
       await markUnusable(image, journal, before.header);
       const sides = { source: before.side, target: after.side };
       const flags = constants.O_RDWR | (begun.batch ? 0 : constants.O_CREAT | constants.O_TRUNC);
@@ -164,7 +165,7 @@ export async function continueReencryption(
           image,
           growing(batchFile),
           journal,
-          begun,
+          started,
           sides,
           before.dataOffset,
           options,

@@ -36,11 +36,18 @@ export async function forgetImage(
   refuseUnknownOptions(operation, options, ["journal"]);
   const journal = new ImageJournal(image, options.journal);
   const state = await journal.read();
-  const isDone = state === undefined || state.phase === "done";
-  if (!isDone && (state.doneBytes > 0 || state.batch || state.phase === "header")) {
-    throw new LuksError("busy", `${operation} ${image}: it has been changed: resume it`);
+  if (state !== undefined && isMaybeChanged(state)) {
+    throw new LuksError(
+      "busy",
+      `${operation} ${image}: it may have been changed already: resume it`,
+    );
   }
   await journal.end();
+}
+
+function isMaybeChanged({ phase, isStarted, doneBytes, batch }: ImageState): boolean {
+  if (phase === "data") return isStarted === true || doneBytes > 0 || batch !== undefined;
+  return phase === "header";
 }
 
 export interface ResumeImageOptions extends ImageRunOptions {
