@@ -82,7 +82,7 @@ export const suites: readonly Suite[] = [
   {
     name: "luks",
     proves: "cryptsetup and qemu-img open every LUKS disk that we write, and we open theirs",
-    packages: ["cryptsetup-bin", "e2fsprogs", "mount", "qemu-utils"],
+    packages: ["cryptsetup-bin", "e2fsprogs", "mount", "qemu-utils", "strace"],
     peers: [],
   },
   {

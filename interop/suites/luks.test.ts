@@ -30,6 +30,7 @@ import {
   type ImageFormat,
   type KdfSpec,
   killKeyslot,
+  LuksError,
   readLuks,
   reencryptImage,
   relabel,
@@ -464,32 +465,148 @@ describe("we open what cryptsetup writes", () => {
       assert.equal(slotOpenedByCryptsetup(path, two), 1);
     }
   });
+});
 
-  it("and refuse a disk in the middle of a re-encryption", async () => {
-    const path = blankFile(40 * mebibyte);
-    const args = ["luksFormat", "-q", "--type", "luks2", "--sector-size", "512", ...minimal];
-    cryptsetup([...args, "--key-file", keyFiles.one, path]);
-    cryptsetup([
+/** A re-encryption that cryptsetup begins; `HEADER` and `DATA` stand for files. */
+interface BegunReencryption {
+  readonly what: string;
+  readonly formats?: readonly string[];
+  readonly begins: readonly string[];
+  /** How we describe it. */
+  readonly says: string;
+  /** Killed at which system call; absent if it is only begun. */
+  readonly killedAt?: string | undefined;
+}
+
+/** Sizes that make the header small, so that a detached one that cryptsetup exports is small, too. */
+const smallHeader = ["--luks2-metadata-size", "16k", "--luks2-keyslots-size", "1m"];
+const formatsData = ["luksFormat", "--type", "luks2", "--sector-size", "512", ...smallHeader];
+const encrypts = ["--encrypt", "--type", "luks2", "--sector-size", "512"];
+
+const begunReencryptions: readonly BegunReencryption[] = [false, true].flatMap((isCut) => {
+  const how = isCut ? "killed" : "begun";
+  return [
+    ...["checksum", "journal", "none"].map((resilience) => ({
+      what: `re-encryption, ${resilience}, ${how}`,
+      formats: [...formatsData, "DATA"],
+      begins: ["--resilience", resilience, "DATA"],
+      says: `re-encrypting it (direction forward, resilience ${resilience})`,
+      killedAt: isCut ? (resilience === "none" ? "write:200" : "fsync:31") : undefined,
+    })),
+    {
+      what: `encryption, ${how}`,
+      begins: [...encrypts, "--reduce-device-size", "8m", "DATA"],
+      says: "encrypting it (direction backward, resilience datashift)",
+      killedAt: isCut ? "fsync:20" : undefined,
+    },
+    {
+      what: `encryption with a detached header, ${how}`,
+      begins: [...encrypts, "--header", "HEADER", "DATA"],
+      says: "encrypting it (direction forward, resilience checksum)",
+      killedAt: isCut ? "fsync:31" : undefined,
+    },
+    {
+      what: `decryption, ${how}`,
+      formats: [...formatsData, "DATA"],
+      begins: ["--decrypt", "--header", "HEADER", "DATA"],
+      says: "decrypting it (direction forward, resilience datashift-checksum)",
+      killedAt: isCut ? "fsync:40" : undefined,
+    },
+  ];
+});
+
+describe("a disk that cryptsetup re-encrypts and has not finished", () => {
+  for (const { what, formats, begins, says, killedAt } of begunReencryptions) {
+    it(`${what}: nothing changes it, and the command that we name finishes it`, async () => {
+      const data = join(folder, `${files++}.img`);
+      writeFileSync(data, randomBytes(24 * mebibyte));
+      const headerFile = join(folder, `${files++}.header`);
+      const fill = (words: readonly string[]) =>
+        words.map((word) => (word === "DATA" ? data : word === "HEADER" ? headerFile : word));
+      const by = ["--key-file", keyFiles.one];
+      if (formats) cryptsetup([...fill(formats), "-q", ...minimal, ...by]);
+      const begin = ["reencrypt", "-q", "--force-offline-reencrypt", ...minimal, ...by];
+      if (killedAt !== undefined)
+        killWhileItWrites(killedAt, [...begin, "--hotzone-size", "64k", ...fill(begins)]);
+      else cryptsetup([...begin, "--init-only", ...fill(begins)]);
+      const path = begins.includes("HEADER") ? headerFile : data;
+      const before = [hashOf(path), hashOf(data)];
+      const [warning = "", ...others] = (await readLuks(path)).warnings;
+      assert.deepEqual(others, []);
+      assert.ok(warning.startsWith(`cryptsetup is ${says} and has not finished: run "`), warning);
+      const { passphrase } = slot;
+      const format = { version: 2, keyslots: [slot] } as const;
+      for (const [refused, code] of [
+        [() => unlock(path, passphrase), "in_reencryption"],
+        [() => withOpenDisk(data, passphrase, async () => {}, { header: path }), "in_reencryption"],
+        [() => addKeyslot(path, passphrase, otherSlot), "in_reencryption"],
+        [() => changePassphrase(path, passphrase, otherSlot), "in_reencryption"],
+        [() => killKeyslot(path, 0), "in_reencryption"],
+        [() => setKeyslotPriority(path, 0, "prefer"), "in_reencryption"],
+        [() => addToken(path, { type: "x", keyslots: [] }), "in_reencryption"],
+        [() => relabel(path, { label: "x" }), "in_reencryption"],
+        [() => decryptImage(path, { passphrase }), "in_reencryption"],
+        [() => reencryptImage(path, { passphrase, keyslots: [slot] }), "in_reencryption"],
+        [() => convertImage(path, { passphrase, format }), "in_reencryption"],
+        [() => encryptImage(path, { format }), "holds_data"],
+      ] as const) {
+        await assert.rejects(refused, { code });
+      }
+      await repairHeader(path).then(
+        (isRepaired) => assert.equal(isRepaired, false),
+        (error: unknown) =>
+          assert.ok(error instanceof LuksError && error.code === "in_reencryption"),
+      );
+      assert.deepEqual([hashOf(path), hashOf(data)], before);
+
+      const commands = [...warning.matchAll(/"cryptsetup ([^"]+)"/g)];
+      for (const [, command = ""] of commands) {
+        const offline = command.startsWith("reencrypt") ? ["--force-offline-reencrypt"] : [];
+        const words = command.replace("DATA-DEVICE", data).split(" ");
+        cryptsetup([...words, "-q", ...offline, ...by]);
+      }
+      if (says.startsWith("decrypting")) return;
+      assert.deepEqual((await readLuks(path)).requirements, []);
+      await testPassphrase(path, passphrase);
+    });
+  }
+
+  it("takes no header from before back, without which what is re-encrypted already would be lost", async () => {
+    const path = blankFile(24 * mebibyte);
+    const by = ["--key-file", keyFiles.one];
+    cryptsetup([...formatsData, "-q", ...minimal, ...by, path]);
+    const backup = join(folder, `${files++}.backup`);
+    await backupHeader(path, backup);
+    killWhileItWrites("fsync:31", [
       "reencrypt",
       "-q",
-      "--init-only",
       "--force-offline-reencrypt",
       ...minimal,
-      "--key-file",
-      keyFiles.one,
+      ...by,
+      "--hotzone-size",
+      "64k",
       path,
     ]);
-    assert.match((await readLuks(path)).requirements.join(), /reencrypt/);
-    for (const refused of [
-      () => unlock(path, slot.passphrase),
-      () => addKeyslot(path, slot.passphrase, otherSlot),
-      () => killKeyslot(path, 0),
-      () => addToken(path, { type: "x", keyslots: [] }),
-    ]) {
-      await assert.rejects(refused, { code: "in_reencryption" });
-    }
+    const before = hashOf(path);
+    await assert.rejects(restoreHeader(path, backup), { code: "in_reencryption" });
+    assert.equal(hashOf(path), before);
   });
 });
+
+/** Runs cryptsetup and kills it at one of its system calls, when it has begun to move data and not finished. */
+function killWhileItWrites(call: string, args: readonly string[]): void {
+  const [name, count] = call.split(":");
+  const inject = ["-e", `trace=${name}`, "-e", `inject=${name}:signal=SIGKILL:when=${count}`];
+  const { signal } = spawnSync("strace", [
+    "-f",
+    "-o",
+    "/dev/null",
+    ...inject,
+    "cryptsetup",
+    ...args,
+  ]);
+  assert.equal(signal, "SIGKILL");
+}
 
 /** A disk of cryptsetup's, whose slot 1 holds a key of its own, and the content of which is known. */
 async function diskWithUnboundSlot(): Promise<{ path: string; content: Buffer }> {

@@ -9,6 +9,7 @@ import type { Luks1Disk } from "./luks1/disk.ts";
 import { restoreLuks1 } from "./luks1/restore.ts";
 import { Luks2Disk } from "./luks2/disk.ts";
 import { restoreLuks2 } from "./luks2/restore.ts";
+import { requireNoReencryption } from "./luks2/usable.ts";
 import { refuseUnknownOptions } from "./options.ts";
 
 const chunkBytes = 1024 * 1024;
@@ -63,7 +64,8 @@ export interface RestoreHeaderOptions {
  * written where the present slots have none, and the header after it. LUKS1 is restored slot by slot, and opens with a
  * passphrase of the backup or a present one meanwhile.
  *
- * @throws `wrong_disk`; `holds_data` if the device has no readable LUKS header but something else; `ambiguous`;
+ * @throws `wrong_disk`; `in_reencryption` if the device is being re-encrypted: its data need the keys of the present header;
+ *   `holds_data` if the device has no readable LUKS header but something else; `ambiguous`;
  *   `unsupported` for a detached header, unless it goes back into the file that has it
  */
 export async function restoreHeader(
@@ -79,6 +81,9 @@ export async function restoreHeader(
     const header = saved.checked(operation);
     await withDevice(operation, device, "write", async (target) => {
       const present = await presentHeader(operation, target);
+      if (present instanceof Luks2Disk) {
+        requireNoReencryption(operation, target.name, present.header);
+      }
       if (present) requireBelonging(operation, target.name, saved, present);
       else await requireVouched(operation, target, header, options.unprovenUuid);
       if (saved instanceof Luks2Disk) {

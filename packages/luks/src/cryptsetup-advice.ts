@@ -22,7 +22,7 @@ export function cryptsetupAdvice(path: string, version: 1 | 2, uuid: string): st
   return `: open it with "cryptsetup open --type luks${version} ${shellWord(path)} ${name}"`;
 }
 
-/** As a shell reads it back. */
-function shellWord(text: string): string {
+/** A path in a command to be typed, as a shell reads it back. */
+export function shellWord(text: string): string {
   return /^[\w./:@+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

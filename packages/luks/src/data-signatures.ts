@@ -30,6 +30,8 @@ const uberblocks = Array.from({ length: 128 }, (_, index) => 0x20000 + index * 1
 
 const signatures: readonly Signature[] = [
   text("luks", 0, "LUKS\xba\xbe"),
+  // LUKS1 while it is re-encrypted.
+  text("luks", 0, "LUKS\xde\xad"),
   ...[0x4000, 0x8000, 0x10000, 0x20000, 0x40000, 0x80000, 0x100000, 0x200000, 0x400000].map(
     (offset) => text("luks", offset, "SKUL\xba\xbe"),
   ),

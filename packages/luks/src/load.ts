@@ -1,4 +1,5 @@
 import { diskOf } from "./checked/snapshot.ts";
+import { shellWord } from "./cryptsetup-advice.ts";
 import type { BlockDevice } from "./device.ts";
 import type { CheckedDisk, LuksDisk } from "./disk.ts";
 import { LuksError } from "./errors.ts";
@@ -10,17 +11,32 @@ import { Luks2Disk } from "./luks2/disk.ts";
 /**
  * Reads the LUKS header on a device, of either version, for inspection.
  *
- * @throws `not_luks`, `corrupt_header`, `ambiguous`, `unsupported`
+ * @throws `not_luks`, `corrupt_header`, `ambiguous`, `unsupported`; `in_reencryption` for LUKS1, whose header is elsewhere then
  */
 export async function loadLuks(operation: string, device: BlockDevice): Promise<LuksDisk> {
   const start = new Uint8Array(Math.min(8, device.size));
   await device.read(0, start);
   const version = start.length === 8 ? luksVersion(start) : undefined;
+  if (isLuks1InReencryption(start)) {
+    throw new LuksError(
+      "in_reencryption",
+      `${operation} ${device.name}: a re-encryption of this LUKS1 disk has not finished: ` +
+        `run "chatelaine luks resume ${shellWord(device.name)}" if chatelaine began it ("chatelaine recover" for a volume), ` +
+        `or "cryptsetup reencrypt ${shellWord(device.name)}" in the folder that has its files LUKS-UUID.log, .org and .new`,
+    );
+  }
   if (version === 1) return Luks1Disk.load(operation, device);
   if (version !== undefined && version > 2) {
     throw new LuksError("unsupported", `${operation} ${device.name}: LUKS version ${version}`);
   }
   return Luks2Disk.load(operation, device);
+}
+
+/** In place of the magic while cryptsetup, or this library, re-encrypts LUKS1, so that nobody opens the disk. */
+const luks1ReencryptionMagic = "LUKS\xde\xad";
+
+function isLuks1InReencryption(start: Uint8Array): boolean {
+  return Buffer.from(start).toString("latin1").startsWith(luks1ReencryptionMagic);
 }
 
 /**

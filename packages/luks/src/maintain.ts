@@ -3,6 +3,7 @@ import { type DeviceReference, withDevice } from "./device.ts";
 import { requireName, requireUuid } from "./format-common.ts";
 import { loadLuks, loadLuks2Disk } from "./load.ts";
 import { Luks2Disk } from "./luks2/disk.ts";
+import { requireNoReencryption } from "./luks2/usable.ts";
 import { refuseUnknownOptions } from "./options.ts";
 
 /** What a disk is called; what is absent stays. */
@@ -44,7 +45,7 @@ export interface RepairHeaderOptions {
  *
  * @returns false if there was nothing to repair: both copies were intact and alike, or it is LUKS1
  * @throws `corrupt_header` if no copy is intact: a header backup is the way back then; `ambiguous` if the device holds
- *   something else that `over` does not name
+ *   something else that `over` does not name; `in_reencryption`: cryptsetup repairs both copies when it goes on
  */
 export async function repairHeader(
   device: DeviceReference,
@@ -62,7 +63,11 @@ export async function repairHeader(
     const isWhole =
       !(disk instanceof Luks2Disk) ||
       (disk.header.copies.primary === "ok" && disk.header.copies.secondary === "ok");
-    if (!isWhole) await disk.change(operation, {});
+    if (!isWhole) {
+      // cryptsetup may be about to write the next state of its work, which an older one must not replace.
+      requireNoReencryption(operation, opened.name, disk.header);
+      await disk.change(operation, {});
+    }
     return !isWhole || reading === "luks";
   });
 }

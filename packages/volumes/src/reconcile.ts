@@ -213,6 +213,9 @@ async function describeUnlisted(
   }
 }
 
+/** Disks whose owner must decide, or that are in the middle of a change. */
+const unreadable: ReadonlySet<string> = new Set(["ambiguous", "in_reencryption"]);
+
 async function unknownDisks(
   ledger: Ledger,
   disks: readonly string[],
@@ -225,7 +228,7 @@ async function unknownDisks(
     if ((await recordsOfDisk(ledger, path)).length > 0) continue;
     const header = await readLuks(path).catch((error: unknown) => {
       if (error instanceof LuksError && error.code === "not_luks") return undefined;
-      if (!(error instanceof LuksError && error.code === "ambiguous")) throw error;
+      if (!(error instanceof LuksError && unreadable.has(error.code))) throw error;
       findings.push({
         type: "unknown_disk",
         volumeId: undefined,

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import {
+  checkHeader,
   convertImage,
   decryptImage,
   encryptImage,
@@ -215,6 +216,7 @@ async function endNothing(
   if (journal !== undefined && !(await isThere(journal))) {
     throw refuse(`there is no folder ${journal}: name that of the operation with --journal`);
   }
+  await requireNotAnothers(image);
   await forgetImage(image, journal === undefined ? {} : { journal });
   print(
     { operation: "resume", image, result: image, resumed: false },
@@ -227,6 +229,18 @@ function isThere(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/**
+ * What another tool has begun on an image is not for us to finish.
+ *
+ * @throws `in_reencryption`, `io`
+ */
+async function requireNotAnothers(image: string): Promise<void> {
+  await checkHeader(image).catch((error: unknown) => {
+    if (!(error instanceof LuksError)) throw error;
+    if (error.code === "in_reencryption" || error.code === "io") throw error;
+  });
 }
 
 interface Run {

@@ -375,5 +375,6 @@ function requireJson(file: string, text: string): string {
 }
 
 function derivation({ kdf, kdfType }: KeyslotInfo): string {
+  if (kdfType === "") return "(none)";
   return kdf === undefined ? `${kdfType} (unsupported)` : kdfType;
 }

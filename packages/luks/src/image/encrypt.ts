@@ -240,6 +240,9 @@ function sizesOf(
   return [...(isUntouched ? [imageBytes] : []), imageBytes + shift];
 }
 
+/** These say more than that it is LUKS. */
+const isReason: ReadonlySet<string> = new Set(["ambiguous", "in_reencryption"]);
+
 async function requireNoLuks(image: BlockDevice): Promise<void> {
   if (!(await isLuks(image))) return;
   throw new LuksError("holds_data", `${operation} ${image.name}: is LUKS already`, {
@@ -252,7 +255,7 @@ function isLuks(image: BlockDevice): Promise<boolean> {
   return loadLuks(operation, image).then(
     () => true,
     (error: unknown) => {
-      if (error instanceof LuksError && error.code === "ambiguous") throw error;
+      if (error instanceof LuksError && isReason.has(error.code)) throw error;
       return !(error instanceof LuksError && error.code === "not_luks");
     },
   );

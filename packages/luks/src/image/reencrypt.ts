@@ -10,6 +10,7 @@ import { requirePassphrase } from "../keyslot-spec.ts";
 import { dataSize, requireAttached } from "../layout.ts";
 import { loadChecked, loadLuks } from "../load.ts";
 import { Luks2Disk } from "../luks2/disk.ts";
+import { ownReencryptionRequirement } from "../luks2/reencryption.ts";
 import { refuseUnknownOptions } from "../options.ts";
 import { requireKeyAsLeft, requireSizeAsLeft } from "./as-left.ts";
 import { rewriteInPlace } from "./in-place.ts";
@@ -21,9 +22,6 @@ import { type ImageRunOptions, requireRunOptions, runOptionNames } from "./progr
 import { requireReadable, sideOf } from "./side.ts";
 
 const operation = "re-encrypt image";
-
-/** In the header while the data is of two volume keys: nobody who does not know it may touch the disk. */
-export const reencryptRequirement = "chatelaine-reencrypt-v1";
 
 export interface ReencryptImageOptions extends ImageRunOptions {
   /** Opens the image as it is. */
@@ -213,8 +211,8 @@ async function markUnusable(
   if (disk) requireKeyAsLeft(operation, image, journal, disk, left);
   if (disk instanceof Luks2Disk) {
     const { config } = disk.header.metadata;
-    if (config.requirements?.mandatory?.includes(reencryptRequirement)) return;
-    const requirements = { mandatory: [reencryptRequirement] };
+    if (config.requirements?.mandatory?.includes(ownReencryptionRequirement)) return;
+    const requirements = { mandatory: [ownReencryptionRequirement] };
     await disk.change(operation, { config: { ...config, requirements } });
   } else if (disk) {
     await image.write(0, Buffer.from("4c554b53dead", "hex"));
@@ -233,7 +231,8 @@ async function presentHeader(image: BlockDevice): Promise<LuksDisk | undefined> 
     return await loadLuks(operation, image);
   } catch (error) {
     const isLost =
-      error instanceof LuksError && ["not_luks", "corrupt_header"].includes(error.code);
+      error instanceof LuksError &&
+      ["not_luks", "corrupt_header", "in_reencryption"].includes(error.code);
     if (!isLost) throw error;
   }
   const found = await foreignSignatures(image);

@@ -73,7 +73,7 @@ export function checkLuks2(
   requireKeyLength(segment, volumeKeyBitLength, refuse);
   const flags = metadata.config.flags ?? [];
   return {
-    ...describeLuks2(header),
+    ...describeLuks2(name, header),
     uuid,
     cipher: segment.cipher,
     dataOffset: segment.offset,

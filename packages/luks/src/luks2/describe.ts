@@ -3,14 +3,21 @@ import { priorityName } from "../keyslot-spec.ts";
 import { parseKdf } from "./keyslot.ts";
 import type { Luks2Header } from "./load.ts";
 import type { Luks2Keyslot, Luks2Metadata, Luks2Segment } from "./metadata.ts";
+import { reencryptionSlotType, reencryptionUnderWay } from "./reencryption.ts";
 import { slotObstacle } from "./slot-obstacle.ts";
 
-/** A LUKS2 header in the words that both versions share. */
-export function describeLuks2({ binary, metadata, copies }: Luks2Header): LuksHeader {
+/**
+ * A LUKS2 header in the words that both versions share.
+ *
+ * @param name of the header's device, for commands in `warnings`
+ */
+export function describeLuks2(name: string, header: Luks2Header): LuksHeader {
+  const { binary, metadata, copies } = header;
   const segments = inOrder(metadata.segments).map(([, segment]) => describeSegment(segment));
   const keyslots = inOrder(metadata.keyslots).map(([slot, keyslot]) =>
     describeSlot(slot, keyslot, isBound(metadata, slot)),
   );
+  const underWay = reencryptionUnderWay(name, header);
   const data = segments.find(({ type }) => type === "crypt") ?? segments[0];
   return {
     version: 2,
@@ -40,9 +47,14 @@ export function describeLuks2({ binary, metadata, copies }: Luks2Header): LuksHe
     tokens: inOrder(metadata.tokens).map(([id, token]) => ({ id, token })),
     flags: metadata.config.flags ?? [],
     requirements: metadata.config.requirements?.mandatory ?? [],
-    warnings: keyslots.flatMap(({ slot, ignored }) =>
-      ignored === undefined ? [] : [`key slot ${slot} is ignored: ${ignored}`],
-    ),
+    warnings: [
+      ...(underWay === undefined ? [] : [underWay]),
+      ...keyslots.flatMap(({ slot, type, ignored }) =>
+        ignored === undefined || type === reencryptionSlotType
+          ? []
+          : [`key slot ${slot} is ignored: ${ignored}`],
+      ),
+    ],
     sequence: binary.sequence,
     headerSize: binary.headerSize,
     headerAreaBytes: 2 * binary.headerSize + Number(metadata.config.keyslots_size),

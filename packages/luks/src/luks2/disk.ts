@@ -27,7 +27,7 @@ export class Luks2Disk implements LuksDisk {
   }
 
   describe(): LuksHeader {
-    return describeLuks2(this.header);
+    return describeLuks2(this.device.name, this.header);
   }
 
   checked(operation: string): CheckedHeader {

@@ -5,6 +5,7 @@ import { ivSectorBytes } from "../cipher/sector-cipher.ts";
 import { hashNameOf } from "../hashes.ts";
 import { parseKdf } from "./keyslot.ts";
 import type { Luks2Keyslot } from "./metadata.ts";
+import { reencryptionSlotType } from "./reencryption.ts";
 import { isBase64 } from "./validate.ts";
 
 /** Why this library does not open a key slot. */
@@ -24,6 +25,9 @@ const [saltBytes, stripes] = [32, 4000];
 export function slotObstacle(slot: Luks2Keyslot): SlotObstacle | undefined {
   const { area, af, kdf } = slot;
   const cipher = area.encryption ?? "";
+  if (slot.type === reencryptionSlotType) {
+    return { reason: "it holds the state of a re-encryption, and no key", isForCryptsetup: false };
+  }
   if (slot.type !== "luks2") return unspecified("type", slot.type);
   if (!parseKdf(slot)) {
     return kdf?.type === "pbkdf2"

@@ -1,6 +1,7 @@
 import { shownText } from "../checked/texts.ts";
 import { LuksError } from "../errors.ts";
 import type { Luks2Header } from "./load.ts";
+import { reencryptionUnderWay } from "./reencryption.ts";
 
 /**
  * Refuses a header in a state that we would damage or misread: a re-encryption under way, or a
@@ -8,20 +9,24 @@ import type { Luks2Header } from "./load.ts";
  *
  * @throws `in_reencryption`, `unsupported`
  */
-export function requireUsable(operation: string, name: string, { metadata }: Luks2Header): void {
-  const requirements = metadata.config.requirements?.mandatory ?? [];
-  const slotTypes = Object.values(metadata.keyslots).map(({ type }) => type);
-  const reencrypts = requirements.some((requirement) => /reencrypt/.test(requirement));
-  if (reencrypts || slotTypes.includes("reencrypt")) {
-    throw new LuksError(
-      "in_reencryption",
-      `${operation} ${name}: a re-encryption by another tool is under way`,
-    );
-  }
+export function requireUsable(operation: string, name: string, header: Luks2Header): void {
+  requireNoReencryption(operation, name, header);
+  const requirements = header.metadata.config.requirements?.mandatory ?? [];
   if (requirements.length > 0) {
     throw new LuksError(
       "unsupported",
       `${operation} ${name}: unknown requirement ${shownText(requirements.join(", "))}`,
     );
   }
+}
+
+/**
+ * Refuses a disk that a tool re-encrypts: its data need what its header says now.
+ *
+ * @throws `in_reencryption`
+ */
+export function requireNoReencryption(operation: string, name: string, header: Luks2Header): void {
+  const underWay = reencryptionUnderWay(name, header);
+  if (underWay === undefined) return;
+  throw new LuksError("in_reencryption", `${operation} ${name}: ${underWay}`);
 }

@@ -1,0 +1,96 @@
+import { shellWord } from "../cryptsetup-advice.ts";
+import type { Luks2Header } from "./load.ts";
+import type { Luks2Keyslot, Luks2Metadata, Luks2Segment } from "./metadata.ts";
+
+/** The type of the key slot in which cryptsetup keeps the state of a re-encryption. It holds no key. */
+export const reencryptionSlotType = "reencrypt";
+
+/** In the header while this library re-encrypts in place, and the data is of two volume keys. */
+export const ownReencryptionRequirement = "chatelaine-reencrypt-v1";
+/** Of cryptsetup 2.3 and older. */
+const legacyRequirement = "offline-reencrypt";
+/** Of the part of the disk that was being written when cryptsetup was cut off. */
+const cutFlag = "in-reencryption";
+
+const verbs = new Map([
+  ["encrypt", "encrypting"],
+  ["decrypt", "decrypting"],
+  ["reencrypt", "re-encrypting"],
+]);
+const directions = new Set(["forward", "backward"]);
+const resiliences = new Set([
+  "none",
+  "checksum",
+  "journal",
+  "datashift",
+  "datashift-checksum",
+  "datashift-journal",
+]);
+
+/**
+ * What a tool has begun to do to a disk, and the command that finishes it; undefined if no re-encryption is under way.
+ * Nothing of the header is repeated that cryptsetup does not write.
+ *
+ * @param path of the header's device, as the user gave it
+ */
+export function reencryptionUnderWay(path: string, header: Luks2Header): string | undefined {
+  const { metadata } = header;
+  const slot = Object.values(metadata.keyslots).find(({ type }) => type === reencryptionSlotType);
+  const requirements = metadata.config.requirements?.mandatory ?? [];
+  if (!slot && !requirements.some((requirement) => /reencrypt/.test(requirement))) return undefined;
+  if (!slot && requirements.includes(ownReencryptionRequirement)) {
+    return `chatelaine is re-encrypting it and has not finished: run "chatelaine luks resume ${shellWord(path)}", or "chatelaine recover" if it is a volume`;
+  }
+  if (!slot && requirements.includes(legacyRequirement)) {
+    return `cryptsetup-reencrypt is re-encrypting it and has not finished: run "cryptsetup-reencrypt ${shellWord(path)}", which comes with cryptsetup 2.3 and older`;
+  }
+  const word = shellWord(path);
+  const device = isDetached(header) ? `--header ${word} DATA-DEVICE` : word;
+  const ours =
+    slot && modeOf(slot) !== "reencrypt"
+      ? ""
+      : `, or "chatelaine recover" if "chatelaine volume reencrypt" began it`;
+  const repair = isCut(metadata) ? `"cryptsetup repair ${device}", then ` : "";
+  return (
+    `cryptsetup is ${doing(slot)} and has not finished: ` +
+    `run ${repair}"cryptsetup reencrypt --resume-only ${device}" (on a file, with --force-offline-reencrypt)${ours}`
+  );
+}
+
+/** Such as `re-encrypting it (direction forward, resilience checksum)`. */
+function doing(slot: Luks2Keyslot | undefined): string {
+  const verb = verbs.get(modeOf(slot)) ?? "re-encrypting";
+  const direction = known(directions, stateOf(slot).direction);
+  const resilience = known(resiliences, slot?.area.type);
+  return `${verb} it (direction ${direction}, resilience ${resilience})`;
+}
+
+/** Members that only this type of slot has. */
+function stateOf(slot: Luks2Keyslot | undefined) {
+  return (slot ?? {}) as { readonly mode?: unknown; readonly direction?: unknown };
+}
+
+function modeOf(slot: Luks2Keyslot | undefined): string {
+  return known(new Set(verbs.keys()), stateOf(slot).mode);
+}
+
+function known(words: ReadonlySet<string>, word: unknown): string {
+  return typeof word === "string" && words.has(word) ? word : "unknown";
+}
+
+function isCut({ segments }: Luks2Metadata): boolean {
+  return Object.values(segments).some(({ flags }) => flags?.includes(cutFlag) === true);
+}
+
+/** Data lies where the header would lie, if both were on one device. */
+function isDetached({ binary, metadata }: Luks2Header): boolean {
+  const end = 2 * binary.headerSize + Number(metadata.config.keyslots_size);
+  return Object.values(metadata.segments).some(
+    (segment) => !isBackup(segment) && Number(segment.offset) < end,
+  );
+}
+
+/** Says how the disk was before or will be afterwards. */
+function isBackup({ flags }: Luks2Segment): boolean {
+  return flags?.some((flag) => flag.startsWith("backup-")) === true;
+}
