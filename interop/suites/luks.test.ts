@@ -467,6 +467,46 @@ describe("we open what cryptsetup writes", () => {
   });
 });
 
+describe("cryptsetup convert and luks convert take turns", () => {
+  const format = { keyslots: [slot], sectorSize: 512 } as const;
+  const makers: Record<string, (path: string, version: 1 | 2) => Promise<unknown>> = {
+    cryptsetup: async (path, version) => formatByCryptsetup(path, ["--type", `luks${version}`]),
+    chatelaine: (path, version) =>
+      version === 1 ? formatLuks1(path, { keyslots: [slot] }) : formatLuks2(path, format),
+  };
+  for (const [maker, make] of Object.entries(makers)) {
+    for (const first of [1, 2] as const) {
+      it(`on a LUKS${first} disk that ${maker} made`, async () => {
+        const path = blankFile(40 * mebibyte);
+        await make(path, first);
+        const { passphrase } = slot;
+        const content = randomBytes(mebibyte);
+        await withOpenDisk(path, passphrase, (disk) => disk.write(0, content), { access: "write" });
+        const second = first === 1 ? 2 : 1;
+        const isWhole = async (version: number) => {
+          assert.equal((await readLuks(path)).version, version);
+          assert.equal(slotOpenedByCryptsetup(path), await testPassphrase(path, passphrase));
+          const found = Buffer.alloc(content.length);
+          await withOpenDisk(path, passphrase, (disk) => disk.read(0, found));
+          assert.ok(found.equals(content));
+        };
+        for (const ours of [false, true, false]) {
+          for (const version of [second, first] as const) {
+            if (ours) {
+              const target: ImageFormat =
+                version === 1 ? { version, keyslots: [slot] } : { version, ...format };
+              await convertImage(path, { passphrase, format: target });
+            } else cryptsetup(["convert", "-q", "--type", `luks${version}`, path]);
+            await isWhole(version);
+          }
+        }
+        assert.equal(await addKeyslot(path, passphrase, otherSlot), 1);
+        assert.equal(slotOpenedByCryptsetup(path, two), 1);
+      });
+    }
+  }
+});
+
 /** A re-encryption that cryptsetup begins; `HEADER` and `DATA` stand for files. */
 interface BegunReencryption {
   readonly what: string;

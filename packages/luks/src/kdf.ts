@@ -1,4 +1,6 @@
 import * as crypto from "node:crypto";
+import { readFileSync } from "node:fs";
+import { totalmem } from "node:os";
 import { promisify } from "node:util";
 import { deriveArgon2Plain } from "./argon2.ts";
 import { LuksError } from "./errors.ts";
@@ -45,7 +47,7 @@ export const fullEntropyBits = 128;
 /**
  * Derives `length` bytes from a passphrase, off the main thread.
  *
- * @throws `too_costly` if `spec` exceeds `limits`
+ * @throws `too_costly` if `spec` exceeds `limits`, or needs more memory than there is
  */
 export async function deriveKey(
   spec: KdfSpec,
@@ -59,7 +61,49 @@ export async function deriveKey(
     const hash = opensslName(spec.hash);
     return promisify(crypto.pbkdf2)(passphrase, salt, spec.iterations, length, hash);
   }
-  return deriveArgon2(spec, passphrase, salt, length);
+  requireMemory(spec, mostMemoryBytes());
+  return deriveArgon2(spec, passphrase, salt, length).catch((cause: unknown) => {
+    if (cause instanceof LuksError) throw cause;
+    throw noMemory(spec, cause);
+  });
+}
+
+type Argon2Spec = Extract<KdfSpec, { memoryKiB: number }>;
+
+/**
+ * Refuses what would get this process killed: the kernel grants memory that it does not have.
+ *
+ * @param mostBytes that this process can ever get
+ * @throws `too_costly`
+ */
+export function requireMemory(spec: Argon2Spec, mostBytes: number): void {
+  if (spec.memoryKiB * 1024 > mostBytes) throw noMemory(spec);
+}
+
+function noMemory({ type, memoryKiB }: Argon2Spec, cause?: unknown): LuksError {
+  return new LuksError(
+    "too_costly",
+    `derive key: ${type} needs ${memoryKiB} KiB of memory, which this process does not get: ` +
+      "use a machine or limit with more, or another key slot",
+    { cause },
+  );
+}
+
+/** The machine's memory or that of the control group, and swap space. */
+function mostMemoryBytes(): number {
+  const limit = process.constrainedMemory();
+  const memory = limit > 0 ? Math.min(totalmem(), limit) : totalmem();
+  return memory + swapBytes();
+}
+
+function swapBytes(): number {
+  try {
+    const kibibytes = /^SwapTotal: +(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
+    return Number(kibibytes ?? 0) * 1024;
+  } catch {
+    // Not Linux: nobody can say.
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 /** @throws `too_costly` */
@@ -83,7 +127,7 @@ function excessOf(spec: KdfSpec, limits: KdfLimits): string | undefined {
 }
 
 async function deriveArgon2(
-  spec: Extract<KdfSpec, { memoryKiB: number }>,
+  spec: Argon2Spec,
   passphrase: Uint8Array,
   salt: Uint8Array,
   length: number,
@@ -104,7 +148,7 @@ async function deriveArgon2(
 
 /** For Node.js before 24.7, whose crypto has no argon2. On the main thread, and several times slower. */
 export async function deriveArgon2Wasm(
-  spec: Extract<KdfSpec, { memoryKiB: number }>,
+  spec: Argon2Spec,
   passphrase: Uint8Array,
   salt: Uint8Array,
   length: number,

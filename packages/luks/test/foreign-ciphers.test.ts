@@ -15,6 +15,7 @@ import { withOpenDisk } from "../src/open-disk.ts";
 import { checkHeader, readLuks } from "../src/read.ts";
 import { testPassphrase, unlock } from "../src/unlock.ts";
 import { sayInHeader } from "./header-text.ts";
+import { hostileDisk, owner } from "./hostile-disk.ts";
 import { MemoryDevice } from "./memory-device.ts";
 import { luksError, mebibyte, passphrase, scratchPath } from "./scratch.ts";
 import { luks1Digests } from "./vectors/luks1-digests.ts";
@@ -180,6 +181,18 @@ describe("a disk whose cipher Node.js does not have", () => {
       }
       assert.ok(readFileSync(path).equals(before));
       assert.ok(!existsSync(`${path}.chatelaine`));
+    });
+  }
+
+  for (const encryption of ["aes-gcm-random", "chacha20-random"]) {
+    it(`names the command that opens it: LUKS2 with ${encryption}`, async () => {
+      const disk = await hostileDisk(({ segments }) => {
+        segments["0"].encryption = encryption;
+      });
+      await assert.rejects(testPassphrase(disk, owner.passphrase), (error: Error) => {
+        assert.match(error.message, /: open it with "cryptsetup open --type luks2 /);
+        return luksError("unsupported")(error);
+      });
     });
   }
 

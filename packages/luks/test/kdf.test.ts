@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { deriveArgon2Plain } from "../src/argon2.ts";
-import { deriveArgon2Wasm, deriveKey, type KdfSpec } from "../src/kdf.ts";
-import { luksError, passphrase } from "./scratch.ts";
+import { deriveArgon2Wasm, deriveKey, type KdfSpec, requireMemory } from "../src/kdf.ts";
+import { addKeyslot } from "../src/keyslots.ts";
+import { changeMetadata, hostileDisk, owner } from "./hostile-disk.ts";
+import { luksError, passphrase, scratchPath } from "./scratch.ts";
 
 const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 
@@ -32,6 +36,46 @@ describe("PBKDF2", () => {
       assert.equal(hexOf(derived), expected);
     });
   }
+});
+
+describe("a derivation that needs more memory than there is", () => {
+  it("is refused before the kernel ends the process for it", () => {
+    const spec = { type: "argon2id", passes: 4, memoryKiB: 1_048_576, lanes: 1 } as const;
+    requireMemory(spec, 2 ** 30);
+    assert.throws(
+      () => requireMemory(spec, 2 ** 30 - 1),
+      (error: Error) => {
+        assert.match(error.message, /argon2id needs 1048576 KiB of memory/);
+        return luksError("too_costly")(error);
+      },
+    );
+  });
+
+  it("says so where the process has a limit, and the other key slots are tried", async () => {
+    const disk = await hostileDisk(() => {});
+    const two = { passphrase: passphrase("another key of 16 bytes"), entropyBits: 128 };
+    await addKeyslot(disk, owner.passphrase, two);
+    const limited = scratchPath();
+    const { href } = new URL("../src/unlock.ts", import.meta.url);
+    const script = `
+      import { testPassphrase } from "${href}";
+      const [path, one, two] = process.argv.slice(1);
+      console.log(await testPassphrase(path, Buffer.from(two)));
+      await testPassphrase(path, Buffer.from(one)).catch(({ code, message }) => console.log(code, message));
+    `;
+    await changeMetadata(disk, ({ keyslots }) => {
+      const { salt } = keyslots["0"].kdf;
+      keyslots["0"].kdf = { type: "argon2id", salt, time: 4, memory: 1_048_576, cpus: 1 };
+    });
+    writeFileSync(limited, disk.bytes);
+    const peak = Number(/VmPeak:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1]);
+    const node = [process.execPath, "--input-type=module", "-e", script, limited];
+    const args = ["-c", `ulimit -v ${peak + 600_000}; exec "$@"`, "sh", ...node];
+    const texts = [owner.passphrase, two.passphrase].map((bytes) => Buffer.from(bytes).toString());
+    const { stdout } = spawnSync("sh", [...args, ...texts], { encoding: "utf8" });
+    assert.match(stdout, /^1\ntoo_costly derive key: argon2id needs 1048576 KiB of memory/);
+    assert.ok(readFileSync(limited).equals(disk.bytes));
+  });
 });
 
 describe("argon2", () => {

@@ -26,6 +26,7 @@ export function dumpText(header: LuksHeader): string {
         length: segment.size === "dynamic" ? "(whole device)" : `${segment.size} [bytes]`,
         cipher: segment.cipher,
         sector: `${segment.sectorSize} [bytes]`,
+        integrity: segment.hasIntegrity ? "dm-integrity" : undefined,
       }),
     ),
     "\nKeyslots:\n",

@@ -4,6 +4,7 @@ import { parseKdf } from "./keyslot.ts";
 import type { Luks2Header } from "./load.ts";
 import type { Luks2Keyslot, Luks2Metadata, Luks2Segment } from "./metadata.ts";
 import { reencryptionSlotType, reencryptionUnderWay } from "./reencryption.ts";
+import { selfEncrypting } from "./self-encrypting.ts";
 import { slotObstacle } from "./slot-obstacle.ts";
 
 /**
@@ -17,7 +18,6 @@ export function describeLuks2(name: string, header: Luks2Header): LuksHeader {
   const keyslots = inOrder(metadata.keyslots).map(([slot, keyslot]) =>
     describeSlot(slot, keyslot, isBound(metadata, slot)),
   );
-  const underWay = reencryptionUnderWay(name, header);
   const data = segments.find(({ type }) => type === "crypt") ?? segments[0];
   return {
     version: 2,
@@ -48,7 +48,9 @@ export function describeLuks2(name: string, header: Luks2Header): LuksHeader {
     flags: metadata.config.flags ?? [],
     requirements: metadata.config.requirements?.mandatory ?? [],
     warnings: [
-      ...(underWay === undefined ? [] : [underWay]),
+      ...[reencryptionUnderWay(name, header), selfEncrypting(name, header)].filter(
+        (text) => text !== undefined,
+      ),
       ...keyslots.flatMap(({ slot, type, ignored }) =>
         ignored === undefined || type === reencryptionSlotType
           ? []
