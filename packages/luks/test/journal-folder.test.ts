@@ -38,9 +38,9 @@ describe("a folder that is no journal, named by mistake", () => {
       const [image, journal] = [rawImage(), otherFolder()];
       writeFileSync(join(journal, "state"), text);
       for (const work of [
-        resumeImage(image, { ...opening, journal }),
-        forgetImage(image, { journal }),
-        interruptedOperation(image, { journal }),
+        () => resumeImage(image, { ...opening, journal }),
+        () => forgetImage(image, { journal }),
+        () => interruptedOperation(image, { journal }),
       ]) {
         await assert.rejects(work, luksError("corrupt_header"));
       }

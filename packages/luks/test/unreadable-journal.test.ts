@@ -17,9 +17,9 @@ describe("a journal that cannot be read", () => {
     writeFileSync(journal, "no folder");
     const passphrase = Buffer.from("x");
     for (const work of [
-      interruptedOperation(image, { journal }),
-      forgetImage(image, { journal }),
-      resumeImage(image, { journal, passphrase }),
+      () => interruptedOperation(image, { journal }),
+      () => forgetImage(image, { journal }),
+      () => resumeImage(image, { journal, passphrase }),
     ]) {
       await assert.rejects(work, { name: "LuksError", code: "io", message: /journal.*ENOTDIR/ });
     }
