@@ -2,7 +2,14 @@ import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { ioError } from "./device.ts";
 import { useText } from "./in-use/busy-error.ts";
-import { type DiskUse, type DiskUseOptions, type DiskUser, useOf } from "./in-use/disk-use.ts";
+import {
+  type DiskUse,
+  type DiskUseOptions,
+  type DiskUser,
+  type MappingUser,
+  mappingsOf,
+  useOf,
+} from "./in-use/disk-use.ts";
 import { identityOf } from "./in-use/identity.ts";
 import { refuseUnknownOptions } from "./options.ts";
 
@@ -34,6 +41,20 @@ export async function diskUse(path: string, options: DiskUseOptions = {}): Promi
   } finally {
     await handle?.close();
   }
+}
+
+/**
+ * What device-mapper has made of a disk, such as dm-crypt's mapping of its plaintext. Looks at nothing else, so that it
+ * takes a small part of the time of {@link diskUse}.
+ *
+ * @throws `invalid_argument` if nothing is there, `io`
+ */
+export async function diskMappings(path: string): Promise<readonly MappingUser[]> {
+  const status = await stat(path, { bigint: true }).catch((cause: unknown) => {
+    throw ioError("look at mappings", path, cause);
+  });
+  const identity = identityOf(status);
+  return identity === undefined ? [] : mappingsOf(identity);
 }
 
 /**

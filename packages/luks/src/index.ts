@@ -26,7 +26,7 @@ export {
 } from "./cipher/cipher-table.ts";
 export type { SectorCipher } from "./cipher/sector-cipher.ts";
 export type { BlockDevice, DeviceReference } from "./device.ts";
-export { describeDiskUse, diskUse } from "./disk-use.ts";
+export { describeDiskUse, diskMappings, diskUse } from "./disk-use.ts";
 export { LuksError, type LuksErrorCode } from "./errors.ts";
 export { foreignContent } from "./foreign-signature.ts";
 export type { Formatted } from "./format-common.ts";
@@ -57,7 +57,7 @@ export {
   type ResumeImageOptions,
   resumeImage,
 } from "./image/resume.ts";
-export type { DiskUse, DiskUseOptions, DiskUser } from "./in-use/disk-use.ts";
+export type { DiskUse, DiskUseOptions, DiskUser, MappingUser } from "./in-use/disk-use.ts";
 export type { KernelUser } from "./in-use/kernel-users.ts";
 export type { ProcessUser } from "./in-use/open-files.ts";
 export { requireAnswering } from "./in-use/suspended.ts";

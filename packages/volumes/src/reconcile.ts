@@ -24,7 +24,8 @@ import { consumerOf, registerConsumer, volumeOfKeyName } from "./volume-key.ts";
  * - `expiring_key`: the key manager will treat the key as gone soon.
  * - `orphan_key`: a key that was made for a volume that is not in the ledger, and that nobody says he needs.
  * - `stale_consumer`: a key with a volume for a consumer that is not in this ledger.
- * - `unknown_disk`: a disk that names a key, but is not in the ledger; or one that holds an old LUKS header and something else.
+ * - `unknown_disk`: a disk that names a key, but is not in the ledger; or one whose header cannot be read, beside which no
+ *   orphan key is quarantined or deleted.
  */
 export type FindingType =
   | "ok"
@@ -93,8 +94,11 @@ export async function reconcile(
   const unknown = await unknownDisks(ledger, options.disks ?? [], ownVolumes);
   findings.push(...unknown);
   const needed = new Set([...everyVolume, ...unknown].map(({ keyId }) => keyId));
+  // A disk that cannot be read may need any key.
+  const isAnyNeeded = unknown.some(({ keyId }) => keyId === undefined);
+  const about = { needed, isAnyNeeded, busy, everyVolume };
   for (const info of keys.values()) {
-    findings.push(...(await aboutKey(context, options, info, { needed, busy, everyVolume })));
+    findings.push(...(await aboutKey(context, options, info, about)));
   }
   if (options.apply === true) await endQuarantine(context, findings);
   return findings;
@@ -213,8 +217,13 @@ async function describeUnlisted(
   }
 }
 
-/** Disks whose owner must decide, or that are in the middle of a change. */
-const unreadable: ReadonlySet<string> = new Set(["ambiguous", "in_reencryption"]);
+/** The disk is there, and nobody can say which keys it names. */
+const unreadable: ReadonlySet<string> = new Set([
+  "ambiguous",
+  "corrupt_header",
+  "in_reencryption",
+  "unsupported",
+]);
 
 async function unknownDisks(
   ledger: Ledger,
@@ -263,9 +272,13 @@ async function aboutKey(
   info: ObjectInfo,
   {
     needed,
+    isAnyNeeded,
     busy,
     everyVolume,
-  }: Omit<Known, "keys" | "shared"> & { readonly needed: ReadonlySet<ObjectId | undefined> },
+  }: Omit<Known, "keys" | "shared"> & {
+    readonly needed: ReadonlySet<ObjectId | undefined>;
+    readonly isAnyNeeded: boolean;
+  },
 ): Promise<Finding[]> {
   const madeFor = volumeOfKeyName(info.name);
   if (needed.has(info.id)) return [];
@@ -298,7 +311,8 @@ async function aboutKey(
   const detail = everyVolume.some((volume) => volume.id === madeFor)
     ? `made for volume ${madeFor}, which has another key`
     : `made for volume ${madeFor}, which is not in the ledger`;
-  return [say("orphan_key", detail, await quarantine(context, options, info.id))];
+  if (!isAnyNeeded) return [say("orphan_key", detail, await quarantine(context, options, info.id))];
+  return [say("orphan_key", `${detail}; it is kept while one of the disks cannot be read`)];
 }
 
 /**

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFile, mkdtemp, rename, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, open, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -136,5 +136,24 @@ describe("reconcile", () => {
     const disks = [path];
     assert.deepEqual(await found({ disks, apply: true, quarantineMs: 0 }), ["unknown_disk none"]);
     assert.equal((await reconcile(volumes, { disks }))[0]?.volumeId, id);
+  });
+
+  it("keeps every orphan while it was shown a disk that nobody can read, and names that disk", async () => {
+    const damaged = join(directory, "damaged.img");
+    await create({ at: damaged });
+    const file = await open(damaged, "r+");
+    for (const copy of [0, 0x4000]) await file.write(Buffer.from("noise"), 0, 5, copy + 0x1100);
+    await file.close();
+    await ledger.close();
+    ledger = openLedger({ path: join(directory, "new-ledger.sqlite") });
+    volumes = { ...volumes, ledger };
+    const lost = await orphan();
+    const disks = [damaged, join(directory, "volume.img")];
+    await create();
+    const [, first, , second] = await reconcile(volumes, { disks, apply: true, quarantineMs: 0 });
+    assert.deepEqual([first?.type, first?.location], ["unknown_disk", damaged]);
+    assert.match(second?.detail ?? "", /kept while one of the disks cannot be read/);
+    await keyManager.describe(caller, lost);
+    assert.ok((await found({ apply: true, quarantineMs: 0 })).includes("orphan_key deleted"));
   });
 });

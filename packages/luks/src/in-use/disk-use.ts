@@ -4,7 +4,7 @@ import { isLockedByOthers } from "./file-locks.ts";
 import type { DiskIdentity } from "./identity.ts";
 import { kernelInodeOf } from "./inode-in-kernel.ts";
 import { type KernelUser, kernelUsersOf, numbersOf } from "./kernel-users.ts";
-import { behindLoop, loopDevicesOf } from "./loop-devices.ts";
+import { attachedLoops, behindLoop, loopDevicesOf } from "./loop-devices.ts";
 import { type MountNamespace, mountNamespaces } from "./mount-namespaces.ts";
 import { type ProcessUser, processesUsing } from "./open-files.ts";
 import { activeVolumeOf, volumeGroupOf } from "./physical-volume.ts";
@@ -65,6 +65,19 @@ export async function useOf(
     if (processes) users.push(...(await openersOf(file, undefined, pids, namespaces)).users);
   }
   return { users, unseen: unseenOf(pids, unseenProcesses) };
+}
+
+/** A mapping, and what it lies on. */
+export type MappingUser = Pick<
+  Extract<KernelUser, { readonly type: "mapping" }>,
+  "name" | "uuid" | "on"
+>;
+
+/** What device-mapper has made of a disk. Where no loop device is attached, no process is looked at. */
+export async function mappingsOf(identity: DiskIdentity): Promise<readonly MappingUser[]> {
+  const namespaces = attachedLoops().length === 0 ? [] : mountNamespaces(processIds());
+  const users = await kernelUsersOf(identity, namespaces, []);
+  return users.filter((user) => user.type === "mapping");
 }
 
 /** Whether a loop device shows the disk. It can be attached at any time, whatever lock is held. */

@@ -44,7 +44,7 @@ export async function behindLoop(
   return file === "" ? [] : shownBy({ name, file }, namespaces);
 }
 
-function attachedLoops(): readonly LoopDevice[] {
+export function attachedLoops(): readonly LoopDevice[] {
   return kernelNames("/sys/block").flatMap((name) => {
     const file = name.startsWith("loop") ? attributeOf(name, "loop/backing_file") : "";
     return file === "" ? [] : [{ name, file }];

@@ -1,10 +1,11 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
+/** One of each connection, changed in place, so that no request makes one. */
 interface Noted {
-  readonly answer: ServerResponse;
+  answer: ServerResponse;
   /** The answer to the request before, if that was not finished when this one came. */
-  readonly before: ServerResponse | undefined;
+  before: ServerResponse | undefined;
 }
 
 const latest = new WeakMap<Socket, Noted>();
@@ -13,8 +14,12 @@ const refused = new WeakSet<Socket>();
 /** Notes that a request came, whose answer is on its way. */
 export function noteAnswer(answer: ServerResponse): void {
   const { socket } = answer.req;
-  const previous = latest.get(socket)?.answer;
-  latest.set(socket, { answer, before: previous?.writableFinished ? undefined : previous });
+  const noted = latest.get(socket);
+  if (noted === undefined) latest.set(socket, { answer, before: undefined });
+  else {
+    noted.before = noted.answer.writableFinished ? undefined : noted.answer;
+    noted.answer = answer;
+  }
 }
 
 /**

@@ -109,14 +109,11 @@ export function createApp(options: AppOptions): FastifyInstance {
     noteAnswer(raw);
     const began = performance.now();
     // Not by Fastify's onResponse, which costs as much as the line.
-    let isLogged = false;
-    const log = (status: number) => {
-      if (!isLogged) options.log.finished(request, status, performance.now() - began);
-      isLogged = true;
-    };
-    raw.on("finish", () => log(raw.statusCode));
-    // Then the client has left; what it asked for may be done all the same.
-    raw.on("close", () => log(raw.headersSent ? raw.statusCode : clientLeft));
+    raw.on("close", () => {
+      // Where the client has left, what it asked for may be done all the same.
+      const status = raw.headersSent ? raw.statusCode : clientLeft;
+      options.log.finished(request, status, performance.now() - began);
+    });
     const target = anyTargetOf(request);
     const refusal = refusalOfHead(request.raw);
     if (target instanceof MalformedTarget) refuseTarget(reply, target);

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { type DiskUser, describeDiskUse, diskUse } from "@chatelaine/luks";
+import { type DiskUser, describeDiskUse, diskMappings, diskUse } from "@chatelaine/luks";
 import { VolumeError } from "../errors.ts";
 
 /** The kernel's dm-crypt, showing a disk's plaintext. */
@@ -34,8 +34,7 @@ export async function requireUnused(operation: string, path: string): Promise<vo
 
 /** The first LUKS mapping of a disk, whoever else uses it. */
 export async function luksMappingOf(path: string): Promise<DiskMapping | undefined> {
-  const { users } = await diskUse(path, { processes: false });
-  const mapping = users.find(isLuksMapping);
+  const mapping = (await diskMappings(path)).find(({ uuid }) => uuid.startsWith("CRYPT-LUKS"));
   return mapping && { name: mapping.name, device: mapping.on };
 }
 
