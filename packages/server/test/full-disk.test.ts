@@ -34,6 +34,10 @@ describe("a store whose file can grow no more", { timeout: 60_000 }, () => {
     assert.ok(statSync(`${path}-wal`).size > 0, "not everything is in the file");
     const again = await SqliteStore.open({ path, now });
     t.after(() => again.close());
-    assert.deepEqual(await again.read(lengths, null), [{ n: 1_000_000 }, { n: 600_000 }]);
+    const kept = await again.read(lengths, null);
+    assert.deepEqual(
+      kept.map(({ n }) => n),
+      [1_000_000, 600_000],
+    );
   });
 });
