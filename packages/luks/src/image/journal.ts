@@ -168,7 +168,7 @@ export class ImageJournal {
   }
 }
 
-/** @returns undefined for a record that is damaged, and for text that is none */
+/** @returns undefined for a damaged record, and for any other text */
 function stateOf(text: string): ImageState | undefined {
   try {
     const record: unknown = JSON.parse(text);

@@ -61,8 +61,8 @@ export interface ResumeImageOptions extends ImageRunOptions {
    */
   readonly operation?: ImageState["operation"];
   /**
-   * Of a decryption in place: leaves the journal, with the word that the work is done, until `forgetImage` removes it.
-   * Whoever finds no journal then knows that it was lost, and not that the work is done. Default false.
+   * Of a decryption in place: keeps the journal, marked as done, until `forgetImage` removes it, so that a journal that is
+   * missing was lost. Default false.
    */
   readonly keepJournal?: boolean;
 }

@@ -62,7 +62,7 @@ async function lockBlockDevice(
     lock = await openLock(path);
     if (lock === undefined) return "unavailable";
     const now = await holdFile(lock.fd);
-    // Whoever had it removes it at the end: then it is of no use.
+    // The process that held it removes the file at the end: a lock on the removed file excludes nobody.
     return now === "held" && !(await isAt(path, lock)) ? "taken" : now;
   });
   const held = lock;
