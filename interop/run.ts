@@ -2,6 +2,8 @@
  * Runs the suites against real peers: `npm run test:interop -- [NAME…] [--list] [--keep]`. `kernel` is the suite of
  * that name and all whose names begin with `kernel-`.
  *
+ * Without a name it leaves out the suites that are marked as nightly, and says which.
+ *
  * Installs the Debian packages that the chosen suites need, starts their peers once, runs the suites in two lanes,
  * prints a table, and stops what it started. In one lane are, one after the other, the suites that share peers; in the
  * other those that need none, and whichever lane is done first helps with these. A suite whose packages or peers cannot
@@ -46,9 +48,7 @@ async function main(): Promise<number> {
     log(`no suite ${unknown.join(", ")}; there are: ${suites.map((s) => s.name).join(", ")}`);
     return 2;
   }
-  const chosen = suites.filter(
-    (suite) => positionals.length === 0 || positionals.some((name) => isOf(suite, name)),
-  );
+  const chosen = positionals.length === 0 ? usual() : suites.filter(isNamed(positionals));
   const abort = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => abort.abort());
 
@@ -76,6 +76,17 @@ async function main(): Promise<number> {
   }
   const inOrder = chosen.flatMap((suite) => outcomes.get(suite) ?? []);
   return report(inOrder, chosen.length, performance.now() - start);
+}
+
+/** All suites but the nightly ones, which it names. */
+function usual(): readonly Suite[] {
+  const left = suites.filter(({ nightly }) => nightly === true);
+  log(`left to .ci/nightly: ${left.map(({ name }) => name).join(", ")}`);
+  return suites.filter((suite) => !left.includes(suite));
+}
+
+function isNamed(names: readonly string[]): (suite: Suite) => boolean {
+  return (suite) => names.some((name) => isOf(suite, name));
 }
 
 /** Whether it is the suite of that name, or of its family. */

@@ -12,6 +12,8 @@ export interface Suite {
   readonly packages: readonly string[];
   /** Started once, before the first suite that needs them. */
   readonly peers: readonly PeerName[];
+  /** Slow, and stable for long: it runs only when it is named, as `.ci/nightly` does. */
+  readonly nightly?: true;
 }
 
 /**
@@ -104,6 +106,7 @@ export const suites: readonly Suite[] = [
       "volumes on a logical volume survive a kill in the middle of operations that kernel-data does not kill",
     packages: [...guestPackages, "lvm2"],
     peers: [],
+    nightly: true,
   },
   {
     name: "kernel-data",
@@ -204,6 +207,7 @@ export const suites: readonly Suite[] = [
       "1,000 objects of all types go from the real Barbican to our server and back, past four kills",
     packages: [],
     peers: ["barbican"],
+    nightly: true,
   },
   {
     name: "readme",
