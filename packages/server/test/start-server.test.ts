@@ -110,7 +110,7 @@ describe("a server that listens", () => {
     await start(t, folder);
   });
 
-  it("refuses certificates for Keystone that are none, and a pipe in their place", async (t) => {
+  it("refuses a file without certificates for Keystone, and a pipe in its place", async (t) => {
     const folder = temporaryFolder(t);
     const file = join(folder, "ca.pem");
     const flags = { "--keystone-ca-file": file };

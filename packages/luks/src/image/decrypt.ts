@@ -124,15 +124,10 @@ async function decryptInPlace(path: string, options: DecryptImageOptions): Promi
         doneBytes: 0,
         imageBytes: image.size,
       };
-      await journal.begin(operation);
-      try {
+      await journal.beginWith(operation, async () => {
         await backupHeader(image, journal.path("old-header"));
         await journal.write(begun);
-      } catch (error) {
-        // Nothing was begun, so nothing waits to be resumed.
-        await journal.end();
-        throw error;
-      }
+      });
       return begun;
     },
   );

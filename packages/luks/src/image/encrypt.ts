@@ -116,7 +116,6 @@ async function beginInPlace(
   const totalBytes = grows ? image.size : image.size - plan.dataOffset;
   if (!grows) await requireFreeEnd(image, totalBytes, options.allowDestroyingData ?? []);
   const journal = new ImageJournal(path, options.journal);
-  await journal.begin(operation);
   const state: ImageState = {
     operation: "encrypt",
     phase: "data",
@@ -124,14 +123,10 @@ async function beginInPlace(
     doneBytes: 0,
     imageBytes: image.size,
   };
-  try {
+  await journal.beginWith(operation, async () => {
     (await writeHeaderFile(operation, journal.path("new-header"), plan)).destroy();
     await journal.write(state);
-  } catch (error) {
-    // Nothing was begun, so nothing waits to be resumed.
-    await journal.end();
-    throw error;
-  }
+  });
   return { journal, state };
 }
 

@@ -94,6 +94,21 @@ export class ImageJournal {
     await syncFolder(dirname(resolve(this.folder)));
   }
 
+  /**
+   * As {@link begin}, then writes what an operation needs to be resumed. If that fails, nothing waits to be resumed, and the
+   * journal goes.
+   */
+  async beginWith(operation: string, write: () => Promise<void>): Promise<void> {
+    await this.begin(operation);
+    try {
+      await write();
+    } catch (error) {
+      // What kept it from being written may keep it from being removed, and is what counts.
+      await this.end().catch(() => undefined);
+      throw error;
+    }
+  }
+
   /** To be called right before the first change of the image: from then on nobody forgets the operation. */
   async start(begun: ImageState): Promise<ImageState> {
     if (begun.isStarted) return begun;

@@ -101,7 +101,6 @@ async function rewrite(
     const totalBytes = dataSize(operation, header, image.size, path);
     const plan = planOf(disk, slot);
     if (kind === "convert") requireFitting(path, header, plan, image.size - header.dataOffset);
-    await journal.begin(operation);
     const begun: ImageState = {
       operation: kind,
       phase: "data",
@@ -109,15 +108,11 @@ async function rewrite(
       doneBytes: 0,
       imageBytes: image.size,
     };
-    try {
+    await journal.beginWith(operation, async () => {
       await backupHeader(image, journal.path("old-header"));
       (await writeHeaderFile(operation, journal.path("new-header"), plan)).destroy();
       await journal.write(begun);
-    } catch (error) {
-      // Nothing was begun, so nothing waits to be resumed.
-      await journal.end();
-      throw error;
-    }
+    });
     return begun;
   });
   if (options.onlyBegin) return;

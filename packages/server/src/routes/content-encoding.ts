@@ -22,7 +22,7 @@ export function refuseCompressed(header: string | readonly string[] | undefined)
   if (header === undefined || header === "") return;
   const codings = String(header)
     .split(",")
-    // Parameters are none of HTTP's; what has one is compressed all the same.
+    // HTTP has no parameters here, but a body whose coding has one is compressed all the same.
     .map((coding) => (coding.split(";", 1)[0] ?? "").trim().toLowerCase());
   if (!codings.some((coding) => compressions.has(coding))) return;
   throw unsupportedCoding();

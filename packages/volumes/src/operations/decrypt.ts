@@ -27,7 +27,7 @@ export interface DecryptInput extends InPlaceInput {
 
 export interface DecryptFacts extends DeleteFacts {
   /**
-   * The journal stays until the key is deleted: where there is none, it was lost, or its file system is not mounted.
+   * The journal stays until the key is deleted: a missing journal was lost, or its file system is not mounted.
    * Absent from operations that an earlier version began, which had none once the data were decrypted.
    */
   readonly keepsJournal?: boolean;
