@@ -57,7 +57,10 @@ export {
   type ResumeImageOptions,
   resumeImage,
 } from "./image/resume.ts";
+export { type AnsweringOptions, silentAmong } from "./in-use/answering.ts";
 export type { DiskUse, DiskUseOptions, DiskUser, MappingUser } from "./in-use/disk-use.ts";
+export type { DiskIdentity } from "./in-use/identity.ts";
+export { identitiesAt } from "./in-use/identity-at.ts";
 export type { KernelUser } from "./in-use/kernel-users.ts";
 export type { ProcessUser } from "./in-use/open-files.ts";
 export { requireAnswering } from "./in-use/suspended.ts";

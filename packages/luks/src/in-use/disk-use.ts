@@ -49,7 +49,7 @@ export async function useOf(
 ): Promise<DiskUse> {
   const pids = processIds();
   const namespaces = mountNamespaces(pids);
-  const swaps = await swapAreas();
+  const swaps = await swapAreas(namespaces[0]);
   const users: DiskUser[] = [...(await kernelUsersOf(identity, namespaces, swaps))];
   let unseenProcesses = 0;
   if (processes) {

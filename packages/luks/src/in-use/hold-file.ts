@@ -6,7 +6,8 @@ export type Spawn = typeof platformSpawn;
 /** Whether the lock is held now, another program has it, or nothing here can take it. */
 export type Hold = "held" | "taken" | "unavailable";
 
-const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** Where programs are looked for, whatever PATH says. */
+export const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /**
  * Takes the exclusive lock of flock(2) on an open file without waiting. It lasts until the descriptor is closed or this

@@ -1,5 +1,4 @@
 import type { BigIntStats } from "node:fs";
-import { stat } from "node:fs/promises";
 
 /** What a path leads to, whatever it is called there: a file by its inode, a block device by its number. */
 export type DiskIdentity =
@@ -28,21 +27,4 @@ export function deviceNumber(packed: bigint): string {
   const major = ((packed >> 8n) & 0xfffn) | ((packed >> 32n) & 0xffff_f000n);
   const minor = (packed & 0xffn) | ((packed >> 12n) & 0xffff_ff00n);
   return `${major}:${minor}`;
-}
-
-/** How long a file system, such as NFS without its server, may take to say what is at a path. */
-const patienceMs = 5000;
-
-/** @returns undefined if nothing is there, or its file system gives no answer */
-export async function identityAt(path: string): Promise<DiskIdentity | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, patienceMs, undefined);
-  });
-  const answer = stat(path, { bigint: true }).then(identityOf, () => undefined);
-  try {
-    return await Promise.race([answer, silence]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

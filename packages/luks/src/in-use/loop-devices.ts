@@ -1,7 +1,9 @@
+import { FileServers } from "./answering.ts";
 import { attributeOf } from "./block-devices.ts";
-import { type DiskIdentity, identityAt, isSame } from "./identity.ts";
+import { type DiskIdentity, deviceNumber, isSame } from "./identity.ts";
+import { identityAt } from "./identity-at.ts";
 import { kernelNames } from "./kernel-files.ts";
-import { type MountNamespace, placeOf } from "./mount-namespaces.ts";
+import { isRemote, type MountNamespace, mountOf, placeOf } from "./mount-namespaces.ts";
 
 /** A loop device, which shows a file, or another block device, as a block device. */
 export interface LoopDevice {
@@ -27,8 +29,10 @@ export async function loopDevicesOf(
   namespaces: readonly MountNamespace[],
 ): Promise<LoopDevices> {
   const [certain, possible]: [LoopDevice[], LoopDevice[]] = [[], []];
+  const servers = new FileServers();
   for (const loop of attachedLoops()) {
-    const shown = await shownBy(loop, namespaces);
+    const near = namespaces.filter((namespace) => !isOnOtherServer(loop, namespace, disk));
+    const shown = await shownBy(loop, near, servers);
     if (shown.some((one) => isSame(disk, one))) certain.push(loop);
     else if (shown.length === 0 && mayShow(loop, disk)) possible.push(loop);
   }
@@ -41,7 +45,7 @@ export async function behindLoop(
   namespaces: readonly MountNamespace[],
 ): Promise<readonly DiskIdentity[]> {
   const file = attributeOf(name, "loop/backing_file");
-  return file === "" ? [] : shownBy({ name, file }, namespaces);
+  return file === "" ? [] : shownBy({ name, file }, namespaces, new FileServers());
 }
 
 export function attachedLoops(): readonly LoopDevice[] {
@@ -54,6 +58,7 @@ export function attachedLoops(): readonly LoopDevice[] {
 async function shownBy(
   { file }: LoopDevice,
   namespaces: readonly MountNamespace[],
+  servers: FileServers,
 ): Promise<readonly DiskIdentity[]> {
   const places = new Set<string>();
   const found: DiskIdentity[] = [];
@@ -61,11 +66,21 @@ async function shownBy(
     const place = placeOf(file, namespace);
     if (places.has(place)) continue;
     places.add(place);
-    const root = namespace.pid === undefined ? "" : `/proc/${namespace.pid}/root`;
-    const identity = await identityAt(`${root}${file}`);
+    const identity = await identityAt(file, namespace, servers);
     if (identity !== undefined) found.push(identity);
   }
   return found;
+}
+
+/**
+ * Whether a loop device's file lies with a file server that the disk has nothing to do with, so that the server need not
+ * be asked. One of the disk's size is asked for: under that name, the file may have been covered by a mount.
+ */
+function isOnOtherServer(loop: LoopDevice, namespace: MountNamespace, disk: DiskIdentity): boolean {
+  const mount = mountOf(loop.file, namespace);
+  if (mount === undefined || !isRemote(mount)) return false;
+  if (disk.type === "file" && deviceNumber(disk.dev) === mount.number) return false;
+  return !mayShow(loop, disk);
 }
 
 /**

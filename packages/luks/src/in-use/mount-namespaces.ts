@@ -60,7 +60,13 @@ function mountsOf(process: number | "self"): readonly Mount[] {
  * The file system that a path leads to in a namespace, and the path in it: where two namespaces have the same, the path
  * leads to the same file.
  */
-export function placeOf(path: string, { mounts }: MountNamespace): string {
+export function placeOf(path: string, namespace: MountNamespace): string {
+  const { number, root, folder } = mountOf(path, namespace) ?? { number: "", root: "", folder: "" };
+  return `${number} ${root} ${path.slice(folder.length)}`;
+}
+
+/** The mount that an absolute path lies on, as far as no link on the way leads elsewhere. */
+export function mountOf(path: string, { mounts }: MountNamespace): Mount | undefined {
   let deepest: Mount | undefined;
   for (const mount of mounts) {
     const { folder } = mount;
@@ -68,6 +74,17 @@ export function placeOf(path: string, { mounts }: MountNamespace): string {
     // Of two mounts at one place, the later covers the other.
     if (isAbove && folder.length >= (deepest?.folder.length ?? 0)) deepest = mount;
   }
-  const { number, root, folder } = deepest ?? { number: "", root: "", folder: "" };
-  return `${number} ${root} ${path.slice(folder.length)}`;
+  return deepest;
+}
+
+/** Whether a file system has a server, which may be away. Others are on devices of this machine, or in memory. */
+export function isRemote({ type }: Mount): boolean {
+  return remoteTypes.test(type);
+}
+
+const remoteTypes = /^(?:nfs|cifs|smb|9p|ceph|afs|coda|lustre|fuse|autofs)/;
+
+/** Where this process finds the files of a namespace; empty for its own. */
+export function rootOf({ pid }: MountNamespace): string {
+  return pid === undefined ? "" : `/proc/${pid}/root`;
 }

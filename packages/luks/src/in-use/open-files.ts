@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import { type DiskIdentity, identityOf, isSame } from "./identity.ts";
 import type { KernelInode } from "./inode-in-kernel.ts";
 import { kernelText } from "./kernel-files.ts";
-import type { Mount, MountNamespace } from "./mount-namespaces.ts";
+import { isRemote, type Mount, type MountNamespace } from "./mount-namespaces.ts";
 import { descriptorsOf, openFile } from "./process-files.ts";
 
 /** Another process that has a disk open. */
@@ -89,15 +89,12 @@ function mayBeHere(
   mount: Mount | undefined,
   place: KernelInode | undefined,
 ): boolean {
-  if (place === undefined) return mount !== undefined && !remoteTypes.test(mount.type);
+  if (place === undefined) return mount !== undefined && !isRemote(mount);
   if (inode !== undefined && inode !== place.inode) return false;
   const isElsewhere =
     mount !== undefined && place.number !== undefined && mount.number !== place.number;
   return !isElsewhere;
 }
-
-/** File systems with a server, where no device is. */
-const remoteTypes = /^(?:nfs|cifs|smb|9p|ceph|afs|coda|lustre|fuse|autofs)/;
 
 function identityOfOpenFile(pid: number, descriptor: string): DiskIdentity | undefined {
   try {
