@@ -1,4 +1,5 @@
 import { castellanPackages, libraryPackages, openstackPackages } from "./clients/packages.ts";
+import { fileServerPackages } from "./guest/file-server.ts";
 import { guestPackages } from "./guest/guest.ts";
 import type { PeerName } from "./peers.ts";
 import { tempestPackages } from "./tempest/tempest.ts";
@@ -125,9 +126,10 @@ export const suites: readonly Suite[] = [
   {
     name: "kernel-disks",
     proves:
-      "ephemeral LVM disks with keys of their own on a real kernel; one device under several names; volumes on vfat; no old or detached header makes us overwrite a disk",
+      "ephemeral LVM disks with keys of their own on a real kernel; one device under several names; volumes on vfat; no old or detached header makes us overwrite a disk; nothing waits for storage that does not answer",
     packages: [
       ...guestPackages,
+      ...fileServerPackages,
       "cryptsetup-bin",
       "dmsetup",
       "dosfstools",

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { type Caller, MemoryKeyManager } from "@chatelaine/keys";
 import { decryptImage, encryptImage, reencryptImage } from "@chatelaine/luks";
 import {
@@ -19,6 +20,7 @@ import {
   type VolumeContext,
   verifyVolume,
 } from "@chatelaine/volumes";
+import { FileServer } from "./file-server.ts";
 
 // Storage that misbehaves, for the program `storage-faults.ts` in the guest. The disk /dev/ubda is blank before each case.
 
@@ -112,6 +114,35 @@ export const storageFaultCases: Readonly<Record<string, () => Promise<void>>> = 
     run("dmsetup", "remove", "faulty");
   },
 
+  "does not wait for an unfinished operation on a device that is suspended": async () => {
+    makeFaulty();
+    await withVolumes(async (volumes) => {
+      const path = `${folder}/volume`;
+      await createVolume(volumes, { path: faulty });
+      await leaveUnfinished(volumes, faulty);
+      run("dmsetup", "suspend", "faulty");
+      await within(secondsForOthers, () => createVolume(volumes, { path, sizeBytes: mebibyte }));
+      await within(secondsForOthers, () => rekeyVolume(volumes, path));
+      const [left] = await within(secondsForOthers, () => recover(volumes));
+      assert.equal(left?.outcome, "failed");
+      assert.match(left?.problem ?? "", /faulty is suspended.*dmsetup resume faulty/);
+      const own = within(secondsForOthers, () => rekeyVolume(volumes, faulty));
+      await assert.rejects(own, { message: /faulty is suspended.*dmsetup resume faulty/ });
+      run("dmsetup", "resume", "faulty");
+      assert.equal((await recover(volumes))[0]?.outcome, "finished");
+      await deleteVolume(volumes, faulty);
+      await deleteVolume(volumes, path);
+      await assertNothingMade(volumes);
+    });
+    run("dmsetup", "remove", "faulty");
+  },
+
+  "does not wait for a file server that is away, with a soft mount": () =>
+    refuseToWaitForServer("soft,timeo=50,retrans=2"),
+
+  "does not wait for a file server that is away, with a hard mount": () =>
+    refuseToWaitForServer("hard"),
+
   "loses nothing on a device that fails in the middle of the work, and goes on afterwards":
     async () => {
       const data = Buffer.alloc(36 * mebibyte, "precious");
@@ -177,6 +208,68 @@ async function withVolumes(work: (volumes: VolumeContext) => Promise<void>): Pro
     await work({ keyManager, caller, ledger });
   } finally {
     await ledger.close();
+  }
+}
+
+/** Whatever an operation on other storage may take in the guest. A file server that is away lets a soft mount wait longer. */
+const secondsForOthers = 8;
+
+async function refuseToWaitForServer(options: string): Promise<void> {
+  const server = new FileServer(`${folder}/export`);
+  const place = `${folder}/nfs`;
+  server.mount(place, options);
+  await withVolumes(async (volumes) => {
+    const [remote, shown, path] = [`${place}/volume`, `${place}/shown`, `${folder}/volume`];
+    for (const name of [remote, shown]) {
+      await createVolume(volumes, { path: name, sizeBytes: 2 * mebibyte });
+    }
+    await createVolume(volumes, { path, sizeBytes: mebibyte });
+    const loop = run("losetup", "--find", "--show", shown).trim();
+    await leaveUnfinished(volumes, remote);
+    server.goAway();
+    await within(secondsForOthers, () => rekeyVolume(volumes, path));
+    // The ledger is asked whether it has the disk under another name.
+    await within(secondsForOthers, () => createVolume(volumes, { path: disk }));
+    await within(secondsForOthers, () => reencryptVolume(volumes, path));
+    const away = /the file server of \/mnt\/work\/nfs .* does not answer/;
+    const [left] = await within(secondsForOthers, () => recover(volumes));
+    assert.equal(left?.outcome, "failed");
+    assert.match(left?.problem ?? "", away);
+    const own = within(secondsForOthers, () => rekeyVolume(volumes, remote));
+    await assert.rejects(own, { code: "io", message: away });
+    server.comeBack();
+    for (let tries = 0; (await recover(volumes))[0]?.outcome !== "finished"; tries++) {
+      assert.ok(tries < 60, "the server is back, but nothing recovers");
+    }
+    run("losetup", "--detach", loop);
+    for (const name of [remote, shown, path, disk]) await deleteVolume(volumes, name);
+    await assertNothingMade(volumes);
+  });
+  run("umount", place);
+  server.end();
+}
+
+/** A change of its key that is committed and not finished. */
+async function leaveUnfinished(volumes: VolumeContext, path: string): Promise<void> {
+  const cut = rekeyVolume({ ...volumes, onStep: cutAfterCommit }, path);
+  await assert.rejects(cut, { code: "unfinished" });
+}
+
+const cutAfterCommit: VolumeContext["onStep"] = ({ step, moment }) => {
+  if (step === "retire the old key slots" && moment === "taking") throw new Error("cut");
+};
+
+/** Fails if it takes longer, and does not wait for it then. */
+async function within<T>(seconds: number, work: () => Promise<T>): Promise<T> {
+  const end = new AbortController();
+  const slow = setTimeout(seconds * 1000, undefined, { signal: end.signal }).then((): never => {
+    throw new Error(`it takes longer than ${seconds} seconds`);
+  });
+  try {
+    return await Promise.race([work(), slow]);
+  } finally {
+    end.abort();
+    await slow.catch(() => undefined);
   }
 }
 

@@ -1,5 +1,5 @@
 // Runs inside the guest kernel, as root: `node storage-faults.ts` prints the outcome of each case, one a line. Storage that
-// is read-only, full, suspended, or fails in the middle.
+// is read-only, full, suspended, away, or fails in the middle.
 import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { folder, storageFaultCases } from "./storage-fault-cases.ts";
@@ -18,7 +18,10 @@ for (const [title, check] of Object.entries(storageFaultCases)) {
     console.error(title, error);
     const script = `
       blockdev --setrw /dev/ubda; dmsetup resume faulty; dmsetup remove faulty
-      chattr -R -i ${folder}/place; umount ${folder}/place`;
+      chattr -R -i ${folder}/place; umount ${folder}/place
+      ip link set lo up; umount -f -l ${folder}/nfs; losetup -D; rpc.nfsd 0; umount /proc/fs/nfsd`;
     execFileSync("bash", ["-c", `{ ${script}; } 2>/dev/null; true`]);
   }
 }
+// A call that a failed case left behind may never return.
+process.exit();

@@ -94,7 +94,7 @@ it("volumes are made on a real vfat, which has no hard links", async () => {
   await runOnNewDisk("without-hard-links.ts");
 });
 
-describe("storage that is read-only, full, suspended, or fails in the middle", () => {
+describe("storage that is read-only, full, suspended, away, or fails in the middle", () => {
   let guest: GuestResult;
   before(async () => {
     const path = fileURLToPath(new URL("../guest/storage-faults.ts", import.meta.url));

@@ -5,7 +5,7 @@ import { type LayoutChange, layoutChanges, type VolumeLayout } from "./layout.ts
 import type { OperationRecord, VolumeRecord } from "./ledger/ledger.ts";
 import { keyOf } from "./operations/change-key.ts";
 import { fingerprintOf } from "./operations/reencrypt.ts";
-import { recover } from "./operations/registry.ts";
+import { recoverFor } from "./operations/registry.ts";
 import { lendPassphrase } from "./passphrase.ts";
 import { changeRecord } from "./record-layout.ts";
 import { recordAt } from "./recorded-disk.ts";
@@ -42,7 +42,7 @@ export async function acceptVolumeHeader(
   options: AcceptHeaderOptions = {},
 ): Promise<AcceptedHeader> {
   refuseUnknownOptions("acceptVolumeHeader", options, ["dryRun"]);
-  if (options.dryRun !== true) await recover(context);
+  if (options.dryRun !== true) await recoverFor(context, path);
   const { ledger } = context;
   const record = await recordAt(ledger, path);
   if (record?.keyId === undefined || record.state !== "ready") {

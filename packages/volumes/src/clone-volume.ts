@@ -8,7 +8,7 @@ import { requireUnused } from "./host/disk-use.ts";
 import { cloneOperation } from "./operations/clone.ts";
 import { beginningOf, createOperation } from "./operations/create.ts";
 import { perform } from "./operations/perform.ts";
-import { recover } from "./operations/registry.ts";
+import { recoverFor } from "./operations/registry.ts";
 import { recordedLocation } from "./recorded-disk.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
 import { proveVolume, type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
@@ -40,7 +40,7 @@ export async function cloneVolume(
   options: CloneVolumeOptions,
 ): Promise<VerifiedVolume> {
   refuseUnknownOptions("cloneVolume", options, ["path", "ownVolumeKey"]);
-  await recover(context);
+  await recoverFor(context, sourcePath);
   const from = await recordedLocation(context.ledger, sourcePath);
   const location = await locationOf(options.path);
   if ((await occupantOf(location)) !== "nothing") {

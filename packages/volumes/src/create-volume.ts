@@ -5,7 +5,7 @@ import { VolumeError } from "./errors.ts";
 import { blockDevice } from "./host/block-device.ts";
 import { beginningOf, type CreateInput, createOperation } from "./operations/create.ts";
 import { perform } from "./operations/perform.ts";
-import { recover } from "./operations/registry.ts";
+import { recoverFor } from "./operations/registry.ts";
 import { refuseRecorded } from "./recorded-disk.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
@@ -53,7 +53,7 @@ export async function createVolume(
     "format",
     "keyId",
   ]);
-  await recover(context);
+  await recoverFor(context, options.path);
   const input = await checkedInput(context, options);
   const volumeId = randomUUID();
   const { format = "luks2" } = input;

@@ -3,7 +3,7 @@ import { assertDeletable, type DeletedVolume } from "./delete-volume.ts";
 import { inPlaceInput } from "./disk/in-place.ts";
 import { decryptOperation } from "./operations/decrypt.ts";
 import { perform } from "./operations/perform.ts";
-import { recover } from "./operations/registry.ts";
+import { recoverFor } from "./operations/registry.ts";
 import { recordedLocation } from "./recorded-disk.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
 import { proveVolume } from "./verify-volume.ts";
@@ -32,7 +32,7 @@ export async function decryptVolume(
   options: DecryptVolumeOptions = {},
 ): Promise<DeletedVolume> {
   refuseUnknownOptions("decryptVolume", options, ["journal"]);
-  await recover(context);
+  await recoverFor(context, path);
   const { openedSlot: _slot, layoutRecord: _record, ...volume } = await proveVolume(context, path);
   const { id, keyId } = volume;
   const location = await recordedLocation(context.ledger, path);

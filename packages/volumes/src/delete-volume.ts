@@ -8,7 +8,7 @@ import { inspectVolume, tokensOf } from "./inspect-volume.ts";
 import type { Ledger, VolumeRecord } from "./ledger/ledger.ts";
 import { deleteOperation } from "./operations/delete.ts";
 import { perform } from "./operations/perform.ts";
-import { recover } from "./operations/registry.ts";
+import { recoverFor } from "./operations/registry.ts";
 import { recordedLocation } from "./recorded-disk.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
 import type { Volume } from "./volume.ts";
@@ -56,7 +56,7 @@ export async function deleteVolume(
   options: DeleteVolumeOptions = {},
 ): Promise<DeletedVolume> {
   refuseUnknownOptions("deleteVolume", options, ["deleteKeyId"]);
-  await recover(context);
+  await recoverFor(context, path);
   const { volume, known, keyIds, otherKeyIds } = await doomed(context.ledger, path, options);
   const { deleteKeyId } = options;
   const location = await recordedLocation(context.ledger, path);

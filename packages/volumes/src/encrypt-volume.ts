@@ -10,7 +10,7 @@ import { blockDevice } from "./host/block-device.ts";
 import { beginningOf, headerBytes } from "./operations/create.ts";
 import { type EncryptInput, encryptOperation, examine } from "./operations/encrypt.ts";
 import { perform } from "./operations/perform.ts";
-import { recover } from "./operations/registry.ts";
+import { recoverFor } from "./operations/registry.ts";
 import { refuseRecorded } from "./recorded-disk.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
@@ -42,7 +42,7 @@ export async function encryptVolume(
   path: string,
   options: EncryptVolumeOptions = {},
 ): Promise<VerifiedVolume> {
-  await recover(context);
+  await recoverFor(context, path);
   const input = await inputOf(context, path, options);
   const { location, format } = input;
   const volumeId = randomUUID();

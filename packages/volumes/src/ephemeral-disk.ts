@@ -24,7 +24,7 @@ import {
 } from "./operations/disk-mapping.ts";
 import { resizeDiskOperation } from "./operations/disk-resize.ts";
 import { perform } from "./operations/perform.ts";
-import { recover } from "./operations/registry.ts";
+import { recover, recoverFor } from "./operations/registry.ts";
 import { trustedVolume } from "./trusted-volume.ts";
 import { proveVolume } from "./verify-volume.ts";
 import { projectOf, type VolumeContext } from "./volume-context.ts";
@@ -105,7 +105,7 @@ export async function snapshotDisk(
   options: SnapshotDiskOptions,
 ): Promise<Disk> {
   refuseUnknownOptions("snapshotDisk", options, ["name", "instance", "format", "thinPool"]);
-  await recover(context);
+  await recoverFor(context, logicalVolumePath(volume));
   const record = await withLayout(context, await recordOf(context, volume));
   const parts = partsOf(record);
   const lock = await context.ledger.lock(record.id);
@@ -188,7 +188,7 @@ export async function openDisk(
   options: OpenDiskOptions = {},
 ): Promise<Disk> {
   refuseUnknownOptions("openDisk", options, ["readOnly"]);
-  await recover(context);
+  await recoverFor(context, logicalVolumePath(volume));
   const found = await recordOf(context, volume);
   await activateLogicalVolumes([volume]);
   const record = await withLayout(context, found);
@@ -232,7 +232,7 @@ export async function resizeDisk(
   volume: LogicalVolume,
   sizeBytes: number,
 ): Promise<ResizedDisk> {
-  await recover(context);
+  await recoverFor(context, logicalVolumePath(volume));
   const record = await withLayout(context, await recordOf(context, volume));
   const parts = partsOf(record);
   if (parts.format === "luks2") {
@@ -266,7 +266,7 @@ export async function destroyDisk(
   context: VolumeContext,
   { group, name }: LogicalVolume,
 ): Promise<void> {
-  await recover(context);
+  await recoverFor(context, logicalVolumePath({ group, name }));
   const record = await recordOf(context, { group, name });
   const { volume, mapping, keyId } = partsOf(record);
   await perform(destroyDiskOperation, context, {
@@ -303,7 +303,7 @@ async function makeDisk(
     throw new VolumeError("invalid_argument", `create disk ${name}: format ${String(format)}`);
   }
   requireSize(`create disk ${name}`, sizeBytes);
-  await recover(context);
+  await recoverFor(context, logicalVolumePath(volume));
   const location = logicalVolumePath(volume);
   if ((await context.ledger.volumeAt(location)) !== undefined) {
     throw new VolumeError("exists", `create disk ${location}: it is in the ledger already`);

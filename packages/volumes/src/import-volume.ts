@@ -4,7 +4,7 @@ import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import { importOperation } from "./operations/import.ts";
 import { perform } from "./operations/perform.ts";
-import { recover } from "./operations/registry.ts";
+import { recoverFor } from "./operations/registry.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
@@ -23,7 +23,7 @@ export async function importVolume(
   path: string,
   keyId: ObjectId,
 ): Promise<VerifiedVolume> {
-  await recover(context);
+  await recoverFor(context, path);
   const { uuid, version, cipher } = await checkHeader(path);
   const location = await locationOf(path);
   await refuseMismatch(context, uuid, path);

@@ -1,5 +1,5 @@
 import { readLuks } from "@chatelaine/luks";
-import { diskIdentity } from "./disk/disk-identity.ts";
+import { diskIdentities } from "./disk/disk-identity.ts";
 import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import type { Ledger, VolumeRecord } from "./ledger/ledger.ts";
@@ -41,10 +41,11 @@ export async function recordsOfDisk(
   ledger: Ledger,
   path: string,
 ): Promise<readonly VolumeRecord[]> {
-  const identity = await diskIdentity(path);
-  if (identity === undefined) return [];
   const records = await ledger.volumes({ host: ledger.host });
-  const identities = await Promise.all(records.map((record) => diskIdentity(record.location)));
+  // The disk has just answered, so that it is none of those that do not.
+  const locations = records.map(({ location }) => location);
+  const [identity, ...identities] = await diskIdentities([path, ...locations]);
+  if (identity === undefined) return [];
   return records.filter((_, index) => identities[index] === identity);
 }
 

@@ -3,7 +3,7 @@ import { inPlaceInput } from "./disk/in-place.ts";
 import { mappingOf } from "./host/disk-use.ts";
 import { exclusively, perform } from "./operations/perform.ts";
 import { examine, reencryptOperation } from "./operations/reencrypt.ts";
-import { recover } from "./operations/registry.ts";
+import { recoverFor } from "./operations/registry.ts";
 import { recordedLocation } from "./recorded-disk.ts";
 import { refuseMismatch, rekeyVolume } from "./rekey-volume.ts";
 import { trustedVolume } from "./trusted-volume.ts";
@@ -52,7 +52,7 @@ export async function reencryptVolume(
   path: string,
   options: ReencryptVolumeOptions = {},
 ): Promise<ReencryptedVolume> {
-  await recover(context);
+  await recoverFor(context, path);
   let { id, input } = await inputOf(context, path, options);
   await exclusively(context, id, input.keyId, () => examine(context, input));
   if (options.rekey === true) {

@@ -9,7 +9,7 @@ import {
   changeKeyOperation,
 } from "./operations/change-key.ts";
 import { perform } from "./operations/perform.ts";
-import { recover } from "./operations/registry.ts";
+import { recoverFor } from "./operations/registry.ts";
 import { recordAt, recordedLocation } from "./recorded-disk.ts";
 import { requireRecorded, trustedVolume } from "./trusted-volume.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
@@ -109,7 +109,7 @@ async function changeKey(
   path: string,
   change: Change,
 ): Promise<RekeyedVolume> {
-  await recover(context);
+  await recoverFor(context, path);
   const { passphrase, newKeyId, toProject = projectOf(context), retire = true } = change;
   const recipient = contextOf(context, toProject);
   if (recipient === undefined) {

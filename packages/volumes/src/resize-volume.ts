@@ -8,7 +8,7 @@ import { mappingOf } from "./host/disk-use.ts";
 import { requireCryptsetup } from "./host/reencryption.ts";
 import { requireWritable } from "./host/writable.ts";
 import { perform } from "./operations/perform.ts";
-import { recover } from "./operations/registry.ts";
+import { recoverFor } from "./operations/registry.ts";
 import { resizeOperation } from "./operations/resize.ts";
 import { recordedLocation } from "./recorded-disk.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
@@ -45,7 +45,7 @@ export async function resizeVolume(
   options: ResizeVolumeOptions = {},
 ): Promise<ResizedVolume> {
   refuseUnknownOptions("resizeVolume", options, ["sizeBytes"]);
-  await recover(context);
+  await recoverFor(context, path);
   const { id, keyId, sectorSize, dataOffset } = await proveVolume(context, path, {
     mayHaveGrown: true,
   });

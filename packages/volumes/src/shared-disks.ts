@@ -1,4 +1,4 @@
-import { type DiskIdentity, diskIdentity } from "./disk/disk-identity.ts";
+import { type DiskIdentity, diskIdentities } from "./disk/disk-identity.ts";
 import type { VolumeRecord } from "./ledger/ledger.ts";
 
 /**
@@ -11,8 +11,9 @@ export async function sharedDisks(
   volumes: readonly VolumeRecord[],
 ): Promise<ReadonlyMap<string, readonly VolumeRecord[]>> {
   const byDisk = new Map<DiskIdentity, VolumeRecord[]>();
-  for (const volume of volumes) {
-    const identity = await diskIdentity(volume.location);
+  const identities = await diskIdentities(volumes.map(({ location }) => location));
+  for (const [index, volume] of volumes.entries()) {
+    const identity = identities[index];
     if (identity === undefined) continue;
     byDisk.set(identity, [...(byDisk.get(identity) ?? []), volume]);
   }

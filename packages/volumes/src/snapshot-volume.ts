@@ -5,7 +5,7 @@ import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import type { VolumeRecord } from "./ledger/ledger.ts";
 import { perform } from "./operations/perform.ts";
-import { recover } from "./operations/registry.ts";
+import { recover, recoverFor } from "./operations/registry.ts";
 import { forgetSnapshotOperation, snapshotOperation } from "./operations/snapshot.ts";
 import { refuseRecorded } from "./recorded-disk.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
@@ -25,7 +25,7 @@ export async function snapshotVolume(
   path: string,
   snapshotPath: string,
 ): Promise<VolumeRecord> {
-  await recover(context);
+  await recoverFor(context, path);
   const { volume: parent, layout } = await trustedVolume(context, path);
   await refuseMismatch(context, parent.id, path);
   const header = await readLuks(snapshotPath);

@@ -6,7 +6,7 @@ import { layoutChanges } from "./layout.ts";
 import { backupHeaderOperation, bytesOf, restoreHeaderOperation } from "./operations/header.ts";
 import { perform } from "./operations/perform.ts";
 import { fingerprintOf } from "./operations/reencrypt.ts";
-import { recover } from "./operations/registry.ts";
+import { recoverFor } from "./operations/registry.ts";
 import { lendPassphrase } from "./passphrase.ts";
 import { recordAt, recordedLocation } from "./recorded-disk.ts";
 import { refuseMismatch } from "./rekey-volume.ts";
@@ -26,7 +26,7 @@ export async function backupVolumeHeader(
   path: string,
   file: string,
 ): Promise<void> {
-  await recover(context);
+  await recoverFor(context, path);
   const { id, keyId } = await proveVolume(context, path);
   const location = await recordedLocation(context.ledger, path);
   const target = await locationOf(file);
@@ -51,7 +51,7 @@ export async function restoreVolumeHeader(
   path: string,
   file?: string,
 ): Promise<VerifiedVolume> {
-  await recover(context);
+  await recoverFor(context, path);
   const { id, ...input } = await restoreOf(context, path, file);
   await perform(restoreHeaderOperation, context, { volumeId: id, keyId: input.keyId, input });
   return verifyVolume(context, path);

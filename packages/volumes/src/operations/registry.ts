@@ -40,8 +40,22 @@ const operations: readonly AnyOperation[] = [
  * start of every command that changes something, and may be run alone, at any
  * time, in any number of processes.
  *
+ * An operation whose storage does not answer within five seconds stays unfinished, and its
+ * `problem` says what does not answer.
+ *
  * @param volumeId only this volume's
  */
 export function recover(context: VolumeContext, volumeId?: string): Promise<readonly Recovered[]> {
-  return recoverWith(operations, context, volumeId);
+  return recoverWith(operations, context, { volumeId });
+}
+
+/**
+ * As {@link recover}, before something is done with a disk: what was begun there comes first, and storage of other
+ * operations is waited for 1.5 seconds at most.
+ *
+ * @param path of the disk
+ * @throws `io` if operations are unfinished, and the storage of this disk does not answer
+ */
+export async function recoverFor(context: VolumeContext, path: string): Promise<void> {
+  await recoverWith(operations, context, { first: path });
 }
