@@ -63,3 +63,13 @@ for (const [name, { make, run }] of Object.entries(operations)) {
     await run(path, {});
   });
 }
+
+it("forgets a re-encryption that was refused before its first change, as the image is another now", async () => {
+  const [path, other] = [await luksImage(), await luksImage()];
+  await reencryptImage(path, { ...opening, keyslots: [one], onlyBegin: true });
+  const bytes = readFileSync(other);
+  writeFileSync(path, bytes);
+  await assert.rejects(resumeImage(path, opening), luksError("changed"));
+  await forgetImage(path);
+  assert.ok(readFileSync(path).equals(bytes));
+});

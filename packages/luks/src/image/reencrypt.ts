@@ -148,8 +148,9 @@ export async function continueReencryption(
     await image.claim?.();
     requireSizeAsLeft(operation, image, journal, [begun.imageBytes]);
     if (begun.phase === "data") {
+      const mark = await unusableMark(image, journal, before.header);
       const started = await journal.start(begun);
-      await markUnusable(image, journal, before.header);
+      await mark?.();
       const sides = { source: before.side, target: after.side };
       const flags = constants.O_RDWR | (begun.batch ? 0 : constants.O_CREAT | constants.O_TRUNC);
       const state = await withRegularFile(operation, journal.path("batch"), flags, (batchFile) =>
@@ -194,25 +195,32 @@ async function unlockFile(path: string, passphrase: Uint8Array) {
   });
 }
 
-/** LUKS2 has requirements for this; a LUKS1 header loses its magic. Can be repeated. */
-async function markUnusable(
+/**
+ * Checks that the header may be made unusable, and changes nothing.
+ *
+ * @returns what does it: LUKS2 has requirements for this; a LUKS1 header loses its magic. Undefined if it is done.
+ * @throws `changed`
+ */
+async function unusableMark(
   image: BlockDevice,
   journal: ImageJournal,
   left: CheckedHeader,
-): Promise<void> {
+): Promise<(() => Promise<void>) | undefined> {
   const disk = await presentHeader(image);
   // What a LUKS1 header without its magic has behind it may be of a former header.
-  if (left.version === 1 && disk?.describe().copies.primary === "damaged") return;
-  if (disk) requireKeyAsLeft(operation, image, journal, disk, left);
+  if (left.version === 1 && disk?.describe().copies.primary === "damaged") return undefined;
+  if (disk === undefined) return undefined;
+  requireKeyAsLeft(operation, image, journal, disk, left);
   if (disk instanceof Luks2Disk) {
     const { config } = disk.header.metadata;
-    if (config.requirements?.mandatory?.includes(ownReencryptionRequirement)) return;
+    if (config.requirements?.mandatory?.includes(ownReencryptionRequirement)) return undefined;
     const requirements = { mandatory: [ownReencryptionRequirement] };
-    await disk.change(operation, { config: { ...config, requirements } });
-  } else if (disk) {
+    return () => disk.change(operation, { config: { ...config, requirements } });
+  }
+  return async () => {
     await image.write(0, Buffer.from("4c554b53dead", "hex"));
     await image.sync();
-  }
+  };
 }
 
 /**
