@@ -171,6 +171,30 @@ export const storageFaultCases: Readonly<Record<string, () => Promise<void>>> = 
       run("dmsetup", "remove", "faulty");
     },
 
+  "takes back what it began in a thin pool that is full": async () => {
+    run("vgcreate", "--quiet", "thin", disk);
+    run("lvcreate", ..."--quiet --type thin-pool --size 8M --name pool thin".split(" "));
+    // Seconds until a write fails.
+    writeFileSync("/sys/module/dm_thin_pool/parameters/no_space_timeout", "1");
+    for (const name of ["full", "volume"]) {
+      run("lvcreate", ..."--quiet --thinpool pool --virtualsize 40M thin --name".split(" "), name);
+    }
+    const path = "/dev/thin/volume";
+    // No room at all, and room for a part of the header alone.
+    for (const freeKibibytes of [0, 64]) {
+      const count = `count=${8 * 1024 - freeKibibytes}`;
+      const fill = ["if=/dev/urandom", "of=/dev/thin/full", "bs=1K", count, "conv=fsync"];
+      run("blkdiscard", "/dev/thin/full");
+      run("dd", ...fill, "status=none");
+      await withVolumes(async (volumes) => {
+        await assert.rejects(createVolume(volumes, { path }), { name: "LuksError", code: "io" });
+        await assertNothingMade(volumes);
+      });
+    }
+    run("vgremove", "--quiet", "--force", "--yes", "thin");
+    run("pvremove", "--quiet", disk);
+  },
+
   "leaves no journal and no change where the journal has no room": async () => {
     const place = `${folder}/place`;
     mkdirSync(place, { recursive: true });

@@ -19,6 +19,7 @@ for (const [title, check] of Object.entries(storageFaultCases)) {
     const script = `
       blockdev --setrw /dev/ubda; dmsetup resume faulty; dmsetup remove faulty
       chattr -R -i ${folder}/place; umount ${folder}/place
+      vgremove --force --yes thin; pvremove /dev/ubda
       ip link set lo up; umount -f -l ${folder}/nfs; losetup -D; rpc.nfsd 0; umount /proc/fs/nfsd`;
     execFileSync("bash", ["-c", `{ ${script}; } 2>/dev/null; true`]);
   }

@@ -7,6 +7,16 @@ import type { Occupant } from "./location.ts";
 import { ioError } from "./staging.ts";
 
 const chunkBytes = 1024 * 1024;
+/** What is wiped at a time: the least that a thin pool of LVM gives room for (lvmthin(7)). */
+const pieceBytes = 64 * 1024;
+
+interface WipeOptions {
+  /**
+   * Default false. Does not write what reads as zeroes, for which a thin pool that is full has no room. Not for a key that was
+   * in use: after a write that failed, the page cache may say zero of what is not.
+   */
+  readonly skipsZeroes?: boolean;
+}
 
 /**
  * Overwrites a volume's header and key slots with zeroes, without which its data
@@ -22,6 +32,7 @@ export async function wipeHeader(
   volumeId: string,
   areaBytes: number,
   occupant: Exclude<Occupant, "nothing">,
+  { skipsZeroes = false }: WipeOptions = {},
 ): Promise<boolean> {
   try {
     const links = occupant === "file" ? constants.O_NOFOLLOW : 0;
@@ -33,15 +44,8 @@ export async function wipeHeader(
       if (!isZero(head.subarray(0, 0x8000)) && !Buffer.from(head.buffer).includes(volumeId))
         return false;
       if (await isSomethingElse(path)) return false;
-      const zeroes = new Uint8Array(chunkBytes);
-      for (let offset = 0; offset < bytes; offset += chunkBytes) {
-        const length = Math.min(chunkBytes, bytes - offset);
-        const { bytesWritten } = await disk.write(zeroes, 0, length, offset);
-        if (bytesWritten !== length) {
-          throw new VolumeError("io", `wipe ${path}: wrote ${bytesWritten} of ${length} bytes`);
-        }
-      }
-      await disk.sync();
+      // A thin pool that is full fails the sync too where nothing was written.
+      if (await writeZeroes(disk, path, bytes, skipsZeroes)) await disk.sync();
       return true;
     } finally {
       await disk.close();
@@ -82,6 +86,31 @@ export async function requireZeroes(path: string, bytes: number): Promise<void> 
     if (cause instanceof LuksError) throw cause;
     throw ioError("create", path, cause);
   }
+}
+
+/** @returns whether anything had to be written */
+async function writeZeroes(
+  disk: FileHandle,
+  path: string,
+  bytes: number,
+  skipsZeroes: boolean,
+): Promise<boolean> {
+  let hasWritten = false;
+  const zeroes = new Uint8Array(pieceBytes);
+  const found = new Uint8Array(pieceBytes);
+  for (let offset = 0; offset < bytes; offset += pieceBytes) {
+    const length = Math.min(pieceBytes, bytes - offset);
+    if (skipsZeroes) {
+      const { bytesRead } = await disk.read(found, 0, length, offset);
+      if (bytesRead === length && isZero(found.subarray(0, length))) continue;
+    }
+    const { bytesWritten } = await disk.write(zeroes, 0, length, offset);
+    if (bytesWritten !== length) {
+      throw new VolumeError("io", `wipe ${path}: wrote ${bytesWritten} of ${length} bytes`);
+    }
+    hasWritten = true;
+  }
+  return hasWritten;
 }
 
 /** A disk that became something else may still have the volume's second header, or begin with zeroes. */

@@ -186,7 +186,8 @@ export function layoutAskedFor(
 async function unformat({ input, operation }: CreateWork): Promise<void> {
   // It was all zeroes when it was claimed, so what is there now is ours.
   if (input.occupant === "device") {
-    await wipeHeader(input.location, operation.volumeId, headerBytes, "device");
+    const how = { skipsZeroes: true };
+    await wipeHeader(input.location, operation.volumeId, headerBytes, "device", how);
   }
 }
 
