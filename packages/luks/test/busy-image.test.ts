@@ -152,6 +152,17 @@ describe("an image that is changed in place", () => {
     assert.equal(tryLock(), 0);
   });
 
+  it("says at once that it is busy, where a header that others change would be waited for", {
+    timeout: 20_000,
+  }, async () => {
+    const path = await luksImage();
+    const change = { passphrase: one.passphrase, keyslots: [one], onlyBegin: true };
+    await reencryptImage(path, change);
+    await during(flockOf(path), () =>
+      assert.rejects(addKeyslot(path, one.passphrase, two), luksError("busy")),
+    );
+  });
+
   it("is not changed by two operations of one process at a time", async () => {
     const path = await luksImage();
     const write = (work: () => Promise<void>) =>

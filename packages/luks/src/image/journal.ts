@@ -13,6 +13,7 @@ import {
 import { dirname, join, resolve } from "node:path";
 import { ioError } from "../device.ts";
 import { LuksError } from "../errors.ts";
+import { journalBeside, journalRecordName as stateName } from "../journal-place.ts";
 import { isJsonObject } from "../luks2/bounded-json.ts";
 
 /**
@@ -47,7 +48,6 @@ export interface ImageState {
   readonly keepHoles?: boolean;
 }
 
-const stateName = "state";
 /** The record first: without it there is nothing to resume. */
 const ownNames: readonly string[] = [
   stateName,
@@ -65,7 +65,7 @@ export class ImageJournal {
 
   /** @param folder default: beside the image */
   constructor(image: string, folder?: string) {
-    this.folder = folder ?? `${image}.chatelaine`;
+    this.folder = folder ?? journalBeside(image);
     this.#image = image;
     this.#isBeside = folder === undefined;
   }

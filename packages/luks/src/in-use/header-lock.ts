@@ -1,7 +1,9 @@
-import { constants } from "node:fs";
+import { constants, existsSync } from "node:fs";
 import { type FileHandle, mkdir, open, stat, unlink } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { LuksError } from "../errors.ts";
+import { journalBeside, journalRecordName } from "../journal-place.ts";
 import { type Hold, holdFile } from "./hold-file.ts";
 import { deviceNumber, identityOf, isSame } from "./identity.ts";
 
@@ -23,7 +25,8 @@ const pauseMs = 50;
  * Without root or the program flock(1), nothing is held.
  *
  * @param handle by which the disk is open, for writing
- * @throws `busy` if the other takes longer than half a minute
+ * @throws `busy` if the other takes longer than half a minute, or at once if the other changes the whole of a file in place,
+ *   as the journal beside it says
  */
 export async function lockHeader(
   operation: string,
@@ -32,8 +35,12 @@ export async function lockHeader(
 ): Promise<HeaderLock> {
   const status = await handle.stat({ bigint: true });
   if (status.isFile()) {
-    if ((await waitFor(() => holdFile(handle.fd))) === "taken")
-      throw lockedError(operation, subject);
+    const record = join(journalBeside(subject), journalRecordName);
+    const hold = await waitFor(
+      () => holdFile(handle.fd),
+      () => existsSync(record),
+    );
+    if (hold === "taken") throw lockedError(operation, subject);
     return { release: async () => {} };
   }
   if (!status.isBlockDevice()) return { release: async () => {} };
@@ -92,11 +99,14 @@ async function isAt(path: string, lock: FileHandle): Promise<boolean> {
   return mine !== undefined && isSame(mine, there);
 }
 
-async function waitFor(attempt: () => Promise<Hold>): Promise<Hold> {
+async function waitFor(
+  attempt: () => Promise<Hold>,
+  isHopeless: () => boolean = () => false,
+): Promise<Hold> {
   const end = performance.now() + patienceMs;
   for (;;) {
     const hold = await attempt();
-    if (hold !== "taken" || performance.now() > end) return hold;
+    if (hold !== "taken" || performance.now() > end || isHopeless()) return hold;
     await setTimeout(pauseMs);
   }
 }
