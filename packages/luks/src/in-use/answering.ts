@@ -30,8 +30,9 @@ const pauseMs = 50;
  */
 export async function silentAmong(
   paths: readonly string[],
-  { patienceMs = defaultPatienceMs, spawn = platformSpawn }: AnsweringOptions = {},
+  options: AnsweringOptions = {},
 ): Promise<ReadonlyMap<string, string>> {
+  const { patienceMs = defaultPatienceMs, spawn = platformSpawn } = options;
   const [own] = mountNamespaces([]);
   const servers = new FileServers({ patienceMs, spawn });
   const silenceOf = async (path: string): Promise<string | undefined> => {
