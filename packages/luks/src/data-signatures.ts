@@ -1,4 +1,5 @@
 import type { BlockDevice } from "./device.ts";
+import { inPlaceMagic } from "./in-place-mark.ts";
 
 /** One pattern that says what a device holds. Sources: libblkid's probers' documentation and each format's own. */
 interface Signature {
@@ -30,6 +31,8 @@ const uberblocks = Array.from({ length: 128 }, (_, index) => 0x20000 + index * 1
 
 const signatures: readonly Signature[] = [
   text("luks", 0, "LUKS\xba\xbe"),
+  // An image that this library has half encrypted or half decrypted in place.
+  text("chatelaine-in-place", 0, inPlaceMagic),
   // LUKS1 while it is re-encrypted.
   text("luks", 0, "LUKS\xde\xad"),
   ...[0x4000, 0x8000, 0x10000, 0x20000, 0x40000, 0x80000, 0x100000, 0x200000, 0x400000].map(

@@ -18,7 +18,7 @@ export type LuksErrorCode =
   | "untrusted_header"
   /** A valid LUKS feature that this library does not handle, such as an unknown cipher or requirement. */
   | "unsupported"
-  /** LUKS2 re-encryption by another tool is under way: finish it with that tool first. */
+  /** Encryption, decryption or re-encryption has begun and has not finished: the message names the command that goes on. */
   | "in_reencryption"
   /** No key slot opens with this passphrase. */
   | "wrong_passphrase"

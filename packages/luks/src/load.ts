@@ -3,6 +3,7 @@ import { shellWord } from "./cryptsetup-advice.ts";
 import type { BlockDevice } from "./device.ts";
 import type { CheckedDisk, LuksDisk } from "./disk.ts";
 import { LuksError } from "./errors.ts";
+import { refuseMarked } from "./in-place-mark.ts";
 import { Luks1Disk } from "./luks1/disk.ts";
 import { luksVersion } from "./luks2/binary-header.ts";
 import { CheckedLuks2Disk } from "./luks2/checked-disk.ts";
@@ -11,7 +12,8 @@ import { Luks2Disk } from "./luks2/disk.ts";
 /**
  * Reads the LUKS header on a device, of either version, for inspection.
  *
- * @throws `not_luks`, `corrupt_header`, `ambiguous`, `unsupported`; `in_reencryption` for LUKS1, whose header is elsewhere then
+ * @throws `not_luks`, `corrupt_header`, `ambiguous`, `unsupported`; `in_reencryption` for an image that is half encrypted in
+ *   place, and for LUKS1 in re-encryption: their headers are elsewhere then
  */
 export async function loadLuks(operation: string, device: BlockDevice): Promise<LuksDisk> {
   const start = new Uint8Array(Math.min(8, device.size));
@@ -25,6 +27,7 @@ export async function loadLuks(operation: string, device: BlockDevice): Promise<
         `or "cryptsetup reencrypt ${shellWord(device.name)}" in the folder that has its files LUKS-UUID.log, .org and .new`,
     );
   }
+  await refuseMarked(operation, device);
   if (version === 1) return Luks1Disk.load(operation, device);
   if (version !== undefined && version > 2) {
     throw new LuksError("unsupported", `${operation} ${device.name}: LUKS version ${version}`);

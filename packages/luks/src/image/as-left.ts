@@ -85,6 +85,11 @@ function isOfKey(present: LuksDisk, left: CheckedHeader): boolean {
   return digest !== undefined && digests.some((one) => one.fingerprint === digest.fingerprint);
 }
 
+/** The first 512 bytes of a device. */
+export function firstSectorOf(device: BlockDevice): Promise<Uint8Array> {
+  return firstSector(device, 0, 512);
+}
+
 async function firstSector(
   device: BlockDevice,
   offset: number,

@@ -14,7 +14,7 @@ import { requirePassphrase } from "../keyslot-spec.ts";
 import { dataSize, requireAttached, requireDataApart } from "../layout.ts";
 import { loadChecked } from "../load.ts";
 import { refuseUnknownOptions } from "../options.ts";
-import { requireHeaderAsLeft, requireSizeAsLeft } from "./as-left.ts";
+import { firstSectorOf, requireHeaderAsLeft, requireSizeAsLeft } from "./as-left.ts";
 import { copyData } from "./copy.ts";
 import { shiftInPlace } from "./in-place.ts";
 import { ImageJournal, type ImageState, syncFolder } from "./journal.ts";
@@ -29,6 +29,17 @@ import {
 } from "./progress.ts";
 import { convertInPlace } from "./reencrypt.ts";
 import { requireReadable, sideOf } from "./side.ts";
+import {
+  bytesToMove,
+  coverStart,
+  finishData,
+  isMarked,
+  type MarkedState,
+  type MarkedWork,
+  plainStart,
+  requireMark,
+  withholdStart,
+} from "./withheld-start.ts";
 
 const operation = "decrypt image";
 
@@ -149,6 +160,8 @@ export async function continueDecryption(
     const { header } = disk;
     requireAttached(operation, header);
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
+    const side = sideOf(operation, path, header, key);
+    key.fill(0);
     try {
       await withDevice(operation, path, "exclusive", async (image) => {
         await image.claim?.();
@@ -156,31 +169,61 @@ export async function continueDecryption(
         const isShrinking = begun.phase === "header" && image.resize !== undefined;
         const sizes = isShrinking ? [imageBytes, totalBytes] : [imageBytes];
         requireSizeAsLeft(operation, image, journal, sizes);
+        const work = { operation, image, journal, direction: "decrypt", header, side } as const;
         if (begun.phase === "data") {
-          const side = sideOf(operation, path, header, key);
-          if (begun.doneBytes === 0) {
-            await requireHeaderAsLeft(operation, image, journal, headerFile, header, side).catch(
-              (error: unknown) => {
-                side.key.fill(0);
-                throw error;
-              },
-            );
-          }
-          const sides = { source: side, target: undefined };
+          const state = await requireLuksAsLeft(work, begun, headerFile);
+          await journal.write({ ...state, isStarted: true });
+          if (isMarked(state) && state.doneBytes === 0) await coverStart(work, state, headerFile);
+          const sides = { source: { ...side, key: Uint8Array.from(side.key) }, target: undefined };
           const shift = -header.dataOffset;
-          const state = await journal.start(begun);
-          const done = await shiftInPlace(operation, image, journal, state, sides, shift, options);
-          await journal.write({ ...done, phase: "header" });
+          const moved = await shiftInPlace(operation, image, journal, state, sides, shift, options);
+          await journal.write(await finishData(work, moved, options));
+        } else if (isMarked(begun)) {
+          await requireStart(work, begun, headerFile);
         }
         if (image.resize === undefined) await zero(image, begun.totalBytes);
         else await image.resize(begun.totalBytes);
       });
     } finally {
-      key.fill(0);
+      side.key.fill(0);
     }
   });
   if (options.keepJournal === true) await journal.write({ ...begun, phase: "done" });
   else await journal.end();
+}
+
+/**
+ * Refuses an image that is not the one that was left, or left as it was. Changes nothing on it.
+ *
+ * @returns the state to go on from, with a mark unless an older version has moved data already
+ */
+async function requireLuksAsLeft(
+  work: MarkedWork,
+  begun: ImageState,
+  headerFile: BlockDevice,
+): Promise<ImageState> {
+  const { image, journal, header, side } = work;
+  if (isMarked(begun)) {
+    await requireStart(work, begun, headerFile);
+    return begun;
+  }
+  if (begun.doneBytes > 0) return begun;
+  await requireHeaderAsLeft(operation, image, journal, headerFile, header, side);
+  return withholdStart(work, begun);
+}
+
+/** Before the first batch the image may begin with its header, and after the last with its data. @throws `changed` */
+async function requireStart(
+  work: MarkedWork,
+  state: MarkedState,
+  headerFile: BlockDevice,
+): Promise<void> {
+  const start = await plainStart(work, state);
+  await requireMark(work, state, [
+    ...(state.doneBytes === 0 ? [await firstSectorOf(headerFile)] : []),
+    ...(state.doneBytes >= bytesToMove(state) ? [start] : []),
+  ]);
+  start.fill(0);
 }
 
 async function zero(image: BlockDevice, from: number): Promise<void> {

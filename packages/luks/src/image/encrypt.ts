@@ -12,7 +12,7 @@ import { LuksError } from "../errors.ts";
 import { requireAttached } from "../layout.ts";
 import { loadChecked, loadLuks } from "../load.ts";
 import { refuseUnknownOptions } from "../options.ts";
-import { notAsLeft, requireSizeAsLeft } from "./as-left.ts";
+import { firstSectorOf, notAsLeft, requireSizeAsLeft } from "./as-left.ts";
 import { copyData } from "./copy.ts";
 import { shiftInPlace } from "./in-place.ts";
 import { ImageJournal, type ImageState, syncFolder } from "./journal.ts";
@@ -30,6 +30,15 @@ import {
   runOptionNames,
 } from "./progress.ts";
 import { sideOf } from "./side.ts";
+import {
+  coverStart,
+  finishData,
+  isMarked,
+  type MarkedWork,
+  plainStart,
+  requireMark,
+  withholdStart,
+} from "./withheld-start.ts";
 
 const operation = "encrypt image";
 
@@ -145,29 +154,48 @@ export async function continueEncryption(
     requireAttached(operation, header);
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
     const shift = header.dataOffset;
+    const side = sideOf(operation, path, header, key);
+    key.fill(0);
     try {
       await withDevice(operation, path, "exclusive", async (image) => {
         await image.claim?.();
         requireSizeAsLeft(operation, image, journal, sizesOf(begun, shift));
-        if (begun.phase === "data" && (await isLuks(image))) {
-          throw notAsLeft(operation, image, journal, "it is LUKS now");
-        }
-        let state = await journal.start(begun);
-        if (begun.totalBytes === begun.imageBytes) await image.resize?.(begun.imageBytes + shift);
-        if (state.phase === "data") {
-          const target = sideOf(operation, image.name, header, key);
-          const sides = { source: undefined, target };
-          state = await shiftInPlace(operation, image, journal, state, sides, shift, options);
-          state = { ...state, phase: "header" };
-          await journal.write(state);
+        const work = { operation, image, journal, direction: "encrypt", header, side } as const;
+        if (begun.phase === "data") {
+          const state = await requireRaw(work, begun);
+          await journal.write({ ...state, isStarted: true });
+          if (begun.totalBytes === begun.imageBytes) await image.resize?.(begun.imageBytes + shift);
+          if (isMarked(state) && state.doneBytes === 0) await coverStart(work, state, headerFile);
+          const sides = { source: undefined, target: { ...side, key: Uint8Array.from(side.key) } };
+          const moved = await shiftInPlace(operation, image, journal, state, sides, shift, options);
+          await journal.write(await finishData(work, moved, options));
+        } else if (isMarked(begun)) {
+          await requireMark(work, begun, [await firstSectorOf(headerFile)]);
         }
         await installHeader(headerFile, image, shift);
       });
     } finally {
-      key.fill(0);
+      side.key.fill(0);
     }
   });
   await journal.end();
+}
+
+/**
+ * Refuses an image that is not the one that was left, or left as it was. Changes nothing on it.
+ *
+ * @returns the state to go on from, with a mark unless an older version has moved data already
+ */
+async function requireRaw(work: MarkedWork, begun: ImageState): Promise<ImageState> {
+  const { image, journal } = work;
+  if (isMarked(begun)) {
+    const start = await plainStart(work, begun);
+    await requireMark(work, begun, begun.doneBytes === 0 ? [start] : []);
+    start.fill(0);
+    return begun;
+  }
+  if (await isLuks(image)) throw notAsLeft(operation, image, journal, "it is LUKS now");
+  return begun.doneBytes === 0 ? withholdStart(work, begun) : begun;
 }
 
 async function encryptCopy(

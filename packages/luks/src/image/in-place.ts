@@ -5,13 +5,15 @@ import { assembleCrew } from "./crew.ts";
 import type { ImageJournal, ImageState } from "./journal.ts";
 import { type ImageRunOptions, progressCounter, requireNotAborted } from "./progress.ts";
 import type { SideCipher, TransferSpec } from "./transfer.ts";
+import { bytesToMove } from "./withheld-start.ts";
 
 /** Bytes between two entries in the journal, at most. */
 const batchBytes = 16 * 1024 * 1024;
 
 /**
  * Moves data by `shift` bytes inside one image. A batch is never longer than the shift, so that its source is intact
- * until its target is durable and the journal says so: whatever batch was cut is done again.
+ * until its target is durable and the journal says so: whatever batch was cut is done again. The first bytes stay for
+ * the caller if they are withheld.
  *
  * @param shift positive moves to the end, from the last batch to the first; negative the other way round
  */
@@ -32,17 +34,19 @@ export async function shiftInPlace(
     zeroCiphertextIsHole: false,
   };
   const { totalBytes } = begun;
+  const toMove = bytesToMove(begun);
   const onBytes = progressCounter(options, begun.doneBytes, totalBytes);
   const crew = assembleCrew(spec, image, image, options.threads ?? 1);
   let state = begun;
   try {
     // Threads write through the descriptor.
     await image.requireUnused?.();
-    while (state.doneBytes < totalBytes) {
+    while (state.doneBytes < toMove) {
       requireNotAborted(operation, image.name, options.signal);
       await image.requireNotShown?.();
-      const length = Math.min(batchBytes, Math.abs(shift), totalBytes - state.doneBytes);
-      const start = shift > 0 ? totalBytes - state.doneBytes - length : state.doneBytes;
+      const length = Math.min(batchBytes, Math.abs(shift), toMove - state.doneBytes);
+      const start =
+        shift > 0 ? totalBytes - state.doneBytes - length : totalBytes - toMove + state.doneBytes;
       await crew.move(start, start + length, onBytes);
       await image.sync();
       state = { ...state, doneBytes: state.doneBytes + length };

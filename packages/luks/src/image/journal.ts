@@ -22,7 +22,8 @@ import { isJsonObject } from "../luks2/bounded-json.ts";
  *
  * - `state`: this record, replaced atomically;
  * - `old-header`, `new-header`: header areas, in the form of a header backup. They hold key slots, no bare key;
- * - `batch`: the ciphertext that is being written over its own source.
+ * - `batch`: the ciphertext that is being written over its own source;
+ * - `start`: the ciphertext of the first bytes of data, which are moved last.
  */
 export interface ImageState {
   readonly operation: "encrypt" | "decrypt" | "reencrypt" | "convert" | "copy";
@@ -40,6 +41,11 @@ export interface ImageState {
   readonly imageBytes: number;
   /** SHA-256 of the first `bytes` of `batch`, which is on its way to the image at `doneBytes`. */
   readonly batch?: { readonly bytes: number; readonly sha256: string };
+  /**
+   * Of encryption and decryption in place: what the image begins with, and SHA-256 of `start`, which has `startBytes`.
+   * Absent: older versions put no mark on an image.
+   */
+  readonly mark?: { readonly id: string; readonly startBytes: number; readonly sha256: string };
   /** For `copy`: the file that is read. */
   readonly source?: string;
   /** For `copy`: what is read, what is written. */
@@ -55,6 +61,7 @@ const ownNames: readonly string[] = [
   "old-header",
   "new-header",
   "batch",
+  "start",
 ];
 
 /** The folder of one image's interrupted operation. */
@@ -117,8 +124,20 @@ export class ImageJournal {
     return state;
   }
 
-  path(name: "old-header" | "new-header" | "batch"): string {
+  path(name: "old-header" | "new-header" | "batch" | "start"): string {
     return join(this.folder, name);
+  }
+
+  /** Durable when it resolves. @throws `io` */
+  async save(name: "start", bytes: Uint8Array): Promise<void> {
+    try {
+      // Others may be able to write the folder: nothing is written through a link.
+      await rm(this.path(name), { force: true });
+      await writeFile(this.path(name), bytes, { mode: 0o600, flush: true, flag: "wx" });
+      await syncFolder(this.folder);
+    } catch (cause) {
+      throw ioError("write journal", this.folder, cause);
+    }
   }
 
   /** Durable when it resolves, whole or not at all. @throws `io` */

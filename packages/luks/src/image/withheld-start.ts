@@ -1,0 +1,144 @@
+import { randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import type { CheckedHeader } from "../checked/checked-header.ts";
+import { sectorCipher } from "../cipher/choose.ts";
+import { parseCipher } from "../cipher/cipher-spec.ts";
+import { type BlockDevice, withRegularFile } from "../device.ts";
+import { LuksError } from "../errors.ts";
+import { markBytes, readMark, writeMark } from "../in-place-mark.ts";
+import { notAsLeft } from "./as-left.ts";
+import { type ImageJournal, type ImageState, sha256 } from "./journal.ts";
+import { type ImageRunOptions, progressCounter } from "./progress.ts";
+import type { SideCipher } from "./transfer.ts";
+
+// The first bytes of the data are moved last. Until then their ciphertext is in the journal, and the image begins with a
+// mark: the superblocks of common file systems lie in these bytes, so that nobody can mount half-done work.
+
+/** How many bytes of data are withheld: btrfs has its superblock at 64 KiB. */
+const withheldBytes = 128 * 1024;
+/** What is written at once or not at all. */
+const sectorBytes = 512;
+
+/** Encryption or decryption in place of one image. */
+export interface MarkedWork {
+  readonly operation: string;
+  readonly image: BlockDevice;
+  readonly journal: ImageJournal;
+  readonly direction: "encrypt" | "decrypt";
+  /** Of the LUKS image before or afterwards. */
+  readonly header: CheckedHeader;
+  readonly side: SideCipher;
+}
+
+/** Work that has a mark. */
+export type MarkedState = ImageState & { readonly mark: NonNullable<ImageState["mark"]> };
+
+export function isMarked(state: ImageState): state is MarkedState {
+  return state.mark !== undefined;
+}
+
+/** How many bytes of data are moved before the first ones. */
+export function bytesToMove({ totalBytes, mark }: ImageState): number {
+  return totalBytes - (mark?.startBytes ?? 0);
+}
+
+/**
+ * Saves the ciphertext of the first bytes in the journal. Changes nothing on the image.
+ *
+ * @returns what is to be written to the journal before the image is marked
+ */
+export async function withholdStart(work: MarkedWork, begun: ImageState): Promise<MarkedState> {
+  const { image, direction, header, side, journal } = work;
+  const start = new Uint8Array(Math.min(withheldBytes, begun.totalBytes));
+  await image.read(direction === "encrypt" ? 0 : header.dataOffset, start);
+  if (direction === "encrypt") cipherOf(work).encrypt(start, side.ivTweak);
+  await journal.save("start", start);
+  const mark = {
+    id: randomBytes(16).toString("hex"),
+    startBytes: start.length,
+    sha256: sha256(start),
+  };
+  return { ...begun, isStarted: true, mark };
+}
+
+/** Puts the mark on the image. Durable when it resolves; can be repeated until the first batch is done. */
+export async function coverStart(work: MarkedWork, { mark }: MarkedState, headerFile: BlockDevice) {
+  const { image, direction, header } = work;
+  const covered = new Uint8Array(1024);
+  if (direction === "decrypt") await headerFile.read(0, covered);
+  await writeMark(image, { operation: direction, id: mark.id }, covered);
+  if (direction === "encrypt") {
+    if (mark.startBytes > markBytes) {
+      await image.write(markBytes, new Uint8Array(mark.startBytes - markBytes));
+    }
+  } else if (header.version === 2) {
+    // Or cryptsetup would write the first header again, from its copy.
+    await image.write(header.headerSize, new Uint8Array(6));
+  }
+  await image.sync();
+}
+
+/** Puts the first bytes in their place. @returns the state with which all data is done, to be written to the journal */
+export async function finishData(
+  work: MarkedWork,
+  state: ImageState,
+  options: ImageRunOptions,
+): Promise<ImageState> {
+  if (isMarked(state)) {
+    await placeStart(work, state);
+    progressCounter(options, bytesToMove(state), state.totalBytes)(state.mark.startBytes);
+  }
+  return { ...state, doneBytes: state.totalBytes, phase: "header" };
+}
+
+/** Encrypted, behind the mark; decrypted, over it. Can be repeated. */
+async function placeStart(work: MarkedWork, state: MarkedState): Promise<void> {
+  const { image, direction, header } = work;
+  if (direction === "encrypt") await image.write(header.dataOffset, await savedStart(work, state));
+  else {
+    const start = await plainStart(work, state);
+    await image.write(0, start);
+    start.fill(0);
+  }
+  await image.sync();
+}
+
+/**
+ * @param otherwise what the image may begin with instead of the mark, because it is not written yet, or not any more: 512
+ *   bytes count
+ * @throws `changed` if the image is not the one that was left
+ */
+export async function requireMark(
+  { operation, image, journal }: MarkedWork,
+  { mark }: MarkedState,
+  otherwise: readonly Uint8Array[],
+): Promise<void> {
+  if ((await readMark(image))?.id === mark.id) return;
+  const sector = new Uint8Array(sectorBytes);
+  await image.read(0, sector);
+  if (otherwise.some((one) => Buffer.compare(sector, one.subarray(0, sectorBytes)) === 0)) return;
+  throw notAsLeft(operation, image, journal, "it has not the mark that it was left with");
+}
+
+/** The plaintext of the first bytes, to be zeroed by the caller. */
+export async function plainStart(work: MarkedWork, state: MarkedState): Promise<Uint8Array> {
+  const start = await savedStart(work, state);
+  cipherOf(work).decrypt(start, work.side.ivTweak);
+  return start;
+}
+
+/** @throws `corrupt_header` */
+async function savedStart(
+  { operation, image, journal }: MarkedWork,
+  { mark }: MarkedState,
+): Promise<Uint8Array> {
+  const start = new Uint8Array(mark.startBytes);
+  const path = journal.path("start");
+  await withRegularFile(operation, path, constants.O_RDONLY, (file) => file.read(0, start));
+  if (sha256(start) === mark.sha256) return start;
+  throw new LuksError("corrupt_header", `${operation} ${image.name}: ${path} is damaged`);
+}
+
+function cipherOf({ operation, side }: MarkedWork) {
+  return sectorCipher(parseCipher(operation, side.cipher), side.key, side.sectorSize);
+}
