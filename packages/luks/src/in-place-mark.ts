@@ -16,7 +16,7 @@ export interface InPlaceMark {
 
 /** The block. Most of it is zero, so that no program finds another format's signature in it. */
 export const markBytes = 4096;
-/** What is written at once or not at all. */
+/** The mark is in the first sector of the block. */
 const sectorBytes = 512;
 /** SHA-256 over the sector's bytes before it. */
 const digestOffset = sectorBytes - 64;
@@ -30,15 +30,14 @@ const form =
   /^CHATELAINE IN-PLACE WORK 1\noperation: (encrypt|decrypt)\nid: ([\da-f]{32})\n(?:[^\0]*)\0+$/;
 
 /**
- * Covers the first 4,096 bytes of an image, its first sector first. Durable when it resolves, and can be repeated.
+ * The block of 4,096 bytes.
  *
  * @param covered the first bytes that the image has there, to be kept in the block: of a LUKS header, never of plaintext
  */
-export async function writeMark(
-  image: BlockDevice,
+export function markBlock(
   { operation, id }: InPlaceMark,
   covered: Uint8Array = new Uint8Array(),
-): Promise<void> {
+): Uint8Array {
   const block = Buffer.alloc(markBytes);
   block.write(
     `${inPlaceMagic}\noperation: ${operation}\nid: ${id}\n` +
@@ -47,6 +46,11 @@ export async function writeMark(
   );
   digestOf(block).copy(block, digestOffset);
   Buffer.from(covered.subarray(0, keptBytes)).copy(block, keptOffset);
+  return block;
+}
+
+/** Writes the block, its first sector first. Durable when it resolves, and can be repeated. */
+export async function writeMark(image: BlockDevice, block: Uint8Array): Promise<void> {
   await image.write(0, block.subarray(0, sectorBytes));
   await image.sync();
   await image.write(0, block);

@@ -137,7 +137,7 @@ for (const [half, make] of Object.entries(halves)) {
         const path = await make(kind);
         const found = await withDevice("look", path, "read", findSignatures);
         assert.deepEqual(
-          found.map(({ kind }) => kind),
+          found.map((signature) => signature.kind),
           ["chatelaine-in-place"],
         );
       });

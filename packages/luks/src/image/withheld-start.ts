@@ -5,7 +5,7 @@ import { sectorCipher } from "../cipher/choose.ts";
 import { parseCipher } from "../cipher/cipher-spec.ts";
 import { type BlockDevice, withRegularFile } from "../device.ts";
 import { LuksError } from "../errors.ts";
-import { markBytes, readMark, writeMark } from "../in-place-mark.ts";
+import { markBlock, markBytes, writeMark } from "../in-place-mark.ts";
 import { notAsLeft } from "./as-left.ts";
 import { type ImageJournal, type ImageState, sha256 } from "./journal.ts";
 import { type ImageRunOptions, progressCounter } from "./progress.ts";
@@ -16,7 +16,7 @@ import type { SideCipher } from "./transfer.ts";
 
 /** How many bytes of data are withheld: btrfs has its superblock at 64 KiB. */
 const withheldBytes = 128 * 1024;
-/** What is written at once or not at all. */
+/** Of the image's beginning, by which it is known again. */
 const sectorBytes = 512;
 
 /** Encryption or decryption in place of one image. */
@@ -66,7 +66,7 @@ export async function coverStart(work: MarkedWork, { mark }: MarkedState, header
   const { image, direction, header } = work;
   const covered = new Uint8Array(1024);
   if (direction === "decrypt") await headerFile.read(0, covered);
-  await writeMark(image, { operation: direction, id: mark.id }, covered);
+  await writeMark(image, markBlock({ operation: direction, id: mark.id }, covered));
   if (direction === "encrypt") {
     if (mark.startBytes > markBytes) {
       await image.write(markBytes, new Uint8Array(mark.startBytes - markBytes));
@@ -104,19 +104,21 @@ async function placeStart(work: MarkedWork, state: MarkedState): Promise<void> {
 }
 
 /**
- * @param otherwise what the image may begin with instead of the mark, because it is not written yet, or not any more: 512
- *   bytes count
+ * @param others what the image may begin with instead of the mark, or in part, where a cut was in the middle of writing
+ *   one over the other
  * @throws `changed` if the image is not the one that was left
  */
 export async function requireMark(
-  { operation, image, journal }: MarkedWork,
+  { operation, image, journal, direction }: MarkedWork,
   { mark }: MarkedState,
-  otherwise: readonly Uint8Array[],
+  others: readonly Uint8Array[],
 ): Promise<void> {
-  if ((await readMark(image))?.id === mark.id) return;
   const sector = new Uint8Array(sectorBytes);
   await image.read(0, sector);
-  if (otherwise.some((one) => Buffer.compare(sector, one.subarray(0, sectorBytes)) === 0)) return;
+  const block = markBlock({ operation: direction, id: mark.id });
+  const isMixOf = (one: Uint8Array) =>
+    sector.every((byte, index) => byte === block[index] || byte === one[index]);
+  if ([block, ...others].some(isMixOf)) return;
   throw notAsLeft(operation, image, journal, "it has not the mark that it was left with");
 }
 
