@@ -160,4 +160,17 @@ describe("a copy that was cut", () => {
     appendFileSync(target, "added");
     await isRefused(target, /it has 3145733 bytes, and was left with 3145728/);
   });
+
+  it("does not go on from a source that was written to since it began", async () => {
+    const path = rawImage();
+    const target = scratchPath("copy");
+    await cut((run) => encryptImage(path, { format, target, ...run }));
+    writeFileSync(path, Buffer.alloc(mebibyte, "something else"));
+    const before = readFileSync(target);
+    await assert.rejects(resumeImage(target, { passphrase: opening }), {
+      code: "changed",
+      message: new RegExp(`${path}: it was written to since the copy began.*remove ${target} and`),
+    });
+    assert.ok(before.equals(readFileSync(target)), "the copy has changed");
+  });
 });

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import type { BlockDevice, OpenedDevice } from "../device.ts";
 import { assembleCrew } from "./crew.ts";
 import type { ImageJournal, ImageState } from "./journal.ts";
@@ -14,6 +15,16 @@ export interface Copy {
   readonly journal: ImageJournal;
   readonly state: ImageState;
   readonly run: ImageRunOptions;
+}
+
+/**
+ * Tells whether a file was written to, or replaced, since it was last asked: its inode and time of modification.
+ *
+ * @returns undefined for a block device, which has neither
+ */
+export async function versionOf(path: string): Promise<string | undefined> {
+  const status = await stat(path, { bigint: true });
+  return status.isFile() ? `${status.ino}:${status.mtimeNs}` : undefined;
 }
 
 /** Copies data from one file to another, from the beginning to the end, or from where the journal says. */

@@ -15,7 +15,7 @@ import { dataSize, requireAttached, requireDataApart } from "../layout.ts";
 import { loadChecked } from "../load.ts";
 import { refuseUnknownOptions } from "../options.ts";
 import { firstSectorOf, requireHeaderAsLeft, requireSizeAsLeft } from "./as-left.ts";
-import { copyData } from "./copy.ts";
+import { copyData, versionOf } from "./copy.ts";
 import { shiftInPlace } from "./in-place.ts";
 import { ImageJournal, type ImageState, syncFolder } from "./journal.ts";
 import type { HeaderLoss } from "./losses.ts";
@@ -266,11 +266,13 @@ async function copyLuks(
       try {
         await file.truncate((plan?.dataOffset ?? 0) + totalBytes);
         await journal.begin(name);
+        const sourceVersion = await versionOf(path);
         const state: ImageState = {
           operation: "copy",
           from: "luks",
           to: plan ? "luks" : "raw",
           source: resolve(path),
+          ...(sourceVersion !== undefined && { sourceVersion }),
           phase: "data",
           totalBytes,
           doneBytes: 0,
@@ -317,6 +319,12 @@ export async function continueCopy(
   await withDevice(operation, path, "read", async (source) => {
     if (source.size !== state.imageBytes) {
       throw new LuksError("changed", `resume image ${path}: its size has changed`);
+    }
+    if (state.sourceVersion !== undefined && state.sourceVersion !== (await versionOf(path))) {
+      throw new LuksError(
+        "changed",
+        `resume image ${path}: it was written to since the copy began, so ${target} would hold parts of both: remove ${target} and ${journal.folder}, and copy again`,
+      );
     }
     await withDevice(operation, target, "exclusive", async (image) => {
       await image.claim?.();

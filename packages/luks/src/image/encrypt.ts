@@ -13,7 +13,7 @@ import { requireAttached } from "../layout.ts";
 import { loadChecked, loadLuks } from "../load.ts";
 import { refuseUnknownOptions } from "../options.ts";
 import { firstSectorOf, notAsLeft, requireSizeAsLeft } from "./as-left.ts";
-import { copyData } from "./copy.ts";
+import { copyData, versionOf } from "./copy.ts";
 import { shiftInPlace } from "./in-place.ts";
 import { ImageJournal, type ImageState, syncFolder } from "./journal.ts";
 import {
@@ -212,11 +212,13 @@ async function encryptCopy(
   try {
     await file.truncate(plan.dataOffset + source.size);
     await journal.begin(operation);
+    const sourceVersion = await versionOf(path);
     const state: ImageState = {
       operation: "copy",
       from: "raw",
       to: "luks",
       source: resolve(path),
+      ...(sourceVersion !== undefined && { sourceVersion }),
       phase: "data",
       totalBytes: source.size,
       doneBytes: 0,

@@ -48,6 +48,8 @@ export interface ImageState {
   readonly mark?: { readonly id: string; readonly startBytes: number; readonly sha256: string };
   /** For `copy`: the file that is read. */
   readonly source?: string;
+  /** Of that file; absent for a block device, and in copies that an older version began. */
+  readonly sourceVersion?: string;
   /** For `copy`: what is read, what is written. */
   readonly from?: "raw" | "luks";
   readonly to?: "raw" | "luks";
