@@ -195,6 +195,16 @@ describe("an order", () => {
     assert.equal((await ask("GET", secret)).status, 200);
   });
 
+  it("refuses an empty passphrase, with which a private key would be in clear", async (t) => {
+    const { ask } = await startHarness(t);
+    for (const passphrase of [{ passphrase: "" }, { passphrase: " " }, { pass_phrase: "" }]) {
+      const meta = { algorithm: "rsa", bit_length: 2048, ...passphrase };
+      const answer = await ask("POST", "/v1/orders", { body: { type: "asymmetric", meta } });
+      assert.equal(answer.status, 400, answer.text);
+      assert.match(answer.text, /is empty; leave it out/);
+    }
+  });
+
   it("makes key pairs in a container, the passphrase sealed and out of sight", async (t) => {
     const { ask } = await startHarness(t);
     for (const [algorithm, bits, type, kind] of [

@@ -123,6 +123,11 @@ function parseContentType(fields: Fields): string {
 
 /** python-barbicanclient says `pass_phrase`; Barbican ignores it, and leaves the key in clear. */
 function parsePassphrase(fields: Fields): string | undefined {
-  const one = fields.text("passphrase", { nullable: true }) ?? undefined;
-  return one ?? fields.text("pass_phrase", { nullable: true }) ?? undefined;
+  const [one, other] = (["passphrase", "pass_phrase"] as const).map((name) => {
+    const text = fields.text(name, { nullable: true }) ?? undefined;
+    if (text === "")
+      throw fields.error(`${name} is empty; leave it out for a private key in clear`, name);
+    return text;
+  });
+  return one ?? other;
 }
