@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { type Caller, MemoryKeyManager } from "@chatelaine/keys";
-import { decryptImage, encryptImage, reencryptImage } from "@chatelaine/luks";
+import {
+  backupHeader,
+  decryptImage,
+  encryptImage,
+  formatLuks2,
+  reencryptImage,
+} from "@chatelaine/luks";
 import {
   createVolume,
   decryptVolume,
@@ -193,6 +199,20 @@ export const storageFaultCases: Readonly<Record<string, () => Promise<void>>> = 
     }
     run("vgremove", "--quiet", "--force", "--yes", "thin");
     run("pvremove", "--quiet", disk);
+  },
+
+  "leaves no half header backup where it has no room": async () => {
+    const place = `${folder}/backups`;
+    mkdirSync(place, { recursive: true });
+    run("mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", place);
+    const image = `${folder}/disk-to-back-up`;
+    writeFileSync(image, "");
+    truncateSync(image, 20 * mebibyte);
+    await formatLuks2(image, { keyslots: [slot] });
+    const full = backupHeader(image, `${place}/backup`);
+    await assert.rejects(full, { name: "LuksError", message: /ENOSPC, no room is left/ });
+    assert.deepEqual(readdirSync(place), []);
+    run("umount", place);
   },
 
   "leaves no journal and no change where the journal has no room": async () => {

@@ -11,6 +11,7 @@ import { Luks2Disk } from "./luks2/disk.ts";
 import { restoreLuks2 } from "./luks2/restore.ts";
 import { requireNoReencryption } from "./luks2/usable.ts";
 import { refuseUnknownOptions } from "./options.ts";
+import { writeAll } from "./write-all.ts";
 
 const chunkBytes = 1024 * 1024;
 
@@ -34,7 +35,7 @@ export async function backupHeader(device: DeviceReference, file: string): Promi
         const part = chunk.subarray(0, Math.min(chunkBytes, length - offset));
         await opened.read(offset, part);
         // Empty stretches of the key slots area stay holes.
-        if (part.some((byte) => byte !== 0)) await handle.write(part, 0, part.length, offset);
+        if (part.some((byte) => byte !== 0)) await writeAll(handle, part, offset);
       }
       await handle.truncate(length);
       await handle.sync();

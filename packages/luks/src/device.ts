@@ -9,6 +9,7 @@ import { type HeaderLock, lockHeader } from "./in-use/header-lock.ts";
 import { identityOf } from "./in-use/identity.ts";
 import { kernelLink, kernelText } from "./in-use/kernel-files.ts";
 import { requireAnswering } from "./in-use/suspended.ts";
+import { writeAll } from "./write-all.ts";
 
 /**
  * What a LUKS header and its data live on: random access to a fixed number of bytes.
@@ -298,15 +299,9 @@ class HandleDevice implements OpenedDevice {
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     await this.#guard?.beforeWriting();
-    let done = 0;
-    while (done < bytes.length) {
-      const { bytesWritten } = await this.#handle
-        .write(bytes, done, bytes.length - done, offset + done)
-        .catch((cause: unknown) => {
-          throw ioError("write", this.name, cause);
-        });
-      done += bytesWritten;
-    }
+    await writeAll(this.#handle, bytes, offset).catch((cause: unknown) => {
+      throw ioError("write", this.name, cause);
+    });
   }
 
   async sync(): Promise<void> {

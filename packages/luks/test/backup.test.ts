@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { describe, it } from "node:test";
 import { backupHeader, restoreHeader } from "../src/backup.ts";
 import { addKeyslot, changePassphrase, killKeyslot } from "../src/keyslots.ts";
@@ -14,6 +15,8 @@ import { luksError, mebibyte, passphrase, scratchPath } from "./scratch.ts";
 
 const one = { passphrase: passphrase("one key of sixteen bytes"), entropyBits: 128 };
 const two = { passphrase: passphrase("two key of sixteen bytes"), entropyBits: 128 };
+
+type PartOfBytes = [bytes: Uint8Array, from: number, length: number, offset: number];
 
 for (const version of [1, 2] as const) {
   describe(`header backup of LUKS${version}`, () => {
@@ -39,6 +42,23 @@ for (const version of [1, 2] as const) {
       assert.equal(await testPassphrase(disk, one.passphrase), 0);
       assert.equal(await testPassphrase(disk, two.passphrase), 1);
       await addKeyslot(disk, one.passphrase, { ...two, slot: 3 });
+    });
+
+    it("is whole where the system writes a part of what it is given", async (t) => {
+      const disk = await newDisk();
+      const file = scratchPath("backup");
+      const probe = await open(scratchPath(), "w");
+      const handles = Object.getPrototypeOf(probe) as FileHandle;
+      await probe.close();
+      const write = Reflect.get(handles, "write") as (...written: PartOfBytes) => unknown;
+      t.mock.method(handles, "write", function (this: FileHandle, ...written: PartOfBytes) {
+        const [bytes, from, length, offset] = written;
+        return Reflect.apply(write, this, [bytes, from, Math.min(length, 100_000), offset]);
+      });
+      await backupHeader(disk, file);
+      t.mock.restoreAll();
+      assert.equal(await testPassphrase(file, one.passphrase), 0);
+      assert.equal(await testPassphrase(file, two.passphrase), 1);
     });
 
     it("is refused for another disk, even one of the same UUID", async () => {

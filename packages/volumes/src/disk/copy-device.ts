@@ -1,7 +1,8 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { VolumeError } from "../errors.ts";
 import { blockDevice } from "../host/block-device.ts";
 import { ioError } from "./staging.ts";
+import { writeAll } from "./write-all.ts";
 
 const chunkBytes = 4 * 1024 * 1024;
 
@@ -55,11 +56,4 @@ async function bytesOf(path: string): Promise<number> {
   const device = await blockDevice(path);
   if (device !== undefined) return device.bytes;
   throw new VolumeError("io", `copy ${path}: it is no block device`);
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, offset + done);
-    done += bytesWritten;
-  }
 }

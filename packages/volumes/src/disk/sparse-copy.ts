@@ -1,6 +1,7 @@
 import { chmod, constants, copyFile, type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ioError, syncFolder } from "./staging.ts";
+import { writeAll } from "./write-all.ts";
 
 const chunkBytes = 1024 * 1024;
 
@@ -56,11 +57,4 @@ async function copyOpen(source: FileHandle, target: FileHandle): Promise<void> {
     offset += bytesRead;
   }
   await target.truncate(offset);
-}
-
-async function writeAll(target: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const rest = bytes.length - done;
-    done += (await target.write(bytes, done, rest, offset + done)).bytesWritten;
-  }
 }
