@@ -243,6 +243,21 @@ describe("chatelaine luks", () => {
     assert.equal((await luks("slots", "kill", disk, "0")).code, 6);
   });
 
+  it("shows no key material of a slot that holds the state of a re-encryption", async () => {
+    const disk = blank("under-way");
+    await says(/uuid/, "format", disk, ...one, ...full);
+    await forge(disk, ({ keyslots, config }) => {
+      const area = { type: "checksum", offset: "548864", size: "4096" };
+      const how = { mode: "reencrypt", direction: "forward", priority: 0 };
+      keyslots["1"] = { type: "reencrypt", key_size: 1, ...how, area };
+      config["requirements"] = { mandatory: ["online-reencrypt-v2"] };
+    });
+    const dump = await says(/ {2}1: reencrypt/, "dump", disk);
+    const [, slot = ""] = dump.split("1: reencrypt");
+    assert.doesNotMatch(slot.split("Tokens:")[0] ?? "", /Cipher|AF |0 bits|: *\n\t/);
+    assert.doesNotMatch(dump, /[^:] +\n/);
+  });
+
   it("draws progress with speed and time left", () => {
     assert.deepEqual(progressLines("encrypt", 512 << 20, 1024 ** 3, 256 << 20), [
       "encrypt [############            ]  50 %  512 MiB of 1 GiB  256 MiB/s  2 s left",

@@ -92,6 +92,11 @@ describe("chatelaine volume", () => {
     assert.equal((await session.run("key", "list", "--json")).out, "[]\n");
   });
 
+  it("does not say that it closed what was not open", async () => {
+    const { code, out } = await new Session().run("volume", "close", "never-opened");
+    assert.deepEqual([code, out], [0, "never-opened was not open\n"]);
+  });
+
   it("gives a volume a new key, and says so", async () => {
     const session = new Session();
     const path = join(directory, "rekeyed.img");

@@ -7,8 +7,12 @@ import { parseUuid } from "./checked/uuid.ts";
 const kernelCipher =
   /^(aes|anubis|aria|blowfish|camellia|cast5|cast6|des3_ede|khazad|seed|serpent|sm4|twofish)-(cbc|ctr|ecb|lrw|pcbc|xts)(-[a-z\d]{1,16}(:[a-z\d-]{1,16})?)?$/;
 
-/** Authenticated ones, for dm-integrity, whose names have another form. */
-const otherKernelCiphers: ReadonlySet<string> = new Set(["aes-gcm-random", "chacha20-random"]);
+/** Authenticated ones for dm-integrity, and wide-block ones: their names have another form. */
+const otherKernelCiphers: ReadonlySet<string> = new Set([
+  "aes-gcm-random",
+  "chacha20-random",
+  "aes-hctr2-plain64",
+]);
 
 /** Says whether cryptsetup is likely to open a disk with this cipher. */
 export function isKernelCipher(name: string): boolean {

@@ -109,7 +109,11 @@ function swapBytes(): number {
 /** @throws `too_costly` */
 export function refuseCostly(spec: KdfSpec, limits: KdfLimits): void {
   const excess = excessOf(spec, limits);
-  if (excess) throw new LuksError("too_costly", `derive key: ${excess} exceed the limit`);
+  if (excess)
+    throw new LuksError(
+      "too_costly",
+      `derive key: ${excess} exceed the limit: use another key slot`,
+    );
 }
 
 function excessOf(spec: KdfSpec, limits: KdfLimits): string | undefined {

@@ -184,7 +184,7 @@ describe("a disk whose cipher Node.js does not have", () => {
     });
   }
 
-  for (const encryption of ["aes-gcm-random", "chacha20-random"]) {
+  for (const encryption of ["aes-gcm-random", "chacha20-random", "aes-hctr2-plain64"]) {
     it(`names the command that opens it: LUKS2 with ${encryption}`, async () => {
       const disk = await hostileDisk(({ segments }) => {
         segments["0"].encryption = encryption;

@@ -201,16 +201,21 @@ export async function openDisk(
   return { ...diskOf(record), device: await showReadOnly(context, { ...parts, mapping }) };
 }
 
-/** Takes the mapping away, or the second, read-only one. @throws `not_found`, `busy` */
+/**
+ * Takes the mapping away, or the second, read-only one.
+ *
+ * @returns whether it was open
+ * @throws `not_found`, `busy`
+ */
 export async function closeDisk(
   context: VolumeContext,
   volume: LogicalVolume,
   options: OpenDiskOptions = {},
-): Promise<void> {
+): Promise<boolean> {
   refuseUnknownOptions("closeDisk", options, ["readOnly"]);
   const { mapping } = partsOf(await recordOf(context, volume));
   const shown = mappingName(options.readOnly === true ? readOnlyMapping(mapping) : mapping);
-  await unmapDisk(shown, logicalVolumePath(volume));
+  return unmapDisk(shown, logicalVolumePath(volume));
 }
 
 /** A disk, and how much there is room for in it. */

@@ -44,13 +44,14 @@ export async function openVolume(
 }
 
 /**
- * Takes a mapping away. Closing what is closed is no error. If a cryptsetup was killed while
+ * Takes a mapping away. Closing what is not open is no error. If a cryptsetup was killed while
  * it re-encrypted the volume, what waits to read or write there fails now.
  *
+ * @returns whether it was open
  * @throws `busy` while it is in use, or a cryptsetup re-encrypts it
  */
-export async function closeVolume(name: string): Promise<void> {
-  await unmap(mappingName(name));
+export async function closeVolume(name: string): Promise<boolean> {
+  return unmap(mappingName(name));
 }
 
 /** What a volume's mapping is called if nobody says otherwise. */

@@ -91,8 +91,13 @@ export function diskCommand(context: (command: Command) => Context): Command {
       .option("--read-only", "only the second device")
       .action(async (group: string, name: string, options: OpenDiskOptions, command: Command) => {
         const { withVolumes, print } = context(command);
-        await withVolumes((volumes) => closeDisk(volumes, { group, name }, options));
-        print({ group, name }, `closed ${group}/${name}\n`);
+        const wasOpen = await withVolumes((volumes) =>
+          closeDisk(volumes, { group, name }, options),
+        );
+        print(
+          { group, name, wasOpen },
+          wasOpen ? `closed ${group}/${name}\n` : `${group}/${name} was not open\n`,
+        );
       }),
     ["chatelaine disk close vg0 web-1-disk --read-only"],
   );

@@ -34,11 +34,7 @@ export function dumpText(header: LuksHeader): string {
       section(`${slot.slot}: ${slot.type}${slot.isBound ? "" : " (unbound)"}`, {
         Key: `${slot.volumeKeyBitLength} bits`,
         Priority: slot.priority,
-        Cipher: slot.areaCipher,
-        "Cipher key": `${slot.areaKeyBitLength} bits`,
-        ...kdfLines(slot),
-        "AF stripes": slot.afStripes,
-        "AF hash": slot.afHash,
+        ...keyLines(slot),
         "Area offset": `${slot.areaOffset} [bytes]`,
         "Area length": `${slot.areaSize} [bytes]`,
         Ignored: slot.ignored,
@@ -62,6 +58,18 @@ export function dumpText(header: LuksHeader): string {
       }),
     ),
   ].join("");
+}
+
+/** A slot of an unknown kind, or one that holds the state of a re-encryption, has no key material. */
+function keyLines(slot: KeyslotInfo): Record<string, string | number | undefined> {
+  const { areaCipher, areaKeyBitLength, afStripes, afHash } = slot;
+  return {
+    Cipher: areaCipher || undefined,
+    "Cipher key": areaKeyBitLength > 0 ? `${areaKeyBitLength} bits` : undefined,
+    ...kdfLines(slot),
+    "AF stripes": afStripes > 0 ? afStripes : undefined,
+    "AF hash": afHash || undefined,
+  };
 }
 
 function kdfLines({ kdf, kdfType }: KeyslotInfo): Record<string, string | number | undefined> {

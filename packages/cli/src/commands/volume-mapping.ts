@@ -69,8 +69,11 @@ export function addMappingVerbs(volume: Command, context: (command: Command) => 
       .description("take a mapping away; refused while it is in use")
       .argument("<name>", "of the mapping")
       .action(async (name: string, _options: object, command: Command) => {
-        await closeVolume(name);
-        context(command).print({ name }, `closed ${name}\n`);
+        const wasOpen = await closeVolume(name);
+        context(command).print(
+          { name, wasOpen },
+          wasOpen ? `closed ${name}\n` : `${name} was not open\n`,
+        );
       }),
     ["chatelaine volume close data"],
   );

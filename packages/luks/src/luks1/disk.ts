@@ -11,6 +11,7 @@ import { requireNoForeignSignature } from "../foreign-signature.ts";
 import { hashNameOf } from "../hashes.ts";
 import type { LuksHeader } from "../header.ts";
 import { type KdfLimits, type KdfSpec, passphraseKdfLuks1 } from "../kdf.ts";
+import { slotError } from "../slot-error.ts";
 import {
   descriptorOffset,
   type Luks1Header,
@@ -172,7 +173,7 @@ export class CheckedLuks1Disk implements CheckedDisk {
         `${operation} ${this.device.name}: its cipher "${cipher}" is not supported${advice}`,
       );
     }
-    let obstacle: unknown;
+    let obstacle: LuksError | undefined;
     for (const [number, keyslot] of this.#raw.keyslots.entries()) {
       if (!keyslot.active || (slot !== undefined && slot !== number)) continue;
       try {
@@ -181,7 +182,7 @@ export class CheckedLuks1Disk implements CheckedDisk {
         key.fill(0);
       } catch (error) {
         if (!(error instanceof LuksError) || error.code !== "too_costly") throw error;
-        obstacle ??= error;
+        obstacle ??= slotError(operation, this.device.name, number, error);
       }
     }
     if (obstacle !== undefined) throw obstacle;

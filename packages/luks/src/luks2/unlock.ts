@@ -3,6 +3,7 @@ import { cryptsetupAdvice } from "../cryptsetup-advice.ts";
 import type { BlockDevice } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import type { KdfLimits } from "../kdf.ts";
+import { slotError } from "../slot-error.ts";
 import { meetsDigest } from "./digest.ts";
 import { openKeyslot } from "./keyslot.ts";
 import type { Luks2Header } from "./load.ts";
@@ -42,7 +43,7 @@ export async function unlockLuks2(
       key.fill(0);
     } catch (error) {
       if (!(error instanceof LuksError) || !passable.has(error.code)) throw error;
-      obstacle ??= error;
+      obstacle ??= slotError(operation, device.name, candidate, error);
     }
   }
   if (obstacle !== undefined) throw obstacle;

@@ -81,10 +81,20 @@ async function mapPlain(
   await runTool("cryptsetup", [...words`open`, ...how, ...to], { input: key });
 }
 
-/** Takes a mapping away, if there is one. @throws `busy` while it is in use, or encrypted anew */
-export async function unmap(name: MappingName): Promise<void> {
+/**
+ * Takes a mapping away, if there is one.
+ *
+ * @returns whether there was one
+ * @throws `busy` while it is in use, or encrypted anew
+ */
+export async function unmap(name: MappingName): Promise<boolean> {
   const mapping = await kernelNameOf(devicePath(name));
-  if (mapping === undefined) return;
+  if (mapping === undefined) return false;
+  await removeMapping(name, mapping);
+  return true;
+}
+
+async function removeMapping(name: MappingName, mapping: string): Promise<void> {
   // cryptsetup would read through what it left behind, and wait for ever.
   if (await takeApart(name, mapping)) return;
   if (!(await isOursAlone(mapping))) return close(name);
@@ -93,10 +103,11 @@ export async function unmap(name: MappingName): Promise<void> {
   if (status === 1 && existsSync(devicePath(name))) throw inUse(name);
 }
 
-/** As {@link unmap}, unless the name shows another disk: that mapping is not ours to take away. */
-export async function unmapDisk(name: MappingName, disk: string): Promise<void> {
+/** As {@link unmap}, unless the name shows another disk: such a mapping stays, and the result is false. */
+export async function unmapDisk(name: MappingName, disk: string): Promise<boolean> {
   const mapped = await mappedDisk(name);
-  if (mapped !== undefined && (await isSameDisk(mapped, disk))) await unmap(name);
+  if (mapped === undefined || !(await isSameDisk(mapped, disk))) return false;
+  return unmap(name);
 }
 
 /** dm-crypt right on a disk, which dmsetup takes away whole. Below integrity there is a second mapping. */

@@ -78,7 +78,9 @@ export const createDiskOperation: Operation<DiskInput, DiskFacts> = {
         await mapDisk(work.context, partsOf(work));
         return undefined;
       },
-      undo: ({ input }) => unmapDisk(mappingName(input.mapping), logicalVolumePath(input.volume)),
+      undo: async ({ input }) => {
+        await unmapDisk(mappingName(input.mapping), logicalVolumePath(input.volume));
+      },
     },
     { name: "copy the data", take: copyData, undo: forgetSource },
   ],
