@@ -59,6 +59,19 @@ describe("a disk that cryptsetup re-encrypts and has not finished", () => {
     assert.match(text, /run "cryptsetup repair \S+", then "cryptsetup reencrypt --resume-only/);
   });
 
+  it("says how to save a disk whose old key cryptsetup removed before it was killed", async () => {
+    const text = await refusal((metadata) => {
+      begin("reencrypt", "forward", "none")(metadata);
+      const { segments, digests } = metadata;
+      segments["1"] = { ...segments["0"], flags: ["backup-previous"] };
+      segments["2"] = { ...segments["0"], flags: ["backup-final"] };
+      digests["1"] = { ...digests["0"], segments: ["0", "2"] };
+      digests["0"] = { ...digests["0"], keyslots: [], segments: ["1"] };
+    });
+    assert.doesNotMatch(text, /--resume-only/);
+    assert.match(text, /restore no older header backup; .* --key-slot 0 --volume-key-file FILE /);
+  });
+
   it("says that its header is detached", async () => {
     const text = await refusal((metadata) => {
       begin("decrypt", "backward", "checksum")(metadata);
