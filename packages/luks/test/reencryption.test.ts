@@ -61,7 +61,7 @@ describe("a disk that cryptsetup re-encrypts and has not finished", () => {
 
   it("says how to save a disk whose old key cryptsetup removed before it was killed", async () => {
     const text = await refusal((metadata) => {
-      begin("reencrypt", "forward", "none")(metadata);
+      begin("reencrypt", "forward", "checksum")(metadata);
       const { segments, digests } = metadata;
       segments["1"] = { ...segments["0"], flags: ["backup-previous"] };
       segments["2"] = { ...segments["0"], flags: ["backup-final"] };

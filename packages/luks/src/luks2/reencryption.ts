@@ -45,7 +45,7 @@ export function reencryptionUnderWay(path: string, header: Luks2Header): string 
     return `cryptsetup-reencrypt is re-encrypting it and has not finished: run "cryptsetup-reencrypt ${shellWord(path)}", which comes with cryptsetup 2.3 and older`;
   }
   const word = shellWord(path);
-  const newSlot = slot && slotOfFinishedData(metadata, slot);
+  const newSlot = slot && modeOf(slot) === "reencrypt" ? slotOfFinishedData(metadata) : undefined;
   if (newSlot !== undefined) {
     return (
       `cryptsetup was killed at the end of ${doing(slot)}: the old key is gone, all data has the new one, and cryptsetup cannot finish: ` +
@@ -87,25 +87,22 @@ function known(words: ReadonlySet<string>, word: unknown): string {
 }
 
 /**
- * With resilience none, cryptsetup 2.6 removes the old key slots once the data has the new key, and the rest of its state
- * later. Killed in between, it asks for the old key for ever.
+ * Once all data has the new key, cryptsetup 2.6 removes the old key slots, and the rest of its state later. Killed in
+ * between, it asks for the old key for ever.
  *
  * @returns the key slot that opens the data; undefined if the old key is still there
  */
-function slotOfFinishedData(
-  { segments, digests, keyslots }: Luks2Metadata,
-  { area }: Luks2Keyslot,
-): string | undefined {
-  if (area.type !== "none") return undefined;
+function slotOfFinishedData({ segments, digests, keyslots }: Luks2Metadata): string | undefined {
   const slotsFor = (isWanted: (segment: Luks2Segment) => boolean) => {
     const wanted = Object.keys(segments).filter((id) => isWanted(segments[id] as Luks2Segment));
     return Object.values(digests)
       .filter((digest) => digest.segments.some((id) => wanted.includes(id)))
       .flatMap((digest) => digest.keyslots.filter((id) => keyslots[id]?.type === "luks2"));
   };
-  const has = (flag: string) => (segment: Luks2Segment) => segment.flags?.includes(flag) === true;
-  if (slotsFor(has("backup-previous")).length > 0) return undefined;
-  const ways = slotsFor(has("backup-final"));
+  if (slotsFor(({ flags }) => flags?.includes("backup-previous") === true).length > 0) {
+    return undefined;
+  }
+  const ways = slotsFor(({ flags }) => flags?.includes("backup-final") === true);
   return slotsFor((segment) => !isBackup(segment)).find((id) => ways.includes(id));
 }
 
