@@ -1,5 +1,5 @@
 import { LuksError } from "./errors.ts";
-import type { LuksToken } from "./luks2/metadata.ts";
+import type { LuksToken } from "./luks-token.ts";
 import { refuseUnknownOptions } from "./options.ts";
 
 /**

@@ -1,7 +1,6 @@
 import type { KdfSpec } from "./kdf.ts";
 import type { KeyslotPriority } from "./keyslot-spec.ts";
-import type { CopyState } from "./luks2/load.ts";
-import type { LuksToken } from "./luks2/metadata.ts";
+import type { LuksToken } from "./luks-token.ts";
 
 /** What a LUKS header of either version says, without secrets. */
 export interface LuksHeader {
@@ -38,6 +37,9 @@ export interface LuksHeader {
   /** The state of the LUKS2 header copies. LUKS1 has only one. */
   readonly copies: { readonly primary: CopyState; readonly secondary?: CopyState };
 }
+
+/** `stale`: intact, but older than the other copy, because a write was cut short. */
+export type CopyState = "ok" | "stale" | "damaged";
 
 /** A stretch of the device, and how it is encrypted. */
 export interface SegmentInfo {

@@ -32,6 +32,7 @@ export { foreignContent } from "./foreign-signature.ts";
 export type { Formatted } from "./format-common.ts";
 export type { HashName } from "./hashes.ts";
 export type {
+  CopyState,
   DigestInfo,
   KeyslotInfo,
   LuksHeader,
@@ -81,10 +82,9 @@ export {
   setKeyslotPriority,
 } from "./keyslots.ts";
 export { dataSize, type Layout, layoutOf, requireAttached } from "./layout.ts";
+export type { JsonValue, LuksToken } from "./luks-token.ts";
 export { type FormatLuks1Options, formatLuks1 } from "./luks1/format.ts";
 export { type FormatLuks2Options, formatLuks2 } from "./luks2/format.ts";
-export type { CopyState } from "./luks2/load.ts";
-export type { JsonValue, LuksToken } from "./luks2/metadata.ts";
 export { type Relabel, type RepairHeaderOptions, relabel, repairHeader } from "./maintain.ts";
 export { OpenDisk, type WithOpenDiskOptions, withOpenDisk } from "./open-disk.ts";
 export { type PrivateHeader, privateHeader } from "./private-header.ts";

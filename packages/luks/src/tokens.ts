@@ -2,8 +2,9 @@ import { type DeviceReference, withDevice } from "./device.ts";
 import { LuksError } from "./errors.ts";
 import type { TokenEntry } from "./header.ts";
 import { loadLuks2Disk } from "./load.ts";
+import type { LuksToken } from "./luks-token.ts";
 import { firstFree } from "./luks2/checked-disk.ts";
-import { type LuksToken, maxEntries } from "./luks2/metadata.ts";
+import { maxEntries } from "./luks2/metadata.ts";
 import { checkedToken } from "./luks2/token.ts";
 import { readLuks } from "./read.ts";
 

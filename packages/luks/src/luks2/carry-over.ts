@@ -1,10 +1,11 @@
 import { chatelaineTokenType } from "../chatelaine-token.ts";
 import type { BlockDevice } from "../device.ts";
 import { LuksError } from "../errors.ts";
+import type { LuksToken } from "../luks-token.ts";
 import { type CheckedLuks2Disk, firstFree } from "./checked-disk.ts";
 import { type Area, areaOf } from "./key-area.ts";
 import type { Luks2Header } from "./load.ts";
-import { type Luks2Keyslot, type Luks2Metadata, type LuksToken, maxEntries } from "./metadata.ts";
+import { type Luks2Keyslot, type Luks2Metadata, maxEntries } from "./metadata.ts";
 
 /**
  * What a new header of the same data takes over from the present one: all but the key slots of the old volume key, and

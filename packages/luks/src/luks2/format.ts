@@ -10,6 +10,7 @@ import {
 } from "../format-common.ts";
 import { type KdfSpec, passphraseKdf } from "../kdf.ts";
 import { type KeyslotSpec, priorityNumbers, settleKdf } from "../keyslot-spec.ts";
+import type { LuksToken } from "../luks-token.ts";
 import { refuseUnknownOptions, requireInteger } from "../options.ts";
 import { VolumeKey } from "../volume-key.ts";
 import { headerSizes } from "./binary-header.ts";
@@ -21,7 +22,6 @@ import {
   type Luks2Keyslot,
   type Luks2Metadata,
   type Luks2Segment,
-  type LuksToken,
   maxEntries,
 } from "./metadata.ts";
 import { writeCopies } from "./store.ts";

@@ -2,6 +2,7 @@ import { shownText } from "../checked/texts.ts";
 import type { BlockDevice } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import { requireNoForeignSignature } from "../foreign-signature.ts";
+import type { CopyState } from "../header.ts";
 import {
   type BinaryHeader,
   binaryHeaderBytes,
@@ -22,9 +23,6 @@ export interface Luks2Header {
   /** The state of both copies: the newest valid one was taken. */
   readonly copies: { readonly primary: CopyState; readonly secondary: CopyState };
 }
-
-/** `stale` copies are intact and older than the other: a write was cut short. */
-export type CopyState = "ok" | "stale" | "damaged";
 
 type Copy = Omit<Luks2Header, "copies">;
 

@@ -1,3 +1,5 @@
+import type { LuksToken } from "../luks-token.ts";
+
 /**
  * The JSON area of a LUKS2 header, as it is on disk: LUKS2 On-Disk Format, section 3.
  * Numbers of 64 bits are decimal strings there. Fields that we do not know are kept when we write.
@@ -75,23 +77,6 @@ export interface Luks2Config {
   readonly keyslots_size: string;
   readonly flags?: readonly string[];
   readonly requirements?: { readonly mandatory?: readonly string[] };
-}
-
-/** What JSON can say. */
-export type JsonValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly JsonValue[]
-  | { readonly [name: string]: JsonValue };
-
-/** Section 3.5: a note in the header for whoever opens the disk. Types of `luks2-` are reserved. */
-export interface LuksToken {
-  readonly type: string;
-  /** Numbers of the slots that this token is about, as decimal strings. */
-  readonly keyslots: readonly string[];
-  readonly [field: string]: JsonValue;
 }
 
 /** Key slots and tokens are numbered from 0 to 31. */

@@ -1,6 +1,6 @@
 import { LuksError } from "../errors.ts";
+import type { LuksToken } from "../luks-token.ts";
 import { isJsonObject } from "./bounded-json.ts";
-import type { LuksToken } from "./metadata.ts";
 
 /** A token that can be stored, and the JSON text in which it is. */
 export interface CheckedToken {
