@@ -1,4 +1,5 @@
 import { parseUuid } from "./checked/uuid.ts";
+import { shellWord } from "./shell-word.ts";
 
 /**
  * Ciphers of LUKS that the kernel has, and what may follow them in dm-crypt's spelling. A header that says anything else
@@ -27,9 +28,4 @@ export function isKernelCipher(name: string): boolean {
 export function cryptsetupAdvice(path: string, version: 1 | 2, uuid: string): string {
   const name = parseUuid(uuid) ? `luks-${uuid}` : "NAME";
   return `: open it with "cryptsetup open --type luks${version} ${shellWord(path)} ${name}"`;
-}
-
-/** A path in a command to be typed, as a shell reads it back. */
-export function shellWord(text: string): string {
-  return /^[\w./:@+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,5 +1,4 @@
 import { diskOf } from "./checked/snapshot.ts";
-import { shellWord } from "./cryptsetup-advice.ts";
 import type { BlockDevice } from "./device.ts";
 import type { CheckedDisk, LuksDisk } from "./disk.ts";
 import { LuksError } from "./errors.ts";
@@ -8,6 +7,7 @@ import { Luks1Disk } from "./luks1/disk.ts";
 import { luksVersion } from "./luks2/binary-header.ts";
 import { CheckedLuks2Disk } from "./luks2/checked-disk.ts";
 import { Luks2Disk } from "./luks2/disk.ts";
+import { shellWord } from "./shell-word.ts";
 
 /**
  * Reads the LUKS header on a device, of either version, for inspection.

@@ -8,7 +8,7 @@ import { ivSectorBytes, type SectorCipher } from "./cipher/sector-cipher.ts";
 import { type BlockDevice, type DeviceReference, withDevice } from "./device.ts";
 import type { CheckedDisk } from "./disk.ts";
 import { LuksError } from "./errors.ts";
-import { requireReadable, sideOf } from "./image/side.ts";
+import { dataCipherOf, requireReadable } from "./image/side.ts";
 import type { KdfLimits } from "./kdf.ts";
 import { requirePassphrase } from "./keyslot-spec.ts";
 import { dataSize, requireDataApart } from "./layout.ts";
@@ -170,7 +170,7 @@ export async function withOpenDisk<T>(
       requireDataApart(operation, header, headerDevice, data);
       requireReadable(operation, data.name, header);
       const key = await keyOf(operation, disk, authority, options.limits ?? {});
-      const side = sideOf(operation, data.name, header, key);
+      const side = dataCipherOf(operation, data.name, header, key);
       key.fill(0);
       const cipher = sectorCipher(parseCipher(operation, side.cipher), side.key, side.sectorSize);
       const size = dataSize(operation, header, data.size, data.name);

@@ -6,7 +6,7 @@ import type { LuksDisk } from "../disk.ts";
 import { LuksError } from "../errors.ts";
 import { loadLuks } from "../load.ts";
 import type { ImageJournal } from "./journal.ts";
-import type { SideCipher } from "./transfer.ts";
+import type { DataCipher } from "./side.ts";
 
 // Between a cut and the resumption nothing is held, and the image may be replaced, restored, resized or changed by others.
 // To go on then would move data by wrong bounds, or through a wrong key.
@@ -50,7 +50,7 @@ export async function requireHeaderAsLeft(
   journal: ImageJournal,
   headerFile: BlockDevice,
   left: CheckedHeader,
-  side: SideCipher,
+  side: DataCipher,
 ): Promise<void> {
   const present = await loadLuks(operation, image).catch(() => undefined);
   if (present && isOfKey(present, left)) return;

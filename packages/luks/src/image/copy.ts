@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import type { BlockDevice, OpenedDevice } from "../device.ts";
-import { assembleCrew } from "./crew.ts";
+import { openDataMover } from "./crew.ts";
 import type { ImageJournal, ImageState } from "./journal.ts";
 import { type ImageRunOptions, progressCounter, requireNotAborted } from "./progress.ts";
 import type { TransferSpec } from "./transfer.ts";
@@ -32,7 +32,7 @@ export async function copyData(operation: string, copy: Copy, spec: TransferSpec
   const { source, target, journal, run } = copy;
   let { state } = copy;
   const onBytes = progressCounter(run, state.doneBytes, state.totalBytes);
-  const crew = assembleCrew(spec, source, target, run.threads ?? 1);
+  const mover = openDataMover(spec, source, target, run.threads ?? 1);
   try {
     // Threads write through the descriptor.
     await target.requireUnused?.();
@@ -40,13 +40,13 @@ export async function copyData(operation: string, copy: Copy, spec: TransferSpec
       requireNotAborted(operation, target.name, run.signal);
       const start = state.doneBytes;
       const end = Math.min(state.totalBytes, start + checkpointBytes);
-      await crew.move(start, end, onBytes, run.signal);
+      await mover.move(start, end, onBytes, run.signal);
       await target.sync();
       state = { ...state, doneBytes: end };
       await journal.write(state);
     }
   } finally {
-    await crew.close();
+    await mover.close();
     spec.source?.key.fill(0);
     spec.target?.key.fill(0);
   }

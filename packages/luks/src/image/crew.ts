@@ -5,7 +5,7 @@ import { Transfer, type TransferSpec } from "./transfer.ts";
 import type { WorkerRange, WorkerReport, WorkerStart } from "./transfer-worker.ts";
 
 /** Moves ranges of data, on this thread or on several. */
-export interface Crew {
+export interface DataMover {
   /** As `Transfer.move`. */
   move(
     start: number,
@@ -19,12 +19,12 @@ export interface Crew {
 /**
  * @param threads 1 works on the calling thread; more need devices with file descriptors, and fall back to it without
  */
-export function assembleCrew(
+export function openDataMover(
   spec: TransferSpec,
   source: BlockDevice,
   target: BlockDevice,
   threads: number,
-): Crew {
+): DataMover {
   if (threads < 2 || source.fd === undefined || target.fd === undefined) {
     const transfer = new Transfer(spec, source, target);
     return {
@@ -37,7 +37,7 @@ export function assembleCrew(
     source: { fd: source.fd, name: source.name },
     target: { fd: target.fd, name: target.name },
   };
-  return new ThreadCrew(start, threads);
+  return new ThreadedDataMover(start, threads);
 }
 
 /** The threads' shares of a range begin at multiples of so many bytes. */
@@ -45,7 +45,7 @@ const shareBytes = 1024 * 1024;
 /** What a thread has of its own besides its chunk is little: with the defaults it would be let grow to megabytes. */
 const threadLimits = { maxYoungGenerationSizeMb: 1, stackSizeMb: 1 };
 
-class ThreadCrew implements Crew {
+class ThreadedDataMover implements DataMover {
   readonly #workers: readonly Worker[];
 
   constructor(start: WorkerStart, threads: number) {

@@ -28,7 +28,7 @@ import {
   runOptionNames,
 } from "./progress.ts";
 import { convertInPlace } from "./reencrypt.ts";
-import { requireReadable, sideOf } from "./side.ts";
+import { dataCipherOf, requireReadable } from "./side.ts";
 import {
   bytesToMove,
   coverStart,
@@ -160,7 +160,7 @@ export async function continueDecryption(
     const { header } = disk;
     requireAttached(operation, header);
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
-    const side = sideOf(operation, path, header, key);
+    const side = dataCipherOf(operation, path, header, key);
     key.fill(0);
     try {
       await withDevice(operation, path, "exclusive", async (image) => {
@@ -285,10 +285,10 @@ async function copyLuks(
           await journal.write(state);
           const newHeader = plan && (await loadChecked(name, image)).header;
           const targetSide =
-            newHeader && newKey?.use((bytes) => sideOf(name, target, newHeader, bytes));
+            newHeader && newKey?.use((bytes) => dataCipherOf(name, target, newHeader, bytes));
           newKey?.destroy();
           const spec = {
-            source: sideOf(name, path, header, key),
+            source: dataCipherOf(name, path, header, key),
             target: targetSide,
             sourceOffset: header.dataOffset,
             targetOffset: newHeader?.dataOffset ?? 0,
@@ -352,7 +352,7 @@ async function openSide(device: BlockDevice, passphrase: Uint8Array) {
   const { header } = disk;
   requireAttached(operation, header, device.name);
   const { key } = await disk.unlock(operation, passphrase, undefined, {});
-  const side = sideOf(operation, device.name, header, key);
+  const side = dataCipherOf(operation, device.name, header, key);
   key.fill(0);
   return { side, dataOffset: header.dataOffset };
 }

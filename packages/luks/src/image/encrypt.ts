@@ -29,7 +29,7 @@ import {
   requireRunOptions,
   runOptionNames,
 } from "./progress.ts";
-import { sideOf } from "./side.ts";
+import { dataCipherOf } from "./side.ts";
 import {
   coverStart,
   finishData,
@@ -154,7 +154,7 @@ export async function continueEncryption(
     requireAttached(operation, header);
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
     const shift = header.dataOffset;
-    const side = sideOf(operation, path, header, key);
+    const side = dataCipherOf(operation, path, header, key);
     key.fill(0);
     try {
       await withDevice(operation, path, "exclusive", async (image) => {
@@ -237,7 +237,7 @@ async function encryptCopy(
             { source, target: image, journal, state, run: options },
             {
               source: undefined,
-              target: sideOf(operation, image.name, header, key),
+              target: dataCipherOf(operation, image.name, header, key),
               sourceOffset: 0,
               targetOffset: header.dataOffset,
               skipZeroes: state.keepHoles ?? false,

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import type { BlockDevice, OpenedDevice } from "../device.ts";
 import { LuksError } from "../errors.ts";
-import { assembleCrew } from "./crew.ts";
+import { openDataMover } from "./crew.ts";
 import type { ImageJournal, ImageState } from "./journal.ts";
 import { type ImageRunOptions, progressCounter, requireNotAborted } from "./progress.ts";
-import type { SideCipher, TransferSpec } from "./transfer.ts";
+import type { DataCipher } from "./side.ts";
+import type { TransferSpec } from "./transfer.ts";
 import { bytesToMove } from "./withheld-start.ts";
 
 /** Bytes between two entries in the journal, at most. */
@@ -22,7 +23,7 @@ export async function shiftInPlace(
   image: OpenedDevice,
   journal: ImageJournal,
   begun: ImageState,
-  sides: { readonly source: SideCipher | undefined; readonly target: SideCipher | undefined },
+  sides: { readonly source: DataCipher | undefined; readonly target: DataCipher | undefined },
   shift: number,
   options: ImageRunOptions,
 ): Promise<ImageState> {
@@ -36,7 +37,7 @@ export async function shiftInPlace(
   const { totalBytes } = begun;
   const toMove = bytesToMove(begun);
   const onBytes = progressCounter(options, begun.doneBytes, totalBytes);
-  const crew = assembleCrew(spec, image, image, options.threads ?? 1);
+  const mover = openDataMover(spec, image, image, options.threads ?? 1);
   let state = begun;
   try {
     // Threads write through the descriptor.
@@ -47,13 +48,13 @@ export async function shiftInPlace(
       const length = Math.min(batchBytes, Math.abs(shift), toMove - state.doneBytes);
       const start =
         shift > 0 ? totalBytes - state.doneBytes - length : totalBytes - toMove + state.doneBytes;
-      await crew.move(start, start + length, onBytes);
+      await mover.move(start, start + length, onBytes);
       await image.sync();
       state = { ...state, doneBytes: state.doneBytes + length };
       await journal.write(state);
     }
   } finally {
-    await crew.close();
+    await mover.close();
     sides.source?.key.fill(0);
     sides.target?.key.fill(0);
   }
@@ -72,7 +73,7 @@ export async function rewriteInPlace(
   batchFile: BlockDevice,
   journal: ImageJournal,
   begun: ImageState,
-  sides: { readonly source: SideCipher; readonly target: SideCipher },
+  sides: { readonly source: DataCipher; readonly target: DataCipher },
   dataOffset: number,
   options: ImageRunOptions,
 ): Promise<ImageState> {
@@ -98,14 +99,14 @@ export async function rewriteInPlace(
     skipZeroes: false,
     zeroCiphertextIsHole: false,
   };
-  const crew = assembleCrew(spec, image, fromBatch, 1);
+  const mover = openDataMover(spec, image, fromBatch, 1);
   try {
     while (state.doneBytes < totalBytes) {
       requireNotAborted(operation, image.name, options.signal);
       await image.requireNotShown?.();
       const start = state.doneBytes;
       const bytes = Math.min(batchBytes, totalBytes - start);
-      await crew.move(start, start + bytes, onBytes);
+      await mover.move(start, start + bytes, onBytes);
       await batchFile.sync();
       state = { ...state, batch: { bytes, sha256: await digestOf(batchFile, bytes) } };
       await journal.write(state);
@@ -113,7 +114,7 @@ export async function rewriteInPlace(
       state = without(state, bytes);
     }
   } finally {
-    await crew.close();
+    await mover.close();
   }
   await journal.write(state);
   return state;

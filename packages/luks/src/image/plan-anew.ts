@@ -14,7 +14,7 @@ import { type HeaderPlan, type ImageFormat, planHeader } from "./new-header.ts";
  * @param opened the slot that the present passphrase opens
  * @throws `slot_in_use`, `invalid_argument`
  */
-export function planAnew(
+export function planRewrite(
   operation: string,
   disk: CheckedDisk,
   opened: number,
@@ -44,7 +44,7 @@ export function planAnew(
 /**
  * Plans another kind of header for the same data. From LUKS2 to LUKS2 it keeps what `format` does not name.
  *
- * @throws as {@link planAnew}
+ * @throws as {@link planRewrite}
  */
 export function planConversion(
   operation: string,

@@ -17,9 +17,9 @@ import { rewriteInPlace } from "./in-place.ts";
 import { ImageJournal, type ImageState } from "./journal.ts";
 import { type HeaderLoss, requireNoLoss } from "./losses.ts";
 import { type HeaderPlan, type ImageFormat, installHeader, writeHeaderFile } from "./new-header.ts";
-import { planAnew, planConversion } from "./plan-anew.ts";
+import { planConversion, planRewrite } from "./plan-anew.ts";
 import { type ImageRunOptions, requireRunOptions, runOptionNames } from "./progress.ts";
-import { requireReadable, sideOf } from "./side.ts";
+import { dataCipherOf, requireReadable } from "./side.ts";
 
 const operation = "re-encrypt image";
 
@@ -53,7 +53,7 @@ export async function reencryptImage(path: string, options: ReencryptImageOption
   requireRunOptions(operation, options);
   requirePassphrase(operation, options.passphrase);
   const planOf = (disk: CheckedDisk, opened: number) =>
-    planAnew(operation, disk, opened, options.keyslots);
+    planRewrite(operation, disk, opened, options.keyslots);
   await rewrite("reencrypt", path, planOf, options.keyslots[0]?.passphrase, options);
 }
 
@@ -187,7 +187,7 @@ async function unlockFile(path: string, passphrase: Uint8Array) {
     const { dataOffset, headerAreaBytes } = header;
     const { key } = await disk.unlock(operation, passphrase, undefined, {});
     try {
-      const side = sideOf(operation, path, header, key);
+      const side = dataCipherOf(operation, path, header, key);
       return { side, header, dataOffset, headerAreaBytes };
     } finally {
       key.fill(0);

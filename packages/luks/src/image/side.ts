@@ -2,7 +2,16 @@ import type { CheckedHeader } from "../checked/checked-header.ts";
 import { isComputable } from "../cipher/cipher-spec.ts";
 import { cryptsetupAdvice } from "../cryptsetup-advice.ts";
 import { LuksError } from "../errors.ts";
-import type { SideCipher } from "./transfer.ts";
+
+/** How the data of a disk is encrypted. */
+export interface DataCipher {
+  /** dm-crypt's name. */
+  readonly cipher: string;
+  readonly key: Uint8Array;
+  readonly sectorSize: number;
+  /** Added to each sector's number. */
+  readonly ivTweak: number;
+}
 
 /**
  * Refuses a disk whose data only the kernel reads. To be asked before anything is begun.
@@ -23,12 +32,12 @@ export function requireReadable(operation: string, name: string, header: Checked
 }
 
 /** The encryption of a disk's data. @throws as {@link requireReadable} */
-export function sideOf(
+export function dataCipherOf(
   operation: string,
   name: string,
   header: CheckedHeader,
   key: Uint8Array,
-): SideCipher {
+): DataCipher {
   requireReadable(operation, name, header);
   const { cipher, sectorSize, ivTweak } = header.segment;
   return { cipher, key: Uint8Array.from(key), sectorSize, ivTweak };

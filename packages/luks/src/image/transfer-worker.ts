@@ -1,4 +1,4 @@
-/** The body of a worker thread of `crew.ts`: moves the ranges that it is sent. */
+/** The body of a worker thread of `data-mover.ts`: moves the ranges that it is sent. */
 import { parentPort, workerData } from "node:worker_threads";
 import { LuksError } from "../errors.ts";
 import { FdDevice } from "./fd-device.ts";

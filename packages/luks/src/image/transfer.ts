@@ -4,21 +4,12 @@ import { ivSectorBytes, type SectorCipher } from "../cipher/sector-cipher.ts";
 import type { BlockDevice } from "../device.ts";
 import { LuksError } from "../errors.ts";
 import { loadXtsMemory, type XtsMemory } from "../wasm/xts.ts";
-
-/** How the bytes on one side of a transfer are encrypted; undefined on that side if they are not. */
-export interface SideCipher {
-  /** dm-crypt's name. */
-  readonly cipher: string;
-  readonly key: Uint8Array;
-  readonly sectorSize: number;
-  /** Added to each sector's number. */
-  readonly ivTweak: number;
-}
+import type { DataCipher } from "./side.ts";
 
 /** Data on its way from one place to another, changing its encryption. Can be sent to a worker thread. */
 export interface TransferSpec {
-  readonly source: SideCipher | undefined;
-  readonly target: SideCipher | undefined;
+  readonly source: DataCipher | undefined;
+  readonly target: DataCipher | undefined;
   /** Where byte 0 of the data lies on each side. */
   readonly sourceOffset: number;
   readonly targetOffset: number;
@@ -158,10 +149,10 @@ function zeroBlocks(chunk: Uint8Array): readonly number[] {
   return found;
 }
 
-function cipherOf(side: SideCipher, memory: XtsMemory | undefined): SectorCipher {
+function cipherOf(side: DataCipher, memory: XtsMemory | undefined): SectorCipher {
   return sectorCipher(parseCipher("move data", side.cipher), side.key, side.sectorSize, memory);
 }
 
-function ivSector(side: SideCipher | undefined, position: number): number {
+function ivSector(side: DataCipher | undefined, position: number): number {
   return (side?.ivTweak ?? 0) + position / ivSectorBytes;
 }

@@ -9,7 +9,7 @@ import { markBlock, markBytes, writeMark } from "../in-place-mark.ts";
 import { notAsLeft } from "./as-left.ts";
 import { type ImageJournal, type ImageState, sha256 } from "./journal.ts";
 import { type ImageRunOptions, progressCounter } from "./progress.ts";
-import type { SideCipher } from "./transfer.ts";
+import type { DataCipher } from "./side.ts";
 
 // The first bytes of the data are moved last. Until then their ciphertext is in the journal, and the image begins with a
 // mark: the superblocks of common file systems lie in these bytes, so that nobody can mount half-done work.
@@ -27,7 +27,7 @@ export interface MarkedWork {
   readonly direction: "encrypt" | "decrypt";
   /** Of the LUKS image before or afterwards. */
   readonly header: CheckedHeader;
-  readonly side: SideCipher;
+  readonly side: DataCipher;
 }
 
 /** Work that has a mark. */
