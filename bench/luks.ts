@@ -12,8 +12,8 @@ import {
   testPassphrase,
 } from "@chatelaine/luks";
 // The inside of the package, which is not its interface: to tell the cipher's share of the time from that of files.
-import { sectorCipher } from "../packages/luks/dist/cipher/choose.js";
-import { parseCipher } from "../packages/luks/dist/cipher/cipher-spec.js";
+import { sectorCipher } from "../packages/luks/dist/crypto/choose-cipher.js";
+import { parseCipher } from "../packages/luks/dist/crypto/cipher-spec.js";
 import { atLeast, type Benchmark, below, type Row, type Verdict } from "./benchmark.ts";
 import { median } from "./statistics.ts";
 

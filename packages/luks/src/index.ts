@@ -1,21 +1,3 @@
-export { backupHeader, type RestoreHeaderOptions, restoreHeader } from "./backup.ts";
-export { unrecognisedData } from "./blank-check.ts";
-export {
-  type ChatelaineToken,
-  chatelaineToken,
-  chatelaineTokenType,
-  parseChatelaineToken,
-} from "./chatelaine-token.ts";
-export {
-  type CheckedDigest,
-  type CheckedHeader,
-  type CheckedSegment,
-  type IntegrityType,
-  integrityKeyBits,
-  type MappingFlag,
-} from "./checked/checked-header.ts";
-export { provesVolumeKey } from "./checked/proves.ts";
-export { parseUuid, type Uuid } from "./checked/uuid.ts";
 export {
   type CipherRow,
   type EssivGenerator,
@@ -23,14 +5,39 @@ export {
   type SegmentCipher,
   segmentCipher,
   segmentCiphers,
-} from "./cipher/cipher-table.ts";
-export type { SectorCipher } from "./cipher/sector-cipher.ts";
-export type { BlockDevice, DeviceReference } from "./device.ts";
-export { describeDiskUse, diskMappings, diskUse } from "./disk-use.ts";
+} from "./crypto/cipher-table.ts";
+export type { HashName } from "./crypto/hashes.ts";
+export {
+  type KdfLimits,
+  type KdfSpec,
+  minimalKdf,
+  passphraseKdf,
+  passphraseKdfLuks1,
+} from "./crypto/kdf.ts";
+export type { SectorCipher } from "./crypto/sector-cipher.ts";
+export { VolumeKey } from "./crypto/volume-key.ts";
+export { OpenDisk, type WithOpenDiskOptions, withOpenDisk } from "./data/open-disk.ts";
+export { type PrivateHeader, privateHeader } from "./data/private-header.ts";
+export { unrecognisedData } from "./device/blank-check.ts";
+export type { BlockDevice, DeviceReference } from "./device/device.ts";
+export { describeDiskUse, diskMappings, diskUse } from "./device/disk-use.ts";
+export { foreignContent } from "./device/foreign-signature.ts";
 export { LuksError, type LuksErrorCode } from "./errors.ts";
-export { foreignContent } from "./foreign-signature.ts";
-export type { Formatted } from "./format-common.ts";
-export type { HashName } from "./hashes.ts";
+export {
+  type ChatelaineToken,
+  chatelaineToken,
+  chatelaineTokenType,
+  parseChatelaineToken,
+} from "./format/chatelaine-token.ts";
+export {
+  type CheckedDigest,
+  type CheckedHeader,
+  type CheckedSegment,
+  type IntegrityType,
+  integrityKeyBits,
+  type MappingFlag,
+} from "./format/checked-header.ts";
+export type { Formatted } from "./format/format-common.ts";
 export type {
   CopyState,
   DigestInfo,
@@ -38,7 +45,34 @@ export type {
   LuksHeader,
   SegmentInfo,
   TokenEntry,
-} from "./header.ts";
+} from "./format/header.ts";
+export {
+  type KeyslotPriority,
+  type KeyslotSpec,
+  maxPassphraseBytes,
+} from "./format/keyslot-spec.ts";
+export { dataSize, type Layout, layoutOf, requireAttached } from "./format/layout.ts";
+export type { JsonValue, LuksToken } from "./format/luks-token.ts";
+export { provesVolumeKey } from "./format/proves-volume-key.ts";
+export { parseUuid, type Uuid } from "./format/uuid.ts";
+export { backupHeader, type RestoreHeaderOptions, restoreHeader } from "./header/backup.ts";
+export {
+  type AddKeyslotOptions,
+  addKeyslot,
+  type ChangePassphraseOptions,
+  changePassphrase,
+  killKeyslot,
+  setKeyslotPriority,
+} from "./header/keyslots.ts";
+export {
+  type Relabel,
+  type RepairHeaderOptions,
+  relabel,
+  repairHeader,
+} from "./header/maintain.ts";
+export { checkHeader, readLuks } from "./header/read.ts";
+export { addToken, listTokens, removeToken } from "./header/tokens.ts";
+export { testPassphrase, type Unlocked, type UnlockOptions, unlock } from "./header/unlock.ts";
 export {
   type ConvertImageOptions,
   convertImage,
@@ -65,30 +99,5 @@ export { identitiesAt } from "./in-use/identity-at.ts";
 export type { KernelUser } from "./in-use/kernel-users.ts";
 export type { ProcessUser } from "./in-use/open-files.ts";
 export { requireAnswering } from "./in-use/suspended.ts";
-export {
-  type KdfLimits,
-  type KdfSpec,
-  minimalKdf,
-  passphraseKdf,
-  passphraseKdfLuks1,
-} from "./kdf.ts";
-export { type KeyslotPriority, type KeyslotSpec, maxPassphraseBytes } from "./keyslot-spec.ts";
-export {
-  type AddKeyslotOptions,
-  addKeyslot,
-  type ChangePassphraseOptions,
-  changePassphrase,
-  killKeyslot,
-  setKeyslotPriority,
-} from "./keyslots.ts";
-export { dataSize, type Layout, layoutOf, requireAttached } from "./layout.ts";
-export type { JsonValue, LuksToken } from "./luks-token.ts";
 export { type FormatLuks1Options, formatLuks1 } from "./luks1/format.ts";
 export { type FormatLuks2Options, formatLuks2 } from "./luks2/format.ts";
-export { type Relabel, type RepairHeaderOptions, relabel, repairHeader } from "./maintain.ts";
-export { OpenDisk, type WithOpenDiskOptions, withOpenDisk } from "./open-disk.ts";
-export { type PrivateHeader, privateHeader } from "./private-header.ts";
-export { checkHeader, readLuks } from "./read.ts";
-export { addToken, listTokens, removeToken } from "./tokens.ts";
-export { testPassphrase, type Unlocked, type UnlockOptions, unlock } from "./unlock.ts";
-export { VolumeKey } from "./volume-key.ts";

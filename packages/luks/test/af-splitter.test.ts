@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { holds } from "../../../scripts/random-runs.ts";
-import { fastDiffuser, mergeKey, opensslDiffuser, splitKey } from "../src/af-splitter.ts";
+import { fastDiffuser, mergeKey, opensslDiffuser, splitKey } from "../src/crypto/af-splitter.ts";
 import { loadSha256Block } from "../src/wasm/sha256.ts";
 
 describe("the anti-forensic splitter", () => {

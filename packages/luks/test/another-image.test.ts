@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { appendFileSync, copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { relative } from "node:path";
 import { describe, it } from "node:test";
+import { withOpenDisk } from "../src/data/open-disk.ts";
+import { addKeyslot } from "../src/header/keyslots.ts";
 import { decryptImage } from "../src/image/decrypt.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
 import { ImageJournal } from "../src/image/journal.ts";
 import { reencryptImage } from "../src/image/reencrypt.ts";
 import { resumeImage } from "../src/image/resume.ts";
-import { addKeyslot } from "../src/keyslots.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
-import { withOpenDisk } from "../src/open-disk.ts";
 import { luksError, mebibyte, passphrase, scratchPath } from "./scratch.ts";
 
 const one = { passphrase: passphrase("one key of sixteen bytes"), entropyBits: 128 };

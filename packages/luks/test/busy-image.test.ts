@@ -3,13 +3,13 @@ import { spawnSync } from "node:child_process";
 import { existsSync, linkSync, readFileSync, writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
+import { withOpenDisk } from "../src/data/open-disk.ts";
+import { addKeyslot, killKeyslot } from "../src/header/keyslots.ts";
 import { convertImage, decryptImage } from "../src/image/decrypt.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
 import { reencryptImage } from "../src/image/reencrypt.ts";
 import { resumeImage } from "../src/image/resume.ts";
-import { addKeyslot, killKeyslot } from "../src/keyslots.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
-import { withOpenDisk } from "../src/open-disk.ts";
 import { during, flockOf, lockingReaderOf, readerOf, writerOf } from "./other-program.ts";
 import { blankFile, luksError, mebibyte, passphrase, scratchPath } from "./scratch.ts";
 

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import type { BlockDevice } from "../src/device.ts";
+import type { BlockDevice } from "../src/device/device.ts";
 import { LuksError } from "../src/errors.ts";
+import { addKeyslot } from "../src/header/keyslots.ts";
+import { readLuks } from "../src/header/read.ts";
+import { addToken } from "../src/header/tokens.ts";
 import { decryptImage } from "../src/image/decrypt.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
 import { resumeImage } from "../src/image/resume.ts";
-import { addKeyslot } from "../src/keyslots.ts";
 import { formatLuks1 } from "../src/luks1/format.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
-import { readLuks } from "../src/read.ts";
-import { addToken } from "../src/tokens.ts";
 import { MemoryDevice } from "./memory-device.ts";
 import { luksError, mebibyte, passphrase, scratchPath } from "./scratch.ts";
 

@@ -1,15 +1,20 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { backupHeader, restoreHeader } from "../src/backup.ts";
-import type { BlockDevice } from "../src/device.ts";
+import type { BlockDevice } from "../src/device/device.ts";
 import { LuksError } from "../src/errors.ts";
-import { addKeyslot, changePassphrase, killKeyslot, setKeyslotPriority } from "../src/keyslots.ts";
+import { backupHeader, restoreHeader } from "../src/header/backup.ts";
+import {
+  addKeyslot,
+  changePassphrase,
+  killKeyslot,
+  setKeyslotPriority,
+} from "../src/header/keyslots.ts";
+import { relabel, repairHeader } from "../src/header/maintain.ts";
+import { readLuks } from "../src/header/read.ts";
+import { addToken, removeToken } from "../src/header/tokens.ts";
+import { testPassphrase } from "../src/header/unlock.ts";
 import { formatLuks1 } from "../src/luks1/format.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
-import { relabel, repairHeader } from "../src/maintain.ts";
-import { readLuks } from "../src/read.ts";
-import { addToken, removeToken } from "../src/tokens.ts";
-import { testPassphrase } from "../src/unlock.ts";
 import { MemoryDevice, PowerCut } from "./memory-device.ts";
 import { mebibyte, passphrase, scratchPath } from "./scratch.ts";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { readLuks } from "../src/header/read.ts";
+import { testPassphrase } from "../src/header/unlock.ts";
 import { formatLuks1 } from "../src/luks1/format.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
-import { readLuks } from "../src/read.ts";
-import { testPassphrase } from "../src/unlock.ts";
 import { hostileDisk, owner } from "./hostile-disk.ts";
 import { MemoryDevice } from "./memory-device.ts";
 import { luksError, mebibyte } from "./scratch.ts";

@@ -3,11 +3,11 @@ import { createHash } from "node:crypto";
 import { closeSync, openSync, readFileSync, symlinkSync, writeSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { describe, it } from "node:test";
-import { chatelaineToken, parseChatelaineToken } from "../src/chatelaine-token.ts";
-import { minimalKdf, passphraseKdf } from "../src/kdf.ts";
+import { minimalKdf, passphraseKdf } from "../src/crypto/kdf.ts";
+import { chatelaineToken, parseChatelaineToken } from "../src/format/chatelaine-token.ts";
+import { readLuks } from "../src/header/read.ts";
+import { testPassphrase, unlock } from "../src/header/unlock.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
-import { readLuks } from "../src/read.ts";
-import { testPassphrase, unlock } from "../src/unlock.ts";
 import { blankFile, luksError, mebibyte, passphrase, scratchPath } from "./scratch.ts";
 
 const keyPassphrase = passphrase("00112233445566778899aabbccddeeff");

@@ -1,8 +1,8 @@
 import { LuksError } from "../src/errors.ts";
+import { readLuks } from "../src/header/read.ts";
+import { testPassphrase } from "../src/header/unlock.ts";
 import { formatLuks1 } from "../src/luks1/format.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
-import { readLuks } from "../src/read.ts";
-import { testPassphrase } from "../src/unlock.ts";
 import { type HonestDisk, type HostileHeader, hostileHeader } from "./hostile/hostile-header.ts";
 import { type Random, random } from "./hostile/random.ts";
 import { MemoryDevice } from "./memory-device.ts";

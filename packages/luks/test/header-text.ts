@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { type DeviceReference, withDevice } from "../src/device.ts";
-import { minimalKdf } from "../src/kdf.ts";
+import { minimalKdf } from "../src/crypto/kdf.ts";
+import { type DeviceReference, withDevice } from "../src/device/device.ts";
 import { binaryHeaderBytes } from "../src/luks2/binary-header.ts";
 import { makeDigest } from "../src/luks2/digest.ts";
 import { sealKeyslot } from "../src/luks2/keyslot.ts";

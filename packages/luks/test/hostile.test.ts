@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { LuksError } from "../src/errors.ts";
+import { checkHeader, readLuks } from "../src/header/read.ts";
+import { testPassphrase } from "../src/header/unlock.ts";
 import { renderHeader } from "../src/luks2/binary-header.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
 import { loadLuks2 } from "../src/luks2/load.ts";
-import { checkHeader, readLuks } from "../src/read.ts";
-import { testPassphrase } from "../src/unlock.ts";
 import { fuzzHeaders } from "./header-fuzzer.ts";
 import { MemoryDevice } from "./memory-device.ts";
 import { luksError, mebibyte, passphrase } from "./scratch.ts";

@@ -2,16 +2,21 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { beforeEach, describe, it } from "node:test";
-import { backupHeader, restoreHeader } from "../src/backup.ts";
+import { privateHeader } from "../src/data/private-header.ts";
+import { backupHeader, restoreHeader } from "../src/header/backup.ts";
+import {
+  addKeyslot,
+  changePassphrase,
+  killKeyslot,
+  setKeyslotPriority,
+} from "../src/header/keyslots.ts";
+import { relabel } from "../src/header/maintain.ts";
+import { checkHeader, readLuks } from "../src/header/read.ts";
+import { addToken } from "../src/header/tokens.ts";
+import { testPassphrase, unlock } from "../src/header/unlock.ts";
 import { decryptImage } from "../src/image/decrypt.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
 import { reencryptImage } from "../src/image/reencrypt.ts";
-import { addKeyslot, changePassphrase, killKeyslot, setKeyslotPriority } from "../src/keyslots.ts";
-import { relabel } from "../src/maintain.ts";
-import { privateHeader } from "../src/private-header.ts";
-import { checkHeader, readLuks } from "../src/read.ts";
-import { addToken } from "../src/tokens.ts";
-import { testPassphrase, unlock } from "../src/unlock.ts";
 import { headerText, materialOf, sayInHeader } from "./header-text.ts";
 import { luksError, mebibyte, passphrase, scratchPath } from "./scratch.ts";
 

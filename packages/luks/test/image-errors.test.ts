@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { it } from "node:test";
+import { FdDevice } from "../src/device/fd-device.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
-import { FdDevice } from "../src/image/fd-device.ts";
 import { blankFile, mebibyte, passphrase, scratchPath } from "./scratch.ts";
 
 const one = { passphrase: passphrase("one key of sixteen bytes"), entropyBits: 128 };

@@ -5,15 +5,15 @@ import { pipeline } from "node:stream/promises";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { holds } from "../../../scripts/random-runs.ts";
+import { withOpenDisk } from "../src/data/open-disk.ts";
+import { readLuks } from "../src/header/read.ts";
+import { testPassphrase, unlock } from "../src/header/unlock.ts";
 import { convertImage, decryptImage } from "../src/image/decrypt.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
 import type { ImageFormat } from "../src/image/new-header.ts";
 import { reencryptImage } from "../src/image/reencrypt.ts";
 import { forgetImage, interruptedOperation, resumeImage } from "../src/image/resume.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
-import { withOpenDisk } from "../src/open-disk.ts";
-import { readLuks } from "../src/read.ts";
-import { testPassphrase, unlock } from "../src/unlock.ts";
 import { MemoryDevice } from "./memory-device.ts";
 import { luksError, mebibyte, passphrase, scratchPath } from "./scratch.ts";
 

@@ -11,16 +11,16 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { findSignatures } from "../src/data-signatures.ts";
-import { withDevice } from "../src/device.ts";
+import { withOpenDisk } from "../src/data/open-disk.ts";
+import { findSignatures } from "../src/device/data-signatures.ts";
+import { withDevice } from "../src/device/device.ts";
+import { repairHeader } from "../src/header/maintain.ts";
+import { readLuks } from "../src/header/read.ts";
 import { decryptImage } from "../src/image/decrypt.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
 import { ImageJournal } from "../src/image/journal.ts";
 import { resumeImage } from "../src/image/resume.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
-import { repairHeader } from "../src/maintain.ts";
-import { withOpenDisk } from "../src/open-disk.ts";
-import { readLuks } from "../src/read.ts";
 import { luksError, mebibyte, passphrase, scratchPath } from "./scratch.ts";
 
 const one = { passphrase: passphrase("one key of sixteen bytes"), entropyBits: 128 };

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { deriveArgon2Plain } from "../src/argon2.ts";
-import { deriveArgon2Wasm, deriveKey, type KdfSpec, requireMemory } from "../src/kdf.ts";
-import { addKeyslot } from "../src/keyslots.ts";
+import { deriveArgon2Plain } from "../src/crypto/argon2.ts";
+import { deriveArgon2Wasm, deriveKey, type KdfSpec, requireMemory } from "../src/crypto/kdf.ts";
+import { addKeyslot } from "../src/header/keyslots.ts";
 import { changeMetadata, hostileDisk, owner } from "./hostile-disk.ts";
 import { luksError, passphrase, scratchPath } from "./scratch.ts";
 
@@ -56,7 +56,7 @@ describe("a derivation that needs more memory than there is", () => {
     const two = { passphrase: passphrase("another key of 16 bytes"), entropyBits: 128 };
     await addKeyslot(disk, owner.passphrase, two);
     const path = scratchPath();
-    const { href } = new URL("../src/unlock.ts", import.meta.url);
+    const { href } = new URL("../src/header/unlock.ts", import.meta.url);
     const script = `
       import { readFileSync } from "node:fs";
       import { testPassphrase } from "${href}";

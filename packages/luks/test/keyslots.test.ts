@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
-import { minimalKdf } from "../src/kdf.ts";
-import { addKeyslot, changePassphrase, killKeyslot, setKeyslotPriority } from "../src/keyslots.ts";
+import { minimalKdf } from "../src/crypto/kdf.ts";
+import {
+  addKeyslot,
+  changePassphrase,
+  killKeyslot,
+  setKeyslotPriority,
+} from "../src/header/keyslots.ts";
+import { readLuks } from "../src/header/read.ts";
+import { testPassphrase, unlock } from "../src/header/unlock.ts";
 import { formatLuks1 } from "../src/luks1/format.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
-import { readLuks } from "../src/read.ts";
-import { testPassphrase, unlock } from "../src/unlock.ts";
 import { MemoryDevice } from "./memory-device.ts";
 import { luksError, mebibyte, passphrase } from "./scratch.ts";
 

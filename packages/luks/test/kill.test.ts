@@ -3,14 +3,14 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { backupHeader } from "../src/backup.ts";
+import { backupHeader } from "../src/header/backup.ts";
+import { changePassphrase } from "../src/header/keyslots.ts";
+import { testPassphrase } from "../src/header/unlock.ts";
 import { decryptImage } from "../src/image/decrypt.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
 import { interruptedOperation, resumeImage } from "../src/image/resume.ts";
-import { changePassphrase } from "../src/keyslots.ts";
 import { formatLuks1 } from "../src/luks1/format.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
-import { testPassphrase } from "../src/unlock.ts";
 import { blankFile, mebibyte, scratchPath } from "./scratch.ts";
 import { backupOf, headerOperations, imageOperations, keys, resumption } from "./victim.ts";
 

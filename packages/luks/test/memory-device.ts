@@ -1,4 +1,4 @@
-import type { BlockDevice } from "../src/device.ts";
+import type { BlockDevice } from "../src/device/device.ts";
 import { LuksError } from "../src/errors.ts";
 
 /** Thrown where the power goes. */

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { addKeyslot } from "../src/header/keyslots.ts";
+import { repairHeader } from "../src/header/maintain.ts";
+import { readLuks } from "../src/header/read.ts";
+import { testPassphrase } from "../src/header/unlock.ts";
 import { decryptImage } from "../src/image/decrypt.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
-import { addKeyslot } from "../src/keyslots.ts";
 import { headerSizes } from "../src/luks2/binary-header.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
-import { repairHeader } from "../src/maintain.ts";
-import { readLuks } from "../src/read.ts";
-import { testPassphrase } from "../src/unlock.ts";
 import { MemoryDevice } from "./memory-device.ts";
 import { luksError, mebibyte, passphrase, scratchPath } from "./scratch.ts";
 

@@ -3,10 +3,10 @@ import { createCipheriv, createHash, randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { holds } from "../../../scripts/random-runs.ts";
-import { sectorCipher } from "../src/cipher/choose.ts";
-import { aesXtsPlain64, parseCipher } from "../src/cipher/cipher-spec.ts";
-import { fastXtsCipher } from "../src/cipher/fast-xts.ts";
-import { referenceCipher, type SectorCipher } from "../src/cipher/sector-cipher.ts";
+import { sectorCipher } from "../src/crypto/choose-cipher.ts";
+import { aesXtsPlain64, parseCipher } from "../src/crypto/cipher-spec.ts";
+import { fastXtsCipher } from "../src/crypto/fast-xts.ts";
+import { referenceCipher, type SectorCipher } from "../src/crypto/sector-cipher.ts";
 import { luksError } from "./scratch.ts";
 import { ieee1619Vectors } from "./vectors/ieee-1619.ts";
 

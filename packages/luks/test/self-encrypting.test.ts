@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { addKeyslot, killKeyslot } from "../src/keyslots.ts";
-import { readLuks } from "../src/read.ts";
-import { testPassphrase } from "../src/unlock.ts";
+import { addKeyslot, killKeyslot } from "../src/header/keyslots.ts";
+import { readLuks } from "../src/header/read.ts";
+import { testPassphrase } from "../src/header/unlock.ts";
 import { hostileDisk, owner } from "./hostile-disk.ts";
 import { luksError, mebibyte } from "./scratch.ts";
 

@@ -1,21 +1,26 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { backupHeader, restoreHeader } from "../src/backup.ts";
-import type { BlockDevice } from "../src/device.ts";
+import { withOpenDisk } from "../src/data/open-disk.ts";
+import type { BlockDevice } from "../src/device/device.ts";
 import { LuksError } from "../src/errors.ts";
+import { backupHeader, restoreHeader } from "../src/header/backup.ts";
+import {
+  addKeyslot,
+  changePassphrase,
+  killKeyslot,
+  setKeyslotPriority,
+} from "../src/header/keyslots.ts";
+import { relabel, repairHeader } from "../src/header/maintain.ts";
+import { checkHeader, readLuks } from "../src/header/read.ts";
+import { addToken, removeToken } from "../src/header/tokens.ts";
+import { testPassphrase, unlock } from "../src/header/unlock.ts";
 import { convertImage, decryptImage } from "../src/image/decrypt.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
 import { reencryptImage } from "../src/image/reencrypt.ts";
 import { resumeImage } from "../src/image/resume.ts";
-import { addKeyslot, changePassphrase, killKeyslot, setKeyslotPriority } from "../src/keyslots.ts";
 import { formatLuks1 } from "../src/luks1/format.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
-import { relabel, repairHeader } from "../src/maintain.ts";
-import { withOpenDisk } from "../src/open-disk.ts";
-import { checkHeader, readLuks } from "../src/read.ts";
-import { addToken, removeToken } from "../src/tokens.ts";
-import { testPassphrase, unlock } from "../src/unlock.ts";
 import { MemoryDevice } from "./memory-device.ts";
 import { luksError, mebibyte, passphrase, scratchPath } from "./scratch.ts";
 

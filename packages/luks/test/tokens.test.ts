@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
-import { chatelaineToken, parseChatelaineToken } from "../src/chatelaine-token.ts";
+import { chatelaineToken, parseChatelaineToken } from "../src/format/chatelaine-token.ts";
+import { readLuks } from "../src/header/read.ts";
+import { addToken, listTokens, removeToken } from "../src/header/tokens.ts";
+import { testPassphrase } from "../src/header/unlock.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
-import { readLuks } from "../src/read.ts";
-import { addToken, listTokens, removeToken } from "../src/tokens.ts";
-import { testPassphrase } from "../src/unlock.ts";
 import { blankFile, luksError, mebibyte, passphrase } from "./scratch.ts";
 
 const key = passphrase("0123456789abcdef");

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { BlockDevice } from "../src/device.ts";
-import { addKeyslot, changePassphrase } from "../src/keyslots.ts";
+import type { BlockDevice } from "../src/device/device.ts";
+import { addKeyslot, changePassphrase } from "../src/header/keyslots.ts";
+import { readLuks } from "../src/header/read.ts";
+import { testPassphrase } from "../src/header/unlock.ts";
 import { formatLuks1 } from "../src/luks1/format.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
-import { readLuks } from "../src/read.ts";
-import { testPassphrase } from "../src/unlock.ts";
 import { MemoryDevice } from "./memory-device.ts";
 import { flockOf } from "./other-program.ts";
 import { blankFile, luksError, mebibyte, passphrase } from "./scratch.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { it } from "node:test";
+import { setKeyslotPriority } from "../src/header/keyslots.ts";
+import { testPassphrase } from "../src/header/unlock.ts";
 import { decryptImage } from "../src/image/decrypt.ts";
-import { setKeyslotPriority } from "../src/keyslots.ts";
 import { formatLuks2 } from "../src/luks2/format.ts";
-import { testPassphrase } from "../src/unlock.ts";
 import { blankFile, mebibyte, passphrase } from "./scratch.ts";
 
 const [one, two] = ["one", "two"].map((text) => ({

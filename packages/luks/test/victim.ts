@@ -4,14 +4,14 @@
  */
 import { open } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { restoreHeader } from "../src/backup.ts";
+import { restoreHeader } from "../src/header/backup.ts";
+import { addKeyslot, changePassphrase, killKeyslot } from "../src/header/keyslots.ts";
+import { relabel } from "../src/header/maintain.ts";
+import { addToken } from "../src/header/tokens.ts";
 import { convertImage, decryptImage } from "../src/image/decrypt.ts";
 import { encryptImage } from "../src/image/encrypt.ts";
 import { reencryptImage } from "../src/image/reencrypt.ts";
 import { resumeImage } from "../src/image/resume.ts";
-import { addKeyslot, changePassphrase, killKeyslot } from "../src/keyslots.ts";
-import { relabel } from "../src/maintain.ts";
-import { addToken } from "../src/tokens.ts";
 
 const slot = (text: string) => ({
   passphrase: new TextEncoder().encode(text.repeat(16)),

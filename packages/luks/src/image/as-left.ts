@@ -1,12 +1,12 @@
-import type { CheckedHeader } from "../checked/checked-header.ts";
-import { sectorCipher } from "../cipher/choose.ts";
-import { parseCipher } from "../cipher/cipher-spec.ts";
-import type { BlockDevice } from "../device.ts";
-import type { LuksDisk } from "../disk.ts";
+import { sectorCipher } from "../crypto/choose-cipher.ts";
+import { parseCipher } from "../crypto/cipher-spec.ts";
+import type { DataCipher } from "../data/data-cipher.ts";
+import type { BlockDevice } from "../device/device.ts";
 import { LuksError } from "../errors.ts";
-import { loadLuks } from "../load.ts";
+import type { CheckedHeader } from "../format/checked-header.ts";
+import type { LuksDisk } from "../format/disk.ts";
+import { loadLuks } from "../header/load.ts";
 import type { ImageJournal } from "./journal.ts";
-import type { DataCipher } from "./side.ts";
 
 // Between a cut and the resumption nothing is held, and the image may be replaced, restored, resized or changed by others.
 // To go on then would move data by wrong bounds, or through a wrong key.

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
-import type { BlockDevice, OpenedDevice } from "../device.ts";
-import { openDataMover } from "./crew.ts";
+import type { BlockDevice, OpenedDevice } from "../device/device.ts";
+import { openDataMover } from "./data-mover.ts";
 import type { ImageJournal, ImageState } from "./journal.ts";
 import { type ImageRunOptions, progressCounter, requireNotAborted } from "./progress.ts";
 import type { TransferSpec } from "./transfer.ts";

@@ -1,18 +1,19 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { backupHeader } from "../backup.ts";
+import { dataCipherOf, requireReadable } from "../data/data-cipher.ts";
 import {
   type BlockDevice,
   type DeviceReference,
   withDevice,
   withOpenFile,
   withRegularFile,
-} from "../device.ts";
+} from "../device/device.ts";
 import { LuksError } from "../errors.ts";
-import { requirePassphrase } from "../keyslot-spec.ts";
-import { dataSize, requireAttached, requireDataApart } from "../layout.ts";
-import { loadChecked } from "../load.ts";
+import { requirePassphrase } from "../format/keyslot-spec.ts";
+import { dataSize, requireAttached, requireDataApart } from "../format/layout.ts";
+import { backupHeader } from "../header/backup.ts";
+import { loadChecked } from "../header/load.ts";
 import { refuseUnknownOptions } from "../options.ts";
 import { firstSectorOf, requireHeaderAsLeft, requireSizeAsLeft } from "./as-left.ts";
 import { copyData, versionOf } from "./copy.ts";
@@ -20,7 +21,7 @@ import { shiftInPlace } from "./in-place.ts";
 import { ImageJournal, type ImageState, syncFolder } from "./journal.ts";
 import type { HeaderLoss } from "./losses.ts";
 import { type ImageFormat, planHeader, writeHeader } from "./new-header.ts";
-import { planConversion } from "./plan-anew.ts";
+import { planConversion } from "./plan-rewrite.ts";
 import {
   type ImageRunOptions,
   requireInPlace,
@@ -28,7 +29,6 @@ import {
   runOptionNames,
 } from "./progress.ts";
 import { convertInPlace } from "./reencrypt.ts";
-import { dataCipherOf, requireReadable } from "./side.ts";
 import {
   bytesToMove,
   coverStart,

@@ -1,16 +1,17 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { dataCipherOf } from "../data/data-cipher.ts";
 import {
   type BlockDevice,
   type OpenedDevice,
   withDevice,
   withOpenFile,
   withRegularFile,
-} from "../device.ts";
+} from "../device/device.ts";
 import { LuksError } from "../errors.ts";
-import { requireAttached } from "../layout.ts";
-import { loadChecked, loadLuks } from "../load.ts";
+import { requireAttached } from "../format/layout.ts";
+import { loadChecked, loadLuks } from "../header/load.ts";
 import { refuseUnknownOptions } from "../options.ts";
 import { firstSectorOf, notAsLeft, requireSizeAsLeft } from "./as-left.ts";
 import { copyData, versionOf } from "./copy.ts";
@@ -29,7 +30,6 @@ import {
   requireRunOptions,
   runOptionNames,
 } from "./progress.ts";
-import { dataCipherOf } from "./side.ts";
 import {
   coverStart,
   finishData,

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import type { BlockDevice, OpenedDevice } from "../device.ts";
+import type { DataCipher } from "../data/data-cipher.ts";
+import type { BlockDevice, OpenedDevice } from "../device/device.ts";
 import { LuksError } from "../errors.ts";
-import { openDataMover } from "./crew.ts";
+import { openDataMover } from "./data-mover.ts";
 import type { ImageJournal, ImageState } from "./journal.ts";
 import { type ImageRunOptions, progressCounter, requireNotAborted } from "./progress.ts";
-import type { DataCipher } from "./side.ts";
 import type { TransferSpec } from "./transfer.ts";
 import { bytesToMove } from "./withheld-start.ts";
 

@@ -11,9 +11,9 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { ioError } from "../device.ts";
+import { ioError } from "../device/device.ts";
 import { LuksError } from "../errors.ts";
-import { journalBeside, journalRecordName as stateName } from "../journal-place.ts";
+import { journalBeside, journalRecordName as stateName } from "../in-use/journal-place.ts";
 import { isJsonObject } from "../luks2/bounded-json.ts";
 
 /**

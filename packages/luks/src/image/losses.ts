@@ -1,5 +1,5 @@
-import type { CheckedDisk } from "../disk.ts";
 import { LuksError } from "../errors.ts";
+import type { CheckedDisk } from "../format/disk.ts";
 import { carryOverOf } from "../luks2/carry-over.ts";
 import { CheckedLuks2Disk } from "../luks2/checked-disk.ts";
 

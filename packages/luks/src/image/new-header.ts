@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
-import { type BlockDevice, withOpenFile } from "../device.ts";
+import type { VolumeKey } from "../crypto/volume-key.ts";
+import { type BlockDevice, withOpenFile } from "../device/device.ts";
 import { LuksError } from "../errors.ts";
 import {
   type FormatLuks1Options,
@@ -13,7 +14,6 @@ import {
   planFormat,
   writeFormat,
 } from "../luks2/format.ts";
-import type { VolumeKey } from "../volume-key.ts";
 
 /** How an image's LUKS header is made: as `formatLuks1` and `formatLuks2` have it, but for where. */
 export type ImageFormat =

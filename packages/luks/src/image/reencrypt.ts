@@ -1,14 +1,15 @@
 import { constants } from "node:fs";
-import { backupHeader } from "../backup.ts";
-import type { CheckedHeader } from "../checked/checked-header.ts";
-import { type BlockDevice, withDevice, withRegularFile } from "../device.ts";
-import type { CheckedDisk, LuksDisk } from "../disk.ts";
+import { dataCipherOf, requireReadable } from "../data/data-cipher.ts";
+import { type BlockDevice, withDevice, withRegularFile } from "../device/device.ts";
+import { describeSignatures, foreignSignatures } from "../device/foreign-signature.ts";
 import { LuksError } from "../errors.ts";
-import { describeSignatures, foreignSignatures } from "../foreign-signature.ts";
-import type { KeyslotSpec } from "../keyslot-spec.ts";
-import { requirePassphrase } from "../keyslot-spec.ts";
-import { dataSize, requireAttached } from "../layout.ts";
-import { loadChecked, loadLuks } from "../load.ts";
+import type { CheckedHeader } from "../format/checked-header.ts";
+import type { CheckedDisk, LuksDisk } from "../format/disk.ts";
+import type { KeyslotSpec } from "../format/keyslot-spec.ts";
+import { requirePassphrase } from "../format/keyslot-spec.ts";
+import { dataSize, requireAttached } from "../format/layout.ts";
+import { backupHeader } from "../header/backup.ts";
+import { loadChecked, loadLuks } from "../header/load.ts";
 import { Luks2Disk } from "../luks2/disk.ts";
 import { ownReencryptionRequirement } from "../luks2/reencryption.ts";
 import { refuseUnknownOptions } from "../options.ts";
@@ -17,9 +18,8 @@ import { rewriteInPlace } from "./in-place.ts";
 import { ImageJournal, type ImageState } from "./journal.ts";
 import { type HeaderLoss, requireNoLoss } from "./losses.ts";
 import { type HeaderPlan, type ImageFormat, installHeader, writeHeaderFile } from "./new-header.ts";
-import { planConversion, planRewrite } from "./plan-anew.ts";
+import { planConversion, planRewrite } from "./plan-rewrite.ts";
 import { type ImageRunOptions, requireRunOptions, runOptionNames } from "./progress.ts";
-import { dataCipherOf, requireReadable } from "./side.ts";
 
 const operation = "re-encrypt image";
 

@@ -1,5 +1,5 @@
 import { LuksError } from "../errors.ts";
-import { requirePassphrase } from "../keyslot-spec.ts";
+import { requirePassphrase } from "../format/keyslot-spec.ts";
 import { refuseUnknownOptions } from "../options.ts";
 import { continueCopy, continueDecryption } from "./decrypt.ts";
 import { continueEncryption } from "./encrypt.ts";

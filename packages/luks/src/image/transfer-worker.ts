@@ -1,7 +1,7 @@
 /** The body of a worker thread of `data-mover.ts`: moves the ranges that it is sent. */
 import { parentPort, workerData } from "node:worker_threads";
+import { FdDevice } from "../device/fd-device.ts";
 import { LuksError } from "../errors.ts";
-import { FdDevice } from "./fd-device.ts";
 import { synchronousShape, Transfer, type TransferSpec } from "./transfer.ts";
 
 /** A file that the other thread keeps open, and its name for messages. */

@@ -1,10 +1,10 @@
-import { sectorCipher } from "../cipher/choose.ts";
-import { parseCipher } from "../cipher/cipher-spec.ts";
-import { ivSectorBytes, type SectorCipher } from "../cipher/sector-cipher.ts";
-import type { BlockDevice } from "../device.ts";
+import { sectorCipher } from "../crypto/choose-cipher.ts";
+import { parseCipher } from "../crypto/cipher-spec.ts";
+import { ivSectorBytes, type SectorCipher } from "../crypto/sector-cipher.ts";
+import type { DataCipher } from "../data/data-cipher.ts";
+import type { BlockDevice } from "../device/device.ts";
 import { LuksError } from "../errors.ts";
 import { loadXtsMemory, type XtsMemory } from "../wasm/xts.ts";
-import type { DataCipher } from "./side.ts";
 
 /** Data on its way from one place to another, changing its encryption. Can be sent to a worker thread. */
 export interface TransferSpec {

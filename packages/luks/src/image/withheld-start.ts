@@ -1,15 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import type { CheckedHeader } from "../checked/checked-header.ts";
-import { sectorCipher } from "../cipher/choose.ts";
-import { parseCipher } from "../cipher/cipher-spec.ts";
-import { type BlockDevice, withRegularFile } from "../device.ts";
+import { sectorCipher } from "../crypto/choose-cipher.ts";
+import { parseCipher } from "../crypto/cipher-spec.ts";
+import type { DataCipher } from "../data/data-cipher.ts";
+import { type BlockDevice, withRegularFile } from "../device/device.ts";
+import { markBlock, markBytes, writeMark } from "../device/in-place-mark.ts";
 import { LuksError } from "../errors.ts";
-import { markBlock, markBytes, writeMark } from "../in-place-mark.ts";
+import type { CheckedHeader } from "../format/checked-header.ts";
 import { notAsLeft } from "./as-left.ts";
 import { type ImageJournal, type ImageState, sha256 } from "./journal.ts";
 import { type ImageRunOptions, progressCounter } from "./progress.ts";
-import type { DataCipher } from "./side.ts";
 
 // The first bytes of the data are moved last. Until then their ciphertext is in the journal, and the image begins with a
 // mark: the superblocks of common file systems lie in these bytes, so that nobody can mount half-done work.

@@ -3,9 +3,9 @@ import { type FileHandle, mkdir, open, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { LuksError } from "../errors.ts";
-import { journalBeside, journalRecordName } from "../journal-place.ts";
 import { type Hold, holdFile } from "./hold-file.ts";
 import { deviceNumber, identityOf, isSame } from "./identity.ts";
+import { journalBeside, journalRecordName } from "./journal-place.ts";
 
 /** Held while a header is read, changed and written. */
 export interface HeaderLock {

@@ -1,4 +1,4 @@
-import { parseCipher } from "../cipher/cipher-spec.ts";
+import { parseCipher } from "../crypto/cipher-spec.ts";
 import { LuksError } from "../errors.ts";
 
 /** LUKS1 On-Disk Format 1.2.3, section 3.1: the only copy, at the beginning of the device. */

@@ -1,12 +1,12 @@
-import type { ProvenHeader } from "../checked/checked-header.ts";
-import { requirePlainTexts, shownText } from "../checked/texts.ts";
-import { parseUuid } from "../checked/uuid.ts";
-import { isComputable } from "../cipher/cipher-spec.ts";
-import { isNullCipher, segmentCipher, segmentCiphers } from "../cipher/cipher-table.ts";
-import { cryptsetupAdvice, isKernelCipher } from "../cryptsetup-advice.ts";
+import { isComputable } from "../crypto/cipher-spec.ts";
+import { isNullCipher, segmentCipher, segmentCiphers } from "../crypto/cipher-table.ts";
+import { requirePlainTexts, shownText } from "../crypto/cipher-text.ts";
+import { hashNameOf } from "../crypto/hashes.ts";
 import { LuksError } from "../errors.ts";
-import { hashNameOf } from "../hashes.ts";
-import type { LuksHeader } from "../header.ts";
+import type { ProvenHeader } from "../format/checked-header.ts";
+import { cryptsetupAdvice, isKernelCipher } from "../format/cryptsetup-advice.ts";
+import type { LuksHeader } from "../format/header.ts";
+import { parseUuid } from "../format/uuid.ts";
 import type { Luks1Header } from "./binary-header.ts";
 
 /**

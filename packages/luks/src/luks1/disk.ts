@@ -1,17 +1,17 @@
 import { randomFillSync } from "node:crypto";
-import type { CheckedHeader } from "../checked/checked-header.ts";
-import { diskOf, sealHeader } from "../checked/snapshot.ts";
-import { shownText } from "../checked/texts.ts";
-import { isComputable } from "../cipher/cipher-spec.ts";
-import { cryptsetupAdvice } from "../cryptsetup-advice.ts";
-import type { BlockDevice } from "../device.ts";
-import type { CheckedDisk, LuksDisk, NewKeyslot } from "../disk.ts";
+import { isComputable } from "../crypto/cipher-spec.ts";
+import { shownText } from "../crypto/cipher-text.ts";
+import { hashNameOf } from "../crypto/hashes.ts";
+import { type KdfLimits, type KdfSpec, passphraseKdfLuks1 } from "../crypto/kdf.ts";
+import type { BlockDevice } from "../device/device.ts";
+import { requireNoForeignSignature } from "../device/foreign-signature.ts";
 import { LuksError } from "../errors.ts";
-import { requireNoForeignSignature } from "../foreign-signature.ts";
-import { hashNameOf } from "../hashes.ts";
-import type { LuksHeader } from "../header.ts";
-import { type KdfLimits, type KdfSpec, passphraseKdfLuks1 } from "../kdf.ts";
-import { slotError } from "../slot-error.ts";
+import type { CheckedHeader } from "../format/checked-header.ts";
+import { cryptsetupAdvice } from "../format/cryptsetup-advice.ts";
+import type { CheckedDisk, LuksDisk, NewKeyslot } from "../format/disk.ts";
+import type { LuksHeader } from "../format/header.ts";
+import { slotError } from "../format/slot-error.ts";
+import { diskOf, sealHeader } from "../format/snapshot.ts";
 import {
   descriptorOffset,
   type Luks1Header,

@@ -1,18 +1,18 @@
 import { randomFillSync, randomUUID } from "node:crypto";
-import { keyBitLengths, parseCipher } from "../cipher/cipher-spec.ts";
-import type { BlockDevice, DeviceReference } from "../device.ts";
+import { keyBitLengths, parseCipher } from "../crypto/cipher-spec.ts";
+import { type HashName, hashNameOf } from "../crypto/hashes.ts";
+import { passphraseKdfLuks1 } from "../crypto/kdf.ts";
+import { VolumeKey } from "../crypto/volume-key.ts";
+import type { BlockDevice, DeviceReference } from "../device/device.ts";
 import { LuksError } from "../errors.ts";
 import {
   type FormatPlace,
   type Formatted,
   requireUuid,
   withBlankDevice,
-} from "../format-common.ts";
-import { type HashName, hashNameOf } from "../hashes.ts";
-import { passphraseKdfLuks1 } from "../kdf.ts";
-import { type KeyslotSpec, settleKdf } from "../keyslot-spec.ts";
+} from "../format/format-common.ts";
+import { type KeyslotSpec, settleKdf } from "../format/keyslot-spec.ts";
 import { refuseUnknownOptions, requireInteger } from "../options.ts";
-import { VolumeKey } from "../volume-key.ts";
 import { type Luks1Header, type Luks1Keyslot, luks1Slots, renderLuks1 } from "./binary-header.ts";
 import { luks1Digest, sealLuks1 } from "./keyslot.ts";
 

@@ -1,11 +1,11 @@
 import { randomFillSync, timingSafeEqual } from "node:crypto";
-import { mergeKey, splitKey } from "../af-splitter.ts";
-import { sectorCipher } from "../cipher/choose.ts";
-import { ivSectorBytes } from "../cipher/sector-cipher.ts";
-import type { BlockDevice } from "../device.ts";
+import { mergeKey, splitKey } from "../crypto/af-splitter.ts";
+import { sectorCipher } from "../crypto/choose-cipher.ts";
+import { type HashName, hashNameOf } from "../crypto/hashes.ts";
+import { deriveKey, type KdfLimits } from "../crypto/kdf.ts";
+import { ivSectorBytes } from "../crypto/sector-cipher.ts";
+import type { BlockDevice } from "../device/device.ts";
 import { LuksError } from "../errors.ts";
-import { type HashName, hashNameOf } from "../hashes.ts";
-import { deriveKey, type KdfLimits } from "../kdf.ts";
 import { cipherOf, type Luks1Header, type Luks1Keyslot } from "./binary-header.ts";
 
 /** In bytes, whole sectors. */

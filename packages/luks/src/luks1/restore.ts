@@ -1,5 +1,5 @@
 import { randomFillSync } from "node:crypto";
-import type { BlockDevice } from "../device.ts";
+import type { BlockDevice } from "../device/device.ts";
 import { LuksError } from "../errors.ts";
 import {
   descriptorOffset,

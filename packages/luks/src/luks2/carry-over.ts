@@ -1,7 +1,7 @@
-import { chatelaineTokenType } from "../chatelaine-token.ts";
-import type { BlockDevice } from "../device.ts";
+import type { BlockDevice } from "../device/device.ts";
 import { LuksError } from "../errors.ts";
-import type { LuksToken } from "../luks-token.ts";
+import { chatelaineTokenType } from "../format/chatelaine-token.ts";
+import type { LuksToken } from "../format/luks-token.ts";
 import { type CheckedLuks2Disk, firstFree } from "./checked-disk.ts";
 import { type Area, areaOf } from "./key-area.ts";
 import type { Luks2Header } from "./load.ts";

@@ -1,3 +1,7 @@
+import { isNullCipher, segmentCipher, segmentCiphers } from "../crypto/cipher-table.ts";
+import { requirePlainTexts, shownText } from "../crypto/cipher-text.ts";
+import { hashNameOf } from "../crypto/hashes.ts";
+import { LuksError } from "../errors.ts";
 import {
   type CheckedDigest,
   type CheckedSegment,
@@ -5,13 +9,9 @@ import {
   integrityKeyBits,
   mappingFlags,
   type ProvenHeader,
-} from "../checked/checked-header.ts";
-import { requirePlainTexts, shownText } from "../checked/texts.ts";
-import { parseUuid } from "../checked/uuid.ts";
-import { isNullCipher, segmentCipher, segmentCiphers } from "../cipher/cipher-table.ts";
-import { cryptsetupAdvice, isKernelCipher } from "../cryptsetup-advice.ts";
-import { LuksError } from "../errors.ts";
-import { hashNameOf } from "../hashes.ts";
+} from "../format/checked-header.ts";
+import { cryptsetupAdvice, isKernelCipher } from "../format/cryptsetup-advice.ts";
+import { parseUuid } from "../format/uuid.ts";
 import { isJsonObject } from "./bounded-json.ts";
 import { describeLuks2, inOrder } from "./describe.ts";
 import type { Luks2Header } from "./load.ts";

@@ -1,9 +1,9 @@
 import { randomFillSync } from "node:crypto";
-import type { CheckedHeader } from "../checked/checked-header.ts";
-import type { BlockDevice } from "../device.ts";
-import type { CheckedDisk, NewKeyslot } from "../disk.ts";
+import { type KdfLimits, passphraseKdf } from "../crypto/kdf.ts";
+import type { BlockDevice } from "../device/device.ts";
 import { LuksError } from "../errors.ts";
-import { type KdfLimits, passphraseKdf } from "../kdf.ts";
+import type { CheckedHeader } from "../format/checked-header.ts";
+import type { CheckedDisk, NewKeyslot } from "../format/disk.ts";
 import type { BinaryHeader } from "./binary-header.ts";
 import { meetsDigest } from "./digest.ts";
 import { type Area, areaOf, freeArea } from "./key-area.ts";

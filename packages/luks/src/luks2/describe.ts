@@ -1,5 +1,5 @@
-import type { LuksHeader } from "../header.ts";
-import { priorityName } from "../keyslot-spec.ts";
+import type { LuksHeader } from "../format/header.ts";
+import { priorityName } from "../format/keyslot-spec.ts";
 import { parseKdf } from "./keyslot.ts";
 import type { Luks2Header } from "./load.ts";
 import type { Luks2Keyslot, Luks2Metadata, Luks2Segment } from "./metadata.ts";

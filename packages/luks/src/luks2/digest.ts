@@ -1,7 +1,7 @@
 import { randomFillSync, timingSafeEqual } from "node:crypto";
+import { hashNameOf } from "../crypto/hashes.ts";
+import { deriveKey, type KdfLimits, minimalKdf } from "../crypto/kdf.ts";
 import { LuksError } from "../errors.ts";
-import { hashNameOf } from "../hashes.ts";
-import { deriveKey, type KdfLimits, minimalKdf } from "../kdf.ts";
 import type { Luks2Digest, Luks2Metadata } from "./metadata.ts";
 
 /**

@@ -1,8 +1,8 @@
-import type { CheckedHeader } from "../checked/checked-header.ts";
-import { sealHeader } from "../checked/snapshot.ts";
-import type { BlockDevice } from "../device.ts";
-import type { LuksDisk } from "../disk.ts";
-import type { LuksHeader } from "../header.ts";
+import type { BlockDevice } from "../device/device.ts";
+import type { CheckedHeader } from "../format/checked-header.ts";
+import type { LuksDisk } from "../format/disk.ts";
+import type { LuksHeader } from "../format/header.ts";
+import { sealHeader } from "../format/snapshot.ts";
 import type { BinaryHeader } from "./binary-header.ts";
 import { checkLuks2 } from "./check.ts";
 import { CheckedLuks2Disk } from "./checked-disk.ts";

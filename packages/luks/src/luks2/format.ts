@@ -1,5 +1,7 @@
 import { randomFillSync, randomUUID } from "node:crypto";
-import type { BlockDevice, DeviceReference } from "../device.ts";
+import { type KdfSpec, passphraseKdf } from "../crypto/kdf.ts";
+import { VolumeKey } from "../crypto/volume-key.ts";
+import type { BlockDevice, DeviceReference } from "../device/device.ts";
 import { LuksError } from "../errors.ts";
 import {
   type FormatPlace,
@@ -7,12 +9,10 @@ import {
   requireName,
   requireUuid,
   withBlankDevice,
-} from "../format-common.ts";
-import { type KdfSpec, passphraseKdf } from "../kdf.ts";
-import { type KeyslotSpec, priorityNumbers, settleKdf } from "../keyslot-spec.ts";
-import type { LuksToken } from "../luks-token.ts";
+} from "../format/format-common.ts";
+import { type KeyslotSpec, priorityNumbers, settleKdf } from "../format/keyslot-spec.ts";
+import type { LuksToken } from "../format/luks-token.ts";
 import { refuseUnknownOptions, requireInteger } from "../options.ts";
-import { VolumeKey } from "../volume-key.ts";
 import { headerSizes } from "./binary-header.ts";
 import { type CarryOver, carriedMetadata, copyCarriedSlots } from "./carry-over.ts";
 import { makeDigest } from "./digest.ts";

@@ -1,12 +1,12 @@
 import { randomFillSync } from "node:crypto";
-import { mergeKey, splitKey } from "../af-splitter.ts";
-import { sectorCipher } from "../cipher/choose.ts";
-import { parseCipher } from "../cipher/cipher-spec.ts";
-import { ivSectorBytes } from "../cipher/sector-cipher.ts";
-import type { BlockDevice } from "../device.ts";
+import { mergeKey, splitKey } from "../crypto/af-splitter.ts";
+import { sectorCipher } from "../crypto/choose-cipher.ts";
+import { parseCipher } from "../crypto/cipher-spec.ts";
+import { hashNameOf } from "../crypto/hashes.ts";
+import { deriveKey, type KdfLimits, type KdfSpec } from "../crypto/kdf.ts";
+import { ivSectorBytes } from "../crypto/sector-cipher.ts";
+import type { BlockDevice } from "../device/device.ts";
 import { LuksError } from "../errors.ts";
-import { hashNameOf } from "../hashes.ts";
-import { deriveKey, type KdfLimits, type KdfSpec } from "../kdf.ts";
 import type { Luks2Kdf, Luks2Keyslot } from "./metadata.ts";
 import { roundUp } from "./validate.ts";
 

@@ -1,8 +1,8 @@
-import { shownText } from "../checked/texts.ts";
-import type { BlockDevice } from "../device.ts";
+import { shownText } from "../crypto/cipher-text.ts";
+import type { BlockDevice } from "../device/device.ts";
+import { requireNoForeignSignature } from "../device/foreign-signature.ts";
 import { LuksError } from "../errors.ts";
-import { requireNoForeignSignature } from "../foreign-signature.ts";
-import type { CopyState } from "../header.ts";
+import type { CopyState } from "../format/header.ts";
 import {
   type BinaryHeader,
   binaryHeaderBytes,

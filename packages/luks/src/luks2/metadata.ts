@@ -1,4 +1,4 @@
-import type { LuksToken } from "../luks-token.ts";
+import type { LuksToken } from "../format/luks-token.ts";
 
 /**
  * The JSON area of a LUKS2 header, as it is on disk: LUKS2 On-Disk Format, section 3.

@@ -1,4 +1,4 @@
-import { shellWord } from "../shell-word.ts";
+import { shellWord } from "../device/shell-word.ts";
 import type { Luks2Header } from "./load.ts";
 import type { Luks2Keyslot, Luks2Metadata, Luks2Segment } from "./metadata.ts";
 

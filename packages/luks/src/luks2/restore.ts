@@ -1,4 +1,4 @@
-import type { BlockDevice } from "../device.ts";
+import type { BlockDevice } from "../device/device.ts";
 import type { Luks2Disk } from "./disk.ts";
 import { type Area, areaOf, freeArea } from "./key-area.ts";
 import type { Luks2Header } from "./load.ts";

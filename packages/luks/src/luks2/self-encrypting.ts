@@ -1,4 +1,4 @@
-import { cryptsetupAdvice } from "../cryptsetup-advice.ts";
+import { cryptsetupAdvice } from "../format/cryptsetup-advice.ts";
 import type { Luks2Header } from "./load.ts";
 
 /**

@@ -1,8 +1,8 @@
-import { shownText } from "../checked/texts.ts";
-import { isComputable } from "../cipher/cipher-spec.ts";
-import { segmentCiphers } from "../cipher/cipher-table.ts";
-import { ivSectorBytes } from "../cipher/sector-cipher.ts";
-import { hashNameOf } from "../hashes.ts";
+import { isComputable } from "../crypto/cipher-spec.ts";
+import { segmentCiphers } from "../crypto/cipher-table.ts";
+import { shownText } from "../crypto/cipher-text.ts";
+import { hashNameOf } from "../crypto/hashes.ts";
+import { ivSectorBytes } from "../crypto/sector-cipher.ts";
 import { parseKdf } from "./keyslot.ts";
 import type { Luks2Keyslot } from "./metadata.ts";
 import { reencryptionSlotType } from "./reencryption.ts";

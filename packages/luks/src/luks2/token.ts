@@ -1,5 +1,5 @@
 import { LuksError } from "../errors.ts";
-import type { LuksToken } from "../luks-token.ts";
+import type { LuksToken } from "../format/luks-token.ts";
 import { isJsonObject } from "./bounded-json.ts";
 
 /** A token that can be stored, and the JSON text in which it is. */

@@ -1,9 +1,9 @@
-import type { CheckedHeader } from "../checked/checked-header.ts";
-import { cryptsetupAdvice } from "../cryptsetup-advice.ts";
-import type { BlockDevice } from "../device.ts";
+import type { KdfLimits } from "../crypto/kdf.ts";
+import type { BlockDevice } from "../device/device.ts";
 import { LuksError } from "../errors.ts";
-import type { KdfLimits } from "../kdf.ts";
-import { slotError } from "../slot-error.ts";
+import type { CheckedHeader } from "../format/checked-header.ts";
+import { cryptsetupAdvice } from "../format/cryptsetup-advice.ts";
+import { slotError } from "../format/slot-error.ts";
 import { meetsDigest } from "./digest.ts";
 import { openKeyslot } from "./keyslot.ts";
 import type { Luks2Header } from "./load.ts";

@@ -1,4 +1,4 @@
-import { shownText } from "../checked/texts.ts";
+import { shownText } from "../crypto/cipher-text.ts";
 import { LuksError } from "../errors.ts";
 import type { Luks2Header } from "./load.ts";
 import { reencryptionUnderWay } from "./reencryption.ts";

@@ -1,4 +1,4 @@
-import type { HashName } from "../../src/hashes.ts";
+import type { HashName } from "../../src/crypto/hashes.ts";
 
 /** A volume key, and its digest in a LUKS1 header: LUKS1 On-Disk Format 1.2.3, section 3.1, mk-digest. */
 export interface Luks1DigestVector {
