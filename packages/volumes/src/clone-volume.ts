@@ -9,8 +9,7 @@ import { cloneOperation } from "./operations/clone.ts";
 import { beginningOf, createOperation } from "./operations/create.ts";
 import { perform } from "./operations/perform.ts";
 import { recoverFor } from "./operations/registry.ts";
-import { recordedLocation } from "./recorded-disk.ts";
-import { refuseMismatch } from "./rekey-volume.ts";
+import { recordedLocation, refuseMismatch } from "./recorded-disk.ts";
 import { proveVolume, type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 

@@ -5,7 +5,7 @@ import { VolumeError } from "./errors.ts";
 import { importOperation } from "./operations/import.ts";
 import { perform } from "./operations/perform.ts";
 import { recoverFor } from "./operations/registry.ts";
-import { refuseMismatch } from "./rekey-volume.ts";
+import { refuseMismatch } from "./recorded-disk.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 

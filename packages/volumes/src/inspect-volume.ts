@@ -1,9 +1,11 @@
-import { type ObjectId, objectId } from "@chatelaine/keys";
-import { type LuksHeader, parseChatelaineToken, readLuks } from "@chatelaine/luks";
+import { objectId } from "@chatelaine/keys";
+import { readLuks } from "@chatelaine/luks";
+import { tokensOf } from "./disk/tokens.ts";
 import { VolumeError } from "./errors.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import { recordAt } from "./recorded-disk.ts";
 import type { Volume } from "./volume.ts";
+import { volumeOfHeader } from "./volume-of-header.ts";
 
 /**
  * Reads off a disk which volume it is and which key it needs. Asks no key manager. Without a row
@@ -25,37 +27,5 @@ export async function inspectVolume(path: string, ledger?: Ledger): Promise<Volu
       `inspect ${path}: its LUKS header has no chatelaine token, so it does not say which key it needs`,
     );
   }
-  return volumeFrom(header, path, keyId);
-}
-
-/** What a header says of the volume that a key opens. */
-export function volumeFrom(header: LuksHeader, path: string, keyId: ObjectId): Volume {
-  const token = tokensOf(header).find(({ object }) => object === keyId);
-  const { uuid, cipher, volumeKeyBitLength, sectorSize, dataOffset, label } = header;
-  return {
-    id: uuid,
-    path,
-    keyId,
-    slots:
-      token?.keyslots ?? header.keyslots.filter(({ isBound }) => isBound).map(({ slot }) => slot),
-    cipher,
-    volumeKeyBitLength,
-    sectorSize,
-    dataOffset,
-    label,
-  };
-}
-
-/** A chatelaine token of a header, and its number. */
-export interface NumberedToken {
-  readonly id: number;
-  readonly keyslots: readonly number[];
-  readonly object: string;
-}
-
-export function tokensOf(header: LuksHeader): NumberedToken[] {
-  return header.tokens.flatMap(({ id, token }) => {
-    const parsed = parseChatelaineToken(token);
-    return parsed === undefined ? [] : [{ id, keyslots: parsed.keyslots, object: parsed.object }];
-  });
+  return volumeOfHeader(header, path, keyId);
 }

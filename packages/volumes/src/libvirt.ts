@@ -6,7 +6,7 @@ import { runTool, type ToolResult } from "./host/run-tool.ts";
 import { optionValue, type ToolArgument, words, xmlText } from "./host/safe-text.ts";
 import { lendPassphrase } from "./passphrase.ts";
 import { keyForQemu } from "./qemu.ts";
-import { refuseMismatch } from "./rekey-volume.ts";
+import { refuseMismatch } from "./recorded-disk.ts";
 import type { TrustOptions } from "./trusted-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 

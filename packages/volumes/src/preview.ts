@@ -3,7 +3,8 @@ import { lendOpener } from "./disk/opener.ts";
 import { slotsOpenedBy } from "./disk/slots.ts";
 import { VolumeError } from "./errors.ts";
 import { keyOf } from "./operations/change-key.ts";
-import { type Opener, refuseMismatch } from "./rekey-volume.ts";
+import { refuseMismatch } from "./recorded-disk.ts";
+import type { Opener } from "./rekey-volume.ts";
 import { requireRecorded } from "./trusted-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 

@@ -1,7 +1,7 @@
 import { KeyManagerError, type ObjectId, type ObjectInfo, tracksConsumers } from "@chatelaine/keys";
 import { checkHeader, LuksError, type LuksHeader, readLuks } from "@chatelaine/luks";
 import { locationOf } from "./disk/location.ts";
-import { tokensOf } from "./inspect-volume.ts";
+import { tokensOf } from "./disk/tokens.ts";
 import { describeChanges } from "./layout.ts";
 import type { Ledger, VolumeRecord } from "./ledger/ledger.ts";
 import { headerIdOf, recordsOfDisk } from "./recorded-disk.ts";

@@ -1,5 +1,5 @@
 import { readLuks } from "@chatelaine/luks";
-import { diskIdentities } from "./disk/disk-identity.ts";
+import { diskIdentities, isSameDisk } from "./disk/disk-identity.ts";
 import { locationOf } from "./disk/location.ts";
 import { VolumeError } from "./errors.ts";
 import type { Ledger, VolumeRecord } from "./ledger/ledger.ts";
@@ -86,4 +86,38 @@ export function headerIdOf({
   parentId,
 }: Pick<VolumeRecord, "kind" | "id" | "parentId">): string | undefined {
   return kind === "snapshot" ? parentId : id;
+}
+
+/**
+ * Compares what a disk says with what the ledger has, by whatever name the ledger has it.
+ *
+ * @throws `mismatch` if the ledger has this volume on another disk, or another volume on this one
+ */
+export async function refuseMismatch(
+  { ledger }: { readonly ledger: Ledger },
+  volumeId: string,
+  path: string,
+): Promise<void> {
+  const recorded = await ledger.volume(volumeId);
+  if (recorded !== undefined && recorded.host !== ledger.host) {
+    throw new VolumeError(
+      "mismatch",
+      `${path}: it says it is volume ${volumeId}, which the ledger has on host ${recorded.host}; this is ${ledger.host}`,
+    );
+  }
+  if (recorded !== undefined) {
+    const { location } = recorded;
+    if (location === (await locationOf(path)) || (await isSameDisk(location, path))) return;
+    throw new VolumeError(
+      "mismatch",
+      `${path}: it says it is volume ${volumeId}, which the ledger has at ${location}: if it is a copy, remove it without chatelaine; if the volume was moved, move it back`,
+    );
+  }
+  const here = await recordAt(ledger, path);
+  if (here !== undefined) {
+    throw new VolumeError(
+      "mismatch",
+      `${path}: it says it is volume ${volumeId}, but the ledger has ${here.id} there, as ${here.location}`,
+    );
+  }
 }

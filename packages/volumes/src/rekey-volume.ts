@@ -1,8 +1,5 @@
 import { fixedKeyId, KeyManagerError, type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
 import { checkHeader } from "@chatelaine/luks";
-import { isSameDisk } from "./disk/disk-identity.ts";
-import { locationOf } from "./disk/location.ts";
-import { VolumeError } from "./errors.ts";
 import {
   type ChangeKeyFacts,
   type ChangeKeyInput,
@@ -10,7 +7,7 @@ import {
 } from "./operations/change-key.ts";
 import { perform } from "./operations/perform.ts";
 import { recoverFor } from "./operations/registry.ts";
-import { recordAt, recordedLocation } from "./recorded-disk.ts";
+import { recordedLocation, refuseMismatch } from "./recorded-disk.ts";
 import { requireRecorded, trustedVolume } from "./trusted-volume.ts";
 import { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
 import { contextOf, projectOf, type VolumeContext } from "./volume-context.ts";
@@ -147,38 +144,4 @@ async function changeKey(
     passphrase,
   });
   return { ...(await verifyVolume(recipient, path)), oldKeyId, oldKeyDeleted };
-}
-
-/**
- * Compares what a disk says with what the ledger has, by whatever name the ledger has it.
- *
- * @throws `mismatch` if the ledger has this volume on another disk, or another volume on this one
- */
-export async function refuseMismatch(
-  { ledger }: Pick<VolumeContext, "ledger">,
-  volumeId: string,
-  path: string,
-): Promise<void> {
-  const recorded = await ledger.volume(volumeId);
-  if (recorded !== undefined && recorded.host !== ledger.host) {
-    throw new VolumeError(
-      "mismatch",
-      `${path}: it says it is volume ${volumeId}, which the ledger has on host ${recorded.host}; this is ${ledger.host}`,
-    );
-  }
-  if (recorded !== undefined) {
-    const { location } = recorded;
-    if (location === (await locationOf(path)) || (await isSameDisk(location, path))) return;
-    throw new VolumeError(
-      "mismatch",
-      `${path}: it says it is volume ${volumeId}, which the ledger has at ${location}: if it is a copy, remove it without chatelaine; if the volume was moved, move it back`,
-    );
-  }
-  const here = await recordAt(ledger, path);
-  if (here !== undefined) {
-    throw new VolumeError(
-      "mismatch",
-      `${path}: it says it is volume ${volumeId}, but the ledger has ${here.id} there, as ${here.location}`,
-    );
-  }
 }

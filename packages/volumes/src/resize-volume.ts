@@ -10,8 +10,7 @@ import { requireWritable } from "./host/writable.ts";
 import { perform } from "./operations/perform.ts";
 import { recoverFor } from "./operations/registry.ts";
 import { resizeOperation } from "./operations/resize.ts";
-import { recordedLocation } from "./recorded-disk.ts";
-import { refuseMismatch } from "./rekey-volume.ts";
+import { recordedLocation, refuseMismatch } from "./recorded-disk.ts";
 import { proveVolume, type VerifiedVolume } from "./verify-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 

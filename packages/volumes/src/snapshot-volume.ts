@@ -7,8 +7,7 @@ import type { VolumeRecord } from "./ledger/ledger.ts";
 import { perform } from "./operations/perform.ts";
 import { recover, recoverFor } from "./operations/registry.ts";
 import { forgetSnapshotOperation, snapshotOperation } from "./operations/snapshot.ts";
-import { refuseRecorded } from "./recorded-disk.ts";
-import { refuseMismatch } from "./rekey-volume.ts";
+import { refuseMismatch, refuseRecorded } from "./recorded-disk.ts";
 import { trustedVolume } from "./trusted-volume.ts";
 import type { VolumeContext } from "./volume-context.ts";
 

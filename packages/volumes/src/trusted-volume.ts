@@ -6,8 +6,8 @@ import {
   type LuksHeader,
   layoutOf,
 } from "@chatelaine/luks";
+import { tokensOf } from "./disk/tokens.ts";
 import { VolumeError } from "./errors.ts";
-import { tokensOf, volumeFrom } from "./inspect-volume.ts";
 import {
   describeChanges,
   isGrowth,
@@ -20,6 +20,7 @@ import type { Ledger, VolumeRecord } from "./ledger/ledger.ts";
 import { headerIdOf, recordAt } from "./recorded-disk.ts";
 import type { KeySource, Volume } from "./volume.ts";
 import { requireRegisteredKey } from "./volume-key.ts";
+import { volumeOfHeader } from "./volume-of-header.ts";
 
 /** Where keys come from, and what is known of volumes. Without a ledger every disk is a stranger. */
 export interface VolumeSource extends KeySource {
@@ -74,7 +75,7 @@ export async function trustedVolume(
   if (ledger === undefined || record === undefined) {
     if (options.keyId === undefined) await refuseOtherLayout(ledger, path, header);
     const keyId = await keyOfStranger(source, path, header, options);
-    return { volume: volumeFrom(header, path, keyId), header, layout, record };
+    return { volume: volumeOfHeader(header, path, keyId), header, layout, record };
   }
   const { keyId, state } = record;
   if (keyId === undefined || state === "creating") {
@@ -90,7 +91,7 @@ export async function trustedVolume(
     );
   }
   await requireRecorded(ledger, path, record, header, options);
-  return { volume: volumeFrom(header, path, keyId), header, layout, record };
+  return { volume: volumeOfHeader(header, path, keyId), header, layout, record };
 }
 
 /**

@@ -16,7 +16,7 @@ import type { KeySource } from "./volume.ts";
  * that nobody deletes it under the disk. If it rejects, `discardKeysNamed` removes
  * what may have been made.
  */
-export async function createVolumeKey(
+export async function createManagedKey(
   source: KeySource,
   volumeId: string,
   name: string,

@@ -6,7 +6,7 @@ import {
   removeToken,
   testPassphrase,
 } from "@chatelaine/luks";
-import { tokensOf } from "../inspect-volume.ts";
+import { tokensOf } from "./tokens.ts";
 
 /** The key slots of a disk that a passphrase opens, and that open its data. By one reading of the header. */
 export async function slotsOpenedBy(

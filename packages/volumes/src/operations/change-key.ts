@@ -2,14 +2,14 @@ import { KeyManagerError, type ObjectId, type StoredObject } from "@chatelaine/k
 import { addKeyslot, addToken, chatelaineToken, LuksError, readLuks } from "@chatelaine/luks";
 import { lendOpener } from "../disk/opener.ts";
 import { killSlots, removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
+import { tokensOf } from "../disk/tokens.ts";
 import { VolumeError } from "../errors.ts";
-import { tokensOf } from "../inspect-volume.ts";
 import type { VolumeLayout } from "../layout.ts";
 import type { VolumeRecord } from "../ledger/ledger.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
 import { contextOf, nowOf, type VolumeContext } from "../volume-context.ts";
 import {
-  createVolumeKey,
+  createManagedKey,
   discardKey,
   discardKeysNamed,
   keyName,
@@ -108,7 +108,7 @@ async function makeKey(work: ChangeKeyWork): Promise<Partial<ChangeKeyFacts>> {
   const { id, volumeId } = operation;
   const recipient = recipientOf(work);
   if (input.newKeyId === undefined) {
-    return { keyId: await createVolumeKey(recipient, volumeId, keyName(volumeId, id)) };
+    return { keyId: await createManagedKey(recipient, volumeId, keyName(volumeId, id)) };
   }
   await lendKey(recipient, input.newKeyId, async (passphrase) => {
     if ((await slotsOpenedBy(input.location, passphrase)).length === 0) return;

@@ -3,7 +3,7 @@ import { addKeyslot, addToken, chatelaineToken, readLuks, relabel } from "@chate
 import { killSlots, removeTokensNaming } from "../disk/slots.ts";
 import { sparseCopy } from "../disk/sparse-copy.ts";
 import { publish, stagingPath, withdraw } from "../disk/staging.ts";
-import { tokensOf } from "../inspect-volume.ts";
+import { tokensOf } from "../disk/tokens.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
 import { nowOf } from "../volume-context.ts";
 import { keyOf } from "./change-key.ts";

@@ -17,7 +17,7 @@ import { keyBitLength, lendPassphrase } from "../passphrase.ts";
 import { refuseRecorded } from "../recorded-disk.ts";
 import { nowOf, projectOf, type VolumeContext } from "../volume-context.ts";
 import {
-  createVolumeKey,
+  createManagedKey,
   discardKeysNamed,
   keyName,
   registerConsumer,
@@ -143,7 +143,7 @@ export async function makeKey({
     await registerConsumer(context, volumeId, input.keyId);
     return { keyId: input.keyId };
   }
-  return { keyId: await createVolumeKey(context, volumeId, keyName(volumeId, id)) };
+  return { keyId: await createManagedKey(context, volumeId, keyName(volumeId, id)) };
 }
 
 export async function unmakeKey({ context, operation, input }: KeyWork): Promise<void> {

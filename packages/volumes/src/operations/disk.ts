@@ -15,7 +15,7 @@ import { mappingName } from "../host/safe-text.ts";
 import type { VolumeLayout } from "../layout.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
 import { nowOf } from "../volume-context.ts";
-import { createVolumeKey, discardKey, discardKeysNamed, keyName } from "../volume-key.ts";
+import { createManagedKey, discardKey, discardKeysNamed, keyName } from "../volume-key.ts";
 import { beginningOf, headerBytes, layoutAskedFor } from "./create.ts";
 import {
   type DiskFormat,
@@ -65,7 +65,7 @@ export const createDiskOperation: Operation<DiskInput, DiskFacts> = {
       name: "make the key",
       take: async ({ context, input, operation: { id, volumeId } }) => {
         const bits = input.format === "luks2" ? keyBitLength : diskKeyBitLength;
-        return { keyId: await createVolumeKey(context, volumeId, keyName(volumeId, id), bits) };
+        return { keyId: await createManagedKey(context, volumeId, keyName(volumeId, id), bits) };
       },
       undo: ({ context, operation: { id, volumeId } }) =>
         discardKeysNamed(context, volumeId, keyName(volumeId, id)),

@@ -1,8 +1,8 @@
 import type { ObjectId } from "@chatelaine/keys";
 import { addToken, chatelaineToken, readLuks } from "@chatelaine/luks";
 import { removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
+import { tokensOf } from "../disk/tokens.ts";
 import { VolumeError } from "../errors.ts";
-import { tokensOf } from "../inspect-volume.ts";
 import type { VolumeLayout } from "../layout.ts";
 import { lendPassphrase } from "../passphrase.ts";
 import { nowOf } from "../volume-context.ts";

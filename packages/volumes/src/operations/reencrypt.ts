@@ -24,6 +24,7 @@ import {
 } from "../disk/in-place.ts";
 import { requireRoom } from "../disk/room.ts";
 import { removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
+import { tokensOf } from "../disk/tokens.ts";
 import { VolumeError } from "../errors.ts";
 import { mappingOf } from "../host/disk-use.ts";
 import {
@@ -33,7 +34,6 @@ import {
   resumeMapped,
 } from "../host/reencryption.ts";
 import { requireWritable } from "../host/writable.ts";
-import { tokensOf } from "../inspect-volume.ts";
 import type { VolumeLayout } from "../layout.ts";
 import { keyBitLength, lendPassphrase } from "../passphrase.ts";
 import { recordedProblem } from "../trusted-volume.ts";
