@@ -1,31 +1,16 @@
-export {
-  type AcceptedHeader,
-  type AcceptHeaderOptions,
-  acceptVolumeHeader,
-} from "./accept-header.ts";
-export { type BackedUpHeader, backupVolumeHeaders } from "./backup-volume-headers.ts";
-export { type CloneVolumeOptions, cloneVolume } from "./clone-volume.ts";
-export { type CreateVolumeOptions, createVolume } from "./create-volume.ts";
-export { type DecryptVolumeOptions, decryptVolume } from "./decrypt-volume.ts";
-export {
-  type DeletedVolume,
-  type DeleteVolumeOptions,
-  type DeletionPreview,
-  deleteVolume,
-  previewDeletion,
-} from "./delete-volume.ts";
+export { type BackedUpHeader, backupVolumeHeaders } from "./bulk/backup-volume-headers.ts";
 export {
   type BulkOptions,
   type BulkResult,
   type Outcome,
   type VolumesOptions,
-} from "./each-volume.ts";
-export {
-  type EncryptionPreview,
-  type EncryptVolumeOptions,
-  encryptVolume,
-  previewEncryption,
-} from "./encrypt-volume.ts";
+} from "./bulk/each-volume.ts";
+export { type ImportLedgerOptions, importLedger } from "./bulk/import-ledger.ts";
+export { type ReencryptVolumesOptions, reencryptVolumes } from "./bulk/reencrypt-volumes.ts";
+export { migrateDisksOffFixedKey, rekeyVolumes } from "./bulk/rekey-volumes.ts";
+export { verifyVolumes } from "./bulk/verify-volumes.ts";
+export { volumeFilter } from "./bulk/volume-filter.ts";
+export type { Recovered } from "./engine/recover.ts";
 export {
   type CreateDiskOptions,
   closeDisk,
@@ -41,25 +26,8 @@ export {
   restoreDisks,
   type SnapshotDiskOptions,
   snapshotDisk,
-} from "./ephemeral-disk.ts";
-export { VolumeError, type VolumeErrorCode } from "./errors.ts";
-export { findLostVolume, forgetVolume, type LostVolume } from "./forget-volume.ts";
+} from "./ephemeral-disk/ephemeral-disk.ts";
 export type { LogicalVolume } from "./host/logical-volume.ts";
-export { type ImportLedgerOptions, importLedger } from "./import-ledger.ts";
-export { importVolume } from "./import-volume.ts";
-export { inspectVolume } from "./inspect-volume.ts";
-export type { LayoutChange, VolumeLayout } from "./layout.ts";
-export type {
-  Ledger,
-  Lock,
-  OperationPhase,
-  OperationRecord,
-  VolumeChange,
-  VolumeFilter,
-  VolumeFormat,
-  VolumeKind,
-  VolumeRecord,
-} from "./ledger/ledger.ts";
 export {
   type PostgresEndpoint,
   refuseInsecureConnection,
@@ -74,6 +42,28 @@ export type {
   PostgresResult,
 } from "./ledger/postgres/postgres-pool.ts";
 export { openLedger, type SqliteLedgerOptions } from "./ledger/sqlite-ledger.ts";
+export { VolumeError, type VolumeErrorCode } from "./model/errors.ts";
+export type { LayoutChange, VolumeLayout } from "./model/layout.ts";
+export type {
+  Ledger,
+  Lock,
+  OperationPhase,
+  OperationRecord,
+  VolumeChange,
+  VolumeFilter,
+  VolumeFormat,
+  VolumeKind,
+  VolumeRecord,
+} from "./model/ledger.ts";
+export type { KeySource, Volume } from "./model/volume.ts";
+export {
+  projectOf,
+  type StepEvent,
+  type VolumeContext,
+  type VolumeProgress,
+} from "./model/volume-context.ts";
+export type { DiskFormat } from "./operations/disk-mapping.ts";
+export { recover } from "./operations/registry.ts";
 export {
   giveLibvirtSecret,
   type LibvirtDisk,
@@ -81,23 +71,51 @@ export {
   type LibvirtOptions,
   libvirtDisk,
   takeLibvirtSecret,
-} from "./libvirt.ts";
-export { closeVolume, type OpenedVolume, openVolume } from "./open-volume.ts";
-export { type OpenResult, openVolumes } from "./open-volumes.ts";
-export type { DiskFormat } from "./operations/disk-mapping.ts";
-export type { Recovered } from "./operations/recover.ts";
-export { recover } from "./operations/registry.ts";
-export { type AdoptionPreview, previewAdoption } from "./preview.ts";
-export { type QemuDisk, type QemuDiskOptions, qemuDisk } from "./qemu.ts";
-export { type Finding, type FindingType, type ReconcileOptions, reconcile } from "./reconcile.ts";
+} from "./present/libvirt.ts";
+export { closeVolume, type OpenedVolume, openVolume } from "./present/open-volume.ts";
+export { type OpenResult, openVolumes } from "./present/open-volumes.ts";
+export { type QemuDisk, type QemuDiskOptions, qemuDisk } from "./present/qemu.ts";
+export { type ServedVolume, type ServeVolumeOptions, serveVolume } from "./present/serve-volume.ts";
+export { withVolumeData } from "./present/with-volume-data.ts";
+export {
+  type Finding,
+  type FindingType,
+  type ReconcileOptions,
+  reconcile,
+} from "./reconcile/reconcile.ts";
+export type { TrustOptions, VolumeSource } from "./record/trusted-volume.ts";
+export {
+  type AcceptedHeader,
+  type AcceptHeaderOptions,
+  acceptVolumeHeader,
+} from "./volume/accept-header.ts";
+export { type CloneVolumeOptions, cloneVolume } from "./volume/clone-volume.ts";
+export { type CreateVolumeOptions, createVolume } from "./volume/create-volume.ts";
+export { type DecryptVolumeOptions, decryptVolume } from "./volume/decrypt-volume.ts";
+export {
+  type DeletedVolume,
+  type DeleteVolumeOptions,
+  type DeletionPreview,
+  deleteVolume,
+  previewDeletion,
+} from "./volume/delete-volume.ts";
+export {
+  type EncryptionPreview,
+  type EncryptVolumeOptions,
+  encryptVolume,
+  previewEncryption,
+} from "./volume/encrypt-volume.ts";
+export { findLostVolume, forgetVolume, type LostVolume } from "./volume/forget-volume.ts";
+export { importVolume } from "./volume/import-volume.ts";
+export { inspectVolume } from "./volume/inspect-volume.ts";
+export { type AdoptionPreview, previewAdoption } from "./volume/preview.ts";
 export {
   previewReencryption,
   type ReencryptedVolume,
   type ReencryptionPreview,
   type ReencryptVolumeOptions,
   reencryptVolume,
-} from "./reencrypt-volume.ts";
-export { type ReencryptVolumesOptions, reencryptVolumes } from "./reencrypt-volumes.ts";
+} from "./volume/reencrypt-volume.ts";
 export {
   adoptVolume,
   migrateOffFixedKey,
@@ -106,26 +124,17 @@ export {
   type RekeyVolumeOptions,
   rekeyVolume,
   transferVolume,
-} from "./rekey-volume.ts";
-export { migrateDisksOffFixedKey, rekeyVolumes } from "./rekey-volumes.ts";
-export { type ResizedVolume, type ResizeVolumeOptions, resizeVolume } from "./resize-volume.ts";
-export { type ServedVolume, type ServeVolumeOptions, serveVolume } from "./serve-volume.ts";
-export { findSnapshot, forgetSnapshot, snapshotVolume } from "./snapshot-volume.ts";
-export type { TrustOptions, VolumeSource } from "./trusted-volume.ts";
-export { type VerifiedVolume, verifyVolume } from "./verify-volume.ts";
-export { verifyVolumes } from "./verify-volumes.ts";
-export type { KeySource, Volume } from "./volume.ts";
+} from "./volume/rekey-volume.ts";
 export {
-  projectOf,
-  type StepEvent,
-  type VolumeContext,
-  type VolumeProgress,
-} from "./volume-context.ts";
-export { volumeFilter } from "./volume-filter.ts";
+  type ResizedVolume,
+  type ResizeVolumeOptions,
+  resizeVolume,
+} from "./volume/resize-volume.ts";
+export { findSnapshot, forgetSnapshot, snapshotVolume } from "./volume/snapshot-volume.ts";
+export { type VerifiedVolume, verifyVolume } from "./volume/verify-volume.ts";
 export {
   backupVolumeHeader,
   type HeaderRestorePreview,
   previewHeaderRestore,
   restoreVolumeHeader,
-} from "./volume-header.ts";
-export { withVolumeData } from "./with-volume-data.ts";
+} from "./volume/volume-header.ts";

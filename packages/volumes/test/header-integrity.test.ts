@@ -29,7 +29,7 @@ import {
   verifyVolumes,
   withVolumeData,
 } from "../src/index.ts";
-import { lendPassphrase } from "../src/passphrase.ts";
+import { lendPassphrase } from "../src/key/passphrase.ts";
 import { forge, type Metadata } from "./forge.ts";
 
 const caller: ProjectCaller = { type: "project", projectId: "a", userId: "alice" };

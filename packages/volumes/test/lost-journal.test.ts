@@ -14,7 +14,7 @@ import {
   recover,
   type VolumeContext,
 } from "../src/index.ts";
-import { lendPassphrase } from "../src/passphrase.ts";
+import { lendPassphrase } from "../src/key/passphrase.ts";
 
 const caller: ProjectCaller = { type: "project", projectId: "a", userId: "alice" };
 /** In memory where possible: syncs to a busy disk are slow. */

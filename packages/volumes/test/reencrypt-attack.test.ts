@@ -25,8 +25,8 @@ import {
   type VolumeContext,
   verifyVolume,
 } from "../src/index.ts";
+import { lendPassphrase } from "../src/key/passphrase.ts";
 import { fingerprintOf } from "../src/operations/reencrypt.ts";
-import { lendPassphrase } from "../src/passphrase.ts";
 import { forge, type Metadata } from "./forge.ts";
 
 const caller: ProjectCaller = { type: "project", projectId: "a", userId: "alice" };

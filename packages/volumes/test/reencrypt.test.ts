@@ -22,7 +22,7 @@ import {
   verifyVolume,
   withVolumeData,
 } from "../src/index.ts";
-import { lendPassphrase } from "../src/passphrase.ts";
+import { lendPassphrase } from "../src/key/passphrase.ts";
 
 const caller: ProjectCaller = { type: "project", projectId: "a", userId: "alice" };
 const sizeBytes = 64 * 1024;

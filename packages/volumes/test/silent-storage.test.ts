@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { MemoryKeyManager, type ProjectCaller } from "@chatelaine/keys";
+import { storageOf } from "../src/engine/storage.ts";
 import {
   backupVolumeHeader,
   createVolume,
@@ -16,7 +17,6 @@ import {
   type VolumeContext,
   verifyVolume,
 } from "../src/index.ts";
-import { storageOf } from "../src/operations/storage.ts";
 
 const caller: ProjectCaller = { type: "project", projectId: "a", userId: "alice" };
 /** In memory where possible: syncs to a busy disk are slow. */

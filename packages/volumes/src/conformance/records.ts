@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { objectId } from "@chatelaine/keys";
-import type { OperationRecord, VolumeRecord } from "../ledger/ledger.ts";
+import type { OperationRecord, VolumeRecord } from "../model/ledger.ts";
 import {
   idsOf,
   operationNamed,

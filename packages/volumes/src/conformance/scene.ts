@@ -1,12 +1,6 @@
 import assert from "node:assert/strict";
-import { VolumeError, type VolumeErrorCode } from "../errors.ts";
-import type {
-  Ledger,
-  Lock,
-  OperationRecord,
-  VolumeChange,
-  VolumeRecord,
-} from "../ledger/ledger.ts";
+import { VolumeError, type VolumeErrorCode } from "../model/errors.ts";
+import type { Ledger, Lock, OperationRecord, VolumeChange, VolumeRecord } from "../model/ledger.ts";
 
 /** One empty ledger, and the ways to it. */
 export interface LedgerSetting {

@@ -1,6 +1,6 @@
 import { open } from "node:fs/promises";
-import { VolumeError } from "../errors.ts";
 import { blockDevice } from "../host/block-device.ts";
+import { VolumeError } from "../model/errors.ts";
 import { ioError } from "./staging.ts";
 import { writeAll } from "./write-all.ts";
 

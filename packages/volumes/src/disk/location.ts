@@ -1,6 +1,6 @@
 import { realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { VolumeError } from "../errors.ts";
+import { VolumeError } from "../model/errors.ts";
 
 /** What is at a path: nothing, a file, or a block device. */
 export type Occupant = "nothing" | "file" | "device";

@@ -1,5 +1,5 @@
 import type { StoredObject } from "@chatelaine/keys";
-import { lendMangledPassphrase, lendPassphrase } from "../passphrase.ts";
+import { lendMangledPassphrase, lendPassphrase } from "../key/passphrase.ts";
 import { slotsOpenedBy } from "./slots.ts";
 
 /**

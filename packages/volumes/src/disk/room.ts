@@ -1,6 +1,6 @@
 import { stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
-import { VolumeError } from "../errors.ts";
+import { VolumeError } from "../model/errors.ts";
 
 const mebibyte = 1024 * 1024;
 /** Of two headers with few slots, and of the journal's record. */

@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { type FileHandle, open, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readLuks } from "@chatelaine/luks";
-import { VolumeError } from "../errors.ts";
+import { VolumeError } from "../model/errors.ts";
 import { placeFile, removePlaceholder } from "./place-file.ts";
 
 /**

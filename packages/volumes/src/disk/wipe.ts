@@ -1,8 +1,8 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { foreignContent, LuksError, readLuks, unrecognisedData } from "@chatelaine/luks";
-import { VolumeError } from "../errors.ts";
 import { blockDevice } from "../host/block-device.ts";
+import { VolumeError } from "../model/errors.ts";
 import type { Occupant } from "./location.ts";
 import { ioError } from "./staging.ts";
 

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import type { SegmentCipher } from "@chatelaine/luks";
-import { VolumeError } from "../errors.ts";
-import { hexOf } from "../passphrase.ts";
+import { hexOf } from "../key/passphrase.ts";
+import { VolumeError } from "../model/errors.ts";
 import { type BlockDevice, blockDevice } from "./block-device.ts";
 import { devicePath } from "./mapping.ts";
 import { runTool } from "./run-tool.ts";

@@ -1,7 +1,7 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseUuid, type Uuid } from "@chatelaine/luks";
-import { VolumeError } from "../errors.ts";
+import { VolumeError } from "../model/errors.ts";
 import { attributeOf } from "./block-device.ts";
 import { runTool } from "./run-tool.ts";
 import {

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { type DiskUser, describeDiskUse, diskMappings, diskUse } from "@chatelaine/luks";
-import { VolumeError } from "../errors.ts";
+import { VolumeError } from "../model/errors.ts";
 
 /** The kernel's dm-crypt, showing a disk's plaintext. */
 export interface DiskMapping {

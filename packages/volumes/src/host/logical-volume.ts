@@ -1,4 +1,4 @@
-import { VolumeError } from "../errors.ts";
+import { VolumeError } from "../model/errors.ts";
 import { runTool } from "./run-tool.ts";
 import { type LvmName, lvmName, lvmPath, words } from "./safe-text.ts";
 

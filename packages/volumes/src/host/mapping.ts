@@ -7,10 +7,10 @@ import {
   type Unlocked,
   type VolumeKey,
 } from "@chatelaine/luks";
-import { isSameDisk } from "../disk/disk-identity.ts";
-import { VolumeError } from "../errors.ts";
+import { VolumeError } from "../model/errors.ts";
 import { attributeOf, kernelNameOf } from "./block-device.ts";
 import { deviceBelow, takeApart } from "./cut-reencryption.ts";
+import { isSameDisk } from "./disk-identity.ts";
 import { type DiskMapping, requireUnused } from "./disk-use.ts";
 import { withPrivateHeader } from "./private-header-file.ts";
 import { runTool } from "./run-tool.ts";

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type CheckedHeader, privateHeader, type VolumeKey } from "@chatelaine/luks";
-import { VolumeError } from "../errors.ts";
+import { VolumeError } from "../model/errors.ts";
 import { type AbsolutePath, absolutePath } from "./safe-text.ts";
 
 /** File systems in memory, where nothing is left behind by a loss of power; the types as of statfs(2). */

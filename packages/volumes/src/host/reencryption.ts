@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import type { CheckedHeader, ImageProgress, LuksHeader, Uuid } from "@chatelaine/luks";
-import { VolumeError } from "../errors.ts";
+import { VolumeError } from "../model/errors.ts";
 import { removeLeftDevices } from "./cut-reencryption.ts";
 import { blockDeviceOf } from "./disk-use.ts";
 import { runTool } from "./run-tool.ts";

@@ -1,7 +1,7 @@
 import { spawn as platformSpawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { VolumeError } from "../errors.ts";
+import { VolumeError } from "../model/errors.ts";
 import type { ToolArgument } from "./safe-text.ts";
 
 /** What starts a program; `child_process.spawn` by default. */

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type { SegmentCipher, Uuid } from "@chatelaine/luks";
-import { VolumeError } from "../errors.ts";
+import { VolumeError } from "../model/errors.ts";
 
 // Text that becomes part of a device-mapper table, of a program's arguments or of XML has one of these types. Only the
 // functions here make them, by validation or escaping. Uuid and SegmentCipher come from the header's validator.

@@ -1,6 +1,6 @@
 import { access, constants } from "node:fs/promises";
 import { requireAnswering } from "@chatelaine/luks";
-import { VolumeError } from "../errors.ts";
+import { VolumeError } from "../model/errors.ts";
 import { attributeOf, kernelNameOf } from "./block-device.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
-import { VolumeError } from "../errors.ts";
+import { VolumeError } from "../model/errors.ts";
 
 /** A numbered change of the schema. A released one is never edited: its checksum is in every ledger. */
 export interface Migration {

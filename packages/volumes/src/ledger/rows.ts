@@ -1,7 +1,7 @@
 import { objectId } from "@chatelaine/keys";
-import { VolumeError } from "../errors.ts";
-import type { VolumeLayout } from "../layout.ts";
-import type { OperationRecord, VolumeRecord } from "./ledger.ts";
+import { VolumeError } from "../model/errors.ts";
+import type { VolumeLayout } from "../model/layout.ts";
+import type { OperationRecord, VolumeRecord } from "../model/ledger.ts";
 
 /** A row as the drivers give it; the columns have the same names in every schema. */
 export type Row = Readonly<Record<string, string | number | null>>;

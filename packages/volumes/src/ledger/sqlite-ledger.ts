@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { type ObjectId, objectId, refuseUnknownOptions } from "@chatelaine/keys";
-import { VolumeError } from "../errors.ts";
+import { VolumeError } from "../model/errors.ts";
 import type {
   Ledger,
   Lock,
@@ -11,7 +11,7 @@ import type {
   VolumeChange,
   VolumeFilter,
   VolumeRecord,
-} from "./ledger.ts";
+} from "../model/ledger.ts";
 import { migrate, readMigrations, rollBack } from "./migrations.ts";
 import { isDead, type ProcessIdentity, thisProcess } from "./process-identity.ts";
 import {

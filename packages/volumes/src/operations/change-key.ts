@@ -3,11 +3,7 @@ import { addKeyslot, addToken, chatelaineToken, LuksError, readLuks } from "@cha
 import { lendOpener } from "../disk/opener.ts";
 import { killSlots, removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
 import { tokensOf } from "../disk/tokens.ts";
-import { VolumeError } from "../errors.ts";
-import type { VolumeLayout } from "../layout.ts";
-import type { VolumeRecord } from "../ledger/ledger.ts";
-import { keyBitLength, lendPassphrase } from "../passphrase.ts";
-import { contextOf, nowOf, type VolumeContext } from "../volume-context.ts";
+import type { Operation, Work } from "../engine/operation.ts";
 import {
   createManagedKey,
   discardKey,
@@ -18,10 +14,14 @@ import {
   sharedKey,
   unregisterConsumer,
   withOwnKey,
-} from "../volume-key.ts";
+} from "../key/managed-key.ts";
+import { keyBitLength, lendPassphrase } from "../key/passphrase.ts";
+import { VolumeError } from "../model/errors.ts";
+import type { VolumeLayout } from "../model/layout.ts";
+import type { VolumeRecord } from "../model/ledger.ts";
+import { contextOf, nowOf, type VolumeContext } from "../model/volume-context.ts";
 import { beginningOf } from "./create.ts";
 import { openedLayout } from "./opened-layout.ts";
-import type { Operation, Work } from "./operation.ts";
 
 export interface ChangeKeyInput {
   readonly location: string;

@@ -4,12 +4,12 @@ import { killSlots, removeTokensNaming } from "../disk/slots.ts";
 import { sparseCopy } from "../disk/sparse-copy.ts";
 import { publish, stagingPath, withdraw } from "../disk/staging.ts";
 import { tokensOf } from "../disk/tokens.ts";
-import { keyBitLength, lendPassphrase } from "../passphrase.ts";
-import { nowOf } from "../volume-context.ts";
+import type { Operation, Work } from "../engine/operation.ts";
+import { keyBitLength, lendPassphrase } from "../key/passphrase.ts";
+import { nowOf } from "../model/volume-context.ts";
 import { keyOf } from "./change-key.ts";
 import { abandonMade, type CreateFacts, commitMade, makeKey, unmakeKey } from "./create.ts";
 import { openedLayout } from "./opened-layout.ts";
-import type { Operation, Work } from "./operation.ts";
 
 /** A volume whose ciphertext is to be copied. */
 export interface CloneInput {

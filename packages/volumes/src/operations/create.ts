@@ -10,21 +10,21 @@ import {
 import type { Occupant } from "../disk/location.ts";
 import { makeSparseFile, publish, stagingPath, withdraw, withStagedFile } from "../disk/staging.ts";
 import { requireZeroes, wipeHeader } from "../disk/wipe.ts";
+import type { Operation, Work } from "../engine/operation.ts";
 import { requireWritable } from "../host/writable.ts";
-import type { VolumeLayout } from "../layout.ts";
-import type { VolumeChange, VolumeRecord } from "../ledger/ledger.ts";
-import { keyBitLength, lendPassphrase } from "../passphrase.ts";
-import { refuseRecorded } from "../recorded-disk.ts";
-import { nowOf, projectOf, type VolumeContext } from "../volume-context.ts";
 import {
   createManagedKey,
   discardKeysNamed,
   keyName,
   registerConsumer,
   unregisterConsumer,
-} from "../volume-key.ts";
+} from "../key/managed-key.ts";
+import { keyBitLength, lendPassphrase } from "../key/passphrase.ts";
+import type { VolumeLayout } from "../model/layout.ts";
+import type { VolumeChange, VolumeRecord } from "../model/ledger.ts";
+import { nowOf, projectOf, type VolumeContext } from "../model/volume-context.ts";
+import { refuseRecorded } from "../record/recorded-disk.ts";
 import { openedLayout, ownCipher, writtenHeader } from "./opened-layout.ts";
-import type { Operation, Work } from "./operation.ts";
 
 export interface CreateInput {
   readonly location: string;

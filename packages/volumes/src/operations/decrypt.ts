@@ -1,21 +1,21 @@
 import type { ObjectId } from "@chatelaine/keys";
 import { decryptImage, forgetImage, LuksError, resumeImage } from "@chatelaine/luks";
+import { requireRoom } from "../disk/room.ts";
+import { slotsOpenedBy } from "../disk/slots.ts";
+import type { Operation, Work } from "../engine/operation.ts";
+import { requireUnused } from "../host/disk-use.ts";
+import { requireWritable } from "../host/writable.ts";
+import { lendPassphrase } from "../key/passphrase.ts";
+import { VolumeError } from "../model/errors.ts";
+import { keyOf } from "./change-key.ts";
+import { type DeleteFacts, deleteKeys } from "./delete.ts";
 import {
   type InPlaceInput,
   journalFolder,
   journalOf,
   requireNoJournal,
   runOptions,
-} from "../disk/in-place.ts";
-import { requireRoom } from "../disk/room.ts";
-import { slotsOpenedBy } from "../disk/slots.ts";
-import { VolumeError } from "../errors.ts";
-import { requireUnused } from "../host/disk-use.ts";
-import { requireWritable } from "../host/writable.ts";
-import { lendPassphrase } from "../passphrase.ts";
-import { keyOf } from "./change-key.ts";
-import { type DeleteFacts, deleteKeys } from "./delete.ts";
-import type { Operation, Work } from "./operation.ts";
+} from "./in-place.ts";
 
 /** A volume that is to be a plain disk again. */
 export interface DecryptInput extends InPlaceInput {

@@ -4,8 +4,8 @@ import type { ObjectId } from "@chatelaine/keys";
 import { type Occupant, occupantOf } from "../disk/location.ts";
 import { carriesVolume, ioError, stagingPath, syncFolder } from "../disk/staging.ts";
 import { wipeHeader } from "../disk/wipe.ts";
-import { deleteKey, discardableKey, discardKey } from "../volume-key.ts";
-import type { Operation, Work } from "./operation.ts";
+import type { Operation, Work } from "../engine/operation.ts";
+import { deleteKey, discardableKey, discardKey } from "../key/managed-key.ts";
 
 export interface DeleteInput {
   readonly location: string;

@@ -7,16 +7,16 @@ import {
   type Unlocked,
   unlock,
 } from "@chatelaine/luks";
-import { VolumeError } from "../errors.ts";
 import { type CryptTable, mapTogether } from "../host/crypt-table.ts";
 import { type LogicalVolume, logicalVolumePath } from "../host/logical-volume.ts";
 import { isSimple, luksTable } from "../host/luks-table.ts";
 import { devicePath, map } from "../host/mapping.ts";
 import { mappingName, plainMappingUuid } from "../host/safe-text.ts";
-import { type VolumeLayout } from "../layout.ts";
-import { lendPassphrase } from "../passphrase.ts";
-import { recordedProblem } from "../trusted-volume.ts";
-import type { KeySource } from "../volume.ts";
+import { lendPassphrase } from "../key/passphrase.ts";
+import { VolumeError } from "../model/errors.ts";
+import { type VolumeLayout } from "../model/layout.ts";
+import type { KeySource } from "../model/volume.ts";
+import { recordedProblem } from "../record/trusted-volume.ts";
 
 /** Of a plain disk's key, in bits: two AES-256 keys for XTS, every bit of them random. */
 export const diskKeyBitLength = 512;

@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
+import type { Operation } from "../engine/operation.ts";
 import { resizeLogicalVolume } from "../host/logical-volume.ts";
 import { devicePath, growMapping } from "../host/mapping.ts";
-import { withoutSize } from "../layout.ts";
-import { lendPassphrase } from "../passphrase.ts";
-import { nowOf } from "../volume-context.ts";
+import { lendPassphrase } from "../key/passphrase.ts";
+import { withoutSize } from "../model/layout.ts";
+import { nowOf } from "../model/volume-context.ts";
 import { type DiskParts, unlockDisk } from "./disk-mapping.ts";
 import { openedLayout } from "./opened-layout.ts";
-import type { Operation } from "./operation.ts";
 import type { ResizeFacts } from "./resize.ts";
 
 /** A disk that is to grow. */

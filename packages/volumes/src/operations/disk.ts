@@ -1,7 +1,7 @@
 import type { ObjectId } from "@chatelaine/keys";
 import { chatelaineToken, formatLuks2, LuksError } from "@chatelaine/luks";
 import { copyDevice } from "../disk/copy-device.ts";
-import { VolumeError } from "../errors.ts";
+import type { Operation, Work } from "../engine/operation.ts";
 import {
   createLogicalVolume,
   isMarked,
@@ -12,10 +12,11 @@ import {
 } from "../host/logical-volume.ts";
 import { devicePath, unmapDisk } from "../host/mapping.ts";
 import { mappingName } from "../host/safe-text.ts";
-import type { VolumeLayout } from "../layout.ts";
-import { keyBitLength, lendPassphrase } from "../passphrase.ts";
-import { nowOf } from "../volume-context.ts";
-import { createManagedKey, discardKey, discardKeysNamed, keyName } from "../volume-key.ts";
+import { createManagedKey, discardKey, discardKeysNamed, keyName } from "../key/managed-key.ts";
+import { keyBitLength, lendPassphrase } from "../key/passphrase.ts";
+import { VolumeError } from "../model/errors.ts";
+import type { VolumeLayout } from "../model/layout.ts";
+import { nowOf } from "../model/volume-context.ts";
 import { beginningOf, headerBytes, layoutAskedFor } from "./create.ts";
 import {
   type DiskFormat,
@@ -27,7 +28,6 @@ import {
   showReadOnly,
 } from "./disk-mapping.ts";
 import { openedLayout } from "./opened-layout.ts";
-import type { Operation, Work } from "./operation.ts";
 
 /** A disk to make. */
 export interface DiskInput {

@@ -6,20 +6,14 @@ import {
   type ImageFormat,
   resumeImage,
 } from "@chatelaine/luks";
-import {
-  type InPlaceInput,
-  journalFolder,
-  journalOf,
-  requireNoJournal,
-  runOptions,
-} from "../disk/in-place.ts";
 import type { Occupant } from "../disk/location.ts";
 import { requireRoom } from "../disk/room.ts";
+import type { Operation, Work } from "../engine/operation.ts";
 import { requireUnused } from "../host/disk-use.ts";
 import { requireWritable } from "../host/writable.ts";
-import { keyBitLength, lendPassphrase } from "../passphrase.ts";
-import { refuseRecorded } from "../recorded-disk.ts";
-import { nowOf } from "../volume-context.ts";
+import { keyBitLength, lendPassphrase } from "../key/passphrase.ts";
+import { nowOf } from "../model/volume-context.ts";
+import { refuseRecorded } from "../record/recorded-disk.ts";
 import { keyOf } from "./change-key.ts";
 import {
   abandonMade,
@@ -30,8 +24,14 @@ import {
   makeKey,
   unmakeKey,
 } from "./create.ts";
+import {
+  type InPlaceInput,
+  journalFolder,
+  journalOf,
+  requireNoJournal,
+  runOptions,
+} from "./in-place.ts";
 import { openedLayout } from "./opened-layout.ts";
-import type { Operation, Work } from "./operation.ts";
 
 /** A disk whose data are to be encrypted where they are. */
 export interface EncryptInput

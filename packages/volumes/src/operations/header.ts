@@ -3,12 +3,12 @@ import type { ObjectId } from "@chatelaine/keys";
 import { backupHeader, restoreHeader } from "@chatelaine/luks";
 import { removePlaceholder } from "../disk/place-file.ts";
 import { ioError, publish, stagingPath } from "../disk/staging.ts";
+import type { Operation, Work } from "../engine/operation.ts";
 import { blockDevice } from "../host/block-device.ts";
-import type { VolumeLayout } from "../layout.ts";
-import { lendPassphrase } from "../passphrase.ts";
-import { nowOf } from "../volume-context.ts";
+import { lendPassphrase } from "../key/passphrase.ts";
+import type { VolumeLayout } from "../model/layout.ts";
+import { nowOf } from "../model/volume-context.ts";
 import { openedLayout } from "./opened-layout.ts";
-import type { Operation, Work } from "./operation.ts";
 
 export interface HeaderInput {
   readonly location: string;

@@ -2,15 +2,20 @@ import type { ObjectId } from "@chatelaine/keys";
 import { addToken, chatelaineToken, readLuks } from "@chatelaine/luks";
 import { removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
 import { tokensOf } from "../disk/tokens.ts";
-import { VolumeError } from "../errors.ts";
-import type { VolumeLayout } from "../layout.ts";
-import { lendPassphrase } from "../passphrase.ts";
-import { nowOf } from "../volume-context.ts";
-import { isRegistered, registerConsumer, sharedKey, unregisterConsumer } from "../volume-key.ts";
+import type { Operation, Work } from "../engine/operation.ts";
+import {
+  isRegistered,
+  registerConsumer,
+  sharedKey,
+  unregisterConsumer,
+} from "../key/managed-key.ts";
+import { lendPassphrase } from "../key/passphrase.ts";
+import { VolumeError } from "../model/errors.ts";
+import type { VolumeLayout } from "../model/layout.ts";
+import { nowOf } from "../model/volume-context.ts";
 import { keyOf } from "./change-key.ts";
 import { beginningOf } from "./create.ts";
 import { openedLayout } from "./opened-layout.ts";
-import type { Operation, Work } from "./operation.ts";
 
 /** A disk that others made, and the user's key that opens it. */
 export interface ImportInput {

@@ -1,6 +1,6 @@
 import { type CheckedHeader, checkHeader, layoutOf, testPassphrase } from "@chatelaine/luks";
-import { VolumeError } from "../errors.ts";
-import { describeChanges, layoutChanges, type VolumeLayout } from "../layout.ts";
+import { VolumeError } from "../model/errors.ts";
+import { describeChanges, layoutChanges, type VolumeLayout } from "../model/layout.ts";
 
 /** What differs from a disk that has its own header. */
 interface OpenedLayoutOptions {

@@ -15,17 +15,10 @@ import {
   resumeImage,
   unlock,
 } from "@chatelaine/luks";
-import {
-  type InPlaceInput,
-  journalFolder,
-  journalOf,
-  requireNoJournal,
-  runOptions,
-} from "../disk/in-place.ts";
 import { requireRoom } from "../disk/room.ts";
 import { removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
 import { tokensOf } from "../disk/tokens.ts";
-import { VolumeError } from "../errors.ts";
+import type { Operation, Work } from "../engine/operation.ts";
 import { mappingOf } from "../host/disk-use.ts";
 import {
   isReencrypting,
@@ -34,13 +27,20 @@ import {
   resumeMapped,
 } from "../host/reencryption.ts";
 import { requireWritable } from "../host/writable.ts";
-import type { VolumeLayout } from "../layout.ts";
-import { keyBitLength, lendPassphrase } from "../passphrase.ts";
-import { recordedProblem } from "../trusted-volume.ts";
-import { nowOf, type VolumeContext } from "../volume-context.ts";
+import { keyBitLength, lendPassphrase } from "../key/passphrase.ts";
+import { VolumeError } from "../model/errors.ts";
+import type { VolumeLayout } from "../model/layout.ts";
+import { nowOf, type VolumeContext } from "../model/volume-context.ts";
+import { recordedProblem } from "../record/trusted-volume.ts";
 import { keyOf } from "./change-key.ts";
+import {
+  type InPlaceInput,
+  journalFolder,
+  journalOf,
+  requireNoJournal,
+  runOptions,
+} from "./in-place.ts";
 import { writtenHeader } from "./opened-layout.ts";
-import type { Operation, Work } from "./operation.ts";
 
 /** What re-encrypting starts from. */
 export interface ReencryptInput extends InPlaceInput {

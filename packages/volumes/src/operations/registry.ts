@@ -1,4 +1,6 @@
-import type { VolumeContext } from "../volume-context.ts";
+import type { AnyOperation } from "../engine/operation.ts";
+import { type Recovered, recoverWith } from "../engine/recover.ts";
+import type { VolumeContext } from "../model/volume-context.ts";
 import { changeKeyOperation } from "./change-key.ts";
 import { cloneOperation } from "./clone.ts";
 import { createOperation } from "./create.ts";
@@ -9,8 +11,6 @@ import { resizeDiskOperation } from "./disk-resize.ts";
 import { encryptOperation } from "./encrypt.ts";
 import { backupHeaderOperation, restoreHeaderOperation } from "./header.ts";
 import { importOperation } from "./import.ts";
-import type { AnyOperation } from "./operation.ts";
-import { type Recovered, recoverWith } from "./recover.ts";
 import { reencryptOperation } from "./reencrypt.ts";
 import { resizeOperation } from "./resize.ts";
 import { forgetSnapshotOperation, snapshotOperation } from "./snapshot.ts";

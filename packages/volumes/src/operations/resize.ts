@@ -2,15 +2,15 @@ import { open, stat } from "node:fs/promises";
 import type { ObjectId } from "@chatelaine/keys";
 import { checkHeader, unlock } from "@chatelaine/luks";
 import { ioError } from "../disk/staging.ts";
+import type { Operation, Work } from "../engine/operation.ts";
 import { luksMappingOf } from "../host/disk-use.ts";
 import { growMapping } from "../host/mapping.ts";
-import { type VolumeLayout, withoutSize } from "../layout.ts";
-import { lendPassphrase } from "../passphrase.ts";
-import { recordedProblem } from "../trusted-volume.ts";
-import { nowOf } from "../volume-context.ts";
+import { lendPassphrase } from "../key/passphrase.ts";
+import { type VolumeLayout, withoutSize } from "../model/layout.ts";
+import { nowOf } from "../model/volume-context.ts";
+import { recordedProblem } from "../record/trusted-volume.ts";
 import { keyOf } from "./change-key.ts";
 import { openedLayout } from "./opened-layout.ts";
-import type { Operation, Work } from "./operation.ts";
 
 /** A volume whose disk is to grow, or has grown. */
 export interface ResizeInput {

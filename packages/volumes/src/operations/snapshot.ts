@@ -1,16 +1,16 @@
 import type { ObjectId } from "@chatelaine/keys";
-import { type VolumeLayout, withoutSize } from "../layout.ts";
-import { lendPassphrase } from "../passphrase.ts";
+import type { Operation, Work } from "../engine/operation.ts";
 import {
   discardKey,
   discardKeysNamed,
   grantRead,
   keyName,
   registerConsumer,
-} from "../volume-key.ts";
+} from "../key/managed-key.ts";
+import { lendPassphrase } from "../key/passphrase.ts";
+import { type VolumeLayout, withoutSize } from "../model/layout.ts";
 import { beginningOf } from "./create.ts";
 import { openedLayout } from "./opened-layout.ts";
-import type { Operation, Work } from "./operation.ts";
 
 export interface SnapshotInput {
   readonly location: string;

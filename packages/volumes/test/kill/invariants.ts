@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { type MemoryKeyManager, type ObjectId, tracksConsumers } from "@chatelaine/keys";
 import { readLuks, unlock, withOpenDisk } from "@chatelaine/luks";
 import { type Ledger, type VolumeRecord, verifyVolume } from "../../src/index.ts";
-import { lendPassphrase } from "../../src/passphrase.ts";
+import { lendPassphrase } from "../../src/key/passphrase.ts";
 import { alice, bob, bytesOf, type Scenario } from "./scenarios.ts";
 
 /** What must be so whenever nothing is under way. */

@@ -1,4 +1,4 @@
-import { VolumeError } from "../../errors.ts";
+import { VolumeError } from "../../model/errors.ts";
 
 /** How a client of PostgreSQL connects. A `Client` of the package `pg` says so, before it connects too. */
 export interface PostgresEndpoint {

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { VolumeError } from "../../errors.ts";
+import { VolumeError } from "../../model/errors.ts";
 
 /**
  * A lock of this process, as far as this process can know without asking.

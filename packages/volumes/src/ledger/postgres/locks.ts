@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
-import { VolumeError } from "../../errors.ts";
-import type { Lock } from "../ledger.ts";
+import { VolumeError } from "../../model/errors.ts";
+import type { Lock } from "../../model/ledger.ts";
 import { fateOf, type ProcessIdentity, thisProcess } from "../process-identity.ts";
 import { HeldLock } from "./held-lock.ts";
 import type { PostgresDatabase, Query } from "./postgres-database.ts";

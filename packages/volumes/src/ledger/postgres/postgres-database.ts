@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { VolumeError } from "../../errors.ts";
+import { VolumeError } from "../../model/errors.ts";
 import { refuseInsecureConnection } from "./connection-security.ts";
 import { ledgerError, mayPass } from "./postgres-error.ts";
 import type { PostgresConnection, PostgresPool, PostgresResult } from "./postgres-pool.ts";

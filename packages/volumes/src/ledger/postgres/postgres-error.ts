@@ -1,4 +1,4 @@
-import { VolumeError } from "../../errors.ts";
+import { VolumeError } from "../../model/errors.ts";
 
 /**
  * SQLSTATE classes and codes of what may pass (PostgreSQL, appendix A): 08 connection, 53 out of

@@ -1,5 +1,5 @@
 import { type ObjectId, objectId, refuseUnknownOptions } from "@chatelaine/keys";
-import { VolumeError } from "../../errors.ts";
+import { VolumeError } from "../../model/errors.ts";
 import type {
   Ledger,
   Lock,
@@ -7,7 +7,7 @@ import type {
   VolumeChange,
   VolumeFilter,
   VolumeRecord,
-} from "../ledger.ts";
+} from "../../model/ledger.ts";
 import { readMigrations } from "../migrations.ts";
 import {
   operationOf,

@@ -1,4 +1,4 @@
-import { VolumeError } from "../../errors.ts";
+import { VolumeError } from "../../model/errors.ts";
 import { type Migration, refuseUnknown } from "../migrations.ts";
 import type { PostgresDatabase, Query } from "./postgres-database.ts";
 
