@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SecretBytes } from "@chatelaine/keys";
 import { parse } from "yaml";
+import { maxJsonBytes } from "./body-limits.ts";
 import { settingFormats } from "./config/setting-formats.ts";
 import {
   flagOf,
@@ -16,7 +17,6 @@ import {
 import { isEveryAddress, parseListenHost } from "./listen-host.ts";
 import { didYouMean } from "./policy/nearest.ts";
 import { type PublicUrl, parsePublicUrl, urlOfListener } from "./public-url.ts";
-import { maxJsonBytes } from "./routes/too-large.ts";
 
 /** The configuration cannot be used; the message names the setting, where it is set, and what to do. */
 export class ConfigError extends Error {

@@ -1,15 +1,13 @@
-import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { FastifyInstance } from "fastify";
 import { sealMac } from "./audit/audit-keys.ts";
 import { AuditTrail } from "./audit/audit-trail.ts";
-import { auditKeys, openAudit } from "./audit/open-audit.ts";
+import { auditKeys } from "./audit/open-audit.ts";
 import { SegmentKeeper } from "./audit/segment-keeper.ts";
 import { defaultSegmentLimits, type SegmentLimits } from "./audit/segment-sealer.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { ProjectKeys } from "./crypto/project-keys.ts";
+import { createContext } from "./create-context.ts";
 import type { RootKeyRing } from "./crypto/root-key.ts";
-import { admitRootKeys } from "./crypto/system-keys.ts";
 import { createApp } from "./http/app.ts";
 import { ClientAddresses, type ClientAddressesOptions } from "./http/client-addresses.ts";
 import { keystoneRoutes } from "./http/keystone-routes.ts";
@@ -35,11 +33,11 @@ import { Refs } from "./routes/refs.ts";
 import type { Route } from "./routes/route.ts";
 import { secretRoutes } from "./routes/secret-routes.ts";
 import { versionRoutes } from "./routes/version-routes.ts";
-import { openRowTags, type RowTagsOptions } from "./row-tagging/open-row-tags.ts";
+import type { RowTagsOptions } from "./row-tagging/open-row-tags.ts";
 import { AbsentFeatures } from "./services/absent-features.ts";
 import { AclService } from "./services/acls.ts";
 import { ContainerService } from "./services/containers.ts";
-import { defaultLimits, type ObjectLimits, type ServiceContext } from "./services/context.ts";
+import type { ObjectLimits, ServiceContext } from "./services/context.ts";
 import { MetadataService } from "./services/metadata.ts";
 import { OrderAnswers, type Patience } from "./services/order-answers.ts";
 import { OrderRunner } from "./services/order-runner.ts";
@@ -205,56 +203,6 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
       await segments.stop();
       await context.audit.flush();
     },
-  };
-}
-
-export interface ContextParts {
-  readonly store: Store;
-  readonly rootKeys: RootKeyRing;
-  readonly clock: Clock;
-  readonly policy: Policy;
-  readonly audit: AuditTrail;
-  readonly defaultQuotas?: Partial<Record<QuotaKind, number>>;
-  readonly limits?: Partial<ObjectLimits>;
-  readonly maxSealsOfKey?: number;
-  readonly deleteRetentionSeconds?: number;
-  readonly rowTags?: RowTagsOptions;
-}
-
-/**
- * Checks the root keys, starts the audit record and the tags of rows, and puts together what services need.
- *
- * @throws RootKeyError; RowTagsError if rows have no tags, or the audit record has the format of an older version, and
- *   may not be upgraded
- */
-export async function createContext(parts: ContextParts): Promise<ServiceContext> {
-  const { store, rootKeys, clock } = parts;
-  await admitRootKeys(store, rootKeys, clock);
-  const { current } = await openAudit(store, rootKeys, parts.rowTags?.untaggedRows === "tag");
-  await store.startAudit(current);
-  await openRowTags(store, rootKeys, clock, parts.rowTags);
-  return {
-    store,
-    clock,
-    policy: parts.policy,
-    audit: parts.audit,
-    keys: new ProjectKeys({
-      store,
-      rootKeys,
-      clock,
-      ...(parts.maxSealsOfKey !== undefined && { maxSeals: parts.maxSealsOfKey }),
-    }),
-    newId: randomUUID,
-    defaultQuotas: {
-      secrets: -1,
-      orders: -1,
-      containers: -1,
-      consumers: -1,
-      cas: -1,
-      ...parts.defaultQuotas,
-    },
-    limits: { ...defaultLimits, ...parts.limits },
-    deleteRetentionSeconds: parts.deleteRetentionSeconds ?? 0,
   };
 }
 

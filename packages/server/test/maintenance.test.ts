@@ -16,6 +16,7 @@ import type { AuditEntry } from "../src/audit/audit-entry.ts";
 import { AuditTrail } from "../src/audit/audit-trail.ts";
 import { systemClock } from "../src/clock.ts";
 import { loadServerConfig, type ServerConfig } from "../src/config.ts";
+import { createContext } from "../src/create-context.ts";
 import {
   addRootKey,
   createRootKeyFile,
@@ -28,7 +29,6 @@ import { rotateProjectKeys } from "../src/maintenance/rotate-project-keys.ts";
 import { runServerCommand } from "../src/maintenance/run-command.ts";
 import type { AuditReport } from "../src/maintenance/verify-audit.ts";
 import { RulePolicy } from "../src/policy/rule-policy.ts";
-import { createContext } from "../src/server.ts";
 import { Retention } from "../src/services/retention.ts";
 import { startServer } from "../src/start-server.ts";
 import { findProjectKeys } from "../src/store/operations/keys.ts";

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { maxJsonBytes } from "../body-limits.ts";
 import type { ClientAddress } from "../client-address.ts";
 import type { Identity } from "../identity/identity.ts";
 import { IdentityError } from "../identity/identity-error.ts";
@@ -8,7 +9,7 @@ import { parseMicroversion } from "../routes/microversion.ts";
 import { acceptsJson } from "../routes/negotiation.ts";
 import { barbicanPageSizes, type PageSizes, Query } from "../routes/query.ts";
 import type { Call, Handler, Method, Reply, Route } from "../routes/route.ts";
-import { maxJsonBytes, tooLarge } from "../routes/too-large.ts";
+import { tooLarge } from "../routes/too-large.ts";
 import { WireError } from "../wire-error.ts";
 import { noteAnswer } from "./answers-under-way.ts";
 import type { ClientAddresses } from "./client-addresses.ts";

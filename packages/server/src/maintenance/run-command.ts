@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { AuditTrail } from "../audit/audit-trail.ts";
 import { systemClock } from "../clock.ts";
 import type { ServerConfig } from "../config.ts";
+import { createContext } from "../create-context.ts";
 import { defaultQuotas } from "../default-quotas.ts";
 import { openIdentity } from "../open-identity.ts";
 import { openPolicy } from "../open-policy.ts";
@@ -9,7 +10,6 @@ import { openRootKeys, rootKeyPath } from "../open-root-keys.ts";
 import { openStore } from "../open-store.ts";
 import { mayTagRows, recordRowsTagged } from "../row-tagging/may-tag-rows.ts";
 import type { TaggingReport } from "../row-tagging/tag-existing-rows.ts";
-import { createContext } from "../server.ts";
 import { serverCommands } from "./commands.ts";
 import { callControl, carryOut, type OnCommandProgress } from "./control.ts";
 

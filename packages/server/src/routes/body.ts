@@ -1,8 +1,9 @@
+import { maxJsonBytes } from "../body-limits.ts";
 import { schemaError, WireError } from "../wire-error.ts";
 import { refuseCompressed } from "./content-encoding.ts";
 import { pythonStrip } from "./python-strip.ts";
 import type { Call } from "./route.ts";
-import { maxJsonBytes, tooLarge } from "./too-large.ts";
+import { tooLarge } from "./too-large.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 

@@ -1,10 +1,6 @@
+import { maxJsonBytes } from "../body-limits.ts";
 import { WireError } from "../wire-error.ts";
 import type { Call } from "./route.ts";
-
-/** What a JSON body may have, in bytes: Barbican's own limits of bodies and payloads have this ratio. */
-export function maxJsonBytes(maxPayloadBytes: number): number {
-  return Math.ceil(maxPayloadBytes * 1.25);
-}
 
 /** 413, which names every limit: which of them was met depends on how the bytes were sent. */
 export function tooLarge(

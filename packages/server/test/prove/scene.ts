@@ -1,5 +1,6 @@
 import { AuditTrail } from "../../src/audit/audit-trail.ts";
 import { systemClock } from "../../src/clock.ts";
+import { createContext } from "../../src/create-context.ts";
 import type { RootKeyRing } from "../../src/crypto/root-key.ts";
 import { admitRootKeys } from "../../src/crypto/system-keys.ts";
 import { openBuiltinIdentity } from "../../src/identity/builtin/open-builtin-identity.ts";
@@ -10,7 +11,7 @@ import { serverCommands } from "../../src/maintenance/commands.ts";
 import type { AuditReport } from "../../src/maintenance/verify-audit.ts";
 import { RulePolicy } from "../../src/policy/rule-policy.ts";
 import { openRowTags } from "../../src/row-tagging/open-row-tags.ts";
-import { createContext, createKeyServer } from "../../src/server.ts";
+import { createKeyServer } from "../../src/server.ts";
 import { pendingMigrations, readMigrations } from "../../src/store/migrations.ts";
 import { operation } from "../../src/store/operation.ts";
 import type { Store } from "../../src/store/store.ts";
