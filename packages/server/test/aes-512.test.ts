@@ -1,7 +1,7 @@
 /** AES keys of 512 bits: the two halves of AES-256-XTS, as Nova and Cinder order them. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { loadServerConfig } from "../src/config.ts";
+import { loadServerConfig } from "../src/config/config.ts";
 import { type Harness, idOf, startHarness } from "./support/harness.ts";
 
 const ordered = async (ask: Harness["ask"], meta: object) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { loadServerConfig, type ServerConfig } from "../src/config.ts";
+import { loadServerConfig, type ServerConfig } from "../src/config/config.ts";
 import { createRootKeyFile, RootKeyError } from "../src/crypto/root-key.ts";
 import type { AuditReport } from "../src/maintenance/verify-audit.ts";
 import { verifyAuditFiles } from "../src/maintenance/verify-audit-files.ts";

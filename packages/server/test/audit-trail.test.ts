@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { parseAuditLine } from "../src/audit/audit-entry.ts";
 import { AuditTrail, type AuditTrailOptions } from "../src/audit/audit-trail.ts";
-import { systemClock } from "../src/clock.ts";
+import { parseAuditLine } from "../src/model/audit-entry.ts";
+import { systemClock } from "../src/model/clock.ts";
 import { type Store, StoreError } from "../src/store/store.ts";
 
 const alice = { userId: "alice", projectId: "p", roles: ["member"], requestId: "req-1" };

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { auditLine } from "../src/audit/audit-entry.ts";
-import { LegacyChain } from "../src/audit/legacy-chain.ts";
+import { LegacyChain } from "../src/audit/chain/legacy-chain.ts";
 import { auditKeys } from "../src/audit/open-audit.ts";
+import { auditLine } from "../src/model/audit-entry.ts";
 import { RowTagsError } from "../src/row-tagging/open-row-tags.ts";
 import { type AuditScene, sceneOn } from "./support/audit-scene.ts";
 import { temporaryFolder } from "./support/harness.ts";

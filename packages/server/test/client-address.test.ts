@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { networkOf, parseAddress, peerAddress } from "../src/client-address.ts";
-import { loadServerConfig } from "../src/config.ts";
+import { loadServerConfig } from "../src/config/config.ts";
 import { ClientAddresses, type ClientAddressesOptions } from "../src/http/client-addresses.ts";
 import { TrustedProxies } from "../src/http/trusted-proxies.ts";
-import { openProxies } from "../src/open-proxies.ts";
+import { networkOf, parseAddress, peerAddress } from "../src/model/client-address.ts";
+import { openProxies } from "../src/parts/open-proxies.ts";
 
 function trust(...texts: readonly string[]): TrustedProxies {
   const proxies = TrustedProxies.of(texts);

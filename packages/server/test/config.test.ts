@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { ConfigError, loadServerConfig } from "../src/config/config.ts";
 import { flagOf, settingNames, variableOf } from "../src/config/settings.ts";
-import { ConfigError, loadServerConfig } from "../src/config.ts";
 import { temporaryFolder } from "./support/harness.ts";
 
 const environment = { CHATELAINE_SERVER_IDENTITY_MODE: "builtin" };

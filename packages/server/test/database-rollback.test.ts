@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { loadServerConfig } from "../src/config.ts";
+import { loadServerConfig } from "../src/config/config.ts";
 import { runServerCommand } from "../src/maintenance/run-command.ts";
 import type { AuditReport } from "../src/maintenance/verify-audit.ts";
 import { temporaryFolder } from "./support/harness.ts";

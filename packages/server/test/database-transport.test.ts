@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { systemClock } from "../src/clock.ts";
-import { loadServerConfig } from "../src/config.ts";
+import { loadServerConfig } from "../src/config/config.ts";
 import { diagnoseServer } from "../src/maintenance/diagnose.ts";
-import { openStore } from "../src/open-store.ts";
+import { systemClock } from "../src/model/clock.ts";
+import { openStore } from "../src/parts/open-store.ts";
 import { poolConfig } from "../src/store/postgres/postgres-options.ts";
 import { StoreError } from "../src/store/store.ts";
 import { temporaryFolder } from "./support/harness.ts";

@@ -6,10 +6,10 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { ConfigError, loadServerConfig } from "../src/config.ts";
+import { ConfigError, loadServerConfig } from "../src/config/config.ts";
 import { diagnoseServer } from "../src/maintenance/diagnose.ts";
 import type { Diagnosis } from "../src/maintenance/diagnosis.ts";
-import { startServer } from "../src/start-server.ts";
+import { startServer } from "../src/startup/start-server.ts";
 import { temporaryFolder } from "./support/harness.ts";
 
 async function started(t: TestContext, flags: Record<string, string>) {

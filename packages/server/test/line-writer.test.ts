@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { LineWriter } from "../src/line-writer.ts";
+import { LineWriter } from "../src/observe/line-writer.ts";
 
 /** A file that takes what `take` says of each write: so many bytes, or an error by its code. */
 function fileThat(take: (bytes: Uint8Array) => number | string) {

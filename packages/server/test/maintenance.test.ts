@@ -12,11 +12,8 @@ import {
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it, type TestContext } from "node:test";
-import type { AuditEntry } from "../src/audit/audit-entry.ts";
 import { AuditTrail } from "../src/audit/audit-trail.ts";
-import { systemClock } from "../src/clock.ts";
-import { loadServerConfig, type ServerConfig } from "../src/config.ts";
-import { createContext } from "../src/create-context.ts";
+import { loadServerConfig, type ServerConfig } from "../src/config/config.ts";
 import {
   addRootKey,
   createRootKeyFile,
@@ -28,9 +25,12 @@ import { restoreBackup } from "../src/maintenance/restore-backup.ts";
 import { rotateProjectKeys } from "../src/maintenance/rotate-project-keys.ts";
 import { runServerCommand } from "../src/maintenance/run-command.ts";
 import type { AuditReport } from "../src/maintenance/verify-audit.ts";
+import type { AuditEntry } from "../src/model/audit-entry.ts";
+import { systemClock } from "../src/model/clock.ts";
+import { createContext } from "../src/parts/create-context.ts";
 import { RulePolicy } from "../src/policy/rule-policy.ts";
 import { Retention } from "../src/services/retention.ts";
-import { startServer } from "../src/start-server.ts";
+import { startServer } from "../src/startup/start-server.ts";
 import { findProjectKeys } from "../src/store/operations/keys.ts";
 import { SqliteStore } from "../src/store/sqlite/sqlite-store.ts";
 import type { Store } from "../src/store/store.ts";

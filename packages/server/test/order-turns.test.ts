@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { systemClock } from "../src/clock.ts";
+import { systemClock } from "../src/model/clock.ts";
 import { KeyPairGenerator } from "../src/orders/key-pair-generator.ts";
 import { one, operation } from "../src/store/operation.ts";
 import { claimOrder } from "../src/store/operations/orders.ts";

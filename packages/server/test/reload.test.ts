@@ -4,11 +4,11 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { loadServerConfig } from "../src/config.ts";
-import { LineWriter } from "../src/line-writer.ts";
-import { createLogger, type Logger, silentLogger } from "../src/log.ts";
-import { Reloader } from "../src/reloader.ts";
-import { startServer } from "../src/start-server.ts";
+import { loadServerConfig } from "../src/config/config.ts";
+import { LineWriter } from "../src/observe/line-writer.ts";
+import { createLogger, type Logger, silentLogger } from "../src/observe/log.ts";
+import { Reloader } from "../src/startup/reloader.ts";
+import { startServer } from "../src/startup/start-server.ts";
 import { login } from "./support/builtin-harness.ts";
 import { temporaryFolder } from "./support/harness.ts";
 

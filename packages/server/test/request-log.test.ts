@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect } from "node:net";
 import { describe, it } from "node:test";
-import { type Logger, silentLogger } from "../src/log.ts";
+import { type Logger, silentLogger } from "../src/observe/log.ts";
 import { startHarness } from "./support/harness.ts";
 
 describe("the log", { timeout: 60_000 }, () => {

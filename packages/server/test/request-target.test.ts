@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { holds } from "../../../scripts/random-runs.ts";
+import type { AskedFor } from "../src/identity/identity.ts";
 import {
   MalformedTarget,
   maxPathLength,
   maxSegments,
   parseRequestTarget,
   RequestTarget,
-} from "../src/http/request-target.ts";
-import type { AskedFor } from "../src/identity/identity.ts";
-import type { Logger } from "../src/log.ts";
+} from "../src/model/request-target.ts";
+import type { Logger } from "../src/observe/log.ts";
 import { startHarness, tokenIdentity } from "./support/harness.ts";
 import { raw } from "./support/raw-request.ts";
 import { targetFor } from "./support/target.ts";

@@ -3,10 +3,8 @@ import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { SecretBytes } from "@chatelaine/keys";
-import { systemClock } from "../src/clock.ts";
-import { loadServerConfig } from "../src/config.ts";
+import { loadServerConfig } from "../src/config/config.ts";
 import { Mac } from "../src/crypto/mac.ts";
-import { payloadContext } from "../src/crypto/project-keys.ts";
 import {
   createRootKeyFile,
   readRootKeyFile,
@@ -15,8 +13,10 @@ import {
   rootKeyRing,
 } from "../src/crypto/root-key.ts";
 import { IntegrityError, open, seal } from "../src/crypto/seal.ts";
-import { admitRootKeys } from "../src/crypto/system-keys.ts";
-import { openRootKeys } from "../src/open-root-keys.ts";
+import { payloadContext } from "../src/keyring/project-keys.ts";
+import { admitRootKeys } from "../src/keyring/system-keys.ts";
+import { systemClock } from "../src/model/clock.ts";
+import { openRootKeys } from "../src/parts/open-root-keys.ts";
 import { ownershipTag } from "../src/row-tagging/ownership-tag.ts";
 import { SqliteStore } from "../src/store/sqlite/sqlite-store.ts";
 import { idOf, startHarness, temporaryFolder, testRootKeys } from "./support/harness.ts";

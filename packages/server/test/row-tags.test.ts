@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { describe, it } from "node:test";
 import { RowTags } from "../src/crypto/row-tags.ts";
-import type { TaggedValue } from "../src/crypto/tagged-value.ts";
+import type { TaggedValue } from "../src/model/tagged-value.ts";
 
 const [key, other] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
 const row: readonly TaggedValue[] = ["secrets", "id", "a name", 256, null];

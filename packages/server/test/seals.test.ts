@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import { systemClock } from "../src/clock.ts";
-import { ProjectKeys } from "../src/crypto/project-keys.ts";
-import { admitRootKeys } from "../src/crypto/system-keys.ts";
+import { ProjectKeys } from "../src/keyring/project-keys.ts";
+import { admitRootKeys } from "../src/keyring/system-keys.ts";
 import { rotateProjectKeys } from "../src/maintenance/rotate-project-keys.ts";
+import { systemClock } from "../src/model/clock.ts";
 import { all, operation } from "../src/store/operation.ts";
 import { reserveSeals } from "../src/store/operations/keys.ts";
 import type { Store } from "../src/store/store.ts";

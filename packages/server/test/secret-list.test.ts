@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { holds } from "../../../scripts/random-runs.ts";
-import { systemClock } from "../src/clock.ts";
+import { systemClock } from "../src/model/clock.ts";
 import { base, type Harness, idOf, startHarness } from "./support/harness.ts";
 
 interface Document {

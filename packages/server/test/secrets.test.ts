@@ -216,7 +216,7 @@ describe("a secret", () => {
 
   it("is hidden once it expires", async (t) => {
     let now = Date.parse("2030-01-01T00:00:00Z");
-    const { systemClock } = await import("../src/clock.ts");
+    const { systemClock } = await import("../src/model/clock.ts");
     const { ask } = await startHarness(t, { clock: systemClock(() => now) });
     const made = await ask("POST", "/v1/secrets", {
       body: { ...newKey, expiration: "2030-01-01T00:00:15" },

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import { ConfigError, loadServerConfig, type ServerConfig } from "../src/config/config.ts";
 import { type Setting, settingNames, settings, variableOf } from "../src/config/settings.ts";
-import { ConfigError, loadServerConfig, type ServerConfig } from "../src/config.ts";
-import { startServer } from "../src/start-server.ts";
+import { startServer } from "../src/startup/start-server.ts";
 import { login } from "./support/builtin-harness.ts";
 import { temporaryFolder } from "./support/harness.ts";
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { KeystoneApi } from "../src/identity/builtin/keystone-api/keystone-api.ts";
-import { createLogger } from "../src/log.ts";
+import { createLogger } from "../src/observe/log.ts";
 import { all, operation } from "../src/store/operation.ts";
 import { operations } from "./support/api.ts";
 import { login, startBuiltinHarness } from "./support/builtin-harness.ts";

@@ -3,11 +3,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { parse } from "yaml";
-import type { AuditEntry } from "../src/audit/audit-entry.ts";
-import { loadServerConfig } from "../src/config.ts";
+import { loadServerConfig } from "../src/config/config.ts";
 import { diagnoseServer } from "../src/maintenance/diagnose.ts";
 import { runServerCommand } from "../src/maintenance/run-command.ts";
-import { startServer } from "../src/start-server.ts";
+import type { AuditEntry } from "../src/model/audit-entry.ts";
+import { startServer } from "../src/startup/start-server.ts";
 import { login } from "./support/builtin-harness.ts";
 import { temporaryFolder } from "./support/harness.ts";
 

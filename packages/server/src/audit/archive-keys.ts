@@ -1,7 +1,7 @@
 import type { RootKeyRing } from "../crypto/root-key.ts";
 import { IntegrityError } from "../crypto/seal.ts";
-import { unwrapSystemKey } from "../crypto/system-keys.ts";
-import { type AuditKeys, auditKeyId, auditKeyNames } from "./audit-keys.ts";
+import { unwrapSystemKey } from "../keyring/system-keys.ts";
+import { type AuditKeys, auditKeyId, auditKeyNames } from "./chain/audit-keys.ts";
 import { readLines } from "./read-lines.ts";
 import { parseHeader, type WrappedKey } from "./segment-file.ts";
 

@@ -1,7 +1,7 @@
-import type { Clock } from "../clock.ts";
-import type { Principal } from "../principal.ts";
+import { type AuditEntry, auditLine } from "../model/audit-entry.ts";
+import type { Clock } from "../model/clock.ts";
+import type { Principal } from "../model/principal.ts";
 import type { Store } from "../store/store.ts";
-import { type AuditEntry, auditLine } from "./audit-entry.ts";
 import { GatheredLines } from "./gathered-lines.ts";
 
 export interface AuditTrailOptions {

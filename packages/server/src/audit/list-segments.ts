@@ -1,10 +1,15 @@
 import type { Mac } from "../crypto/mac.ts";
 import { IntegrityError } from "../crypto/seal.ts";
+import { parseAuditLine } from "../model/audit-entry.ts";
 import { nextAuditChain, readAuditChain } from "../store/operations/audit.ts";
 import { findLastSegment, listSegments } from "../store/operations/audit-segments.ts";
 import type { Store } from "../store/store.ts";
-import { parseAuditLine } from "./audit-entry.ts";
-import { authenticSegment, type Segment, type SegmentRow, segmentName } from "./audit-segment.ts";
+import {
+  authenticSegment,
+  type Segment,
+  type SegmentRow,
+  segmentName,
+} from "./chain/audit-segment.ts";
 import { entriesKept, removedThrough } from "./segment-sealer.ts";
 
 /**

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { RootKeyError, type RootKeyRing } from "../crypto/root-key.ts";
-import { unwrapSystemKey, wrapSystemKey } from "../crypto/system-keys.ts";
+import { unwrapSystemKey, wrapSystemKey } from "../keyring/system-keys.ts";
 import { RowTagsError } from "../row-tagging/open-row-tags.ts";
 import { needsAuditUpgrade, upgradeAudit } from "../store/operations/audit-segments.ts";
 import { findSystemKey } from "../store/operations/keys.ts";
 import type { Store } from "../store/store.ts";
-import { type AuditKeys, auditKeyNames } from "./audit-keys.ts";
+import { type AuditKeys, auditKeyNames } from "./chain/audit-keys.ts";
 
 /**
  * The keys of the audit record. A record in the format of an older version is closed first: its chains end where they

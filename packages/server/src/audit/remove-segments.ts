@@ -6,7 +6,12 @@ import {
 } from "../store/operations/audit.ts";
 import { findLastRemoved } from "../store/operations/audit-segments.ts";
 import type { Store } from "../store/store.ts";
-import { authenticSegment, type Segment, type SegmentRow, segmentName } from "./audit-segment.ts";
+import {
+  authenticSegment,
+  type Segment,
+  type SegmentRow,
+  segmentName,
+} from "./chain/audit-segment.ts";
 import { chainsOf, segmentsOf, stateOf } from "./list-segments.ts";
 
 /** Segments cannot be removed as they are. */

@@ -1,7 +1,7 @@
 import type { Mac } from "../crypto/mac.ts";
 import type { SystemKeyRow } from "../store/operations/keys.ts";
-import type { ChainFormat } from "./audit-keys.ts";
-import type { Segment } from "./audit-segment.ts";
+import type { ChainFormat } from "./chain/audit-keys.ts";
+import type { Segment } from "./chain/audit-segment.ts";
 
 /*
  * An archive of the audit record: JSON lines, one segment or several after each other. Of each segment: a header, its

@@ -1,5 +1,6 @@
-import type { Clock } from "../clock.ts";
 import type { Mac } from "../crypto/mac.ts";
+import { parseAuditLine } from "../model/audit-entry.ts";
+import type { Clock } from "../model/clock.ts";
 import { lastAuditSequence, nextStoredChain, readAuditChain } from "../store/operations/audit.ts";
 import {
   findAuditUpgrade,
@@ -9,8 +10,7 @@ import {
   measureEntries,
 } from "../store/operations/audit-segments.ts";
 import type { Store } from "../store/store.ts";
-import { type ChainPlace, chainStart } from "./audit-chain.ts";
-import { parseAuditLine } from "./audit-entry.ts";
+import { type ChainPlace, chainStart } from "./chain/audit-chain.ts";
 import {
   authenticSegment,
   authenticUpgrade,
@@ -18,7 +18,7 @@ import {
   placeAfter,
   type SegmentFields,
   sealedRow,
-} from "./audit-segment.ts";
+} from "./chain/audit-segment.ts";
 
 /** When an open part of the record is sealed: at the first of these. */
 export interface SegmentLimits {

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import { type ArchiveKeys, KeyNotAtHand } from "./archive-keys.ts";
-import { auditKeyNames, chainCheck, sealMac } from "./audit-keys.ts";
 import { AuditProblem } from "./audit-problem.ts";
 import type { OnAuditProgress } from "./audit-progress.ts";
+import { auditKeyNames, chainCheck, sealMac } from "./chain/audit-keys.ts";
 import type { NotedHeads } from "./noted-heads.ts";
 import { readLines } from "./read-lines.ts";
 import {

@@ -1,10 +1,15 @@
 import { readAuditChain } from "../store/operations/audit.ts";
 import type { Store } from "../store/store.ts";
-import { type ChainPlace, chainStart } from "./audit-chain.ts";
-import { type AuditKeys, type ChainCheck, type ChainFormat, chainCheck } from "./audit-keys.ts";
 import { AuditProblem } from "./audit-problem.ts";
-import { isBytes } from "./audit-segment.ts";
-import { LegacyChain } from "./legacy-chain.ts";
+import { type ChainPlace, chainStart } from "./chain/audit-chain.ts";
+import {
+  type AuditKeys,
+  type ChainCheck,
+  type ChainFormat,
+  chainCheck,
+} from "./chain/audit-keys.ts";
+import { isBytes } from "./chain/audit-segment.ts";
+import { LegacyChain } from "./chain/legacy-chain.ts";
 
 /** Entries at a time, so that requests are answered in between and memory is bounded. */
 const batchSize = 500;

@@ -1,7 +1,7 @@
-import { parseHttpUrl } from "../http-url.ts";
-import { parseListenHost } from "../listen-host.ts";
-import { refuseFlawed, refuseUntrimmed } from "../plain-text.ts";
-import { parsePublicUrl } from "../public-url.ts";
+import { parseHttpUrl } from "./http-url.ts";
+import { parseListenHost } from "./listen-host.ts";
+import { refuseFlawed, refuseUntrimmed } from "./plain-text.ts";
+import { parsePublicUrl } from "./public-url.ts";
 import type { TextFormat } from "./settings.ts";
 
 /**

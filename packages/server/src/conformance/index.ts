@@ -1,4 +1,4 @@
-export type { TaggedValue } from "../crypto/tagged-value.ts";
+export type { TaggedValue } from "../model/tagged-value.ts";
 export type {
   Operation,
   SqlValue,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import { AuditChain } from "../audit/audit-chain.ts";
-import { type AuditEntry, auditLine } from "../audit/audit-entry.ts";
+import { AuditChain } from "../audit/chain/audit-chain.ts";
+import { type AuditEntry, auditLine } from "../model/audit-entry.ts";
 import { all, one, operation, run } from "../store/operation.ts";
 import type { Store } from "../store/store.ts";
 

@@ -1,5 +1,5 @@
+import type { TaggedValue } from "../model/tagged-value.ts";
 import { Mac } from "./mac.ts";
-import type { TaggedValue } from "./tagged-value.ts";
 import { VerifiedRows } from "./verified-rows.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { TaggedValue } from "./tagged-value.ts";
+import type { TaggedValue } from "../model/tagged-value.ts";
 
 const mostRows = 1_000;
 /** Of a row's strings, in characters. Longer rows are not remembered. */

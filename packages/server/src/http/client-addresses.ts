@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { type ClientAddress, parseAddress, peerAddress } from "../client-address.ts";
+import { type ClientAddress, parseAddress, peerAddress } from "../model/client-address.ts";
 import type { TrustedProxies } from "./trusted-proxies.ts";
 
 /** The header in which a proxy names its client. Only one is ever read: most proxies hand on the other as it came. */

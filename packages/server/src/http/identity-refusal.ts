@@ -1,5 +1,5 @@
 import type { IdentityError } from "../identity/identity-error.ts";
-import { WireError } from "../wire-error.ts";
+import { WireError } from "../model/wire-error.ts";
 
 /**
  * What a request under `/v1` gets whose caller could not be identified. Clients look at the status and at the header to

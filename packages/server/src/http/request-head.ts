@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { WireError } from "../wire-error.ts";
+import { WireError } from "../model/wire-error.ts";
 
 /**
  * Refuses a head that two programs could read differently, or whose body would be stored as something else than what was

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from "fastify";
-import type { Metrics } from "../metrics.ts";
-import { MalformedTarget } from "./request-target.ts";
+import { MalformedTarget } from "../model/request-target.ts";
+import type { Metrics } from "../observe/metrics.ts";
 import { asWireError } from "./send.ts";
 import { anyTargetOf } from "./target-of.ts";
 

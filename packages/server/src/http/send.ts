@@ -1,13 +1,13 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { FastifyReply } from "fastify";
+import { parseRequestTarget } from "../model/request-target.ts";
+import { titleOf, unavailable, WireError } from "../model/wire-error.ts";
 import { maxMinorVersion } from "../routes/microversion.ts";
 import type { Reply } from "../routes/route.ts";
 import { StoreError } from "../store/store.ts";
-import { titleOf, unavailable, WireError } from "../wire-error.ts";
 import { afterAnswers } from "./answers-under-way.ts";
 import { cacheHeaders, rawCacheHeaders } from "./common-headers.ts";
-import { parseRequestTarget } from "./request-target.ts";
 import { anyTargetOf } from "./target-of.ts";
 
 const versionHeaders = Array.from(

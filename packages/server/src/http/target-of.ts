@@ -1,5 +1,9 @@
 import type { IncomingMessage } from "node:http";
-import { MalformedTarget, parseRequestTarget, type RequestTarget } from "./request-target.ts";
+import {
+  MalformedTarget,
+  parseRequestTarget,
+  type RequestTarget,
+} from "../model/request-target.ts";
 
 const parsed = Symbol("target");
 

@@ -1,5 +1,5 @@
 import { BlockList } from "node:net";
-import { type ClientAddress, parseAddress } from "../client-address.ts";
+import { type ClientAddress, parseAddress } from "../model/client-address.ts";
 
 /** Addresses and networks of proxies that may name their client. */
 export class TrustedProxies {

@@ -1,5 +1,5 @@
-import type { RequestTarget } from "../http/request-target.ts";
-import type { Principal } from "../principal.ts";
+import type { Principal } from "../model/principal.ts";
+import type { RequestTarget } from "../model/request-target.ts";
 
 /** What of a request says who makes it. Every other identity header (`X-Roles`, `X-Project-Id`, …) is somebody's wish. */
 export interface IdentityHeaders {

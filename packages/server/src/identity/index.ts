@@ -1,12 +1,12 @@
-export type { ClientAddress } from "../client-address.ts";
+export type { HttpUrl } from "../config/http-url.ts";
+export { type PublicUrl, parsePublicUrl } from "../config/public-url.ts";
+export type { ClientAddress } from "../model/client-address.ts";
+export type { Principal } from "../model/principal.ts";
 export {
   MalformedTarget,
   parseRequestTarget,
   type RequestTarget,
-} from "../http/request-target.ts";
-export type { HttpUrl } from "../http-url.ts";
-export type { Principal } from "../principal.ts";
-export { type PublicUrl, parsePublicUrl } from "../public-url.ts";
+} from "../model/request-target.ts";
 export type { AccessRule } from "./access-rules.ts";
 export {
   Administration,

@@ -1,4 +1,4 @@
-import type { RequestTarget } from "../http/request-target.ts";
+import type { RequestTarget } from "../model/request-target.ts";
 
 /** Counts what matching costs: comparisons of characters, and of elements with segments. */
 export interface Work {

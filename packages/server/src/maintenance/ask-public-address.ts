@@ -1,6 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
-import type { PublicUrl } from "../public-url.ts";
+import type { PublicUrl } from "../config/public-url.ts";
 import { type Outcome, ok } from "./diagnosis.ts";
 
 const timeoutMs = 5_000;

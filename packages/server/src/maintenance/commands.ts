@@ -1,7 +1,7 @@
 import { chmodSync, existsSync } from "node:fs";
-import { type AuditEntry, auditLine } from "../audit/audit-entry.ts";
+import type { PublicUrl } from "../config/public-url.ts";
 import type { Administration } from "../identity/builtin/administration.ts";
-import type { PublicUrl } from "../public-url.ts";
+import { type AuditEntry, auditLine } from "../model/audit-entry.ts";
 import type { TaggingReport } from "../row-tagging/tag-existing-rows.ts";
 import type { ServiceContext } from "../services/context.ts";
 import { eraseProject } from "../store/operations/projects.ts";

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
+import { type PublicUrl, parsePublicUrl } from "../config/public-url.ts";
 import { firstNames } from "../identity/builtin/first-start.ts";
-import { type PublicUrl, parsePublicUrl } from "../public-url.ts";
 import { askPublicAddress } from "./ask-public-address.ts";
 import { ControlError, callControl } from "./control.ts";
 import { type Diagnosis, diagnosed, type Outcome, ok } from "./diagnosis.ts";

@@ -1,12 +1,12 @@
 import { X509Certificate } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { Client } from "pg";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { checkRootKeys, readRootKeyFile, rootKeyFromText } from "../crypto/root-key.ts";
-import { openPolicy } from "../open-policy.ts";
-import { openProxies } from "../open-proxies.ts";
-import { rootKeyPath } from "../open-root-keys.ts";
-import { openTls } from "../open-tls.ts";
+import { openPolicy } from "../parts/open-policy.ts";
+import { openProxies } from "../parts/open-proxies.ts";
+import { rootKeyPath } from "../parts/open-root-keys.ts";
+import { openTls } from "../parts/open-tls.ts";
 import { driveAsync, driveSync } from "../store/drive.ts";
 import { pendingMigrations, readMigrations } from "../store/migrations.ts";
 import type { Statement, StatementResult, Steps } from "../store/operation.ts";

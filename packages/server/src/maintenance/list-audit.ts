@@ -1,5 +1,5 @@
-import { type AuditEntry, parseAuditLine } from "../audit/audit-entry.ts";
 import { removedThrough } from "../audit/segment-sealer.ts";
+import { type AuditEntry, parseAuditLine } from "../model/audit-entry.ts";
 import { nextAuditChain, readAuditTail } from "../store/operations/audit.ts";
 import type { Store } from "../store/store.ts";
 

@@ -11,11 +11,11 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { systemClock } from "../clock.ts";
-import type { ServerConfig } from "../config.ts";
-import { maxSealsOfKey } from "../crypto/project-keys.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { checkRootKeys } from "../crypto/root-key.ts";
-import { openRootKeys } from "../open-root-keys.ts";
+import { maxSealsOfKey } from "../keyring/project-keys.ts";
+import { systemClock } from "../model/clock.ts";
+import { openRootKeys } from "../parts/open-root-keys.ts";
 import { listRootKeys, useUpProjectKeys } from "../store/operations/keys.ts";
 import { lockFile, makePrivate } from "../store/sqlite/file-lock.ts";
 import { SqliteStore } from "../store/sqlite/sqlite-store.ts";

@@ -1,5 +1,5 @@
-import { payloadContext } from "../crypto/project-keys.ts";
 import { open, seal } from "../crypto/seal.ts";
+import { payloadContext } from "../keyring/project-keys.ts";
 import type { ServiceContext } from "../services/context.ts";
 import { passphraseContext } from "../services/orders.ts";
 import { listKeyedProjects } from "../store/operations/keys.ts";

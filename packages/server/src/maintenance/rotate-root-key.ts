@@ -1,5 +1,5 @@
 import { addRootKey, dropOldRootKeys, RootKeyError, readRootKeyFile } from "../crypto/root-key.ts";
-import { admitRootKeys, rewrapSystemKey } from "../crypto/system-keys.ts";
+import { admitRootKeys, rewrapSystemKey } from "../keyring/system-keys.ts";
 import { rotateRowTags } from "../row-tagging/rotate-row-tags.ts";
 import type { ServiceContext } from "../services/context.ts";
 import {

@@ -6,9 +6,9 @@ import {
   type BrokenArchive,
   verifyArchives,
 } from "../audit/verify-archives.ts";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { RootKeyError, readRootKeyFile, rootKeyFromText } from "../crypto/root-key.ts";
-import { rootKeyPath } from "../open-root-keys.ts";
+import { rootKeyPath } from "../parts/open-root-keys.ts";
 import { notedHeads } from "./audit-commands.ts";
 import type { AuditReport, EntryRange } from "./verify-audit.ts";
 

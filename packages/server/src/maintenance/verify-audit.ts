@@ -1,7 +1,7 @@
-import { type ChainPlace, chainStart } from "../audit/audit-chain.ts";
-import { type AuditKeys, auditKeyId, sealMac } from "../audit/audit-keys.ts";
 import { AuditProblem } from "../audit/audit-problem.ts";
 import type { OnAuditProgress } from "../audit/audit-progress.ts";
+import { type ChainPlace, chainStart } from "../audit/chain/audit-chain.ts";
+import { type AuditKeys, auditKeyId, sealMac } from "../audit/chain/audit-keys.ts";
 import {
   authenticSegment,
   authenticUpgrade,
@@ -9,7 +9,7 @@ import {
   placeBefore,
   type Segment,
   type Upgrade,
-} from "../audit/audit-segment.ts";
+} from "../audit/chain/audit-segment.ts";
 import { type ChainHead, type MissingHead, NotedHeads } from "../audit/noted-heads.ts";
 import { entriesKept, removedThrough } from "../audit/segment-sealer.ts";
 import type { ArchiveCheck, ArchivedSegment, BrokenArchive } from "../audit/verify-archives.ts";

@@ -1,4 +1,4 @@
-import type { Principal } from "../principal.ts";
+import type { Principal } from "../model/principal.ts";
 import type { Expression, Operand } from "./expression.ts";
 import { didYouMean } from "./nearest.ts";
 import type { PolicyTarget } from "./policy.ts";

@@ -1,4 +1,4 @@
-import type { Principal } from "../principal.ts";
+import type { Principal } from "../model/principal.ts";
 import type { Policy, PolicyTarget } from "./policy.ts";
 import type { PolicyRule } from "./rule-names.ts";
 

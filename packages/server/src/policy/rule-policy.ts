@@ -1,4 +1,4 @@
-import type { Principal } from "../principal.ts";
+import type { Principal } from "../model/principal.ts";
 import { type Check, compileRule } from "./compile.ts";
 import { type Expression, parseExpression } from "./expression.ts";
 import { didYouMean } from "./nearest.ts";

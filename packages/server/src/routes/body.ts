@@ -1,5 +1,5 @@
-import { maxJsonBytes } from "../body-limits.ts";
-import { schemaError, WireError } from "../wire-error.ts";
+import { maxJsonBytes } from "../model/body-limits.ts";
+import { schemaError, WireError } from "../model/wire-error.ts";
 import { refuseCompressed } from "./content-encoding.ts";
 import { pythonStrip } from "./python-strip.ts";
 import type { Call } from "./route.ts";

@@ -1,5 +1,5 @@
+import { WireError } from "../model/wire-error.ts";
 import type { ContainerMember, NewContainer } from "../services/containers.ts";
-import { WireError } from "../wire-error.ts";
 import { Fields, type JsonObject } from "./body.ts";
 import type { Refs } from "./refs.ts";
 

@@ -1,4 +1,4 @@
-import { WireError } from "../wire-error.ts";
+import { WireError } from "../model/wire-error.ts";
 
 /** The codings of RFC 9110, section 8.4.1, and later ones, that compress. */
 const compressions: ReadonlySet<string> = new Set([

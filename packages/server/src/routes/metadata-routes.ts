@@ -1,6 +1,6 @@
+import { WireError } from "../model/wire-error.ts";
 import type { MetadataService, Metadatum } from "../services/metadata.ts";
 import type { SecretService } from "../services/secrets.ts";
-import { WireError } from "../wire-error.ts";
 import { Fields, jsonBody } from "./body.ts";
 import type { Call, Route } from "./route.ts";
 

@@ -1,4 +1,4 @@
-import { WireError } from "../wire-error.ts";
+import { WireError } from "../model/wire-error.ts";
 import { pythonStrip } from "./python-strip.ts";
 
 /** How many items a page of a list has. */

@@ -1,4 +1,4 @@
-import { type PublicUrl, parsePublicUrl } from "../public-url.ts";
+import { type PublicUrl, parsePublicUrl } from "../config/public-url.ts";
 import { parseSecretRef, type SecretRef } from "./secret-ref.ts";
 
 /** Builds and reads the URLs that name objects, from configured addresses alone: no header of a request has a say. */

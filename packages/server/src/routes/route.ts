@@ -1,4 +1,4 @@
-import type { Principal } from "../principal.ts";
+import type { Principal } from "../model/principal.ts";
 import type { Query } from "./query.ts";
 import type { Refs } from "./refs.ts";
 

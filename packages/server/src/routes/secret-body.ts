@@ -1,5 +1,5 @@
+import { issue, WireError } from "../model/wire-error.ts";
 import type { NewSecret, Payload } from "../services/secrets.ts";
-import { issue, WireError } from "../wire-error.ts";
 import { lenientBase64 } from "./base64.ts";
 import { Fields, jsonBody, mediaType } from "./body.ts";
 import { refuseCompressed, unsupportedCoding } from "./content-encoding.ts";

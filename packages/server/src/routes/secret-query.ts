@@ -1,5 +1,5 @@
+import { WireError } from "../model/wire-error.ts";
 import type { Condition, SecretQuery, SecretSort } from "../services/secrets.ts";
-import { WireError } from "../wire-error.ts";
 import { parseBoolean, parsePage, type Query, refuseLong } from "./query.ts";
 import { parseTimestamp } from "./timestamp.ts";
 

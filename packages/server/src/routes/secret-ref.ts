@@ -1,4 +1,4 @@
-import type { PublicUrl } from "../public-url.ts";
+import type { PublicUrl } from "../config/public-url.ts";
 import { isId } from "../services/ids.ts";
 
 /**

@@ -1,5 +1,5 @@
+import { issue, WireError } from "../model/wire-error.ts";
 import type { SecretConsumer, SecretRow, SecretService } from "../services/secrets.ts";
-import { issue, WireError } from "../wire-error.ts";
 import { Accept } from "./accept.ts";
 import {
   documentQuality,

@@ -1,5 +1,5 @@
-import { maxJsonBytes } from "../body-limits.ts";
-import { WireError } from "../wire-error.ts";
+import { maxJsonBytes } from "../model/body-limits.ts";
+import { WireError } from "../model/wire-error.ts";
 import type { Call } from "./route.ts";
 
 /** 413, which names every limit: which of them was met depends on how the bytes were sent. */

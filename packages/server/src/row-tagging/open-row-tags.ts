@@ -1,7 +1,7 @@
-import type { Clock } from "../clock.ts";
-import { ProjectKeys } from "../crypto/project-keys.ts";
 import type { RootKeyRing } from "../crypto/root-key.ts";
-import { systemKey, unwrapSystemKey, wrapSystemKey } from "../crypto/system-keys.ts";
+import { ProjectKeys } from "../keyring/project-keys.ts";
+import { systemKey, unwrapSystemKey, wrapSystemKey } from "../keyring/system-keys.ts";
+import type { Clock } from "../model/clock.ts";
 import { findSystemKey } from "../store/operations/keys.ts";
 import { finishTagging, hasNoTaggedRows } from "../store/operations/row-tags.ts";
 import type { Store } from "../store/store.ts";

@@ -1,4 +1,4 @@
-import type { ProjectKey } from "../crypto/project-keys.ts";
+import type { ProjectKey } from "../keyring/project-keys.ts";
 
 /**
  * What the tags of secrets and containers covered before every row had a tag (migrations 0001 and 0002): who may use

@@ -1,5 +1,5 @@
 import type { RootKeyRing } from "../crypto/root-key.ts";
-import { systemKey, unwrapSystemKey, wrapSystemKey } from "../crypto/system-keys.ts";
+import { systemKey, unwrapSystemKey, wrapSystemKey } from "../keyring/system-keys.ts";
 import { findSystemKey } from "../store/operations/keys.ts";
 import { finishTagging, retagPage } from "../store/operations/row-tags.ts";
 import type { Store } from "../store/store.ts";

@@ -1,5 +1,5 @@
-import type { ProjectKeys } from "../crypto/project-keys.ts";
 import { IntegrityError } from "../crypto/seal.ts";
+import type { ProjectKeys } from "../keyring/project-keys.ts";
 import { type FoundRow, pageOfRows, writeTags } from "../store/operations/row-tags.ts";
 import type { Store } from "../store/store.ts";
 import { keyOf } from "../store/tagged-rows.ts";

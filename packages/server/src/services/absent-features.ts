@@ -1,6 +1,6 @@
+import type { Principal } from "../model/principal.ts";
+import { WireError } from "../model/wire-error.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
-import type { Principal } from "../principal.ts";
-import { WireError } from "../wire-error.ts";
 import { authorise, type ServiceContext } from "./context.ts";
 
 /** Resources of Barbican that this server has none of: it has one store, and no transport keys. Rights are asked for first. */

@@ -1,7 +1,7 @@
+import type { Principal } from "../model/principal.ts";
+import { issue, unavailable } from "../model/wire-error.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
-import type { Principal } from "../principal.ts";
 import { setAcl } from "../store/operations/acls.ts";
-import { issue, unavailable } from "../wire-error.ts";
 import { authorise, type ServiceContext } from "./context.ts";
 import { type OwnedRow, parseAcl, type StoredAcl } from "./ownership.ts";
 

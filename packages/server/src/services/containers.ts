@@ -1,5 +1,6 @@
+import type { Principal } from "../model/principal.ts";
+import { issue, objectFull, quotaReached, WireError } from "../model/wire-error.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
-import type { Principal } from "../principal.ts";
 import {
   addContainerConsumer,
   addContainerSecret,
@@ -19,7 +20,6 @@ import {
   type WholeContainer,
 } from "../store/operations/containers.ts";
 import type { PageOf } from "../store/operations/pages.ts";
-import { issue, objectFull, quotaReached, WireError } from "../wire-error.ts";
 import { authorise, maxItemsOnPage, type ServiceContext } from "./context.ts";
 import { checkId } from "./ids.ts";
 import { type OwnedRow, targetOf } from "./ownership.ts";

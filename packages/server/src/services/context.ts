@@ -1,12 +1,12 @@
 import type { AuditTrail } from "../audit/audit-trail.ts";
-import type { Clock } from "../clock.ts";
-import type { ProjectKeys } from "../crypto/project-keys.ts";
+import type { ProjectKeys } from "../keyring/project-keys.ts";
+import type { Clock } from "../model/clock.ts";
+import type { Principal } from "../model/principal.ts";
+import { forbidden, unavailable } from "../model/wire-error.ts";
 import type { Policy, PolicyTarget } from "../policy/policy.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
-import type { Principal } from "../principal.ts";
 import type { QuotaKind } from "../store/operations/quotas.ts";
 import type { Store } from "../store/store.ts";
-import { forbidden, unavailable } from "../wire-error.ts";
 
 /** How much one project or object may make the server keep. */
 export interface ObjectLimits {

@@ -1,4 +1,4 @@
-import { WireError } from "../wire-error.ts";
+import { WireError } from "../model/wire-error.ts";
 
 const uuidV4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 

@@ -1,5 +1,6 @@
+import type { Principal } from "../model/principal.ts";
+import { issue, objectFull, WireError } from "../model/wire-error.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
-import type { Principal } from "../principal.ts";
 import {
   deleteMetadatum,
   findMetadata,
@@ -8,7 +9,6 @@ import {
   replaceMetadata,
   updateMetadatum,
 } from "../store/operations/secret-metadata.ts";
-import { issue, objectFull, WireError } from "../wire-error.ts";
 import { authorise, type ServiceContext } from "./context.ts";
 import { targetOf } from "./ownership.ts";
 import { type SecretService, secretNotFound } from "./secrets.ts";

@@ -1,5 +1,5 @@
-import { formatTimestamp } from "../clock.ts";
 import { IntegrityError, open } from "../crypto/seal.ts";
+import { formatTimestamp } from "../model/clock.ts";
 import { type KeyPairRecipe, pairRecipeOf } from "../orders/algorithms.ts";
 import type { KeyPairMaker } from "../orders/key-pair-generator.ts";
 import { type PairPart, payloadOfPair } from "../orders/pair-payloads.ts";

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { seal } from "../crypto/seal.ts";
+import type { Principal } from "../model/principal.ts";
+import { quotaReached, tooManyRequests, WireError } from "../model/wire-error.ts";
 import { type Aes512, type Recipe, recipeOf, type Unfit } from "../orders/algorithms.ts";
-import type { Principal } from "../principal.ts";
 import {
   deleteOrder,
   findOrder,
@@ -11,7 +12,6 @@ import {
   type OrderRow,
 } from "../store/operations/orders.ts";
 import type { PageOf } from "../store/operations/pages.ts";
-import { quotaReached, tooManyRequests, WireError } from "../wire-error.ts";
 import { authorise, type ServiceContext, storeSealed } from "./context.ts";
 import type { OrderAnswers } from "./order-answers.ts";
 import { makeSecret, nowOf } from "./secrets.ts";

@@ -1,5 +1,5 @@
+import type { Principal } from "../model/principal.ts";
 import type { PolicyTarget } from "../policy/policy.ts";
-import type { Principal } from "../principal.ts";
 import type { SecretRow } from "../store/operations/secrets.ts";
 import type { Tagged } from "../store/tagged-rows.ts";
 

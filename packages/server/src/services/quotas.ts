@@ -1,4 +1,5 @@
-import type { Principal } from "../principal.ts";
+import type { Principal } from "../model/principal.ts";
+import { WireError } from "../model/wire-error.ts";
 import type { PageOf } from "../store/operations/pages.ts";
 import {
   deleteProjectQuotas,
@@ -9,7 +10,6 @@ import {
   quotaKinds,
   setProjectQuotas,
 } from "../store/operations/quotas.ts";
-import { WireError } from "../wire-error.ts";
 import { authorise, type ServiceContext } from "./context.ts";
 
 export type { QuotaKind, QuotaRow };

@@ -1,4 +1,4 @@
-import { formatTimestamp } from "../clock.ts";
+import { formatTimestamp } from "../model/clock.ts";
 import { eraseDeleted } from "../store/operations/retention.ts";
 import type { ServiceContext } from "./context.ts";
 

@@ -1,5 +1,6 @@
+import type { Principal } from "../model/principal.ts";
+import { objectFull, quotaReached, WireError } from "../model/wire-error.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
-import type { Principal } from "../principal.ts";
 import {
   addSecretConsumer,
   listSecretConsumers,
@@ -8,7 +9,6 @@ import {
   type SecretConsumerRow,
 } from "../store/operations/secret-consumers.ts";
 import type { SecretRow } from "../store/operations/secrets.ts";
-import { objectFull, quotaReached, WireError } from "../wire-error.ts";
 import { authorise, type ServiceContext } from "./context.ts";
 import { targetOf } from "./ownership.ts";
 import { type SecretService, secretNotFound } from "./secrets.ts";

@@ -1,9 +1,10 @@
 import { isUtf8 } from "node:buffer";
-import { formatTimestamp } from "../clock.ts";
-import { payloadContext } from "../crypto/project-keys.ts";
 import { open, seal } from "../crypto/seal.ts";
+import { payloadContext } from "../keyring/project-keys.ts";
+import { formatTimestamp } from "../model/clock.ts";
+import type { Principal } from "../model/principal.ts";
+import { issue, quotaReached, WireError } from "../model/wire-error.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
-import type { Principal } from "../principal.ts";
 import type { PageOf } from "../store/operations/pages.ts";
 import { consumersOfSecrets, type SecretConsumer } from "../store/operations/secret-consumers.ts";
 import {
@@ -17,7 +18,6 @@ import {
   type SecretRow,
   type SecretSort,
 } from "../store/operations/secrets.ts";
-import { issue, quotaReached, WireError } from "../wire-error.ts";
 import { authorise, maxItemsOnPage, type ServiceContext, storeSealed } from "./context.ts";
 import { checkId } from "./ids.ts";
 import { type OwnedRow, targetOf } from "./ownership.ts";

@@ -1,4 +1,4 @@
-import type { TaggedValue } from "../crypto/tagged-value.ts";
+import type { TaggedValue } from "../model/tagged-value.ts";
 
 /** What a column or a parameter can hold in both databases. Flags are 0 and 1; times are text, see clock.ts. */
 export type SqlValue = string | number | Uint8Array | null;

@@ -1,4 +1,4 @@
-import type { AuditEntry } from "../audit/audit-entry.ts";
+import type { AuditEntry } from "../model/audit-entry.ts";
 import type { Operation } from "./operation.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { IntegrityError } from "../crypto/seal.ts";
-import type { TaggedValue } from "../crypto/tagged-value.ts";
+import type { TaggedValue } from "../model/tagged-value.ts";
 import { run, type SqlValue, type Steps } from "./operation.ts";
 import { type TaggedTable, taggedTables } from "./tagged-tables.ts";
 

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { holds } from "../../../../scripts/random-runs.ts";
-import { maxPathLength, maxSegments } from "../../src/http/request-target.ts";
 import { accessRuleLimits, covers } from "../../src/identity/access-rules.ts";
 import { PathPattern } from "../../src/identity/path-pattern.ts";
+import { maxPathLength, maxSegments } from "../../src/model/request-target.ts";
 import { targetFor } from "../support/target.ts";
 
 function matches(pattern: string, path: string): boolean {

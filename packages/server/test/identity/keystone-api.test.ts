@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import fc from "fast-check";
 import { holds } from "../../../../scripts/random-runs.ts";
-import { MalformedTarget, parseRequestTarget } from "../../src/http/request-target.ts";
 import { KeystoneApi } from "../../src/identity/builtin/keystone-api/keystone-api.ts";
+import { MalformedTarget, parseRequestTarget } from "../../src/model/request-target.ts";
 import { BuiltinScene, password } from "./builtin-scene.ts";
 
 let scene: BuiltinScene;

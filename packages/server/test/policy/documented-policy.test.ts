@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { it } from "node:test";
+import type { Principal } from "../../src/model/principal.ts";
 import { parsePolicyFile } from "../../src/policy/policy-file.ts";
 import { RulePolicy } from "../../src/policy/rule-policy.ts";
-import type { Principal } from "../../src/principal.ts";
 
 function as(role: string): Principal {
   return { userId: "u", projectId: "p", roles: [role], requestId: "req" };

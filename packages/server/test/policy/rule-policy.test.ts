@@ -3,12 +3,12 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { holds } from "../../../../scripts/random-runs.ts";
+import type { Principal } from "../../src/model/principal.ts";
 import type { PolicyTarget } from "../../src/policy/policy.ts";
 import { PolicyError } from "../../src/policy/policy-error.ts";
 import { parsePolicyFile } from "../../src/policy/policy-file.ts";
 import { type PolicyRule, policyRules } from "../../src/policy/rule-names.ts";
 import { RulePolicy } from "../../src/policy/rule-policy.ts";
-import type { Principal } from "../../src/principal.ts";
 import {
   type Expectation,
   grants,

@@ -1,4 +1,4 @@
-import type { KeyServer } from "../../src/server.ts";
+import type { KeyServer } from "../../src/startup/key-server.ts";
 
 /** What one question was answered with. */
 export interface Answer {

@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { AuditTrail } from "../../src/audit/audit-trail.ts";
-import { systemClock } from "../../src/clock.ts";
-import { createContext } from "../../src/create-context.ts";
 import type { RootKeyRing } from "../../src/crypto/root-key.ts";
 import { serverCommands } from "../../src/maintenance/commands.ts";
 import type { AuditReport } from "../../src/maintenance/verify-audit.ts";
+import { systemClock } from "../../src/model/clock.ts";
+import { createContext } from "../../src/parts/create-context.ts";
 import { RulePolicy } from "../../src/policy/rule-policy.ts";
 import { all, operation, type SqlValue } from "../../src/store/operation.ts";
 import type { Store } from "../../src/store/store.ts";

@@ -1,9 +1,9 @@
 import type { TestContext } from "node:test";
-import { auditLine } from "../../src/audit/audit-entry.ts";
 import { auditEntryOf } from "../../src/identity/builtin/audit-events.ts";
 import { openBuiltinIdentity } from "../../src/identity/builtin/open-builtin-identity.ts";
 import { SqlIdentityStore } from "../../src/identity/builtin/sql/sql-identity-store.ts";
-import type { KeyServerParts } from "../../src/server.ts";
+import { auditLine } from "../../src/model/audit-entry.ts";
+import type { KeyServerParts } from "../../src/startup/key-server.ts";
 import { base, startHarness, temporaryFolder } from "./harness.ts";
 import { openTestStore } from "./test-store.ts";
 

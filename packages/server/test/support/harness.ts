@@ -5,11 +5,15 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import type { Identity } from "../../src/identity/identity.ts";
 import { IdentityError } from "../../src/identity/identity-error.ts";
-import { silentLogger } from "../../src/log.ts";
+import type { Principal } from "../../src/model/principal.ts";
+import { silentLogger } from "../../src/observe/log.ts";
 import type { Policy } from "../../src/policy/policy.ts";
 import { RulePolicy } from "../../src/policy/rule-policy.ts";
-import type { Principal } from "../../src/principal.ts";
-import { createKeyServer, type KeyServer, type KeyServerParts } from "../../src/server.ts";
+import {
+  createKeyServer,
+  type KeyServer,
+  type KeyServerParts,
+} from "../../src/startup/key-server.ts";
 import type { Store } from "../../src/store/store.ts";
 import { assertDocumented } from "./api.ts";
 import { openTestStore, testRootKeys } from "./test-store.ts";

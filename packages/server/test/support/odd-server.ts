@@ -4,18 +4,18 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { auditLine } from "../../src/audit/audit-entry.ts";
-import { systemClock } from "../../src/clock.ts";
+import { parsePublicUrl } from "../../src/config/public-url.ts";
 import { rootKey, rootKeyRing } from "../../src/crypto/root-key.ts";
-import { admitRootKeys } from "../../src/crypto/system-keys.ts";
 import { auditEntryOf } from "../../src/identity/builtin/audit-events.ts";
 import { openBuiltinIdentity } from "../../src/identity/builtin/open-builtin-identity.ts";
 import { SqlIdentityStore } from "../../src/identity/builtin/sql/sql-identity-store.ts";
-import { createLogger } from "../../src/log.ts";
+import { admitRootKeys } from "../../src/keyring/system-keys.ts";
+import { auditLine } from "../../src/model/audit-entry.ts";
+import { systemClock } from "../../src/model/clock.ts";
+import { createLogger } from "../../src/observe/log.ts";
 import { RulePolicy } from "../../src/policy/rule-policy.ts";
-import { parsePublicUrl } from "../../src/public-url.ts";
 import { openRowTags } from "../../src/row-tagging/open-row-tags.ts";
-import { createKeyServer } from "../../src/server.ts";
+import { createKeyServer } from "../../src/startup/key-server.ts";
 import { SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 
 // A key server in a process of its own, so that what it holds can be weighed. Run with --expose-gc

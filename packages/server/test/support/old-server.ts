@@ -4,9 +4,9 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { gunzipSync } from "node:zlib";
-import { type Clock, systemClock } from "../../src/clock.ts";
-import { loadServerConfig, type ServerConfig } from "../../src/config.ts";
-import { type RunningServer, startServer } from "../../src/start-server.ts";
+import { loadServerConfig, type ServerConfig } from "../../src/config/config.ts";
+import { type Clock, systemClock } from "../../src/model/clock.ts";
+import { type RunningServer, startServer } from "../../src/startup/start-server.ts";
 import { temporaryFolder } from "./harness.ts";
 
 const fixtures = new URL("../fixtures/server-2da0dde/", import.meta.url);

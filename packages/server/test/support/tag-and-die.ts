@@ -1,7 +1,7 @@
 /** Starts on the data directory of an old server, and is killed in the middle of tagging its rows. */
-import { systemClock } from "../../src/clock.ts";
-import { openRootKeys } from "../../src/open-root-keys.ts";
-import { openStore } from "../../src/open-store.ts";
+import { systemClock } from "../../src/model/clock.ts";
+import { openRootKeys } from "../../src/parts/open-root-keys.ts";
+import { openStore } from "../../src/parts/open-store.ts";
 import { openRowTags } from "../../src/row-tagging/open-row-tags.ts";
 import { oldConfig } from "./old-server.ts";
 

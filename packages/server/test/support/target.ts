@@ -3,7 +3,7 @@ import {
   MalformedTarget,
   parseRequestTarget,
   type RequestTarget,
-} from "../../src/http/request-target.ts";
+} from "../../src/model/request-target.ts";
 
 /** The target of a request that is no error. */
 export function targetFor(text: string, method = "GET"): RequestTarget {

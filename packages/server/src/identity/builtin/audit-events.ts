@@ -1,4 +1,4 @@
-import type { AuditEntry } from "../../audit/audit-entry.ts";
+import type { AuditEntry } from "../../model/audit-entry.ts";
 import type { IdentityEvent } from "./builtin-options.ts";
 
 /** An identity event as the key server's audit record keeps it. An unknown user, or none, is `-`. */

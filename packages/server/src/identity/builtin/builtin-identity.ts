@@ -1,5 +1,5 @@
 import { IntegrityError } from "../../crypto/seal.ts";
-import type { Principal } from "../../principal.ts";
+import type { Principal } from "../../model/principal.ts";
 import { covers } from "../access-rules.ts";
 import type { AskedFor, Identity, IdentityHeaders } from "../identity.ts";
 import { IdentityError } from "../identity-error.ts";

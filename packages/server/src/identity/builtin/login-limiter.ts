@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from "node:crypto";
-import { networkOf } from "../../client-address.ts";
+import { networkOf } from "../../model/client-address.ts";
 import { didYouMean } from "../../policy/nearest.ts";
 import { DelayedAnswers } from "./delayed-answers.ts";
 import { FailureCounts } from "./failure-counts.ts";

@@ -1,4 +1,4 @@
-import { networkOf } from "../../client-address.ts";
+import { networkOf } from "../../model/client-address.ts";
 import { maxTokenLength } from "../validated-token.ts";
 import type { IdentityEvent } from "./builtin-options.ts";
 import type { IdentityStore } from "./identity-store.ts";

@@ -1,4 +1,4 @@
-import { networkOf } from "../../client-address.ts";
+import { networkOf } from "../../model/client-address.ts";
 import type { IdentityEvent } from "./builtin-options.ts";
 
 /** A login that was refused. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { MalformedTarget, parseRequestTarget } from "../../http/request-target.ts";
+import { MalformedTarget, parseRequestTarget } from "../../model/request-target.ts";
 import type { AccessRule } from "../access-rules.ts";
 import type { AskedFor, Identity, IdentityHeaders } from "../identity.ts";
 import type { IdentityErrorCode } from "../identity-error.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import type { HttpUrl } from "../../http-url.ts";
-import type { Principal } from "../../principal.ts";
+import type { HttpUrl } from "../../config/http-url.ts";
+import type { Principal } from "../../model/principal.ts";
 import { covers } from "../access-rules.ts";
 import { BoundedCache } from "../bounded-cache.ts";
 import type { AskedFor, Identity, IdentityHeaders } from "../identity.ts";

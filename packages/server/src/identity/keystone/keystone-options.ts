@@ -1,4 +1,4 @@
-import { type HttpUrl, parseHttpUrl } from "../../http-url.ts";
+import { type HttpUrl, parseHttpUrl } from "../../config/http-url.ts";
 import { didYouMean } from "../../policy/nearest.ts";
 
 /** How this server proves to Keystone who it is. The project must grant it a role that may validate tokens. */

@@ -1,10 +1,10 @@
-import { auditKeyNames, sealMac } from "../../audit/audit-keys.ts";
+import { auditKeyNames, sealMac } from "../../audit/chain/audit-keys.ts";
 import {
   type SegmentRow,
   type UpgradeFields,
   type UpgradeRow,
   upgradeRow,
-} from "../../audit/audit-segment.ts";
+} from "../../audit/chain/audit-segment.ts";
 import { all, one, operation, run } from "../operation.ts";
 import { lastEntry } from "./audit.ts";
 import type { SystemKeyRow } from "./keys.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { QueryConfig } from "pg";
-import { AuditChain, type ChainPlace } from "../../audit/audit-chain.ts";
+import { AuditChain, type ChainPlace } from "../../audit/chain/audit-chain.ts";
 
 /**
  * The audit chain of one connection at a time. Each connection has its own, because an

@@ -1,6 +1,6 @@
 import { Pool, type PoolClient } from "pg";
-import { type AuditEntry, auditLine } from "../../audit/audit-entry.ts";
 import { RowTags } from "../../crypto/row-tags.ts";
+import { type AuditEntry, auditLine } from "../../model/audit-entry.ts";
 import { driveAsync } from "../drive.ts";
 import { migrate, readMigrations } from "../migrations.ts";
 import type { Operation, Statement, StatementResult } from "../operation.ts";

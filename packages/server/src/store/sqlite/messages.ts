@@ -1,5 +1,5 @@
-import type { AuditEntry } from "../../audit/audit-entry.ts";
 import { IntegrityError } from "../../crypto/seal.ts";
+import type { AuditEntry } from "../../model/audit-entry.ts";
 import { StoreError, type StoreErrorCode } from "../store.ts";
 
 /** What the writer thread is started with. */

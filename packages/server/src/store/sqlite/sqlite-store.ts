@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
-import type { AuditEntry } from "../../audit/audit-entry.ts";
 import { RowTags } from "../../crypto/row-tags.ts";
+import type { AuditEntry } from "../../model/audit-entry.ts";
 import { driveSync } from "../drive.ts";
 import type { Operation, Statement } from "../operation.ts";
 import { type Store, StoreError } from "../store.ts";

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { AuditChain, type ChainPlace, chainStart } from "../../audit/audit-chain.ts";
-import { auditLine } from "../../audit/audit-entry.ts";
+import { AuditChain, type ChainPlace, chainStart } from "../../audit/chain/audit-chain.ts";
 import { RowTags } from "../../crypto/row-tags.ts";
+import { auditLine } from "../../model/audit-entry.ts";
 import { driveSync, OperationFinder } from "../drive.ts";
 import { migrate, readMigrations } from "../migrations.ts";
 import { isRefused, StoreError } from "../store.ts";

@@ -1,4 +1,4 @@
-import type { PublicUrl } from "../../../public-url.ts";
+import type { PublicUrl } from "../../../config/public-url.ts";
 import type { UserInfo } from "../administration.ts";
 import { derivedId } from "../random-ids.ts";
 import {

@@ -1,4 +1,4 @@
-import type { RequestTarget } from "../../../http/request-target.ts";
+import type { RequestTarget } from "../../../model/request-target.ts";
 import type { Administration } from "../administration.ts";
 import type { ApplicationCredentials } from "../application-credentials.ts";
 import type { IdentityEvent } from "../builtin-options.ts";

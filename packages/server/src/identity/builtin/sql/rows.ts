@@ -1,4 +1,4 @@
-import { formatTimestamp } from "../../../clock.ts";
+import { formatTimestamp } from "../../../model/clock.ts";
 import type { AccessRule } from "../../access-rules.ts";
 import type {
   ApplicationCredentialRecord,

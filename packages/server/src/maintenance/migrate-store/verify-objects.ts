@@ -1,11 +1,11 @@
-import { type ProjectKeys, payloadContext } from "../crypto/project-keys.ts";
-import { IntegrityError, open } from "../crypto/seal.ts";
-import { pagesOf } from "../row-tagging/tag-existing-rows.ts";
-import { all, operation } from "../store/operation.ts";
-import type { SecretWithPayload } from "../store/operations/secrets.ts";
-import type { Store } from "../store/store.ts";
-import { keyOf } from "../store/tagged-rows.ts";
-import { type TaggedTable, taggedTableNames } from "../store/tagged-tables.ts";
+import { IntegrityError, open } from "../../crypto/seal.ts";
+import { type ProjectKeys, payloadContext } from "../../keyring/project-keys.ts";
+import { pagesOf } from "../../row-tagging/tag-existing-rows.ts";
+import { all, operation } from "../../store/operation.ts";
+import type { SecretWithPayload } from "../../store/operations/secrets.ts";
+import type { Store } from "../../store/store.ts";
+import { keyOf } from "../../store/tagged-rows.ts";
+import { type TaggedTable, taggedTableNames } from "../../store/tagged-tables.ts";
 
 const objectsAtOnce = 500;
 

@@ -1,5 +1,5 @@
 import { hkdfSync } from "node:crypto";
-import { Mac } from "../crypto/mac.ts";
+import { Mac } from "../../crypto/mac.ts";
 import { AuditChain, type ChainPlace } from "./audit-chain.ts";
 import { LegacyChain } from "./legacy-chain.ts";
 

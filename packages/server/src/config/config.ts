@@ -2,8 +2,11 @@ import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SecretBytes } from "@chatelaine/keys";
 import { parse } from "yaml";
-import { maxJsonBytes } from "./body-limits.ts";
-import { settingFormats } from "./config/setting-formats.ts";
+import { maxJsonBytes } from "../model/body-limits.ts";
+import { didYouMean } from "../policy/nearest.ts";
+import { isEveryAddress, parseListenHost } from "./listen-host.ts";
+import { type PublicUrl, parsePublicUrl, urlOfListener } from "./public-url.ts";
+import { settingFormats } from "./setting-formats.ts";
 import {
   flagOf,
   type Setting,
@@ -13,10 +16,7 @@ import {
   type TextFormat,
   variableOf,
   variablePrefix,
-} from "./config/settings.ts";
-import { isEveryAddress, parseListenHost } from "./listen-host.ts";
-import { didYouMean } from "./policy/nearest.ts";
-import { type PublicUrl, parsePublicUrl, urlOfListener } from "./public-url.ts";
+} from "./settings.ts";
 
 /** The configuration cannot be used; the message names the setting, where it is set, and what to do. */
 export class ConfigError extends Error {

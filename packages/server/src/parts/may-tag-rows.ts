@@ -1,9 +1,9 @@
 import { accessSync, constants } from "node:fs";
 import { dirname } from "node:path";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { markRowsTagged, type RootKeyRing } from "../crypto/root-key.ts";
-import { rootKeyPath } from "../open-root-keys.ts";
 import type { Store } from "../store/store.ts";
+import { rootKeyPath } from "./open-root-keys.ts";
 
 /**
  * True if a start may tag a database whose rows have no tags: only on SQLite, where one server has the database to

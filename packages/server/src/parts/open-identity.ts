@@ -1,20 +1,20 @@
 import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
-import { auditLine } from "./audit/audit-entry.ts";
-import type { Clock } from "./clock.ts";
-import { ConfigError, type ServerConfig } from "./config.ts";
-import type { Administration } from "./identity/builtin/administration.ts";
-import { auditEntryOf } from "./identity/builtin/audit-events.ts";
-import { makeFirstUser } from "./identity/builtin/first-start.ts";
-import type { KeystoneApi } from "./identity/builtin/keystone-api/keystone-api.ts";
-import { openBuiltinIdentity } from "./identity/builtin/open-builtin-identity.ts";
-import { SqlIdentityStore } from "./identity/builtin/sql/sql-identity-store.ts";
-import type { Identity } from "./identity/identity.ts";
-import type { ServiceCredentials } from "./identity/keystone/keystone-options.ts";
-import type { PublicUrl } from "./public-url.ts";
-import { readSettingFile } from "./read-setting-file.ts";
-import { eraseProject } from "./store/operations/projects.ts";
-import type { Store } from "./store/store.ts";
+import { ConfigError, type ServerConfig } from "../config/config.ts";
+import type { PublicUrl } from "../config/public-url.ts";
+import { readSettingFile } from "../config/read-setting-file.ts";
+import type { Administration } from "../identity/builtin/administration.ts";
+import { auditEntryOf } from "../identity/builtin/audit-events.ts";
+import { makeFirstUser } from "../identity/builtin/first-start.ts";
+import type { KeystoneApi } from "../identity/builtin/keystone-api/keystone-api.ts";
+import { openBuiltinIdentity } from "../identity/builtin/open-builtin-identity.ts";
+import { SqlIdentityStore } from "../identity/builtin/sql/sql-identity-store.ts";
+import type { Identity } from "../identity/identity.ts";
+import type { ServiceCredentials } from "../identity/keystone/keystone-options.ts";
+import { auditLine } from "../model/audit-entry.ts";
+import type { Clock } from "../model/clock.ts";
+import { eraseProject } from "../store/operations/projects.ts";
+import type { Store } from "../store/store.ts";
 
 export interface OpenedIdentity {
   readonly identity: Identity;
@@ -56,7 +56,7 @@ export async function openIdentity(
 
 async function keystone(config: ServerConfig, clock: Clock): Promise<Identity> {
   // Its HTTP client is loaded only where there is a Keystone: it would cost the others start-up and memory.
-  const { KeystoneIdentity } = await import("./identity/keystone/keystone-identity.ts");
+  const { KeystoneIdentity } = await import("../identity/keystone/keystone-identity.ts");
   const caFile = config.text("keystone.caFile");
   const publicUrl = config.text("keystone.publicUrl");
   return new KeystoneIdentity({

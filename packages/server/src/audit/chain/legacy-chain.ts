@@ -1,4 +1,4 @@
-import { Mac } from "../crypto/mac.ts";
+import { Mac } from "../../crypto/mac.ts";
 import { type ChainPlace, chainStart } from "./audit-chain.ts";
 
 /**

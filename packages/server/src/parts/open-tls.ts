@@ -1,8 +1,8 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { statSync } from "node:fs";
-import { ConfigError, type ServerConfig } from "./config.ts";
-import { type Certificate, refuseUnusable } from "./http/tls.ts";
-import { readSettingFile } from "./read-setting-file.ts";
+import { ConfigError, type ServerConfig } from "../config/config.ts";
+import { readSettingFile } from "../config/read-setting-file.ts";
+import { type Certificate, refuseUnusable } from "../http/tls.ts";
 
 /**
  * The certificate that the configuration names, and its key; undefined for plain HTTP.

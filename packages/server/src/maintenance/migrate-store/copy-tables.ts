@@ -1,7 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
 import type { PoolClient } from "pg";
-import { toPostgres } from "../store/postgres/statement-text.ts";
-import type { Store } from "../store/store.ts";
+import { toPostgres } from "../../store/postgres/statement-text.ts";
+import type { Store } from "../../store/store.ts";
 import type { CopyProgress } from "./copy-progress.ts";
 import { MigrateStoreError } from "./migrate-store-error.ts";
 import { pageOf, type Row, readSourceRows, type SourceTable } from "./source-tables.ts";

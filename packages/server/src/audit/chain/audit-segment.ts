@@ -1,4 +1,4 @@
-import type { Mac } from "../crypto/mac.ts";
+import type { Mac } from "../../crypto/mac.ts";
 import { type ChainPlace, chainStart } from "./audit-chain.ts";
 import type { ChainFormat } from "./audit-keys.ts";
 

@@ -1,15 +1,15 @@
 import { randomUUID } from "node:crypto";
-import type { AuditTrail } from "./audit/audit-trail.ts";
-import { openAudit } from "./audit/open-audit.ts";
-import type { Clock } from "./clock.ts";
-import { ProjectKeys } from "./crypto/project-keys.ts";
-import type { RootKeyRing } from "./crypto/root-key.ts";
-import { admitRootKeys } from "./crypto/system-keys.ts";
-import type { Policy } from "./policy/policy.ts";
-import { openRowTags, type RowTagsOptions } from "./row-tagging/open-row-tags.ts";
-import { defaultLimits, type ObjectLimits, type ServiceContext } from "./services/context.ts";
-import type { QuotaKind } from "./store/operations/quotas.ts";
-import type { Store } from "./store/store.ts";
+import type { AuditTrail } from "../audit/audit-trail.ts";
+import { openAudit } from "../audit/open-audit.ts";
+import type { RootKeyRing } from "../crypto/root-key.ts";
+import { ProjectKeys } from "../keyring/project-keys.ts";
+import { admitRootKeys } from "../keyring/system-keys.ts";
+import type { Clock } from "../model/clock.ts";
+import type { Policy } from "../policy/policy.ts";
+import { openRowTags, type RowTagsOptions } from "../row-tagging/open-row-tags.ts";
+import { defaultLimits, type ObjectLimits, type ServiceContext } from "../services/context.ts";
+import type { QuotaKind } from "../store/operations/quotas.ts";
+import type { Store } from "../store/store.ts";
 
 export interface ContextParts {
   readonly store: Store;

@@ -1,5 +1,5 @@
 import { hkdfSync } from "node:crypto";
-import { Mac } from "../crypto/mac.ts";
+import { Mac } from "../../crypto/mac.ts";
 
 /** A place in a chain: the number of an entry and its MAC. */
 export interface ChainPlace {

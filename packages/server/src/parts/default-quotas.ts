@@ -1,5 +1,5 @@
-import type { ServerConfig } from "./config.ts";
-import type { CountedKind } from "./store/operations/quotas.ts";
+import type { ServerConfig } from "../config/config.ts";
+import type { CountedKind } from "../store/operations/quotas.ts";
 
 /** What a project may have if no quotas are set for it. Negative: unlimited. */
 export function defaultQuotas(config: ServerConfig): Readonly<Record<CountedKind, number>> {

@@ -1,4 +1,4 @@
-import { parseAddress } from "./client-address.ts";
+import { parseAddress } from "../model/client-address.ts";
 import { type HttpUrl, parseHttpUrl } from "./http-url.ts";
 import { isEveryAddress, type ListenHost } from "./listen-host.ts";
 

@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
-import type { Clock } from "../clock.ts";
+import { checkRootKeys, type RootKeyRing } from "../crypto/root-key.ts";
+import { IntegrityError, open, seal } from "../crypto/seal.ts";
+import type { Clock } from "../model/clock.ts";
 import {
   findSystemKey,
   insertRootKey,
@@ -8,8 +10,6 @@ import {
   type SystemKeyRow,
 } from "../store/operations/keys.ts";
 import type { Store } from "../store/store.ts";
-import { checkRootKeys, type RootKeyRing } from "./root-key.ts";
-import { IntegrityError, open, seal } from "./seal.ts";
 
 /**
  * Checks the root keys against the database, and records those it does not know yet.

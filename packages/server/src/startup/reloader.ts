@@ -1,4 +1,4 @@
-import type { Logger } from "./log.ts";
+import type { Logger } from "../observe/log.ts";
 
 /** Something that was read at the start, and can be read again while requests are served. */
 export interface ReloadablePart {

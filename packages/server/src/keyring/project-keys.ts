@@ -1,5 +1,8 @@
 import { createSecretKey, hkdfSync, type KeyObject, randomBytes } from "node:crypto";
-import type { Clock } from "../clock.ts";
+import { Mac } from "../crypto/mac.ts";
+import type { RootKeyRing } from "../crypto/root-key.ts";
+import { IntegrityError, open, seal } from "../crypto/seal.ts";
+import type { Clock } from "../model/clock.ts";
 import {
   findProjectKeys,
   insertProjectKey,
@@ -7,9 +10,6 @@ import {
   reserveSeals,
 } from "../store/operations/keys.ts";
 import type { Store } from "../store/store.ts";
-import { Mac } from "./mac.ts";
-import type { RootKeyRing } from "./root-key.ts";
-import { IntegrityError, open, seal } from "./seal.ts";
 
 /** What guards one project's objects, in one generation. */
 export interface ProjectKey {

@@ -1,6 +1,6 @@
-import { ConfigError, type ServerConfig } from "./config.ts";
-import type { ClientAddressesOptions, ForwardedHeader } from "./http/client-addresses.ts";
-import { TrustedProxies } from "./http/trusted-proxies.ts";
+import { ConfigError, type ServerConfig } from "../config/config.ts";
+import type { ClientAddressesOptions, ForwardedHeader } from "../http/client-addresses.ts";
+import { TrustedProxies } from "../http/trusted-proxies.ts";
 
 /** The proxies that may name their client, and where. @throws ConfigError */
 export function openProxies(config: ServerConfig): ClientAddressesOptions {

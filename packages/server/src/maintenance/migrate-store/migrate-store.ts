@@ -1,6 +1,6 @@
-import type { ServerConfig } from "../config.ts";
-import { RootKeyError, readRootKeyFile, rootKeyFromText } from "../crypto/root-key.ts";
-import { rootKeyPath } from "../open-root-keys.ts";
+import type { ServerConfig } from "../../config/config.ts";
+import { RootKeyError, readRootKeyFile, rootKeyFromText } from "../../crypto/root-key.ts";
+import { rootKeyPath } from "../../parts/open-root-keys.ts";
 
 /** What the copy was, for the command to show. */
 export interface MigrationReport {
@@ -27,7 +27,7 @@ export async function migrateConfiguredStore(
       `root key file ${rootKeyPath(config)}: it is missing; put the one there that belongs to ${sqliteFile}`,
     );
   // With PostgreSQL's client, which a server on SQLite does not need in its memory.
-  const { migrateStore } = await import("../migrate-store/migrate-store.ts");
+  const { migrateStore } = await import("./copy-store.ts");
   const { tables, objects, damaged } = await migrateStore({
     from: sqliteFile,
     to: config.requiredText("database"),

@@ -1,24 +1,24 @@
 import type { AddressInfo } from "node:net";
-import type { SegmentLimits } from "./audit/segment-sealer.ts";
-import { type Clock, systemClock } from "./clock.ts";
-import { ConfigError, nodeOptions, type ServerConfig } from "./config.ts";
-import { defaultQuotas } from "./default-quotas.ts";
-import { createLogger, type Logger, type ReopenableLogger, silentLogger } from "./log.ts";
-import { serverCommands } from "./maintenance/commands.ts";
-import { openControl } from "./maintenance/control.ts";
-import { controlPath } from "./maintenance/run-command.ts";
-import { diagnoseRuntime } from "./maintenance/runtime-doors.ts";
-import { type OpenedIdentity, openIdentity } from "./open-identity.ts";
-import { openPolicy } from "./open-policy.ts";
-import { openProxies } from "./open-proxies.ts";
-import { openRootKeys, rootKeyPath } from "./open-root-keys.ts";
-import { openStore } from "./open-store.ts";
-import { openTls } from "./open-tls.ts";
-import { CurrentPolicy } from "./policy/current-policy.ts";
-import type { PublicUrl } from "./public-url.ts";
+import type { SegmentLimits } from "../audit/segment-sealer.ts";
+import { ConfigError, nodeOptions, type ServerConfig } from "../config/config.ts";
+import type { PublicUrl } from "../config/public-url.ts";
+import { serverCommands } from "../maintenance/commands.ts";
+import { openControl } from "../maintenance/control.ts";
+import { controlPath } from "../maintenance/run-command.ts";
+import { diagnoseRuntime } from "../maintenance/runtime-doors.ts";
+import { type Clock, systemClock } from "../model/clock.ts";
+import { createLogger, type Logger, type ReopenableLogger, silentLogger } from "../observe/log.ts";
+import { defaultQuotas } from "../parts/default-quotas.ts";
+import { mayTagRows, recordRowsTagged } from "../parts/may-tag-rows.ts";
+import { type OpenedIdentity, openIdentity } from "../parts/open-identity.ts";
+import { openPolicy } from "../parts/open-policy.ts";
+import { openProxies } from "../parts/open-proxies.ts";
+import { openRootKeys, rootKeyPath } from "../parts/open-root-keys.ts";
+import { openStore } from "../parts/open-store.ts";
+import { openTls } from "../parts/open-tls.ts";
+import { CurrentPolicy } from "../policy/current-policy.ts";
+import { createKeyServer, type KeyServer } from "./key-server.ts";
 import { type ReloadablePart, Reloader } from "./reloader.ts";
-import { mayTagRows, recordRowsTagged } from "./row-tagging/may-tag-rows.ts";
-import { createKeyServer, type KeyServer } from "./server.ts";
 
 /** A server that listens. */
 export interface RunningServer {

@@ -1,13 +1,13 @@
-import type { ServerConfig } from "./config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import {
   createRootKeyFile,
   RootKeyError,
   type RootKeyRing,
   readRootKeyFile,
   rootKeyFromText,
-} from "./crypto/root-key.ts";
-import { listRootKeys } from "./store/operations/keys.ts";
-import type { Store } from "./store/store.ts";
+} from "../crypto/root-key.ts";
+import { listRootKeys } from "../store/operations/keys.ts";
+import type { Store } from "../store/store.ts";
 
 /**
  * The root keys that the configuration names. Makes the file at the first start,

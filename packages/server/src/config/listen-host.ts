@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { parseAddress } from "./client-address.ts";
+import { parseAddress } from "../model/client-address.ts";
 import { refuseUntrimmed } from "./plain-text.ts";
 
 declare const checked: unique symbol;

@@ -1,4 +1,4 @@
-import { all, operation, type SqlValue } from "../store/operation.ts";
+import { all, operation, type SqlValue } from "../../store/operation.ts";
 
 /** A table of the SQLite database, as its own catalogue describes it. */
 export interface SourceTable {

@@ -1,8 +1,8 @@
-import type { ServerConfig } from "./config.ts";
-import type { Policy } from "./policy/policy.ts";
-import { parsePolicyFile } from "./policy/policy-file.ts";
-import { RulePolicy } from "./policy/rule-policy.ts";
-import { readSettingFile } from "./read-setting-file.ts";
+import type { ServerConfig } from "../config/config.ts";
+import { readSettingFile } from "../config/read-setting-file.ts";
+import type { Policy } from "../policy/policy.ts";
+import { parsePolicyFile } from "../policy/policy-file.ts";
+import { RulePolicy } from "../policy/rule-policy.ts";
 
 /** The rule set that the configuration names, with the rules that its policy file replaces. @throws ConfigError, PolicyError */
 export function openPolicy(config: ServerConfig): Policy {
