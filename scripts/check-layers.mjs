@@ -43,7 +43,10 @@ export const forbidden = [
 ];
 
 /** Only these files may read the environment: configuration has one door a program. */
-const readsEnvironment = ["packages/cli/src/config.ts", "packages/server/src/config/config.ts"];
+const readsEnvironment = [
+  "packages/cli/src/config/config.ts",
+  "packages/server/src/config/config.ts",
+];
 
 /** Checks a map of path → source text; returns one line a violation. */
 export function violations(files) {

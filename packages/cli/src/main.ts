@@ -1,10 +1,10 @@
 import { homedir, tmpdir } from "node:os";
 import { closeRuntimeDoors, diagnoseRuntime, openDoors } from "@chatelaine/server/runtime";
-import { environment } from "./config.ts";
-import { exitCodes } from "./exit-codes.ts";
-import { restartWith } from "./restart.ts";
+import { environment } from "./config/config.ts";
+import { exitCodes } from "./config/exit-codes.ts";
 import { run } from "./run.ts";
-import { standardInput } from "./standard-input.ts";
+import { restartWith } from "./start/restart.ts";
+import { standardInput } from "./terminal/standard-input.ts";
 
 closeRuntimeDoors();
 

@@ -1,10 +1,10 @@
 import { KeyManagerError } from "@chatelaine/keys";
 import { Command, CommanderError } from "commander";
-import { ByteReader } from "./byte-reader.ts";
 import { contextOf, type GlobalFlags, type Open } from "./commands/command.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { diskCommand } from "./commands/disk.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { FullHelp } from "./commands/full-help.ts";
 import { keyCommand } from "./commands/key.ts";
 import { ledgerCommand } from "./commands/ledger.ts";
 import { luksCommand } from "./commands/luks.ts";
@@ -14,11 +14,11 @@ import { recoverCommand } from "./commands/recover.ts";
 import { serverCommand } from "./commands/server.ts";
 import { startCommand } from "./commands/start.ts";
 import { volumeCommand } from "./commands/volume.ts";
-import { NoKeyManagerError, type Opened } from "./config.ts";
-import { exitCodeOf, exitCodes } from "./exit-codes.ts";
-import { FullHelp } from "./full-help.ts";
-import { withoutControls } from "./output.ts";
-import type { Terminal, TerminalInput } from "./terminal.ts";
+import { NoKeyManagerError, type Opened } from "./config/config.ts";
+import { exitCodeOf, exitCodes } from "./config/exit-codes.ts";
+import { ByteReader } from "./terminal/byte-reader.ts";
+import { withoutControls } from "./terminal/output.ts";
+import type { Terminal, TerminalInput } from "./terminal/terminal.ts";
 
 export { ByteReader, type Open, type Opened, type Terminal, type TerminalInput };
 

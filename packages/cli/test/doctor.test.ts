@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, beforeEach, describe, it } from "node:test";
 import type { Diagnosis } from "@chatelaine/server/diagnosis";
-import { type EmbeddedServer, startEmbeddedServer } from "../src/embedded-server.ts";
+import { type EmbeddedServer, startEmbeddedServer } from "../src/start/embedded-server.ts";
 import { certificate, expiredCertificate, privateKey } from "./certificates.ts";
 import { Session } from "./session.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
-import { exitCodes } from "../src/exit-codes.ts";
+import { exitCodes } from "../src/config/exit-codes.ts";
 import { Session } from "./session.ts";
 
 /** A noun or verb: its words after `chatelaine`, and its help at 100 columns. */

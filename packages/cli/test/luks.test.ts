@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { forge } from "../../volumes/test/forge.ts";
-import { progressLines } from "../src/progress-bar.ts";
+import { progressLines } from "../src/terminal/progress-bar.ts";
 import { Session } from "./session.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "cli-luks-"));

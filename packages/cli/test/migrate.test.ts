@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fixedKeyId, type ObjectId, SecretBytes } from "@chatelaine/keys";
-import { countBar } from "../src/count-bar.ts";
-import { type EmbeddedServer, startEmbeddedServer } from "../src/embedded-server.ts";
+import { type EmbeddedServer, startEmbeddedServer } from "../src/start/embedded-server.ts";
+import { countBar } from "../src/terminal/count-bar.ts";
 import { Session } from "./session.ts";
 
 describe("chatelaine migrate keys", () => {

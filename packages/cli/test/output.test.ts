@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { stripVTControlCharacters } from "node:util";
-import { plain, table } from "../src/output.ts";
-import { progressColumns, redrawnLine } from "../src/redrawn-line.ts";
-import { styled } from "../src/styled.ts";
-import type { Terminal } from "../src/terminal.ts";
+import { plain, table } from "../src/terminal/output.ts";
+import { progressColumns, redrawnLine } from "../src/terminal/redrawn-line.ts";
+import { styled } from "../src/terminal/styled.ts";
+import type { Terminal } from "../src/terminal/terminal.ts";
 
 const terminal = (columns: number | undefined, environment: Terminal["environment"] = {}) => ({
   out: () => {},

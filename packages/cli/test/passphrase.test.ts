@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { formatLuks2, minimalKdf, testPassphrase } from "@chatelaine/luks";
-import { ByteReader } from "../src/byte-reader.ts";
-import type { TerminalInput } from "../src/terminal.ts";
+import { ByteReader } from "../src/terminal/byte-reader.ts";
+import type { TerminalInput } from "../src/terminal/terminal.ts";
 import { Session, type Transcript } from "./session.ts";
 
 const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Caller, MemoryKeyManager } from "@chatelaine/keys";
 import type { Open } from "../src/commands/command.ts";
 import { run } from "../src/run.ts";
-import type { Terminal } from "../src/terminal.ts";
+import type { Terminal } from "../src/terminal/terminal.ts";
 
 /** What a command left on the terminal. */
 export interface Transcript {

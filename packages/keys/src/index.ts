@@ -1,8 +1,20 @@
-export { checkAttributes, checkConsumer, checkKeySpec } from "./attributes.ts";
 export {
   BarbicanKeyManager,
   type BarbicanOptions,
 } from "./barbican/index.ts";
+export { FixedKeyManager, type FixedOptions, fixedKeyId } from "./fixed/key-manager.ts";
+export { migratingKeyManager } from "./fixed/migrating.ts";
+export type { TlsOptions } from "./http/send.ts";
+export type { EndpointInterface } from "./keystone/catalog.ts";
+export type { CloudSettings } from "./keystone/cloud-settings.ts";
+export { type CloudLocation, cloudFromFiles } from "./keystone/clouds.ts";
+export {
+  type Environment,
+  type EnvironmentOptions,
+  settingsFromEnvironment,
+} from "./keystone/environment.ts";
+export { MemoryKeyManager, type MemoryOptions } from "./memory/key-manager.ts";
+export { checkAttributes, checkConsumer, checkKeySpec } from "./model/attributes.ts";
 export {
   type Caller,
   type DomainReference,
@@ -12,11 +24,8 @@ export {
   type ProjectCaller,
   type Scope,
   type UserReference,
-} from "./caller.ts";
-export { KeyManagerError, type KeyManagerErrorCode } from "./errors.ts";
-export { FixedKeyManager, type FixedOptions, fixedKeyId } from "./fixed/key-manager.ts";
-export { migratingKeyManager } from "./fixed/migrating.ts";
-export type { TlsOptions } from "./http/send.ts";
+} from "./model/caller.ts";
+export { KeyManagerError, type KeyManagerErrorCode } from "./model/errors.ts";
 export {
   type AccessGrants,
   type CallOptions,
@@ -30,16 +39,8 @@ export {
   type ReadAccess,
   type SymmetricKeySpec,
   tracksConsumers,
-} from "./key-manager.ts";
-export { checkedBitLength } from "./key-material.ts";
-export type { EndpointInterface } from "./keystone/catalog.ts";
-export type { CloudSettings } from "./keystone/cloud-settings.ts";
-export { type CloudLocation, cloudFromFiles } from "./keystone/clouds.ts";
-export {
-  type Environment,
-  type EnvironmentOptions,
-  settingsFromEnvironment,
-} from "./keystone/environment.ts";
+} from "./model/key-manager.ts";
+export { checkedBitLength } from "./model/key-material.ts";
 export {
   type Certificate,
   type Consumer,
@@ -57,13 +58,12 @@ export {
   type StorageRecord,
   type StoredObject,
   type SymmetricKey,
-} from "./managed-object.ts";
-export { MemoryKeyManager, type MemoryOptions } from "./memory/key-manager.ts";
+} from "./model/managed-object.ts";
+export { refuseUnknownOptions, suggestion } from "./model/options.ts";
+export { SecretBytes } from "./model/secret-bytes.ts";
 export {
   type BackendName,
   backendNames,
   type KeyManagerConfig,
   openKeyManager,
 } from "./open-key-manager.ts";
-export { refuseUnknownOptions, suggestion } from "./options.ts";
-export { SecretBytes } from "./secret-bytes.ts";

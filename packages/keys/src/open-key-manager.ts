@@ -1,11 +1,11 @@
+import type { BarbicanOptions } from "./barbican/client/options.ts";
 import { BarbicanKeyManager } from "./barbican/key-manager.ts";
-import type { BarbicanOptions } from "./barbican/options.ts";
-import { KeyManagerError } from "./errors.ts";
 import { FixedKeyManager, type FixedOptions } from "./fixed/key-manager.ts";
 import { migratingKeyManager } from "./fixed/migrating.ts";
-import type { KeyManager } from "./key-manager.ts";
 import { MemoryKeyManager, type MemoryOptions } from "./memory/key-manager.ts";
-import { refuseUnknownOptions, suggestion } from "./options.ts";
+import { KeyManagerError } from "./model/errors.ts";
+import type { KeyManager } from "./model/key-manager.ts";
+import { refuseUnknownOptions, suggestion } from "./model/options.ts";
 
 /** The backends that have a name; to add one, add its line here and its folder beside this file. */
 const backends = {

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { holds } from "../../../scripts/random-runs.ts";
 import { certificateDer } from "../src/conformance/certificate.ts";
 import { KeyManagerError, type ManagedObject, objectTypes, SecretBytes } from "../src/index.ts";
-import { checkedBitLength } from "../src/key-material.ts";
+import { checkedBitLength } from "../src/model/key-material.ts";
 import { refuses } from "./refuses.ts";
 
 function privateDer(key: {

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { holds } from "../../../scripts/random-runs.ts";
 import { certificateDer } from "../src/conformance/certificate.ts";
-import { derOf, isEncryptedPrivateKey, pemOf } from "../src/pem.ts";
+import { derOf, isEncryptedPrivateKey, pemOf } from "../src/model/pem.ts";
 
 const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const pkcs8 = privateKey.export({ type: "pkcs8", format: "der" });

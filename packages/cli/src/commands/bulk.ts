@@ -6,9 +6,9 @@ import {
   volumeFilter,
 } from "@chatelaine/volumes";
 import type { Command } from "commander";
-import { countBar } from "../count-bar.ts";
-import { type Column, table } from "../output.ts";
-import { parseCount } from "../sizes.ts";
+import { countBar } from "../terminal/count-bar.ts";
+import { type Column, table } from "../terminal/output.ts";
+import { parseCount } from "../terminal/sizes.ts";
 import type { Context } from "./command.ts";
 
 /** What {@link withBulkFlags} adds to a verb. */

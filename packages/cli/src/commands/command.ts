@@ -9,12 +9,12 @@ import {
   openConfigured,
   projectLabel,
   readersOf,
-} from "../config.ts";
-import { isThere, withLedgerAt } from "../ledger-place.ts";
-import { json } from "../output.ts";
-import { volumeProgress } from "../progress-bar.ts";
-import type { Terminal } from "../terminal.ts";
-import { warnOfUnseenUsers } from "../unseen-users.ts";
+} from "../config/config.ts";
+import { isThere, withLedgerAt } from "../config/ledger-place.ts";
+import { json } from "../terminal/output.ts";
+import { volumeProgress } from "../terminal/progress-bar.ts";
+import type { Terminal } from "../terminal/terminal.ts";
+import { warnOfUnseenUsers } from "../terminal/unseen-users.ts";
 
 /** What every command's action gets. */
 export interface Context {

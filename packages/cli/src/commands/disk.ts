@@ -14,8 +14,8 @@ import {
   snapshotDisk,
 } from "@chatelaine/volumes";
 import { type Command, Option } from "commander";
-import { type Column, record, table } from "../output.ts";
-import { parseSize, showSize } from "../sizes.ts";
+import { type Column, record, table } from "../terminal/output.ts";
+import { parseSize, showSize } from "../terminal/sizes.ts";
 import { type Context, examples, noun } from "./command.ts";
 
 const columns: readonly Column<RestoredDisk>[] = [

@@ -1,8 +1,8 @@
 import { type Diagnosis, diagnosed, ok } from "@chatelaine/server/diagnosis";
 import { Command } from "commander";
-import { ledgerPlace } from "../config.ts";
-import { styled } from "../styled.ts";
-import type { Terminal } from "../terminal.ts";
+import { ledgerPlace } from "../config/config.ts";
+import { styled } from "../terminal/styled.ts";
+import type { Terminal } from "../terminal/terminal.ts";
 import { type Context, examples } from "./command.ts";
 
 /** `chatelaine doctor`: what of the set-up does not work, and how to mend it. */

@@ -7,8 +7,8 @@ import {
   suggestion,
 } from "@chatelaine/keys";
 import type { Command } from "commander";
-import { record, table, time } from "../output.ts";
-import { writeSecret } from "../secret-output.ts";
+import { record, table, time } from "../terminal/output.ts";
+import { writeSecret } from "../terminal/secret-output.ts";
 import { type Context, examples, noun } from "./command.ts";
 
 /** `chatelaine key …` */

@@ -2,8 +2,8 @@ import { existsSync, renameSync } from "node:fs";
 import { resolve } from "node:path";
 import { importLedger, VolumeError } from "@chatelaine/volumes";
 import type { Command } from "commander";
-import { ledgerPlace } from "../config.ts";
-import { describePlace, withLedgerAt } from "../ledger-place.ts";
+import { ledgerPlace } from "../config/config.ts";
+import { describePlace, withLedgerAt } from "../config/ledger-place.ts";
 import { type Context, examples, noun } from "./command.ts";
 
 /** `chatelaine ledger`: the record of volumes itself. */

@@ -1,5 +1,5 @@
 import { type KeyslotInfo, type LuksHeader, parseChatelaineToken } from "@chatelaine/luks";
-import { record, withoutControls } from "../output.ts";
+import { record, withoutControls } from "../terminal/output.ts";
 
 /** A header for people, in the order and words of `cryptsetup luksDump`. */
 export function dumpText(header: LuksHeader): string {

@@ -21,10 +21,10 @@ import {
   type NewPassphrase,
   type NewPassphraseFlags,
   withBothPassphrases,
-} from "../passphrase-flags.ts";
-import { progressBar } from "../progress-bar.ts";
-import { addSlotFlags, parseNumber, type SlotFlags, slotOf } from "../slot-flags.ts";
-import { slotsGone } from "../slots-gone.ts";
+} from "../terminal/passphrase-flags.ts";
+import { progressBar } from "../terminal/progress-bar.ts";
+import { addSlotFlags, parseNumber, type SlotFlags, slotOf } from "../terminal/slot-flags.ts";
+import { slotsGone } from "../terminal/slots-gone.ts";
 import { type Context, examples } from "./command.ts";
 
 interface ImageFlags extends NewPassphraseFlags, SlotFlags {

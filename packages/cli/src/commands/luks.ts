@@ -20,7 +20,7 @@ import {
   testPassphrase,
 } from "@chatelaine/luks";
 import { Argument, type Command } from "commander";
-import { record, table } from "../output.ts";
+import { record, table } from "../terminal/output.ts";
 import {
   addNewPassphraseFlags,
   addPassphraseFlags,
@@ -28,9 +28,9 @@ import {
   type PassphraseFlags,
   withBothPassphrases,
   withPassphrase,
-} from "../passphrase-flags.ts";
-import { parseSize } from "../sizes.ts";
-import { addSlotFlags, parseNumber, type SlotFlags, slotOf } from "../slot-flags.ts";
+} from "../terminal/passphrase-flags.ts";
+import { parseSize } from "../terminal/sizes.ts";
+import { addSlotFlags, parseNumber, type SlotFlags, slotOf } from "../terminal/slot-flags.ts";
 import { type Context, examples, noun } from "./command.ts";
 import { dumpText } from "./luks-dump.ts";
 import { addImageCommands } from "./luks-image.ts";

@@ -2,11 +2,11 @@ import { resolve } from "node:path";
 import { KeyManagerError, suggestion } from "@chatelaine/keys";
 import { type MigratedItem, type MigrationReport, migrateKeys } from "@chatelaine/keys/migration";
 import type { Command } from "commander";
-import { migrationJournalPath, openSide } from "../config.ts";
-import { countBar } from "../count-bar.ts";
-import { record, table } from "../output.ts";
-import { stopRequested } from "../stop-requested.ts";
-import type { Terminal } from "../terminal.ts";
+import { migrationJournalPath, openSide } from "../config/config.ts";
+import { countBar } from "../terminal/count-bar.ts";
+import { record, table } from "../terminal/output.ts";
+import { stopRequested } from "../terminal/stop-requested.ts";
+import type { Terminal } from "../terminal/terminal.ts";
 import { type Context, examples, noun } from "./command.ts";
 
 const backends = ["barbican", "fixed"];

@@ -1,6 +1,6 @@
 import { type Finding, reconcile } from "@chatelaine/volumes";
 import { Command } from "commander";
-import { type Column, table } from "../output.ts";
+import { type Column, table } from "../terminal/output.ts";
 import { type Context, examples } from "./command.ts";
 
 const columns: readonly Column<Finding>[] = [

@@ -1,6 +1,6 @@
 import { type Recovered, recover } from "@chatelaine/volumes";
 import { Command } from "commander";
-import { type Column, table } from "../output.ts";
+import { type Column, table } from "../terminal/output.ts";
 import { type Context, examples } from "./command.ts";
 
 /** `chatelaine recover`: what every command that changes something does first. */

@@ -1,11 +1,11 @@
 import { resolve } from "node:path";
 import type { AuditEntry, AuditProgress, AuditReport, SegmentInfo } from "@chatelaine/server";
 import type { Command } from "commander";
-import { auditTable, reportTables, segmentTable } from "../audit-table.ts";
-import { countBar } from "../count-bar.ts";
-import { json } from "../output.ts";
-import { parseCount } from "../sizes.ts";
-import type { Terminal } from "../terminal.ts";
+import { auditTable, reportTables, segmentTable } from "../terminal/audit-table.ts";
+import { countBar } from "../terminal/count-bar.ts";
+import { json } from "../terminal/output.ts";
+import { parseCount } from "../terminal/sizes.ts";
+import type { Terminal } from "../terminal/terminal.ts";
 import type { Context } from "./command.ts";
 import { configured, loadConfig, runCommand, show, simple, textOf } from "./server-command.ts";
 

@@ -10,7 +10,7 @@ import {
   settings,
 } from "@chatelaine/server/settings";
 import type { Command } from "commander";
-import { plain } from "../output.ts";
+import { plain } from "../terminal/output.ts";
 import type { Context } from "./command.ts";
 
 const defaultConfigFile = "/etc/chatelaine/server.yaml";

@@ -1,6 +1,6 @@
 import { settingNames } from "@chatelaine/server/settings";
 import type { Command } from "commander";
-import { ServerSignals } from "../server-signals.ts";
+import { ServerSignals } from "../start/server-signals.ts";
 import { type Context, examples, noun } from "./command.ts";
 import { printDiagnoses } from "./doctor.ts";
 import { addAudit } from "./server-audit.ts";

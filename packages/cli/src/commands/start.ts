@@ -4,12 +4,12 @@ import { join, resolve } from "node:path";
 import { KeyManagerError, type KeyManagerErrorCode } from "@chatelaine/keys";
 import { openLedger } from "@chatelaine/volumes";
 import { Command } from "commander";
-import { demonstrate } from "../demonstration.ts";
-import { type EmbeddedServer, startEmbeddedServer } from "../embedded-server.ts";
-import { record, wrapped } from "../output.ts";
-import { parsePort, showSize } from "../sizes.ts";
-import { stopRequested } from "../stop-requested.ts";
-import type { Terminal } from "../terminal.ts";
+import { demonstrate } from "../start/demonstration.ts";
+import { type EmbeddedServer, startEmbeddedServer } from "../start/embedded-server.ts";
+import { record, wrapped } from "../terminal/output.ts";
+import { parsePort, showSize } from "../terminal/sizes.ts";
+import { stopRequested } from "../terminal/stop-requested.ts";
+import type { Terminal } from "../terminal/terminal.ts";
 import { type Context, examples } from "./command.ts";
 
 interface StartFlags {

@@ -1,5 +1,5 @@
 import type { Volume } from "@chatelaine/volumes";
-import { showSize } from "../sizes.ts";
+import { showSize } from "../terminal/sizes.ts";
 
 /** What people see of a volume. */
 export function attributesOf(volume: Volume) {

@@ -12,8 +12,8 @@ import {
   verifyVolume,
 } from "@chatelaine/volumes";
 import { type Command, Option } from "commander";
-import { record } from "../output.ts";
-import { parseCount, parseSize, showSize } from "../sizes.ts";
+import { record } from "../terminal/output.ts";
+import { parseCount, parseSize, showSize } from "../terminal/sizes.ts";
 import { type BulkFlags, inBulk, requireOneOrAll, withBulkFlags } from "./bulk.ts";
 import { type Context, examples } from "./command.ts";
 import { attributesOf } from "./volume-attributes.ts";

@@ -13,7 +13,7 @@ import {
   verifyVolume,
 } from "@chatelaine/volumes";
 import type { Command } from "commander";
-import { parseCount } from "../sizes.ts";
+import { parseCount } from "../terminal/sizes.ts";
 import { type BulkFlags, inBulk } from "./bulk.ts";
 import { type Context, examples } from "./command.ts";
 import { addRekeyVerb, sentenceOf } from "./volume-rekey.ts";

@@ -8,8 +8,8 @@ import {
   VolumeError,
 } from "@chatelaine/volumes";
 import type { Command } from "commander";
-import { type Column, table } from "../output.ts";
-import { stopRequested } from "../stop-requested.ts";
+import { type Column, table } from "../terminal/output.ts";
+import { stopRequested } from "../terminal/stop-requested.ts";
 import { type Context, examples } from "./command.ts";
 import { strangerKeyFlag } from "./stranger-key.ts";
 

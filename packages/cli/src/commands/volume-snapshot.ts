@@ -6,7 +6,7 @@ import {
   snapshotVolume,
 } from "@chatelaine/volumes";
 import type { Command } from "commander";
-import { record } from "../output.ts";
+import { record } from "../terminal/output.ts";
 import { type Context, examples } from "./command.ts";
 
 /** `chatelaine volume snapshot` and `forget`: keys of snapshots that the storage makes and removes, and volumes that are lost. */

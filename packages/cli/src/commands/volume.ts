@@ -12,8 +12,8 @@ import {
   verifyVolumes,
 } from "@chatelaine/volumes";
 import { type Command, Option } from "commander";
-import { record } from "../output.ts";
-import { parseSize } from "../sizes.ts";
+import { record } from "../terminal/output.ts";
+import { parseSize } from "../terminal/sizes.ts";
 import { type BulkFlags, inBulk, requireOneOrAll, withBulkFlags } from "./bulk.ts";
 import { type Context, examples, noun } from "./command.ts";
 import { strangerKeyFlag } from "./stranger-key.ts";

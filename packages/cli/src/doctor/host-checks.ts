@@ -8,8 +8,8 @@ import {
   isThere,
   type LedgerPlace,
   withLedgerAt,
-} from "../ledger-place.ts";
-import type { Terminal } from "../terminal.ts";
+} from "../config/ledger-place.ts";
+import type { Terminal } from "../terminal/terminal.ts";
 
 /** This host: the record of volumes, and what opening volumes in its kernel needs. */
 export async function diagnoseHost(

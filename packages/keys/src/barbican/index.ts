@@ -12,6 +12,7 @@ export type {
   ContainerType,
   NewContainer,
 } from "./client/containers.ts";
+export type { BarbicanOptions, Microversion } from "./client/options.ts";
 export type { OrderDocument, OrderMeta, Orders } from "./client/orders.ts";
 export type { Page, PageRequest } from "./client/page.ts";
 export type { ProjectQuotas, QuotaCalls, Quotas } from "./client/quotas.ts";
@@ -20,4 +21,3 @@ export type { SecretStoreDocument, SecretStores } from "./client/secret-stores.t
 export type { NewSecret, SecretDocument, SecretFilter, Secrets } from "./client/secrets.ts";
 export type { TransportKeyDocument, TransportKeys } from "./client/transport-keys.ts";
 export { BarbicanKeyManager } from "./key-manager.ts";
-export type { BarbicanOptions, Microversion } from "./options.ts";

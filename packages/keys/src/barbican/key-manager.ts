@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as platformSleep } from "node:timers/promises";
-import { checkConsumer, checkKeySpec } from "../attributes.ts";
-import type { Caller } from "../caller.ts";
-import { KeyManagerError } from "../errors.ts";
+import { checkConsumer, checkKeySpec } from "../model/attributes.ts";
+import type { Caller } from "../model/caller.ts";
+import { KeyManagerError } from "../model/errors.ts";
 import type {
   AccessGrants,
   CallOptions,
@@ -14,7 +14,7 @@ import type {
   ListFilter,
   ReadAccess,
   SymmetricKeySpec,
-} from "../key-manager.ts";
+} from "../model/key-manager.ts";
 import {
   type Consumer,
   type ManagedObject,
@@ -22,14 +22,14 @@ import {
   type ObjectInfo,
   objectId,
   type StoredObject,
-} from "../managed-object.ts";
+} from "../model/managed-object.ts";
 import { BarbicanClient } from "./client/client.ts";
 import type { ContainerDocument } from "./client/containers.ts";
+import type { BarbicanOptions } from "./client/options.ts";
 import { allPages } from "./client/page.ts";
 import { isText } from "./client/secrets.ts";
 import { Generation } from "./generation.ts";
 import { listSecrets } from "./listing.ts";
-import type { BarbicanOptions } from "./options.ts";
 import { type Named, Residue } from "./residue.ts";
 import {
   likeSecret,

@@ -1,5 +1,5 @@
-import type { Caller } from "../caller.ts";
-import type { CallOptions, ListFilter } from "../key-manager.ts";
+import type { Caller } from "../model/caller.ts";
+import type { CallOptions, ListFilter } from "../model/key-manager.ts";
 import type { SecretDocument, Secrets } from "./client/secrets.ts";
 
 const pageSize = 100;

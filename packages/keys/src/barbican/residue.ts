@@ -1,7 +1,7 @@
-import type { Caller } from "../caller.ts";
-import { KeyManagerError } from "../errors.ts";
 import { mayHaveTakenEffect } from "../http/effect.ts";
-import type { ObjectId } from "../managed-object.ts";
+import type { Caller } from "../model/caller.ts";
+import { KeyManagerError } from "../model/errors.ts";
+import type { ObjectId } from "../model/managed-object.ts";
 import type { BarbicanClient } from "./client/client.ts";
 import type { OrderDocument } from "./client/orders.ts";
 import { allPages } from "./client/page.ts";

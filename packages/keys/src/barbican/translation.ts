@@ -1,9 +1,9 @@
-import { checkAttributes } from "../attributes.ts";
 import { timeOf } from "../http/document.ts";
-import { checkedBitLength } from "../key-material.ts";
-import type { ManagedObject, ObjectInfo } from "../managed-object.ts";
-import { derOf, isPemType, pemOf } from "../pem.ts";
-import { SecretBytes } from "../secret-bytes.ts";
+import { checkAttributes } from "../model/attributes.ts";
+import { checkedBitLength } from "../model/key-material.ts";
+import type { ManagedObject, ObjectInfo } from "../model/managed-object.ts";
+import { derOf, isPemType, pemOf } from "../model/pem.ts";
+import { SecretBytes } from "../model/secret-bytes.ts";
 import type { NewSecret, SecretDocument } from "./client/secrets.ts";
 
 export const octetStream = "application/octet-stream";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { grantsAccess } from "../key-manager.ts";
+import { grantsAccess } from "../model/key-manager.ts";
 import { rejectsWith, type Scene } from "./scene.ts";
 
 const hidden = ["forbidden", "not_found"] as const;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { tracksConsumers } from "../key-manager.ts";
+import { tracksConsumers } from "../model/key-manager.ts";
 import { rejectsWith, type Scene } from "./scene.ts";
 
 const volume = {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import type { ObjectId } from "../managed-object.ts";
-import { SecretBytes } from "../secret-bytes.ts";
+import type { ObjectId } from "../model/managed-object.ts";
+import { SecretBytes } from "../model/secret-bytes.ts";
 import type { Scene } from "./scene.ts";
 
 /** More than any backend's page. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { Caller } from "../caller.ts";
-import type { KeyManager } from "../key-manager.ts";
-import { type ObjectInfo, objectId } from "../managed-object.ts";
-import { SecretBytes } from "../secret-bytes.ts";
+import type { Caller } from "../model/caller.ts";
+import type { KeyManager } from "../model/key-manager.ts";
+import { type ObjectInfo, objectId } from "../model/managed-object.ts";
+import { SecretBytes } from "../model/secret-bytes.ts";
 import { promisesOfAccess } from "./access.ts";
 import { promisesOfConsumers } from "./consumers.ts";
 import { promisesOfGeneration } from "./generation.ts";

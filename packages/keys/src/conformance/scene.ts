@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { Caller } from "../caller.ts";
-import { KeyManagerError, type KeyManagerErrorCode } from "../errors.ts";
-import type { KeyManager } from "../key-manager.ts";
+import type { Caller } from "../model/caller.ts";
+import { KeyManagerError, type KeyManagerErrorCode } from "../model/errors.ts";
+import type { KeyManager } from "../model/key-manager.ts";
 
 /** What each promise is tried on. */
 export interface Scene {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { it } from "node:test";
-import type { ManagedObject } from "../managed-object.ts";
-import { SecretBytes } from "../secret-bytes.ts";
+import type { ManagedObject } from "../model/managed-object.ts";
+import { SecretBytes } from "../model/secret-bytes.ts";
 import { certificateDer } from "./certificate.ts";
 import { rejectsWith, type Scene } from "./scene.ts";
 

@@ -1,9 +1,14 @@
-import { type Caller, refuseNobody } from "../caller.ts";
-import { KeyManagerError } from "../errors.ts";
-import type { KeyManager, ListFilter } from "../key-manager.ts";
-import { type ObjectId, type ObjectInfo, objectId, type StoredObject } from "../managed-object.ts";
-import { refuseUnknownOptions } from "../options.ts";
-import { SecretBytes } from "../secret-bytes.ts";
+import { type Caller, refuseNobody } from "../model/caller.ts";
+import { KeyManagerError } from "../model/errors.ts";
+import type { KeyManager, ListFilter } from "../model/key-manager.ts";
+import {
+  type ObjectId,
+  type ObjectInfo,
+  objectId,
+  type StoredObject,
+} from "../model/managed-object.ts";
+import { refuseUnknownOptions } from "../model/options.ts";
+import { SecretBytes } from "../model/secret-bytes.ts";
 
 /** The id under which Nova and Cinder knew the one key of all volumes. */
 export const fixedKeyId: ObjectId = objectId("00000000-0000-0000-0000-000000000000");

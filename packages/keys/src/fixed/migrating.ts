@@ -1,6 +1,6 @@
-import type { AccessGrants, ConsumerTracking, KeyManager } from "../key-manager.ts";
-import { grantsAccess, tracksConsumers } from "../key-manager.ts";
-import { type ObjectId, objectId } from "../managed-object.ts";
+import type { AccessGrants, ConsumerTracking, KeyManager } from "../model/key-manager.ts";
+import { grantsAccess, tracksConsumers } from "../model/key-manager.ts";
+import { type ObjectId, objectId } from "../model/managed-object.ts";
 import { type FixedKeyManager, fixedKeyId } from "./key-manager.ts";
 
 /**

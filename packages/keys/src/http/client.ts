@@ -1,5 +1,5 @@
 import { setTimeout as platformSleep } from "node:timers/promises";
-import { KeyManagerError } from "../errors.ts";
+import { KeyManagerError } from "../model/errors.ts";
 import { markWithoutEffect, mayHaveTakenEffect, promisesNoEffect } from "./effect.ts";
 import { aborted } from "./raced.ts";
 import type { HttpResponse, Send } from "./send.ts";

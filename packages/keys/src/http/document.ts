@@ -1,4 +1,4 @@
-import { KeyManagerError } from "../errors.ts";
+import { KeyManagerError } from "../model/errors.ts";
 import type { HttpResponse } from "./send.ts";
 
 /** A parsed JSON object whose fields are yet to be checked. */

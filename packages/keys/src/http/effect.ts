@@ -1,4 +1,4 @@
-import { KeyManagerError } from "../errors.ts";
+import { KeyManagerError } from "../model/errors.ts";
 
 const withoutEffect = new WeakSet<Error>();
 

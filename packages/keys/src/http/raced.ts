@@ -1,4 +1,4 @@
-import { KeyManagerError } from "../errors.ts";
+import { KeyManagerError } from "../model/errors.ts";
 
 /** What a call whose signal fired rejects with. */
 export function aborted(what: string, signal: AbortSignal | undefined): KeyManagerError {

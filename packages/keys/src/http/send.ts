@@ -7,8 +7,8 @@ import {
 } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { createSecureContext } from "node:tls";
-import { KeyManagerError } from "../errors.ts";
-import { refuseUnknownOptions } from "../options.ts";
+import { KeyManagerError } from "../model/errors.ts";
+import { refuseUnknownOptions } from "../model/options.ts";
 import { TransportError } from "./transport-failure.ts";
 
 export interface HttpRequest {

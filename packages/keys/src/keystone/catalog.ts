@@ -1,5 +1,5 @@
-import { KeyManagerError } from "../errors.ts";
 import { arrayField, asObject, optionalText, textField } from "../http/document.ts";
+import { KeyManagerError } from "../model/errors.ts";
 
 /** One address of one service. */
 export interface CatalogEndpoint {

@@ -1,13 +1,13 @@
 import { join } from "node:path";
+import type { TlsOptions } from "../http/send.ts";
 import {
   type Caller,
   type KeystoneCaller,
   keystoneCaller,
   keystoneOptionNames,
-} from "../caller.ts";
-import { KeyManagerError } from "../errors.ts";
-import type { TlsOptions } from "../http/send.ts";
-import { suggestion } from "../options.ts";
+} from "../model/caller.ts";
+import { KeyManagerError } from "../model/errors.ts";
+import { suggestion } from "../model/options.ts";
 import type { EndpointInterface } from "./catalog.ts";
 import {
   type CloudValues,

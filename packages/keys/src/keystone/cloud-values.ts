@@ -1,5 +1,5 @@
-import { KeyManagerError } from "../errors.ts";
-import { suggestion } from "../options.ts";
+import { KeyManagerError } from "../model/errors.ts";
+import { suggestion } from "../model/options.ts";
 
 /** Values under the ecosystem's names in snake case: `auth_url`, `region_name`. */
 export type CloudValues = Readonly<Record<string, string | undefined>>;

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
-import { KeyManagerError } from "../errors.ts";
+import { KeyManagerError } from "../model/errors.ts";
 
 export type Mapping = Readonly<Record<string, unknown>>;
 

@@ -1,5 +1,5 @@
-import type { KeyManagerError } from "../errors.ts";
-import { suggestion } from "../options.ts";
+import type { KeyManagerError } from "../model/errors.ts";
+import { suggestion } from "../model/options.ts";
 import { type CloudSettings, cloudSettings } from "./cloud-settings.ts";
 import { type CloudValues, isCloudOption } from "./cloud-values.ts";
 import { type File, invalid, isMapping, isNothing, type Mapping, mapping } from "./clouds-file.ts";

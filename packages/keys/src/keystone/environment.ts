@@ -1,5 +1,5 @@
 import { homedir } from "node:os";
-import { KeyManagerError } from "../errors.ts";
+import { KeyManagerError } from "../model/errors.ts";
 import { type CloudSettings, cloudSettings } from "./cloud-settings.ts";
 import { cloudFromFiles } from "./clouds.ts";
 

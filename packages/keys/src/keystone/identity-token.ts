@@ -7,7 +7,7 @@ import {
   textField,
   timeOf,
 } from "../http/document.ts";
-import { SecretBytes } from "../secret-bytes.ts";
+import { SecretBytes } from "../model/secret-bytes.ts";
 import type { Catalog } from "./catalog.ts";
 import { catalogOf } from "./catalog.ts";
 

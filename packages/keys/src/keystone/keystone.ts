@@ -1,12 +1,12 @@
 import { createHmac, randomBytes } from "node:crypto";
-import { type Caller, checkedText, checkedToken, type KeystoneCaller } from "../caller.ts";
-import { KeyManagerError } from "../errors.ts";
 import type { HttpClient } from "../http/client.ts";
 import { jsonObject } from "../http/document.ts";
 import { raced } from "../http/raced.ts";
 import { requestIdIn } from "../http/request-id.ts";
 import type { HttpResponse } from "../http/send.ts";
-import { serviceUrl } from "../http/service-url.ts";
+import { type Caller, checkedText, checkedToken, type KeystoneCaller } from "../model/caller.ts";
+import { KeyManagerError } from "../model/errors.ts";
+import { serviceUrl } from "../model/service-url.ts";
 import { type IdentityToken, identityTokenOf } from "./identity-token.ts";
 import { lendTokenRequest } from "./token-request.ts";
 

@@ -1,4 +1,4 @@
-import { suggestion } from "../options.ts";
+import { suggestion } from "../model/options.ts";
 import { type File, invalid, isMapping, isNothing, type Mapping, mapping } from "./clouds-file.ts";
 
 interface Region {

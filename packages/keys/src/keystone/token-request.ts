@@ -1,4 +1,4 @@
-import type { DomainReference, KeystoneCaller, Scope, UserReference } from "../caller.ts";
+import type { DomainReference, KeystoneCaller, Scope, UserReference } from "../model/caller.ts";
 
 /**
  * Lends the body of `POST /v3/auth/tokens` for a caller as JSON bytes, and zeroes them afterwards.

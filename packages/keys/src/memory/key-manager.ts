@@ -1,7 +1,7 @@
 import { generateKeyPairSync, randomUUID } from "node:crypto";
-import { checkAttributes, checkConsumer, checkKeySpec } from "../attributes.ts";
-import type { Caller } from "../caller.ts";
-import { KeyManagerError } from "../errors.ts";
+import { checkAttributes, checkConsumer, checkKeySpec } from "../model/attributes.ts";
+import type { Caller } from "../model/caller.ts";
+import { KeyManagerError } from "../model/errors.ts";
 import type {
   AccessGrants,
   CallOptions,
@@ -13,8 +13,8 @@ import type {
   ListFilter,
   ReadAccess,
   SymmetricKeySpec,
-} from "../key-manager.ts";
-import { checkedBitLength } from "../key-material.ts";
+} from "../model/key-manager.ts";
+import { checkedBitLength } from "../model/key-material.ts";
 import {
   type Consumer,
   type ManagedObject,
@@ -22,9 +22,9 @@ import {
   type ObjectInfo,
   objectId,
   type StoredObject,
-} from "../managed-object.ts";
-import { refuseUnknownOptions } from "../options.ts";
-import { SecretBytes } from "../secret-bytes.ts";
+} from "../model/managed-object.ts";
+import { refuseUnknownOptions } from "../model/options.ts";
+import { SecretBytes } from "../model/secret-bytes.ts";
 import { type Tenant, tenantOf } from "./tenant.ts";
 
 /** For tests: nothing is kept beyond the process. */

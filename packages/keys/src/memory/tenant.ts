@@ -4,8 +4,8 @@ import {
   refuseNobody,
   type Scope,
   type UserReference,
-} from "../caller.ts";
-import { KeyManagerError } from "../errors.ts";
+} from "../model/caller.ts";
+import { KeyManagerError } from "../model/errors.ts";
 
 /** Whose an object is, as far as a caller's own words tell. */
 export interface Tenant {

@@ -4,11 +4,11 @@ import { isText, type SecretDocument } from "../barbican/client/secrets.ts";
 import type { BarbicanKeyManager } from "../barbican/key-manager.ts";
 import { listSecrets } from "../barbican/listing.ts";
 import { expirationOf, maxOneStepBytes, octetStream } from "../barbican/translation.ts";
-import type { Caller } from "../caller.ts";
-import { KeyManagerError } from "../errors.ts";
-import type { CallOptions, ReadAccess } from "../key-manager.ts";
-import type { Consumer, ObjectId } from "../managed-object.ts";
-import type { SecretBytes } from "../secret-bytes.ts";
+import type { Caller } from "../model/caller.ts";
+import { KeyManagerError } from "../model/errors.ts";
+import type { CallOptions, ReadAccess } from "../model/key-manager.ts";
+import type { Consumer, ObjectId } from "../model/managed-object.ts";
+import type { SecretBytes } from "../model/secret-bytes.ts";
 import {
   type ContainerEnd,
   type ContainerForm,

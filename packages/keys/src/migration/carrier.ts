@@ -1,6 +1,6 @@
-import { KeyManagerError } from "../errors.ts";
 import { mayHaveTakenEffect } from "../http/effect.ts";
-import type { ObjectId } from "../managed-object.ts";
+import { KeyManagerError } from "../model/errors.ts";
+import type { ObjectId } from "../model/managed-object.ts";
 import { type Candidate, type Errand, type Load, Skipped } from "./errand.ts";
 import type { MigrationJournal } from "./journal.ts";
 import type { MigratedItem } from "./report.ts";

@@ -1,9 +1,9 @@
 import type { ContainerConsumer } from "../barbican/client/consumers.ts";
 import type { ContainerMember, ContainerType } from "../barbican/client/containers.ts";
 import type { UserMetadata } from "../barbican/client/secret-metadata.ts";
-import type { CallOptions, ReadAccess } from "../key-manager.ts";
-import type { Consumer, ObjectId, ObjectType } from "../managed-object.ts";
-import type { SecretBytes } from "../secret-bytes.ts";
+import type { CallOptions, ReadAccess } from "../model/key-manager.ts";
+import type { Consumer, ObjectId, ObjectType } from "../model/managed-object.ts";
+import type { SecretBytes } from "../model/secret-bytes.ts";
 
 /** What an object is known by on both sides: what it is made with, and cannot change afterwards. */
 export interface ObjectForm {

@@ -1,7 +1,7 @@
 import type { ContainerType } from "../barbican/client/containers.ts";
-import { KeyManagerError } from "../errors.ts";
-import type { ReadAccess } from "../key-manager.ts";
-import type { ObjectId } from "../managed-object.ts";
+import { KeyManagerError } from "../model/errors.ts";
+import type { ReadAccess } from "../model/key-manager.ts";
+import type { ObjectId } from "../model/managed-object.ts";
 import type {
   ContainerEnd,
   ContainerForm,

@@ -1,8 +1,8 @@
 import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { KeyManagerError } from "../errors.ts";
-import { type ObjectId, objectId } from "../managed-object.ts";
+import { KeyManagerError } from "../model/errors.ts";
+import { type ObjectId, objectId } from "../model/managed-object.ts";
 
 /**
  * How far a source object has come:

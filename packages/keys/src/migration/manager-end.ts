@@ -1,13 +1,13 @@
 import { objectBytes, octetStream, wireBytes } from "../barbican/translation.ts";
-import type { Caller } from "../caller.ts";
+import type { Caller } from "../model/caller.ts";
 import {
   type CallOptions,
   grantsAccess,
   type KeyManager,
   tracksConsumers,
-} from "../key-manager.ts";
-import type { Consumer, ManagedObject, ObjectId } from "../managed-object.ts";
-import type { SecretBytes } from "../secret-bytes.ts";
+} from "../model/key-manager.ts";
+import type { Consumer, ManagedObject, ObjectId } from "../model/managed-object.ts";
+import type { SecretBytes } from "../model/secret-bytes.ts";
 import {
   isDefaultAccess,
   type ListedObject,

@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { setTimeout as platformSleep } from "node:timers/promises";
 import { BarbicanKeyManager } from "../barbican/key-manager.ts";
-import type { Caller } from "../caller.ts";
-import { KeyManagerError } from "../errors.ts";
-import type { KeyManager } from "../key-manager.ts";
-import type { ObjectId } from "../managed-object.ts";
-import { refuseUnknownOptions } from "../options.ts";
+import type { Caller } from "../model/caller.ts";
+import { KeyManagerError } from "../model/errors.ts";
+import type { KeyManager } from "../model/key-manager.ts";
+import type { ObjectId } from "../model/managed-object.ts";
+import { refuseUnknownOptions } from "../model/options.ts";
 import { BarbicanEnd } from "./barbican-end.ts";
 import { Carrier } from "./carrier.ts";
 import type { MigrationEnd } from "./end.ts";

@@ -1,5 +1,5 @@
-import type { KeyManagerError } from "../errors.ts";
-import type { ObjectId } from "../managed-object.ts";
+import type { KeyManagerError } from "../model/errors.ts";
+import type { ObjectId } from "../model/managed-object.ts";
 
 /** How far a migration is, in objects and containers. */
 export interface MigrationProgress {

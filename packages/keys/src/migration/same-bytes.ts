@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { objectBytes } from "../barbican/translation.ts";
-import type { ObjectType } from "../managed-object.ts";
-import type { SecretBytes } from "../secret-bytes.ts";
+import type { ObjectType } from "../model/managed-object.ts";
+import type { SecretBytes } from "../model/secret-bytes.ts";
 
 /**
  * Compares the SHA-256 digests of an object's bytes and of its copy's, in

@@ -1,7 +1,7 @@
-import type { Caller } from "../../caller.ts";
 import { arrayField, objectField, textField } from "../../http/document.ts";
-import type { ReadAccess } from "../../key-manager.ts";
-import type { ObjectId } from "../../managed-object.ts";
+import type { Caller } from "../../model/caller.ts";
+import type { ReadAccess } from "../../model/key-manager.ts";
+import type { ObjectId } from "../../model/managed-object.ts";
 import type { BarbicanCallOptions, BarbicanConnection } from "./connection.ts";
 
 /** https://docs.openstack.org/barbican/latest/api/reference/acls.html */

@@ -1,5 +1,4 @@
-import type { Consumer } from "../../managed-object.ts";
-import type { BarbicanOptions } from "../options.ts";
+import type { Consumer } from "../../model/managed-object.ts";
 import { Acls } from "./acls.ts";
 import { BarbicanConnection } from "./connection.ts";
 import {
@@ -9,6 +8,7 @@ import {
   secretConsumerForm,
 } from "./consumers.ts";
 import { Containers } from "./containers.ts";
+import type { BarbicanOptions } from "./options.ts";
 import { Orders } from "./orders.ts";
 import { QuotaCalls } from "./quotas.ts";
 import { SecretMetadata } from "./secret-metadata.ts";

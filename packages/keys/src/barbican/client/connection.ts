@@ -1,5 +1,3 @@
-import type { Caller } from "../../caller.ts";
-import { KeyManagerError } from "../../errors.ts";
 import type { HttpClient } from "../../http/client.ts";
 import { type Document, jsonObject } from "../../http/document.ts";
 import { beforeSending } from "../../http/effect.ts";
@@ -8,13 +6,15 @@ import type { HttpResponse } from "../../http/send.ts";
 import { findEndpoint } from "../../keystone/catalog.ts";
 import type { IdentityToken } from "../../keystone/identity-token.ts";
 import { Keystone } from "../../keystone/keystone.ts";
+import type { Caller } from "../../model/caller.ts";
+import { KeyManagerError } from "../../model/errors.ts";
 import {
   type BarbicanOptions,
   baseOf,
   checkBarbicanOptions,
   httpClientOf,
   type Microversion,
-} from "../options.ts";
+} from "./options.ts";
 import { refusal } from "./refusal.ts";
 import { discoverMicroversion } from "./versions.ts";
 

@@ -1,4 +1,3 @@
-import type { Caller } from "../../caller.ts";
 import {
   arrayField,
   asObject,
@@ -6,7 +5,8 @@ import {
   optionalText,
   textField,
 } from "../../http/document.ts";
-import type { ObjectId } from "../../managed-object.ts";
+import type { Caller } from "../../model/caller.ts";
+import type { ObjectId } from "../../model/managed-object.ts";
 import type { BarbicanCallOptions, BarbicanConnection } from "./connection.ts";
 import { type ContainerConsumer, readContainerConsumer } from "./consumers.ts";
 import { fetchPage, type Page, type PageRequest } from "./page.ts";

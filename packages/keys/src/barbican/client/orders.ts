@@ -1,6 +1,6 @@
-import type { Caller } from "../../caller.ts";
 import { type Document, objectField, optionalText, textField } from "../../http/document.ts";
-import type { ObjectId } from "../../managed-object.ts";
+import type { Caller } from "../../model/caller.ts";
+import type { ObjectId } from "../../model/managed-object.ts";
 import type { BarbicanCallOptions, BarbicanConnection } from "./connection.ts";
 import { fetchPage, type Page, type PageRequest } from "./page.ts";
 import { referenceField } from "./references.ts";

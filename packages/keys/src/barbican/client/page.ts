@@ -1,5 +1,5 @@
-import type { Caller } from "../../caller.ts";
 import { arrayField, asObject, type Document, numberField } from "../../http/document.ts";
+import type { Caller } from "../../model/caller.ts";
 import type { BarbicanCallOptions, BarbicanConnection } from "./connection.ts";
 
 /** Which part of a list. */

@@ -1,4 +1,3 @@
-import type { Caller } from "../../caller.ts";
 import {
   type Document,
   numberField,
@@ -6,6 +5,7 @@ import {
   optionalNumber,
   textField,
 } from "../../http/document.ts";
+import type { Caller } from "../../model/caller.ts";
 import type { BarbicanCallOptions, BarbicanConnection } from "./connection.ts";
 import { fetchPage, type Page, type PageRequest } from "./page.ts";
 

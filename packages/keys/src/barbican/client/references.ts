@@ -1,6 +1,6 @@
-import { KeyManagerError } from "../../errors.ts";
 import { type Document, textField } from "../../http/document.ts";
-import { type ObjectId, objectId } from "../../managed-object.ts";
+import { KeyManagerError } from "../../model/errors.ts";
+import { type ObjectId, objectId } from "../../model/managed-object.ts";
 
 /**
  * The id at the end of a reference that Barbican answered with. Its host is never

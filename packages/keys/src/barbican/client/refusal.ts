@@ -1,7 +1,7 @@
-import { KeyManagerError, type KeyManagerErrorCode } from "../../errors.ts";
 import { type Document, errorObject } from "../../http/document.ts";
 import { requestIdIn } from "../../http/request-id.ts";
 import type { HttpResponse } from "../../http/send.ts";
+import { KeyManagerError, type KeyManagerErrorCode } from "../../model/errors.ts";
 
 /** What a status outside the expected ones means. A status in no row is `bad_response`: never success. */
 const meaning = new Map<number, KeyManagerErrorCode>([

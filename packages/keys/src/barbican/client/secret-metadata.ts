@@ -1,6 +1,6 @@
-import type { Caller } from "../../caller.ts";
 import { type Document, objectField, textField } from "../../http/document.ts";
-import type { ObjectId } from "../../managed-object.ts";
+import type { Caller } from "../../model/caller.ts";
+import type { ObjectId } from "../../model/managed-object.ts";
 import type { BarbicanCallOptions, BarbicanConnection } from "./connection.ts";
 
 /** Keys: letters, digits, `-` and `_`, kept in lower case. Values: at most 255 characters. Neither is encrypted. */

@@ -1,5 +1,3 @@
-import type { Caller } from "../../caller.ts";
-import { KeyManagerError } from "../../errors.ts";
 import {
   arrayField,
   asObject,
@@ -7,7 +5,9 @@ import {
   optionalText,
   textField,
 } from "../../http/document.ts";
-import type { ObjectId } from "../../managed-object.ts";
+import type { Caller } from "../../model/caller.ts";
+import { KeyManagerError } from "../../model/errors.ts";
+import type { ObjectId } from "../../model/managed-object.ts";
 import type { BarbicanCallOptions, BarbicanConnection } from "./connection.ts";
 import { referenceField } from "./references.ts";
 

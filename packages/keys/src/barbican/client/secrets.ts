@@ -1,6 +1,4 @@
 import { isUtf8 } from "node:buffer";
-import type { Caller } from "../../caller.ts";
-import { KeyManagerError } from "../../errors.ts";
 import {
   arrayField,
   asObject,
@@ -10,13 +8,15 @@ import {
   optionalText,
   textField,
 } from "../../http/document.ts";
+import type { Caller } from "../../model/caller.ts";
+import { KeyManagerError } from "../../model/errors.ts";
 import {
   type Consumer,
   type ObjectId,
   type ObjectType,
   objectTypes,
-} from "../../managed-object.ts";
-import { SecretBytes } from "../../secret-bytes.ts";
+} from "../../model/managed-object.ts";
+import { SecretBytes } from "../../model/secret-bytes.ts";
 import type { BarbicanCallOptions, BarbicanConnection } from "./connection.ts";
 import { readSecretConsumer } from "./consumers.ts";
 import { fetchPage, type Page, type PageRequest } from "./page.ts";

@@ -1,6 +1,6 @@
-import type { Caller } from "../../caller.ts";
 import { arrayField, numberField, textField } from "../../http/document.ts";
-import type { ObjectId } from "../../managed-object.ts";
+import type { Caller } from "../../model/caller.ts";
+import type { ObjectId } from "../../model/managed-object.ts";
 import type { BarbicanCallOptions, BarbicanConnection } from "./connection.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { referenceField } from "./references.ts";

@@ -1,7 +1,7 @@
-import { KeyManagerError } from "../../errors.ts";
 import type { HttpClient } from "../../http/client.ts";
 import { asObject, type Document, jsonObject, optionalText } from "../../http/document.ts";
-import type { Microversion } from "../options.ts";
+import { KeyManagerError } from "../../model/errors.ts";
+import type { Microversion } from "./options.ts";
 import { refusal } from "./refusal.ts";
 
 /**

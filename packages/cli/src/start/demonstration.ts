@@ -12,11 +12,11 @@ import {
   verifyVolume,
   withVolumeData,
 } from "@chatelaine/volumes";
+import { record, table, time, wrapped } from "../terminal/output.ts";
+import { showSize } from "../terminal/sizes.ts";
+import { styled } from "../terminal/styled.ts";
+import type { Terminal } from "../terminal/terminal.ts";
 import type { EmbeddedServer } from "./embedded-server.ts";
-import { record, table, time, wrapped } from "./output.ts";
-import { showSize } from "./sizes.ts";
-import { styled } from "./styled.ts";
-import type { Terminal } from "./terminal.ts";
 
 const sizeBytes = 64 * 1024 * 1024;
 

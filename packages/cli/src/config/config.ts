@@ -12,8 +12,8 @@ import {
   settingsFromEnvironment,
 } from "@chatelaine/keys";
 import { parse } from "yaml";
+import type { Terminal } from "../terminal/terminal.ts";
 import { hasPassword, isDatabaseUrl, type LedgerPlace } from "./ledger-place.ts";
-import type { Terminal } from "./terminal.ts";
 
 /** Where keys come from: what flags, environment and configuration file can say. */
 export interface Settings {

@@ -1,10 +1,10 @@
-import type { Caller } from "../caller.ts";
-import { KeyManagerError } from "../errors.ts";
-import { HttpClient } from "../http/client.ts";
-import { fetchSend, nodeSend, type TlsOptions } from "../http/send.ts";
-import { serviceUrl } from "../http/service-url.ts";
-import type { EndpointInterface } from "../keystone/catalog.ts";
-import { refuseUnknownOptions, suggestion } from "../options.ts";
+import { HttpClient } from "../../http/client.ts";
+import { fetchSend, nodeSend, type TlsOptions } from "../../http/send.ts";
+import type { EndpointInterface } from "../../keystone/catalog.ts";
+import type { Caller } from "../../model/caller.ts";
+import { KeyManagerError } from "../../model/errors.ts";
+import { refuseUnknownOptions, suggestion } from "../../model/options.ts";
+import { serviceUrl } from "../../model/service-url.ts";
 
 /** Versions of the API that this client speaks; see {@link BarbicanOptions.microversion}. */
 export type Microversion = "1.0" | "1.1" | "1.2";

@@ -1,8 +1,8 @@
 import { isUtf8 } from "node:buffer";
 import { KeyManagerError } from "./errors.ts";
-import { serviceUrl } from "./http/service-url.ts";
 import { refuseUnknownOptions } from "./options.ts";
 import { SecretBytes } from "./secret-bytes.ts";
+import { serviceUrl } from "./service-url.ts";
 
 /** A Keystone domain, by id or by name. */
 export type DomainReference = { readonly id: string } | { readonly name: string };

@@ -1,5 +1,5 @@
 import { isatty } from "node:tty";
-import { stopRequested, stopSignals } from "./stop-requested.ts";
+import { stopRequested, stopSignals } from "../terminal/stop-requested.ts";
 
 /**
  * What a server has nothing to do for, and must not die of: each would end it at once, with requests half done. A write

@@ -1,4 +1,4 @@
-import { KeyManagerError } from "../errors.ts";
+import { KeyManagerError } from "./errors.ts";
 
 /**
  * Reads the URL of a service. One that carries a user name or password, a query
