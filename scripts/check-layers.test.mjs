@@ -3,11 +3,37 @@ import { describe, it } from "node:test";
 import { violations } from "./check-layers.mjs";
 
 describe("the layer check", () => {
-  it("refuses an import that points up or sideways", () => {
-    const found = violations(
-      new Map([["packages/luks/src/a.ts", 'import { x } from "@chatelaine/keys";']]),
-    );
-    assert.equal(found.length, 1);
+  const importing = (path, specifier) =>
+    violations(new Map([[path, `import { x } from "${specifier}";`]]));
+
+  it("refuses an import of a package that may not be imported", () => {
+    const found = importing("packages/luks/src/header/a.ts", "@chatelaine/keys");
+    assert.match(found.join(), /luks may import none of ours/);
+  });
+  it("refuses an import of another package's files", () => {
+    const found = importing("packages/volumes/src/disk/a.ts", "../../../luks/src/errors.ts");
+    assert.match(found.join(), /outside its package/);
+  });
+  it("refuses an import from a floor above", () => {
+    const found = importing("packages/volumes/src/engine/a.ts", "../operations/b.ts");
+    assert.match(found.join(), /operations is above engine/);
+  });
+  it("refuses an import from the folder beside it", () => {
+    const found = importing("packages/volumes/src/bulk/a.ts", "../present/b.ts");
+    assert.match(found.join(), /bulk and present stand side by side/);
+  });
+  it("refuses an import of the package's own index", () => {
+    const found = importing("packages/luks/src/image/a.ts", "../index.ts");
+    assert.match(found.join(), /index.ts is above image/);
+  });
+  it("puts a subfolder with its folder, unless it has a floor of its own", () => {
+    assert.deepEqual(importing("packages/server/src/identity/builtin/a.ts", "../b.ts"), []);
+    const found = importing("packages/server/src/audit/chain/a.ts", "../b.ts");
+    assert.match(found.join(), /audit is above audit\/chain/);
+  });
+  it("refuses a file that is on no floor", () => {
+    const found = violations(new Map([["packages/luks/src/utils/a.ts", ""]]));
+    assert.match(found.join(), /is on no floor/);
   });
   it("refuses a route that reaches the store", () => {
     const found = violations(
@@ -18,18 +44,21 @@ describe("the layer check", () => {
   it("refuses an import cycle", () => {
     const found = violations(
       new Map([
-        ["packages/keys/src/a.ts", 'import { b } from "./b.ts";'],
-        ["packages/keys/src/b.ts", 'export { a } from "./a.ts";'],
+        ["packages/keys/src/model/a.ts", 'import { b } from "./b.ts";'],
+        ["packages/keys/src/model/b.ts", 'export { a } from "./a.ts";'],
       ]),
     );
     assert.match(found[0] ?? "", /import cycle/);
   });
   it("refuses a second door to the environment", () => {
-    assert.equal(violations(new Map([["packages/keys/src/a.ts", "process.env.HOME"]])).length, 1);
+    assert.equal(
+      violations(new Map([["packages/keys/src/model/a.ts", "process.env.HOME"]])).length,
+      1,
+    );
   });
   it("accepts what points down", () => {
     const found = violations(
-      new Map([["packages/volumes/src/a.ts", 'import { x } from "@chatelaine/luks";']]),
+      new Map([["packages/volumes/src/disk/a.ts", 'import { x } from "@chatelaine/luks";']]),
     );
     assert.deepEqual(found, []);
   });
