@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { violations } from "./check-layers.mjs";
 
-describe("the layer check", () => {
-  const importing = (path, specifier) =>
-    violations(new Map([[path, `import { x } from "${specifier}";`]]));
+const importing = (path, specifier) =>
+  violations(new Map([[path, `import { x } from "${specifier}";`]]));
 
+describe("the layer check", () => {
   it("refuses an import of a package that may not be imported", () => {
     const found = importing("packages/luks/src/header/a.ts", "@chatelaine/keys");
     assert.match(found.join(), /luks may import none of ours/);

@@ -2,8 +2,12 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { floors } from "../../scripts/check-layers.mjs";
 import { root } from "./document.ts";
+
+const layers = new URL("../../scripts/check-layers.mjs", import.meta.url).href;
+const { floors } = (await import(layers)) as {
+  readonly floors: Readonly<Record<string, readonly (readonly string[])[]>>;
+};
 
 describe("ARCHITECTURE.md", () => {
   const text = readFileSync(join(root, "ARCHITECTURE.md"), "utf8");
