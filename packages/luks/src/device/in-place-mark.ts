@@ -57,25 +57,23 @@ export async function writeMark(image: BlockDevice, block: Uint8Array): Promise<
   await image.sync();
 }
 
-/** @returns undefined if the image has none */
-export async function readMark(image: BlockDevice): Promise<InPlaceMark | undefined> {
-  if (image.size < sectorBytes) return undefined;
+/**
+ * Refuses an image with a mark, even a damaged one.
+ *
+ * @throws `in_reencryption`
+ */
+export async function refuseMarked(operation: string, image: BlockDevice): Promise<void> {
+  if (image.size < sectorBytes) return;
   const sector = Buffer.alloc(sectorBytes);
   await image.read(0, sector);
-  const found = form.exec(sector.toString("latin1", 0, digestOffset));
-  if (!found || Buffer.compare(digestOf(sector), digestIn(sector)) !== 0) return undefined;
-  const [, operation, id = ""] = found;
-  return { operation: operation === "encrypt" ? "encrypt" : "decrypt", id };
-}
-
-/** @throws `in_reencryption` for an image with a mark */
-export async function refuseMarked(operation: string, image: BlockDevice): Promise<void> {
-  const mark = await readMark(image);
-  if (mark === undefined) return;
+  const text = sector.toString("latin1", 0, digestOffset);
+  if (!text.startsWith(inPlaceMagic)) return;
+  const isWhole = Buffer.compare(digestOf(sector), digestIn(sector)) === 0;
+  const verb = (isWhole && form.exec(text)?.[1]) || "encrypt or decrypt";
   const word = shellWord(image.name);
   throw new LuksError(
     "in_reencryption",
-    `${operation} ${image.name}: chatelaine has begun to ${mark.operation} it in place and has not finished: ` +
+    `${operation} ${image.name}: chatelaine has begun to ${verb} it in place and has not finished: ` +
       `run "chatelaine luks resume ${word}" ("chatelaine recover" for a volume); the journal is the folder ${word}.chatelaine, ` +
       "under the name that the disk had then, or the one that --journal named",
   );

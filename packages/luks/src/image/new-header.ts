@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import { markBytes } from "../device/in-place-mark.ts";
 import type { VolumeKey } from "../crypto/volume-key.ts";
 import { type BlockDevice, withOpenFile } from "../device/device.ts";
 import { LuksError } from "../errors.ts";
@@ -81,11 +82,15 @@ export async function installHeader(
     const chunk = new Uint8Array(Math.min(chunkBytes, upTo - offset));
     const length = Math.max(0, Math.min(chunk.length, header.size - offset));
     if (length > 0) await header.read(offset, chunk.subarray(0, length));
-    if (index === 0) await image.sync();
     // Most of it is zeroes before and after, and may be holes.
     const present = new Uint8Array(chunk.length);
     await image.read(offset, present);
-    if (Buffer.compare(present, chunk) !== 0) await image.write(offset, chunk);
+    if (Buffer.compare(present, chunk) === 0) continue;
+    const first = index === 0 ? markBytes : 0;
+    await image.write(offset + first, chunk.subarray(first));
+    if (index > 0) continue;
+    await image.sync();
+    await image.write(0, chunk.subarray(0, first));
   }
   await image.sync();
 }

@@ -14,8 +14,8 @@ import { type ImageRunOptions, progressCounter } from "./progress.ts";
 // The first bytes of the data are moved last. Until then their ciphertext is in the journal, and the image begins with a
 // mark: the superblocks of common file systems lie in these bytes, so that nobody can mount half-done work.
 
-/** How many bytes of data are withheld: btrfs has its superblock at 64 KiB. */
-const withheldBytes = 128 * 1024;
+/** How many bytes of data are withheld. They hold the superblocks of file systems, and the first two labels of ZFS. */
+const withheldBytes = 512 * 1024;
 /** Of the image's beginning, by which it is known again. */
 const sectorBytes = 512;
 
