@@ -37,7 +37,7 @@ describe("the configuration of chatelaine", () => {
     );
   });
 
-  it("refuses a misspelled setting, a value that is no text, and a file that is no YAML", async () => {
+  it("refuses a misspelled setting, a value that is no text, and a file that is empty or no YAML", async () => {
     const path = join(directory, "config.yaml");
     const errorOf = async (content: string) => {
       await writeFile(path, content);
@@ -48,6 +48,7 @@ describe("the configuration of chatelaine", () => {
     assert.match(await errorOf("backnd: memory"), /did you mean "backend"/);
     assert.match(await errorOf("backend: [memory]"), /backend must be text/);
     assert.match(await errorOf("{"), /no valid YAML/);
+    assert.match(await errorOf("\n"), /the file is empty, .*; write it again, or \{\}/);
     assert.match(await errorOf("- memory"), /must be a mapping/);
   });
 

@@ -43,6 +43,21 @@ describe("the server's configuration", () => {
     assert.match(config.describe(), /^listen\.port: 3 {2}# --listen-port$/m);
   });
 
+  it("does not take a truncated file for one that leaves every setting at its default", (t) => {
+    const file = join(temporaryFolder(t), "server.yaml");
+    for (const text of ["", " \n\n"]) {
+      writeFileSync(file, text);
+      assert.match(
+        message({ file }),
+        /server\.yaml: the file is empty, .*; write it again, or \{\}/,
+      );
+    }
+    for (const text of ["{}\n", "# listen: { port: 9311 }\n"]) {
+      writeFileSync(file, text);
+      assert.equal(message({ file }), "");
+    }
+  });
+
   it("refuses a name it does not know, with the likely right one", (t) => {
     const file = join(temporaryFolder(t), "server.yaml");
     writeFileSync(file, "listen: { prot: 1 }");

@@ -152,6 +152,32 @@ describe("a server that reloads", () => {
   });
 });
 
+describe("a policy file that an editor has just truncated", () => {
+  it("does not change the rules of a running server", async (t) => {
+    const { server, folder, list } = await start(t);
+    const [policy, log] = [join(folder, "policy.yaml"), join(folder, "log")];
+    writeFileSync(policy, '"secrets:get": "!"\n');
+    await server.reload();
+    for (const truncated of ["", " \n\t\n"]) {
+      writeFileSync(policy, truncated);
+      await server.reload();
+      assert.equal(await list(), 403);
+    }
+    writeFileSync(policy, "{}\n");
+    await server.reload();
+    assert.equal(await list(), 200);
+    await server.close();
+    const failed = linesOf(log).filter(({ msg }) => msg.startsWith("reload failed"));
+    assert.equal(failed.length, 2);
+    for (const { error = "" } of failed)
+      assert.match(error, /^policy\.file .*policy\.yaml: the file is empty, .*; write it again/);
+  });
+
+  it("keeps a server from starting", async (t) => {
+    await assert.rejects(start(t, "\n"), /^ConfigError: policy\.file .*: the file is empty/);
+  });
+});
+
 describe("a server whose policy file becomes a pipe", { timeout: 60_000 }, () => {
   it("waits for no writer, and keeps the former policy", async (t) => {
     const { server, folder, list } = await start(t);
@@ -166,9 +192,9 @@ describe("a server whose policy file becomes a pipe", { timeout: 60_000 }, () =>
   });
 });
 
-async function start(t: TestContext) {
+async function start(t: TestContext, policy = "{}\n") {
   const folder = temporaryFolder(t);
-  writeFileSync(join(folder, "policy.yaml"), "");
+  writeFileSync(join(folder, "policy.yaml"), policy);
   const server = await startServer(
     loadServerConfig({
       environment: {},

@@ -250,6 +250,11 @@ function readConfigFile(terminal: Terminal, named: string | undefined): Settings
 }
 
 function parseConfig(path: string, text: string): Settings {
+  if (text.trim() === "")
+    throw new KeyManagerError(
+      "invalid_argument",
+      `${path}: the file is empty, as a write that was cut short leaves it; write it again, or {} for the defaults`,
+    );
   let content: unknown;
   try {
     content = parse(text, { logLevel: "error" }) ?? {};

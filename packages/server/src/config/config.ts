@@ -178,6 +178,10 @@ function readEnvironment(
 
 function readFile(path: string, put: Put): void {
   const { text, mode } = readWithMode(path);
+  if (text.trim() === "")
+    throw new ConfigError(
+      `${path}: the file is empty, as a write that was cut short leaves it; write it again, or {} for the defaults`,
+    );
   let content: unknown;
   try {
     // Every value as it is written: YAML would make 7 of 007, and 1.1 of 1.10. But `null` and `~` are no texts.

@@ -3,6 +3,7 @@ import { ConfigError } from "./config.ts";
 
 /**
  * Reads a file that a setting names, and that a reload reads again. A pipe or a terminal would make a running server wait.
+ * No setting means anything by an empty file: an editor truncates a file before it writes it.
  *
  * @throws ConfigError with the setting, the path and the reason
  */
@@ -11,7 +12,12 @@ export function readSettingFile(setting: string, path: string): Buffer {
     const found = statSync(path);
     if (!found.isFile() && !found.isDirectory())
       throw new Error("it must be a regular file, so that a reload can read it again");
-    return readFileSync(path);
+    const bytes = readFileSync(path);
+    if (bytes.toString().trim() === "")
+      throw new Error(
+        "the file is empty, as a write that was cut short leaves it; write it again, or unset the setting",
+      );
+    return bytes;
   } catch (cause) {
     throw new ConfigError(`${setting} ${path}: ${(cause as Error).message}`, { cause });
   }

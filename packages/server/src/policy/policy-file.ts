@@ -6,7 +6,7 @@ export const maxPolicyFileBytes = 262_144;
 
 /**
  * Reads an operator's `policy.yaml`: a YAML mapping of rule name to expression.
- * An empty file overrides nothing. Whether the names and expressions mean
+ * Text without a rule, such as comments alone, overrides nothing. Whether the names and expressions mean
  * anything is for {@link RulePolicy} to say.
  *
  * @throws PolicyError for text that is no such mapping: other types, tags,
