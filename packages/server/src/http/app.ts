@@ -21,7 +21,7 @@ import { answersUnread, type PublicOptions, publicRoutes } from "./public-routes
 import { refusalOfHead } from "./request-head.ts";
 import type { RequestLog } from "./request-log.ts";
 import { isBodyTooLarge, sendClientError, sendError, sendReply } from "./send.ts";
-import { anyTargetOf, rewriteTarget, targetOf } from "./target-of.ts";
+import { anyTargetOf, methodOf, rewriteTarget, routedMethods, targetOf } from "./target-of.ts";
 import { type Certificate, tlsOptions } from "./tls.ts";
 
 export interface AppOptions extends PublicOptions {
@@ -164,7 +164,7 @@ export function createApp(options: AppOptions): FastifyInstance {
       pageSizes: options.pageSizes ?? barbicanPageSizes,
     });
     app.route({
-      method: app.supportedMethods.filter((method) => method !== "OPTIONS"),
+      method: [...routedMethods],
       url: route.path,
       // Promises are made where something is waited for, and nowhere else: each request would pay for them.
       onRequest: (request, reply, done) => {
@@ -213,7 +213,7 @@ function authenticator(
     };
     const known = identity.known?.(tokens, request.id);
     if (known) return admit(known, request, reply);
-    const askedFor = { method: request.method, target: targetOf(request) };
+    const askedFor = { method: methodOf(request), target: targetOf(request) };
     return identity.authenticate(tokens, request.id, askedFor).then(
       (principal) => admit(principal, request, reply),
       (error: unknown) => {
@@ -279,9 +279,10 @@ function dispatcher(
       maxBodyBytes,
       refs,
     };
-    if (request.method === "GET" && !route.negotiates && !acceptsJson(request.headers.accept))
+    const method = methodOf(request);
+    if (method === "GET" && !route.negotiates && !acceptsJson(request.headers.accept))
       throw new WireError(406, null);
-    const handler: Handler | undefined = route.handlers[request.method as Method];
+    const handler: Handler | undefined = route.handlers[method as Method];
     return handler ? handler(call) : refuseMethod(call);
   };
 }

@@ -1,17 +1,16 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { KeystoneApi } from "../identity/builtin/keystone-api/keystone-api.ts";
 import { refuseCompressed } from "../routes/content-encoding.ts";
-import { targetOf } from "./target-of.ts";
+import { methodOf, routedMethods, targetOf } from "./target-of.ts";
 
 /** In bytes. A login has a few hundred. */
 const maxBodyBytes = 65_536;
 
 /** Serves built-in identity under `/v3`, beside the key server's own routes. */
 export function keystoneRoutes(app: FastifyInstance, api: KeystoneApi): void {
-  const methods = app.supportedMethods.filter((method) => method !== "OPTIONS");
   const handler = (request: FastifyRequest, reply: FastifyReply) => answer(api, request, reply);
   for (const url of ["/v3", "/v3/*"]) {
-    app.route({ method: methods, url, bodyLimit: maxBodyBytes, handler });
+    app.route({ method: [...routedMethods], url, bodyLimit: maxBodyBytes, handler });
   }
 }
 
@@ -23,7 +22,7 @@ async function answer(
   const { headers } = request;
   if (request.body !== undefined) refuseCompressed(headers["content-encoding"]);
   const response = await api.handle({
-    method: request.method,
+    method: methodOf(request),
     target: targetOf(request),
     token: single(headers["x-auth-token"]),
     subjectToken: single(headers["x-subject-token"]),

@@ -5,7 +5,7 @@ import { documentQuality } from "../routes/negotiation.ts";
 import type { Refs } from "../routes/refs.ts";
 import { versionDocument } from "../routes/version-routes.ts";
 import { apiDocument } from "./api-document.ts";
-import { targetOf } from "./target-of.ts";
+import { routedMethods, targetOf } from "./target-of.ts";
 
 export interface PublicOptions {
   readonly refs: Refs;
@@ -60,7 +60,7 @@ type PublicHandler = (request: FastifyRequest, reply: FastifyReply) => unknown;
 /** A path with GET alone; errors are plain text here, as in Barbican's version application. */
 function only(app: FastifyInstance, url: string, get: PublicHandler): void {
   app.route({ method: "GET", url, handler: get });
-  const method = app.supportedMethods.filter((name) => name !== "GET" && name !== "OPTIONS");
+  const method = routedMethods.filter((name) => name !== "GET");
   answersUnread(app, { method, url }, (_request, reply) =>
     text(reply.header("allow", "GET"), 405, "method not allowed"),
   );

@@ -2,7 +2,7 @@ import type { FastifyRequest } from "fastify";
 import { MalformedTarget } from "../model/request-target.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { asWireError } from "./send.ts";
-import { anyTargetOf } from "./target-of.ts";
+import { anyTargetOf, methodOf } from "./target-of.ts";
 
 /** Takes one JSON line's members; the destination adds time and level. */
 export interface Log {
@@ -22,8 +22,9 @@ export class RequestLog {
 
   finished(request: FastifyRequest, status: number, elapsedMs: number): void {
     const route = request.route || (request.routeOptions?.url ?? "none");
-    this.#metrics.request(request.method, route, status, elapsedMs / 1000);
-    const { method, principal, client } = request;
+    const method = methodOf(request);
+    this.#metrics.request(method, route, status, elapsedMs / 1000);
+    const { principal, client } = request;
     const target = anyTargetOf(request);
     this.#log.info(
       {

@@ -7,18 +7,41 @@ import {
 
 const parsed = Symbol("target");
 
-type WithTarget = IncomingMessage & { [parsed]?: RequestTarget | MalformedTarget };
+const sentMethod = Symbol("method");
+
+type WithTarget = IncomingMessage & {
+  [parsed]?: RequestTarget | MalformedTarget;
+  [sentMethod]?: string;
+};
+
+/** The methods that paths which answer everything are routed by. */
+export const routedMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE"] as const;
+
+const routed: ReadonlySet<string> = new Set([...routedMethods, "OPTIONS"]);
 
 /** What carries a request: Node.js' own object is where its target is kept. */
 interface Carried {
   readonly raw: IncomingMessage;
 }
 
-/** Parses a request's target, once, and returns what the router gets to see of it: the canonical form. */
+/**
+ * Parses a request's target, once, and returns what the router gets to see of it: the canonical form. The router takes
+ * each method that it does not know for TRACE, which every path has and refuses: routes for all of them take 3 MiB.
+ * {@link methodOf} has the method itself.
+ */
 export function rewriteTarget(raw: IncomingMessage): string {
+  if (raw.method !== undefined && !routed.has(raw.method)) {
+    (raw as WithTarget)[sentMethod] = raw.method;
+    raw.method = "TRACE";
+  }
   const target = parseRequestTarget(raw.url ?? "", raw.method ?? "");
   (raw as WithTarget)[parsed] = target;
   return target instanceof MalformedTarget ? nowhere : target.url;
+}
+
+/** The method that a request was sent with; Fastify's own is the one that it was routed by. */
+export function methodOf({ raw }: Carried): string {
+  return (raw as WithTarget)[sentMethod] ?? raw.method ?? "";
 }
 
 /** No route has this path. */
