@@ -196,7 +196,32 @@ describe("the health of the server", () => {
   });
 });
 
+const others = (count: number) => Array.from({ length: count }, (_, n) => `a/${n}`).join(",");
+
 describe("an Accept header", () => {
+  it("is read to its end, however many types come before the one that can be sent", async (t) => {
+    const { ask } = await startHarness(t);
+    const note = await post(ask, textSecret);
+    for (const count of [63, 64, 65, 1_000, 3_500]) {
+      const json = await get(ask, note, `${others(count)},application/json`);
+      assert.equal(json.status, 200, `${count}`);
+      const plain = await get(ask, `${note}/payload`, `${others(count)},text/plain`);
+      assert.equal(plain.text, "grüß", `${count}`);
+      const none = await get(ask, `${note}/payload`, `*/*,${others(count)},text/plain;q=0`);
+      assert.equal(none.headers["content-type"], octets, `${count}`);
+      const parameters = ";x=y".repeat(count);
+      const refused = await get(ask, `${note}/payload`, `text/plain${parameters};q=0`);
+      assert.equal(refused.status, 406, `${count} parameters`);
+    }
+  });
+
+  it("stops no server, up to what fits into a head", { timeout: 5_000 }, () => {
+    for (const piece of [",", "a,", ";", '"', "a;q=0,", "\\", ",*/*;charset=x"]) {
+      const accept = Accept.parse(piece.repeat(32_768 / piece.length));
+      for (let n = 0; n < 100; n++) accept.quality("text/plain");
+    }
+  });
+
   it("gives every type a quality from 0 to 1, whatever is sent", (t) => {
     const piece = fc.constantFrom(
       ...'text plain application json * / , ; = q Q charset utf-8 " \\ 0.5 .5 1. 1e9 -1 0x1'.split(

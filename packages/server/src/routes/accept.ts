@@ -7,10 +7,6 @@ interface MediaRange {
   readonly weight: number;
 }
 
-/** More than any client sends. Elements after these are not read. */
-const maxRanges = 64;
-const maxParameters = 16;
-
 /**
  * What a client takes, as its Accept header says: RFC 9110, section 12.5.1.
  *
@@ -25,9 +21,9 @@ export class Accept {
     this.#ranges = ranges;
   }
 
-  /** Linear in the length of the header. Never throws. */
+  /** Reads all of the header, in time linear in its length. Never throws. */
   static parse(header: string | undefined): Accept {
-    const elements = split(header ?? "", ",", maxRanges).filter((element) => element.trim() !== "");
+    const elements = split(header ?? "", ",").filter((element) => element.trim() !== "");
     return new Accept(elements.map(parseRange));
   }
 
@@ -71,7 +67,7 @@ function specificityOf({ name, charset }: MediaRange, type: string): 0 | 1 | 2 |
 }
 
 function parseRange(element: string): MediaRange {
-  const [name = "", ...parameters] = split(element, ";", maxParameters);
+  const [name = "", ...parameters] = split(element, ";");
   let charset: string | undefined;
   for (const parameter of parameters) {
     const equals = parameter.indexOf("=");
@@ -95,12 +91,12 @@ function unquoted(text: string): string {
   return isQuoted ? text.slice(1, -1).replaceAll(/\\(.)/g, "$1") : text;
 }
 
-/** The first `most` parts between separators that are not inside a quoted string. */
-function split(text: string, separator: string, most: number): readonly string[] {
+/** The parts between separators that are not inside a quoted string. */
+function split(text: string, separator: string): readonly string[] {
   const parts: string[] = [];
   let start = 0;
   let isQuoted = false;
-  for (let at = 0; at < text.length && parts.length < most; at++) {
+  for (let at = 0; at < text.length; at++) {
     const character = text[at];
     if (character === '"') isQuoted = !isQuoted;
     else if (isQuoted && character === "\\") at++;
@@ -109,6 +105,6 @@ function split(text: string, separator: string, most: number): readonly string[]
       start = at + 1;
     }
   }
-  if (parts.length < most) parts.push(text.slice(start));
+  parts.push(text.slice(start));
   return parts;
 }
