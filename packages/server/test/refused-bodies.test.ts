@@ -45,6 +45,28 @@ describe("a body that is too large", () => {
     assert.equal((await ask("POST", "/v1/secrets", { body })).status, 201);
   });
 
+  it("is 413 with advice that fits the route: a container has no payload to send by PUT", async (t) => {
+    const { ask } = await startHarness(t);
+    const long = "x".repeat(26_000);
+    const { json: made } = await ask("POST", "/v1/secrets", { body: {} });
+    const secret = `/v1/secrets/${idOf(made["secret_ref"])}`;
+    for (const [method, path, advice] of [
+      ["POST", "/v1/secrets", / Send text as UTF-8 without .* by PUT\.$/],
+      [
+        "POST",
+        "/v1/containers",
+        / Name secrets by their ids, .*container by POST to its \/secrets\.$/,
+      ],
+      ["PUT", `${secret}/metadata`, / Add keys one by one, by POST\.$/],
+      ["POST", `${secret}/metadata`, / Send text as UTF-8 without \\u escapes\.$/],
+      ["POST", "/v1/orders", / Send text as UTF-8 without \\u escapes\.$/],
+    ] as const) {
+      const answer = await ask(method, path, { body: { long } });
+      assert.equal(answer.status, 413, path);
+      assert.match(String(answer.json["description"]), advice, path);
+    }
+  });
+
   it("is 413 in Keystone's form where a login is", async (t) => {
     const { ask } = await startBuiltinHarness(t);
     const options = { token: null, headers: json, body: "x".repeat(70_000) };

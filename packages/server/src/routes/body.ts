@@ -3,7 +3,7 @@ import { schemaError, WireError } from "../model/wire-error.ts";
 import { refuseCompressed } from "./content-encoding.ts";
 import { pythonStrip } from "./python-strip.ts";
 import type { Call } from "./route.ts";
-import { tooLarge } from "./too-large.ts";
+import { jsonTooLarge } from "./too-large.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -25,7 +25,7 @@ type JsonCall = Pick<Call, "headers" | "body" | "maxPayloadBytes" | "maxBodyByte
 export function jsonObject(call: JsonCall, schema: string): JsonObject {
   const { headers, body } = call;
   refuseCompressed(headers["content-encoding"]);
-  if (body.length > maxJsonBytes(call.maxPayloadBytes)) throw tooLarge("The JSON body", call);
+  if (body.length > maxJsonBytes(call.maxPayloadBytes)) throw jsonTooLarge(schema, call);
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
