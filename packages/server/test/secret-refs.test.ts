@@ -64,7 +64,7 @@ describe("the ref of a secret in a body", () => {
           [400, 400, 400],
           `${address} ${host}`,
         );
-    for (const ref of [`x${id}`, id.toUpperCase(), `secrets/${id}`, `${base}/v1/secrets/${id}?a`])
+    for (const ref of [`x${id}`, `secrets/${id}`, `${base}/v1/secrets/${id}?a`])
       assert.deepEqual(await statuses(ask, path, ref), [400, 400, 400], ref);
   });
 
@@ -81,6 +81,28 @@ describe("the ref of a secret in a body", () => {
       other,
     ])
       assert.deepEqual(await statuses(ask, path, ref), [404, 404, 404], ref);
+  });
+
+  it("is an invalid id in another form, as in a path: 404, with the form that ids have, on every route", async (t) => {
+    const { ask, id, path } = await scene(t);
+    for (const form of [id.toUpperCase(), id.replaceAll("-", ""), `{${id}}`, `urn:uuid:${id}`]) {
+      const answers = [await ask("GET", `/v1/secrets/${encodeURIComponent(form)}`)];
+      for (const secret_ref of [form, `${base}/v1/secrets/${encodeURIComponent(form)}`]) {
+        const body = { type: "generic", secret_refs: [{ secret_ref }] };
+        answers.push(
+          await ask("POST", "/v1/containers", { body }),
+          await ask("POST", path, { body: { secret_ref } }),
+          await ask("DELETE", path, { body: { secret_ref } }),
+        );
+      }
+      for (const { status, json } of answers) {
+        assert.equal(status, 404, form);
+        assert.match(
+          String(json["description"]),
+          /Provided secret id is invalid: .* UUIDs in lower case, with dashes\.$/,
+        );
+      }
+    }
   });
 
   it("says in the refusal what to do", async (t) => {

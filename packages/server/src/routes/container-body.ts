@@ -1,5 +1,6 @@
 import { WireError } from "../model/wire-error.ts";
 import type { ContainerMember, NewContainer } from "../services/containers.ts";
+import { invalidId } from "../services/ids.ts";
 import { Fields, type JsonObject } from "./body.ts";
 import type { Refs } from "./refs.ts";
 
@@ -75,6 +76,8 @@ function secretIdIn(fields: Fields, refs: Refs): string {
   switch (parsed.type) {
     case "id":
       return parsed.id;
+    case "invalid":
+      throw invalidId("secret");
     case "foreign":
       throw fields.error(
         "a secret_ref is neither an id nor under an address of this server; send the id, or have the address added to acceptedAddresses",

@@ -1,12 +1,14 @@
 import type { PublicUrl } from "../config/public-url.ts";
-import { isId } from "../services/ids.ts";
+import { isId, isUuid } from "../services/ids.ts";
 
 /**
- * What a caller names a secret by: `id` if it can be one; `foreign` if it is neither an id nor under an address of this
- * server; `unknown` if it is under one, and names no secret there.
+ * What a caller names a secret by: `id` if it can be one; `invalid` if it stands in the place of an id and has another
+ * form; `foreign` if it is neither a UUID nor under an address of this server; `unknown` if it is under one, and names no
+ * secret there.
  */
 export type SecretRef =
   | { readonly type: "id"; readonly id: string }
+  | { readonly type: "invalid" }
   | { readonly type: "foreign" }
   | { readonly type: "unknown" };
 
@@ -16,10 +18,12 @@ export type SecretRef =
  */
 export function parseSecretRef(text: string, addresses: readonly PublicUrl[]): SecretRef {
   if (isId(text)) return { type: "id", id: text };
+  if (isUuid(text)) return { type: "invalid" };
   const url = /[\s\\?#]/.test(text) || !/^https?:\/\/[^/]/i.test(text) ? null : URL.parse(text);
   if (!url || url.username !== "" || url.password !== "") return { type: "foreign" };
   const address = addresses.find((one) => url.href.startsWith(`${one}/`));
   if (address === undefined) return { type: "foreign" };
-  const [, id = ""] = /^\/+v1\/secrets\/([^/]+)$/.exec(url.href.slice(address.length)) ?? [];
-  return isId(id) ? { type: "id", id } : { type: "unknown" };
+  const [, id] = /^\/+v1\/secrets\/([^/]+)$/.exec(url.href.slice(address.length)) ?? [];
+  if (id === undefined) return { type: "unknown" };
+  return isId(id) ? { type: "id", id } : { type: "invalid" };
 }
