@@ -335,3 +335,32 @@ describe("a server that listens", () => {
     for (const answer of await Promise.all(answers)) assert.match(answer, /^HTTP\/1\.1 408 /);
   });
 });
+
+describe("a database setting that names something else than a database", () => {
+  for (const [what, content] of [
+    ["a text", "key server\n".repeat(1_000)],
+    ["a short text", "x"],
+  ] as const)
+    it(`says which file it is and what to do, and leaves it as it was: ${what}`, async (t) => {
+      const folder = temporaryFolder(t);
+      const file = join(folder, "notes.txt");
+      writeFileSync(file, content);
+      const failed =
+        /database \S+notes\.txt: file is not a database; .*setting database.*server restore/;
+      await assert.rejects(start(t, folder, { "--database": file }), failed);
+      assert.equal(readFileSync(file, "utf8"), content);
+    });
+
+  it("says which file it is when it is a folder", async (t) => {
+    const folder = temporaryFolder(t);
+    await assert.rejects(start(t, folder, { "--database": folder }), (error: Error) =>
+      error.message.includes(folder),
+    );
+  });
+
+  it("does not speak of another process when the lock file is something else", async (t) => {
+    const folder = temporaryFolder(t);
+    writeFileSync(join(folder, "keys.db.lock"), "key server\n".repeat(1_000));
+    await assert.rejects(start(t, folder), /keys\.db\.lock: file is not a database/);
+  });
+});

@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
-import { markBytes } from "../device/in-place-mark.ts";
 import type { VolumeKey } from "../crypto/volume-key.ts";
 import { type BlockDevice, withOpenFile } from "../device/device.ts";
+import { markBytes } from "../device/in-place-mark.ts";
 import { LuksError } from "../errors.ts";
 import {
   type FormatLuks1Options,

@@ -1,3 +1,4 @@
+import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import type { Statement, StatementResult } from "../operation.ts";
 import { StoreError } from "../store.ts";
@@ -21,36 +22,40 @@ interface Prepared {
 /** A connection with its prepared statements. */
 export class Connection {
   readonly database: DatabaseSync;
+  readonly #path: string;
   readonly #statements = new Map<string, Prepared>();
 
-  private constructor(database: DatabaseSync) {
-    this.database = database;
+  private constructor(path: string, readOnly: boolean) {
+    this.#path = path;
+    assertDatabase(path);
+    this.database = translating(path, () => new DatabaseSync(path, { readOnly }));
+    this.script(waitForOthers);
   }
 
   /**
    * Opens the connection that writes: write-ahead log, every commit synced to the disk,
    * deleted rows overwritten with zeroes. Each is asserted, because SQLite ignores what it cannot set.
+   *
+   * @throws StoreError `unavailable` if the file is no database; it stays as it is
    */
   static writer(path: string): Connection {
-    const database = new DatabaseSync(path);
-    database.exec(waitForOthers);
-    assertPragma(database, "journal_mode = WAL", "journal_mode", "wal");
-    assertPragma(database, "synchronous = FULL", "synchronous", 2);
-    assertPragma(database, "secure_delete = ON", "secure_delete", 1);
-    assertPragma(database, "foreign_keys = ON", "foreign_keys", 1);
-    assertPragma(database, "case_sensitive_like = ON");
-    database.exec(`PRAGMA cache_size = -${writerCacheKiB}`);
-    return new Connection(database);
+    const connection = new Connection(path, false);
+    connection.#set("journal_mode = WAL", "journal_mode", "wal");
+    connection.#set("synchronous = FULL", "synchronous", 2);
+    connection.#set("secure_delete = ON", "secure_delete", 1);
+    connection.#set("foreign_keys = ON", "foreign_keys", 1);
+    connection.#set("case_sensitive_like = ON");
+    connection.#set(`cache_size = -${writerCacheKiB}`);
+    return connection;
   }
 
   /** Opens a connection that only reads. The writer must have made the file. */
   static reader(path: string): Connection {
-    const database = new DatabaseSync(path, { readOnly: true });
-    database.exec(waitForOthers);
-    assertPragma(database, "query_only = ON", "query_only", 1);
-    assertPragma(database, "case_sensitive_like = ON");
-    database.exec(`PRAGMA cache_size = -${readerCacheKiB}`);
-    return new Connection(database);
+    const connection = new Connection(path, true);
+    connection.#set("query_only = ON", "query_only", 1);
+    connection.#set("case_sensitive_like = ON");
+    connection.#set(`cache_size = -${readerCacheKiB}`);
+    return connection;
   }
 
   /** Executes one statement. @throws what {@link storeError} makes of SQLite's error */
@@ -62,7 +67,7 @@ export class Connection {
       if (toRow) return { rows: prepared.all(...args).map(toRow), changes: 0 };
       return { rows: [], changes: Number(prepared.run(...args).changes) };
     } catch (error) {
-      throw storeError(error);
+      throw storeError(error, this.#path);
     }
   }
 
@@ -75,11 +80,18 @@ export class Connection {
 
   /** Executes a script of several statements. */
   script(sql: string): void {
-    try {
-      this.database.exec(sql);
-    } catch (error) {
-      throw storeError(error);
-    }
+    translating(this.#path, () => this.database.exec(sql));
+  }
+
+  #set(pragma: string, name?: string, expected?: string | number): void {
+    translating(this.#path, () => this.database.prepare(`PRAGMA ${pragma}`).all());
+    if (name === undefined) return;
+    const found = this.database.prepare(`PRAGMA ${name}`).get()?.[name];
+    if (found !== expected)
+      throw new StoreError(
+        "unavailable",
+        `open database ${this.#path}: PRAGMA ${pragma} has no effect (${String(found)})`,
+      );
   }
 
   close(): void {
@@ -125,30 +137,50 @@ function rowMaker(statement: StatementSync): (returned: unknown) => unknown {
   };
 }
 
-function assertPragma(
-  database: DatabaseSync,
-  set: string,
-  name?: string,
-  expected?: string | number,
-): void {
-  database.prepare(`PRAGMA ${set}`).all();
-  if (name === undefined) return;
-  const found = database.prepare(`PRAGMA ${name}`).get()?.[name];
-  if (found !== expected)
-    throw new StoreError(
-      "unavailable",
-      `open database: PRAGMA ${set} has no effect (${String(found)})`,
-    );
+/** A file of a few bytes is an empty database to SQLite, which writes over it. */
+function assertDatabase(path: string): void {
+  // A first start that was cut leaves any bytes; SQLite clears them by its journal.
+  if (!existsSync(path) || existsSync(`${path}-journal`)) return;
+  const start = Buffer.alloc(magic.length);
+  const length = translating(path, () => readStart(path, start));
+  if (length > 0 && start.toString("latin1") !== magic)
+    throw new StoreError("unavailable", `database ${path}: file is not a database; ${otherFile}`);
+}
+
+const magic = "SQLite format 3\0";
+
+const otherFile =
+  "name the right one in the setting database, or put a backup in its place with chatelaine server restore";
+
+function readStart(path: string, start: Buffer): number {
+  const file = openSync(path, "r");
+  try {
+    return readSync(file, start);
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Primary result codes that mean "not now": busy, locked, no memory, read-only, interrupted, I/O, full, cannot open, protocol, not a database. */
 const passing = new Set([5, 6, 7, 8, 9, 10, 13, 14, 15, 26]);
 
+const notADatabase = 26;
+
+function translating<T>(path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw storeError(error, path);
+  }
+}
+
 /** Tells a database that is away or full from a mistake of ours, which stays as it is. */
-export function storeError(error: unknown): unknown {
+function storeError(error: unknown, path: string): unknown {
   const code = (error as { readonly errcode?: number }).errcode;
   if (code === undefined || !passing.has(code & 0xff)) return error;
-  return new StoreError("unavailable", `database: ${(error as Error).message}`, { cause: error });
+  const advice = (code & 0xff) === notADatabase ? `; ${otherFile}` : "";
+  const message = `database ${path}: ${(error as Error).message}${advice}`;
+  return new StoreError("unavailable", message, { cause: error });
 }
 
 /** Node.js before 24 binds them as NULL, so that no version may be given any. */

@@ -3,11 +3,14 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../store.ts";
 
+/** SQLite's primary code for a lock that another process has. */
+const busy = 5;
+
 /**
  * Takes a database file for this process, by an open transaction in `<path>.lock`;
  * the system lets go of it when the process dies. {@link DatabaseSync.close} does before.
  *
- * @throws StoreError `locked` if another process has it
+ * @throws StoreError `locked` if another process has it, `unavailable` if it cannot be locked
  */
 export function lockFile(path: string): DatabaseSync {
   const lock = new DatabaseSync(`${path}.lock`, { timeout: 0 });
@@ -16,6 +19,11 @@ export function lockFile(path: string): DatabaseSync {
     return lock;
   } catch (error) {
     lock.close();
+    const { errcode = 0 } = error as { readonly errcode?: number };
+    if ((errcode & 0xff) !== busy) {
+      const reason = `${(error as Error).message}; move that file away if no server made it`;
+      throw new StoreError("unavailable", `open ${path}.lock: ${reason}`, { cause: error });
+    }
     throw new StoreError(
       "locked",
       `open ${path}: another process serves this database; stop it first, or use PostgreSQL for several`,

@@ -5,7 +5,7 @@ import { auditLine } from "../../model/audit-entry.ts";
 import { driveSync, OperationFinder } from "../drive.ts";
 import { migrate, readMigrations } from "../migrations.ts";
 import { isRefused, StoreError } from "../store.ts";
-import { Connection, storeError } from "./connection.ts";
+import { Connection } from "./connection.ts";
 import {
   type FromWriter,
   type ToWriter,
@@ -94,7 +94,7 @@ class Writer {
       } catch {
         // SQLite has rolled back by itself, as it does when the disk is full.
       }
-      const failure = toFailure(storeError(error));
+      const failure = toFailure(error);
       return units.map(() => ({ ok: false, failure }));
     }
   }
@@ -187,7 +187,7 @@ function start(port: NonNullable<typeof parentPort>): void {
   try {
     writer = new Writer(workerData as WriterData);
   } catch (error) {
-    send({ type: "failed", failure: toFailure(storeError(error)) });
+    send({ type: "failed", failure: toFailure(error) });
     return;
   }
   const answer = async (before: Promise<void>, message: ToWriter) => {
