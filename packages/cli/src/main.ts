@@ -21,8 +21,6 @@ process.once("exit", () => {
   process.exitCode ||= exitCodes.io[0];
 });
 
-const nodeOptions = environment["NODE_OPTIONS"] ?? "";
-
 const input = standardInput();
 process.exitCode = await run(process.argv.slice(2), {
   input,
@@ -35,8 +33,8 @@ process.exitCode = await run(process.argv.slice(2), {
   homeDirectory: home(),
   temporaryDirectory: tmpdir(),
   runtime: {
-    open: () => openDoors(nodeOptions).map(({ found, mend }) => `${found}: ${mend}`),
-    diagnose: () => diagnoseRuntime(nodeOptions),
+    open: () => openDoors(environment).map(({ found, mend }) => `${found}: ${mend}`),
+    diagnose: () => diagnoseRuntime(environment),
   },
   restart: restartWith,
 });

@@ -229,17 +229,58 @@ describe("a signal", () => {
 });
 
 function chatelaine(nodeOptions: string, ...words: readonly string[]) {
+  return chatelaineIn({ NODE_OPTIONS: `${inherited} ${nodeOptions}` }, ...words);
+}
+
+function chatelaineIn(environment: Readonly<Record<string, string>>, ...words: readonly string[]) {
   return spawnSync(process.execPath, [main, ...words], {
     encoding: "utf8",
     // A server that starts in spite of everything would serve for ever.
     timeout: 60_000,
-    env: { PATH: process.env["PATH"], NODE_OPTIONS: `${inherited} ${nodeOptions}` },
+    env: { PATH: process.env["PATH"], NODE_OPTIONS: inherited, ...environment },
   });
 }
 
+describe("a process that is told to accept every TLS certificate", () => {
+  const variable = "NODE_TLS_REJECT_UNAUTHORIZED";
+  const doctor = ["doctor", "--json"];
+
+  it("sends no token and no key: the command refuses, and says what to do", (t) => {
+    const data = folder(t);
+    for (const words of [
+      ["server", "start", "--listen-port", "0", "--data-directory", data],
+      ["start", "--data-directory", data, "--once", "--port", "0"],
+      ["key", "list"],
+    ]) {
+      const { status, stderr } = chatelaineIn({ [variable]: "0" }, ...words);
+      assert.equal(status, 2, stderr);
+      assert.match(stderr, /NODE_TLS_REJECT_UNAUTHORIZED=0 accepts every TLS certificate.*: unset/);
+    }
+    assert.deepEqual(readdirSync(data), [], "nothing was made");
+  });
+
+  it("is named by the doctor, and only where Node.js accepts them", () => {
+    for (const [value, state] of [
+      ["0", "bad"],
+      ["1", "ok"],
+      ["", "ok"],
+    ] as const) {
+      const { stdout } = chatelaineIn({ [variable]: value }, ...doctor);
+      const all = JSON.parse(stdout) as readonly Diagnosis[];
+      assert.equal(all.find(({ check }) => check === "TLS verification")?.state, state, value);
+    }
+  });
+});
+
 /** What the doctor finds wrong with the process that it is. */
 function wrongWith(nodeOptions: string): readonly Diagnosis[] {
-  const doors = new Set(["debugger", "memory files", "core dumps", "preloaded code"]);
+  const doors = new Set([
+    "debugger",
+    "memory files",
+    "core dumps",
+    "preloaded code",
+    "TLS verification",
+  ]);
   const { stdout } = chatelaine(nodeOptions, "doctor", "--json");
   const all = JSON.parse(stdout) as readonly Diagnosis[];
   return all.filter(({ check, state }) => state !== "ok" && doors.has(check));
@@ -272,7 +313,7 @@ describe("a process with a debugger, or told to write its memory", () => {
     const url = import.meta.resolve("@chatelaine/server/runtime");
     const program = `import { closeRuntimeDoors, openDoors } from ${JSON.stringify(url)};
       closeRuntimeDoors();
-      const open = openDoors("");
+      const open = openDoors({});
       console.log(open.length, process.moduleLoadList.includes("NativeModule inspector"));`;
     const see = (...options: readonly string[]) =>
       spawnSync(process.execPath, [...options, "--input-type=module", "--eval", program], {

@@ -23,9 +23,9 @@ export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
 
-/** The options that Node.js itself takes from the environment. */
-export function nodeOptions(): string {
-  return process.env["NODE_OPTIONS"] ?? "";
+/** Where Node.js itself takes options from. */
+export function runtimeEnvironment(): Readonly<Record<string, string | undefined>> {
+  return process.env;
 }
 
 /** Where settings come from: flag beats environment beats file. */

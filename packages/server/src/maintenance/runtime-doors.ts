@@ -32,9 +32,12 @@ export function closeRuntimeDoors(): void {
 
 function ignoreSignal(): void {}
 
+/** The environment variables that Node.js itself reads, such as `NODE_OPTIONS`. */
+export type RuntimeEnvironment = Readonly<Record<string, string | undefined>>;
+
 /** A door that cannot be closed from inside. */
 export interface OpenDoor {
-  readonly check: "debugger" | "memory files";
+  readonly check: "debugger" | "memory files" | "TLS verification";
   /** What somebody can do through it. */
   readonly found: string;
   /** How to start the process without it. */
@@ -44,9 +47,9 @@ export interface OpenDoor {
 /**
  * Lists the doors that {@link closeRuntimeDoors} cannot close. A program that holds keys should not go on with one.
  *
- * @param nodeOptions The environment's `NODE_OPTIONS`.
+ * @param environment The process's, with `NODE_OPTIONS` and `NODE_TLS_REJECT_UNAUTHORIZED`.
  */
-export function openDoors(nodeOptions: string): readonly OpenDoor[] {
+export function openDoors(environment: RuntimeEnvironment): readonly OpenDoor[] {
   const doors: OpenDoor[] = [];
   const address = debuggerAddress();
   if (address !== undefined)
@@ -56,14 +59,23 @@ export function openDoors(nodeOptions: string): readonly OpenDoor[] {
       mend: "start without --inspect, also in NODE_OPTIONS",
     });
   for (const { option, effect } of writers)
-    if (optionsIn(nodeOptions).some(({ name, value }) => name === option && value !== "0"))
+    if (optionsIn(environment).some(({ name, value }) => name === option && value !== "0"))
       doors.push({
         check: "memory files",
         found: `${option} writes ${effect} to a file`,
         mend: `start without ${option}, also in NODE_OPTIONS`,
       });
+  // Node.js compares the text, and takes no other for it.
+  if (environment[verification] === "0")
+    doors.push({
+      check: "TLS verification",
+      found: `${verification}=0 accepts every TLS certificate: anyone on the way can read tokens and keys`,
+      mend: `unset ${verification}, and name the authority of a private certificate: in the setting keystone.caFile, cacert of clouds.yaml or NODE_EXTRA_CA_CERTS`,
+    });
   return doors;
 }
+
+const verification = "NODE_TLS_REJECT_UNAUTHORIZED";
 
 /** Node.js cannot be told to stop these. */
 const writers = [
@@ -82,17 +94,21 @@ const preloads: ReadonlySet<string> = new Set([
   "--experimental-default-config-file",
 ]);
 
-/** Looks at the doors of this process. @param nodeOptions see {@link openDoors} */
-export function diagnoseRuntime(nodeOptions: string): readonly Diagnosis[] {
-  const open = openDoors(nodeOptions);
-  const [debugging, writing] = (["debugger", "memory files"] as const).map((check) =>
-    open.find((door) => door.check === check),
-  );
+/** Looks at the doors of this process. @param environment see {@link openDoors} */
+export function diagnoseRuntime(environment: RuntimeEnvironment): readonly Diagnosis[] {
+  const open = openDoors(environment);
+  const [debugging, writing, accepting] = (
+    ["debugger", "memory files", "TLS verification"] as const
+  ).map((check) => open.find((door) => door.check === check));
   return [
     { check: "debugger", ...(debugging ? bad(debugging) : signalOutcome()) },
     { check: "memory files", ...(writing ? bad(writing) : reportOutcome()) },
     { check: "core dumps", ...coreOutcome() },
-    { check: "preloaded code", ...preloadOutcome(nodeOptions) },
+    { check: "preloaded code", ...preloadOutcome(environment) },
+    {
+      check: "TLS verification",
+      ...(accepting ? bad(accepting) : ok("certificates are verified")),
+    },
   ];
 }
 
@@ -143,8 +159,8 @@ function coreOutcome(): Outcome {
   };
 }
 
-function preloadOutcome(nodeOptions: string): Outcome {
-  const found = optionsIn(nodeOptions).filter(({ name }) => preloads.has(name));
+function preloadOutcome(environment: RuntimeEnvironment): Outcome {
+  const found = optionsIn(environment).filter(({ name }) => preloads.has(name));
   if (found.length === 0) return ok("none");
   const list = found
     .map(({ name, value }) => (value === "" ? name : `${name} ${value}`))
@@ -191,8 +207,8 @@ interface NodeOption {
 }
 
 /** What Node.js was started with: from the environment, and from the command line. */
-function optionsIn(nodeOptions: string): readonly NodeOption[] {
-  const words = nodeOptions.match(/"(?:[^"\\]|\\.)*"|[^\s"]+/g) ?? [];
+function optionsIn(environment: RuntimeEnvironment): readonly NodeOption[] {
+  const words = (environment["NODE_OPTIONS"] ?? "").match(/"(?:[^"\\]|\\.)*"|[^\s"]+/g) ?? [];
   return [words.map((word) => word.replaceAll('"', "")), process.execArgv].flatMap(optionsOf);
 }
 

@@ -1,6 +1,6 @@
 import type { AddressInfo } from "node:net";
 import type { SegmentLimits } from "../audit/segment-sealer.ts";
-import { ConfigError, nodeOptions, type ServerConfig } from "../config/config.ts";
+import { ConfigError, runtimeEnvironment, type ServerConfig } from "../config/config.ts";
 import type { PublicUrl } from "../config/public-url.ts";
 import { serverCommands } from "../maintenance/commands.ts";
 import { openControl } from "../maintenance/control.ts";
@@ -122,7 +122,7 @@ export async function startServer(
     });
     const control = await openControl(controlPath(config), {
       ...commands,
-      runtime: async () => diagnoseRuntime(nodeOptions()),
+      runtime: async () => diagnoseRuntime(runtimeEnvironment()),
     });
     log.info({ url: taken.url, database: store.dialect }, "listening");
     if (config.tellsLocalhost)
