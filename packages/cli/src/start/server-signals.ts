@@ -1,20 +1,6 @@
 import { isatty } from "node:tty";
+import { ignoredSignals } from "@chatelaine/server/runtime";
 import { stopRequested, stopSignals } from "../terminal/stop-requested.ts";
-
-/**
- * What a server has nothing to do for, and must not die of: each would end it at once, with requests half done. A write
- * beyond a limit on file sizes (SIGXFSZ) fails then, and is reported as any other.
- */
-const ignored = [
-  "SIGUSR2",
-  "SIGALRM",
-  "SIGVTALRM",
-  "SIGIO",
-  "SIGPWR",
-  "SIGSTKFLT",
-  "SIGXCPU",
-  "SIGXFSZ",
-] as const satisfies readonly NodeJS.Signals[];
 
 /**
  * What signals mean to a server: SIGHUP reloads, SIGTERM, SIGINT and SIGQUIT end it in order, a second one at once. To be
@@ -34,7 +20,7 @@ export class ServerSignals {
       stopSignals.filter((signal) => signal !== "SIGHUP"),
     );
     process.on("SIGHUP", this.#hangUp);
-    for (const signal of ignored) process.on(signal, ignore);
+    for (const signal of ignoredSignals) process.on(signal, ignore);
   }
 
   /** Calls this at each SIGHUP, and now if there was one. */
@@ -47,7 +33,7 @@ export class ServerSignals {
   close(): void {
     this.#ended.abort();
     process.off("SIGHUP", this.#hangUp);
-    for (const signal of ignored) process.off(signal, ignore);
+    for (const signal of ignoredSignals) process.off(signal, ignore);
   }
 
   readonly #hangUp = (): void => {

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { type Diagnosis, type Outcome, ok } from "./diagnosis.ts";
 
+export { ignoredSignals } from "../ignored-signals.ts";
+
 const coredumpFilter = "/proc/self/coredump_filter";
 
 /**

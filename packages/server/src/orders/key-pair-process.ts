@@ -1,4 +1,5 @@
 import { generateKeyPair, type KeyObject } from "node:crypto";
+import { ignoredSignals } from "../ignored-signals.ts";
 import type { KeyPairRecipe } from "./algorithms.ts";
 
 /** What the process is asked. */
@@ -53,20 +54,7 @@ function makePair({ algorithm, bitLength }: KeyPairRecipe): Promise<Pair> {
 }
 
 /** What a whole group of processes gets, as from `systemctl kill`: the server decides what it means, and most mean nothing. */
-const ofTheGroup = [
-  "SIGHUP",
-  "SIGINT",
-  "SIGTERM",
-  "SIGQUIT",
-  "SIGUSR2",
-  "SIGALRM",
-  "SIGVTALRM",
-  "SIGIO",
-  "SIGPWR",
-  "SIGSTKFLT",
-  "SIGXCPU",
-  "SIGXFSZ",
-] as const satisfies readonly NodeJS.Signals[];
+const ofTheGroup = ["SIGHUP", "SIGINT", "SIGTERM", "SIGQUIT", ...ignoredSignals] as const;
 
 /** Answers requests, and ends with the process that started it. */
 function serve(): void {
