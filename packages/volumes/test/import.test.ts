@@ -9,8 +9,9 @@ import {
   type ProjectCaller,
   tracksConsumers,
 } from "@chatelaine/keys";
-import { addToken, formatLuks1, formatLuks2, readLuks } from "@chatelaine/luks";
+import { addKeyslot, addToken, formatLuks1, formatLuks2, readLuks } from "@chatelaine/luks";
 import {
+  adoptVolume,
   createVolume,
   deleteVolume,
   importVolume,
@@ -87,6 +88,63 @@ describe("a disk that its owner brings with its key (BYOK)", () => {
     assert.deepEqual([rekeyed.oldKeyId, rekeyed.oldKeyDeleted], [keyId, false]);
     assert.deepEqual(await consumers(), []);
     assert.equal((await verifyVolume(volumes, path)).keyId, rekeyed.keyId);
+  });
+
+  /** Lets `first` finish after the operation of `volumes` has looked into the ledger, and before it has the lock. */
+  function overtakenBy(first: () => Promise<unknown>): VolumeContext {
+    const overtaken = new Proxy(ledger, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name);
+        if (typeof value !== "function") return value;
+        if (name !== "lock") return value.bind(target) as unknown;
+        return async (subject: string) => {
+          await first();
+          return target.lock(subject);
+        };
+      },
+    });
+    return { ...volumes, ledger: overtaken };
+  }
+
+  const hexadecimal = async (id: ObjectId) =>
+    (await keyManager.get(caller, id)).value.use((bytes) =>
+      Buffer.from(Buffer.from(bytes).toString("hex")),
+    );
+
+  async function addSlotFor(otherKeyId: ObjectId): Promise<void> {
+    const keyslot = { passphrase: await hexadecimal(otherKeyId), entropyBits: 256 };
+    await addKeyslot(path, await hexadecimal(keyId), keyslot);
+  }
+
+  it("keeps the key of the process that took it first, when two take it at once", async () => {
+    await make("luks2");
+    const other = await keyManager.createKey(caller, { algorithm: "aes", bitLength: 256 });
+    await addSlotFor(other);
+    const late = overtakenBy(() => importVolume(volumes, path, other));
+    await assert.rejects(importVolume(late, path, keyId), { code: "busy" });
+    assert.equal((await verifyVolume(volumes, path)).keyId, other);
+    assert.deepEqual(await consumers(), []);
+  });
+
+  it("keeps the key that it was given by an adoption meanwhile", async () => {
+    await make("luks2");
+    const other = await keyManager.createKey(caller, { algorithm: "aes", bitLength: 256 });
+    await addSlotFor(other);
+    const late = overtakenBy(() => adoptVolume(volumes, path, { keyId: other }));
+    await assert.rejects(importVolume(late, path, keyId), { code: "busy" });
+    const { keyId: own } = await verifyVolume(volumes, path);
+    assert.ok(own !== keyId && own !== other);
+    assert.equal((await deleteVolume(volumes, path)).keyDeleted, true);
+  });
+
+  it("is not deleted as a stranger's disk, once the ledger has it", async () => {
+    await make("luks2");
+    const created = new Date().toISOString();
+    await addToken(path, { type: "chatelaine", keyslots: ["0"], object: keyId, created });
+    const late = overtakenBy(() => importVolume(volumes, path, keyId));
+    await assert.rejects(deleteVolume(late, path), { code: "busy" });
+    assert.equal((await verifyVolume(volumes, path)).keyId, keyId);
+    assert.equal((await consumers()).length, 1);
   });
 
   it("is refused with a key that does not open it, that is not there, or that another volume has", async () => {

@@ -13,7 +13,10 @@ export interface NewOperation<Input extends object> {
   readonly id?: string | undefined;
   /** What changes of volumes as it begins. */
   readonly changes?: readonly VolumeChange[] | undefined;
-  /** Of the volume when the input was made. If it has another by now, the input is not for it: `busy`. */
+  /**
+   * That the ledger had for the volume when the input was made; undefined if it had none. If it has another by now, the
+   * input is not for it: `busy`.
+   */
   readonly keyId?: ObjectId | undefined;
   /** For the steps before the commit; it is not written anywhere. */
   readonly passphrase?: Uint8Array | undefined;
@@ -58,7 +61,7 @@ export async function perform<Input extends object, Facts extends object>(
  * Does something with a volume while nobody else works on it: what is on the disk
  * in the middle of another's operation says nothing.
  *
- * @param keyId the volume's when the caller began, if it had one
+ * @param keyId that the ledger had for the volume when the caller began; undefined if it had none
  * @throws `busy`, also if it has another key by now; `unfinished`
  */
 export async function exclusively<T>(
@@ -107,17 +110,18 @@ async function refuseUnfinished({ ledger }: VolumeContext, volumeId: string): Pr
   );
 }
 
-/** What was read before the lock was held may be old. */
+/** What was read before the lock was held may be old: a volume that was unknown then may be in the ledger now. */
 async function refuseChanged(
   { ledger }: VolumeContext,
   volumeId: string,
   keyId: ObjectId | undefined,
 ): Promise<void> {
   const volume = await ledger.volume(volumeId);
-  if (keyId === undefined || volume?.keyId === undefined || volume.keyId === keyId) return;
+  if (volume?.keyId === undefined || volume.keyId === keyId) return;
+  const change = keyId === undefined ? "recorded it in the ledger" : "given it another key";
   throw new VolumeError(
     "busy",
-    `volume ${volumeId}: another process has given it another key meanwhile: try again`,
+    `volume ${volumeId}: another process has ${change} meanwhile: try again`,
   );
 }
 

@@ -58,7 +58,7 @@ export async function snapshotVolume(
 export async function forgetSnapshot(context: VolumeContext, id: string): Promise<void> {
   await recover(context);
   const { keyId } = await findSnapshot(context, id);
-  await perform(forgetSnapshotOperation, context, { volumeId: id, input: { keyId } });
+  await perform(forgetSnapshotOperation, context, { volumeId: id, keyId, input: { keyId } });
 }
 
 /**
