@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
-import { parse } from "yaml";
+import { parseDocument } from "yaml";
 import { KeyManagerError } from "../model/errors.ts";
 
 export type Mapping = Readonly<Record<string, unknown>>;
 
-/** A parsed clouds.yaml, secure.yaml or clouds-public.yaml: every scalar is the text that is written. */
+/** A parsed clouds.yaml, secure.yaml or clouds-public.yaml: every scalar is the text that is written, or null. */
 export interface File {
   readonly path: string;
   readonly content: Mapping;
@@ -20,22 +20,31 @@ export function readFile(path: string): File | undefined {
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
     throw invalid(path, `cannot be read: ${code ?? "unknown error"}`);
   }
-  let content: unknown;
-  try {
-    // Every scalar as it is written: a password of digits is no number.
-    content = parse(text, {
-      schema: "failsafe",
-      merge: true,
-      maxAliasCount: 100,
-      logLevel: "error",
-    });
-  } catch (error) {
-    // The parser's message quotes the line, which may hold a password: only its place is told.
-    const line = (error as { linePos?: readonly { readonly line: number }[] }).linePos?.[0]?.line;
-    throw invalid(path, `it is no valid YAML${line === undefined ? "" : `: see line ${line}`}`);
-  }
-  return { path, content: mapping({ path }, "the file", content) };
+  return { path, content: mapping({ path }, "the file", contentOf(path, text)) };
 }
+
+function contentOf(path: string, text: string): unknown {
+  // Every scalar as it is written, but null: a password of digits is no number, and "null" in quotes is a text.
+  const document = parseDocument(text, { schema: "failsafe", customTags: ["null"], merge: true });
+  // A tag that nobody here knows is a warning only; the value may be encrypted text, as Ansible writes it.
+  const [problem] = [...document.errors, ...document.warnings];
+  if (problem === undefined) {
+    try {
+      return document.toJS({ maxAliasCount: 100 });
+    } catch {
+      throw invalid(path, "it is no valid YAML: an alias leads nowhere, to itself, or to too much");
+    }
+  }
+  // The parser's message quotes the line, which may hold a password: only its place is told.
+  const line = problem.linePos?.[0].line;
+  const place = line === undefined ? "" : `: see line ${line}`;
+  throw invalid(path, `${reasons.get(problem.code) ?? "it is no valid YAML"}${place}`);
+}
+
+const reasons: ReadonlyMap<string, string> = new Map([
+  ["DUPLICATE_KEY", "a name is given twice"],
+  ["TAG_RESOLVE_FAILED", "a value has a tag that is not supported"],
+]);
 
 /** An empty one for YAML's nothing. @throws `invalid_argument` */
 export function mapping(file: Pick<File, "path">, subject: string, value: unknown): Mapping {
@@ -50,7 +59,7 @@ export function isMapping(value: unknown): value is Mapping {
 
 /** What YAML has for "no value". */
 export function isNothing(value: unknown): boolean {
-  return value === undefined || value === null || value === "" || value === "~" || value === "null";
+  return value === undefined || value === null || value === "";
 }
 
 export function invalid(subject: string, reason: string): KeyManagerError {

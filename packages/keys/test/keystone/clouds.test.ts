@@ -109,6 +109,8 @@ describe("clouds.yaml", () => {
       ["12345678901234567890", "12345678901234567890"],
       ["yes", "yes"],
       ["0x10", "0x10"],
+      ['"null"', "null"],
+      ["'~'", "~"],
       ['"with: colon # and hash"', "with: colon # and hash"],
     ] as const) {
       write(
@@ -117,6 +119,38 @@ describe("clouds.yaml", () => {
       );
       const { caller } = read();
       assert.equal(caller.type === "password" && caller.password.useText((text) => text), password);
+    }
+  });
+
+  const auth = "auth_url: http://k, username: a, password: hidden-pw";
+
+  it("has no project where YAML says null, in any of its spellings", () => {
+    for (const nothing of ["null", "Null", "NULL", "~", ""]) {
+      write("work/clouds.yaml", `clouds: {one: {auth: {${auth}, project_name: ${nothing}}}}`);
+      const { caller } = read();
+      assert.equal(caller.type === "password" && caller.scope.type, "unscoped");
+    }
+  });
+
+  it("says which line is wrong, and quotes nothing of it", () => {
+    for (const [text, reason] of [
+      [
+        "clouds:\n  one:\n    auth: {password: !vault hidden-pw}\n",
+        /a value has a tag that is not supported: see line 3$/,
+      ],
+      [`clouds:\n  one: {}\n  one: {auth: {${auth}}}\n`, /a name is given twice: see line 3$/],
+      [`clouds: {one: {auth: {${auth}}\n`, /it is no valid YAML: see line \d$/],
+      [
+        "clouds: {one: {auth: {password: *hidden-pw}}}",
+        /it is no valid YAML: an alias leads nowhere/,
+      ],
+    ] as const) {
+      write("work/clouds.yaml", text);
+      assert.throws(read, (error: Error) => {
+        assert.match(error.message, reason);
+        assert.doesNotMatch(`${error.message} ${String(error.cause)}`, /hidden/);
+        return true;
+      });
     }
   });
 
