@@ -92,6 +92,8 @@ async function isChanged(path: string, why: RegExp): Promise<void> {
   assert.ok(before.equals(readFileSync(path)), "the image was written to");
 }
 
+const probe = (file: string) => spawnSync("blkid", ["-p", file], { encoding: "utf8" });
+
 for (const [half, make] of Object.entries(halves)) {
   for (const kind of ["LUKS1", "LUKS2"] as const) {
     describe(`a half ${half} image, ${kind}`, () => {
@@ -152,7 +154,6 @@ for (const [half, make] of Object.entries(halves)) {
           found.map((signature) => signature.kind),
           ["chatelaine-in-place"],
         );
-        const probe = (file: string) => spawnSync("blkid", ["-p", file], { encoding: "utf8" });
         if (probe(path).error) return t.skip("there is no blkid");
         // 2: nothing found; 8 would be several formats.
         assert.equal(probe(path).status, 2);

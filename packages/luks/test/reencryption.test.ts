@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -108,6 +109,63 @@ describe("a disk that cryptsetup re-encrypts and has not finished", () => {
     await assert.rejects(restoreHeader(disk, file), luksError("in_reencryption"));
     assert.deepEqual(disk.bytes, before);
   });
+});
+
+async function claim(change: (metadata: AnyMetadata) => void) {
+  const disk = await hostileDisk(() => {});
+  const file = join(folder, randomUUID());
+  await backupHeader(disk, file);
+  await changeMetadata(disk, change);
+  await assert.rejects(testPassphrase(disk, owner.passphrase), luksError("in_reencryption"));
+  return { disk, file };
+}
+
+describe("a disk that only claims to be re-encrypted", () => {
+  for (const requirement of ["online-reencrypt", "online-reencrypt-v2", "online-reencrypt-v3"]) {
+    it(`takes its backup back, and opens again (${requirement})`, async () => {
+      const { disk, file } = await claim(({ config }) => {
+        config.requirements = { mandatory: [requirement] };
+      });
+      await restoreHeader(disk, file);
+      assert.equal(await testPassphrase(disk, owner.passphrase), 0);
+    });
+  }
+
+  for (const [what, change] of [
+    [
+      "another tool keeps what its data needs in files of its own",
+      ({ config }) => {
+        config.requirements = { mandatory: ["offline-reencrypt"] };
+      },
+    ],
+    [
+      "chatelaine has begun it",
+      ({ config }) => {
+        config.requirements = { mandatory: ["online-reencrypt-v2", "chatelaine-reencrypt-v1"] };
+      },
+    ],
+    [
+      "its data has another key by now",
+      ({ config, digests }) => {
+        config.requirements = { mandatory: ["online-reencrypt-v2"] };
+        digests["0"].digest = Buffer.alloc(32, 7).toString("base64");
+      },
+    ],
+    [
+      "its data has another cipher by now",
+      ({ config, segments }) => {
+        config.requirements = { mandatory: ["online-reencrypt-v2"] };
+        segments["0"].encryption = "aes-xts-plain";
+      },
+    ],
+  ] satisfies readonly [string, (metadata: AnyMetadata) => void][]) {
+    it(`does not take it back if ${what}`, async () => {
+      const { disk, file } = await claim(change);
+      const before = Uint8Array.from(disk.bytes);
+      await assert.rejects(restoreHeader(disk, file), luksError("in_reencryption"));
+      assert.deepEqual(disk.bytes, before);
+    });
+  }
 });
 
 async function unfinishedLuks1(): Promise<MemoryDevice> {

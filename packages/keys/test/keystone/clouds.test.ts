@@ -122,11 +122,11 @@ describe("clouds.yaml", () => {
     }
   });
 
-  const auth = "auth_url: http://k, username: a, password: hidden-pw";
+  const alice = "auth_url: http://k, username: a, password: hidden-pw";
 
   it("has no project where YAML says null, in any of its spellings", () => {
     for (const nothing of ["null", "Null", "NULL", "~", ""]) {
-      write("work/clouds.yaml", `clouds: {one: {auth: {${auth}, project_name: ${nothing}}}}`);
+      write("work/clouds.yaml", `clouds: {one: {auth: {${alice}, project_name: ${nothing}}}}`);
       const { caller } = read();
       assert.equal(caller.type === "password" && caller.scope.type, "unscoped");
     }
@@ -138,8 +138,8 @@ describe("clouds.yaml", () => {
         "clouds:\n  one:\n    auth: {password: !vault hidden-pw}\n",
         /a value has a tag that is not supported: see line 3$/,
       ],
-      [`clouds:\n  one: {}\n  one: {auth: {${auth}}}\n`, /a name is given twice: see line 3$/],
-      [`clouds: {one: {auth: {${auth}}\n`, /it is no valid YAML: see line \d$/],
+      [`clouds:\n  one: {}\n  one: {auth: {${alice}}}\n`, /a name is given twice: see line 3$/],
+      [`clouds: {one: {auth: {${alice}}\n`, /it is no valid YAML: see line \d$/],
       [
         "clouds: {one: {auth: {password: *hidden-pw}}}",
         /it is no valid YAML: an alias leads nowhere/,

@@ -8,6 +8,7 @@ import type { LuksDisk } from "../format/disk.ts";
 import type { Luks1Disk } from "../luks1/disk.ts";
 import { restoreLuks1 } from "../luks1/restore.ts";
 import { Luks2Disk } from "../luks2/disk.ts";
+import { isReencryptionUnfounded } from "../luks2/reencryption.ts";
 import { restoreLuks2 } from "../luks2/restore.ts";
 import { requireNoReencryption } from "../luks2/usable.ts";
 import { refuseUnknownOptions } from "../options.ts";
@@ -82,7 +83,7 @@ export async function restoreHeader(
     const header = saved.checked(operation);
     await withDevice(operation, device, "write", async (target) => {
       const present = await presentHeader(operation, target);
-      if (present instanceof Luks2Disk) {
+      if (present instanceof Luks2Disk && !isUnfounded(present, saved)) {
         requireNoReencryption(operation, target.name, present.header);
       }
       if (present) requireBelonging(operation, target.name, saved, present);
@@ -101,6 +102,12 @@ export async function restoreHeader(
       }
     });
   });
+}
+
+function isUnfounded({ header }: Luks2Disk, saved: LuksDisk): boolean {
+  return (
+    saved instanceof Luks2Disk && isReencryptionUnfounded(header.metadata, saved.header.metadata)
+  );
 }
 
 async function presentHeader(

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { shellWord } from "../device/shell-word.ts";
 import type { Luks2Header } from "./load.ts";
 import type { Luks2Keyslot, Luks2Metadata, Luks2Segment } from "./metadata.ts";
@@ -11,6 +12,9 @@ export const ownReencryptionRequirement = "chatelaine-reencrypt-v1";
 const legacyRequirement = "offline-reencrypt";
 /** Of the part of the disk that was being written when cryptsetup was cut off. */
 const cutFlag = "in-reencryption";
+
+/** cryptsetup writes them together with its slot. */
+const onlineRequirement = /^online-reencrypt(-v[23])?$/;
 
 const verbs = new Map([
   ["encrypt", "encrypting"],
@@ -63,6 +67,29 @@ export function reencryptionUnderWay(path: string, header: Luks2Header): string 
     `cryptsetup is ${doing(slot)} and has not finished: ` +
     `run ${repair}"cryptsetup reencrypt --resume-only ${device}" (on a file, with --force-offline-reencrypt)${ours}`
   );
+}
+
+/**
+ * True if a header says that cryptsetup is re-encrypting, and a backup of it shows that its data is not of two keys: it
+ * has no slot for that, and the same segments with the same digests as the backup. So it is when somebody wrote the
+ * requirement by hand, to keep the disk from being opened.
+ */
+export function isReencryptionUnfounded(present: Luks2Metadata, backup: Luks2Metadata): boolean {
+  const requirements = present.config.requirements?.mandatory ?? [];
+  return (
+    Object.values(present.keyslots).every(({ type }) => type !== reencryptionSlotType) &&
+    requirements.every((name) => onlineRequirement.test(name) || !/reencrypt/.test(name)) &&
+    Object.values(present.segments).every(({ flags = [] }) => flags.length === 0) &&
+    isDeepStrictEqual(present.segments, backup.segments) &&
+    isDeepStrictEqual(digestsOfData(present), digestsOfData(backup))
+  );
+}
+
+/** What proves the keys of the data, whichever slots have them. */
+function digestsOfData({ digests }: Luks2Metadata) {
+  return Object.values(digests)
+    .filter(({ segments }) => segments.length > 0)
+    .map(({ keyslots: _keyslots, ...digest }) => digest);
 }
 
 /** Such as `re-encrypting it (direction forward, resilience checksum)`. */
