@@ -61,6 +61,7 @@ export {
 } from "./model/managed-object.ts";
 export { refuseUnknownOptions, suggestion } from "./model/options.ts";
 export { SecretBytes } from "./model/secret-bytes.ts";
+export { isOtherThanSqlite } from "./model/sqlite-file.ts";
 export {
   type BackendName,
   backendNames,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -30,6 +30,18 @@ describe("the SQLite ledger's file", () => {
     await openLedger({ path }).close();
     assert.equal((await stat(path)).mode & 0o777, 0o600);
     assert.equal((await stat(join(directory, "made"))).mode & 0o777, 0o700);
+    await rm(directory, { recursive: true });
+  });
+
+  it("is not written over if it is a short file of something else", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "chatelaine-ledger-"));
+    const path = join(directory, "notes");
+    await writeFile(path, "a note");
+    assert.throws(() => openLedger({ path }), {
+      name: "VolumeError",
+      message: `open ledger ${path}: the file is not a ledger; name another one with --ledger`,
+    });
+    assert.equal(await readFile(path, "utf8"), "a note");
     await rm(directory, { recursive: true });
   });
 

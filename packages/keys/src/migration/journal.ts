@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { KeyManagerError } from "../model/errors.ts";
 import { type ObjectId, objectId } from "../model/managed-object.ts";
+import { isOtherThanSqlite } from "../model/sqlite-file.ts";
 
 /**
  * How far a source object has come:
@@ -44,6 +45,7 @@ export class MigrationJournal {
     this.#path = path ?? "in memory";
     this.#database = this.#guarded(() => {
       if (path === undefined) return new DatabaseSync(":memory:");
+      if (isOtherThanSqlite(path)) throw new Error("the file is not a journal; name another one");
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       closeSync(openSync(path, "a", 0o600));
       chmodSync(path, 0o600);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
@@ -204,6 +204,14 @@ describe("a migration", () => {
       items.map(({ outcome }) => outcome),
       ["skipped", "skipped", ...objects.slice(2).map(() => "copied")],
     );
+  });
+
+  it("does not take a short file of something else for its journal", async () => {
+    writeFileSync(journal, "a note");
+    await assert.rejects(migrate(), {
+      message: `journal ${journal}: the file is not a journal; name another one`,
+    });
+    assert.equal(readFileSync(journal, "utf8"), "a note");
   });
 
   it("keeps its journal for its owner, for one migration and for one process", async () => {

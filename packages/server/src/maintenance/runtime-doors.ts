@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { type Diagnosis, type Outcome, ok } from "./diagnosis.ts";
 
-export { ignoredSignals } from "../ignored-signals.ts";
+export { ignoredSignals } from "../model/ignored-signals.ts";
 
 const coredumpFilter = "/proc/self/coredump_filter";
 

@@ -1,5 +1,5 @@
 import { generateKeyPair, type KeyObject } from "node:crypto";
-import { ignoredSignals } from "../ignored-signals.ts";
+import { ignoredSignals } from "../model/ignored-signals.ts";
 import type { KeyPairRecipe } from "./algorithms.ts";
 
 /** What the process is asked. */

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { chmodSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import { type ObjectId, objectId, refuseUnknownOptions } from "@chatelaine/keys";
+import { isOtherThanSqlite, type ObjectId, objectId, refuseUnknownOptions } from "@chatelaine/keys";
 import { VolumeError } from "../model/errors.ts";
 import type {
   Ledger,
@@ -66,6 +66,12 @@ class SqliteLedger implements Ledger {
 
   constructor({ path, now = () => new Date(), busyTimeoutMs = 10_000 }: SqliteLedgerOptions) {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    if (isOtherThanSqlite(path)) {
+      throw new VolumeError(
+        "io",
+        `open ledger ${path}: the file is not a ledger; name another one with --ledger`,
+      );
+    }
     this.#now = now;
     this.#database = new DatabaseSync(path);
     try {

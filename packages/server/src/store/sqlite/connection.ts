@@ -1,5 +1,5 @@
-import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { isOtherThanSqlite } from "@chatelaine/keys";
 import type { Statement, StatementResult } from "../operation.ts";
 import { StoreError } from "../store.ts";
 
@@ -137,29 +137,14 @@ function rowMaker(statement: StatementSync): (returned: unknown) => unknown {
   };
 }
 
-/** A file of a few bytes is an empty database to SQLite, which writes over it. */
+/** SQLite would write over a file of a few bytes. */
 function assertDatabase(path: string): void {
-  // A first start that was cut leaves any bytes; SQLite clears them by its journal.
-  if (!existsSync(path) || existsSync(`${path}-journal`)) return;
-  const start = Buffer.alloc(magic.length);
-  const length = translating(path, () => readStart(path, start));
-  if (length > 0 && start.toString("latin1") !== magic)
-    throw new StoreError("unavailable", `database ${path}: file is not a database; ${otherFile}`);
+  if (!translating(path, () => isOtherThanSqlite(path))) return;
+  throw new StoreError("unavailable", `database ${path}: file is not a database; ${otherFile}`);
 }
-
-const magic = "SQLite format 3\0";
 
 const otherFile =
   "name the right one in the setting database, or put a backup in its place with chatelaine server restore";
-
-function readStart(path: string, start: Buffer): number {
-  const file = openSync(path, "r");
-  try {
-    return readSync(file, start);
-  } finally {
-    closeSync(file);
-  }
-}
 
 /** Primary result codes that mean "not now": busy, locked, no memory, read-only, interrupted, I/O, full, cannot open, protocol, not a database. */
 const passing = new Set([5, 6, 7, 8, 9, 10, 13, 14, 15, 26]);
