@@ -10,6 +10,17 @@ describe("the layer check", () => {
     const found = importing("packages/luks/src/header/a.ts", "@chatelaine/keys");
     assert.match(found.join(), /luks may import none of ours/);
   });
+  it("refuses an adapter of keys where only the interface may be imported", () => {
+    assert.match(
+      importing("packages/volumes/src/disk/a.ts", "@chatelaine/keys").join(),
+      /volumes may import @chatelaine\/keys\/interface/,
+    );
+    assert.match(
+      importing("packages/server/src/model/a.ts", "@chatelaine/keys/barbican").join(),
+      /server may import @chatelaine\/keys\/interface/,
+    );
+    assert.deepEqual(importing("packages/volumes/src/disk/a.ts", "@chatelaine/keys/interface"), []);
+  });
   it("refuses an import of another package's files", () => {
     const found = importing("packages/volumes/src/disk/a.ts", "../../../luks/src/errors.ts");
     assert.match(found.join(), /outside its package/);

@@ -2,6 +2,7 @@ import { type Caller, refuseNobody } from "../model/caller.ts";
 import { KeyManagerError } from "../model/errors.ts";
 import type { KeyManager, ListFilter } from "../model/key-manager.ts";
 import {
+  fixedKeyId,
   type ObjectId,
   type ObjectInfo,
   objectId,
@@ -9,9 +10,6 @@ import {
 } from "../model/managed-object.ts";
 import { refuseUnknownOptions } from "../model/options.ts";
 import { SecretBytes } from "../model/secret-bytes.ts";
-
-/** The id under which Nova and Cinder knew the one key of all volumes. */
-export const fixedKeyId: ObjectId = objectId("00000000-0000-0000-0000-000000000000");
 
 /** The legacy key that all volumes share. */
 export interface FixedOptions {

@@ -1,7 +1,7 @@
 import type { AccessGrants, ConsumerTracking, KeyManager } from "../model/key-manager.ts";
 import { grantsAccess, tracksConsumers } from "../model/key-manager.ts";
-import { type ObjectId, objectId } from "../model/managed-object.ts";
-import { type FixedKeyManager, fixedKeyId } from "./key-manager.ts";
+import { fixedKeyId, type ObjectId, objectId } from "../model/managed-object.ts";
+import type { FixedKeyManager } from "./key-manager.ts";
 
 /**
  * Serves the fixed key's id from `fixed`, and everything else from `backend`, so

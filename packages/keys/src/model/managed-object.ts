@@ -129,3 +129,6 @@ export type StoredObject = ManagedObject & StorageRecord;
 export interface ObjectInfo extends ObjectAttributes, StorageRecord {
   readonly type: ObjectType;
 }
+
+/** The id under which Nova and Cinder knew the one key of all volumes. */
+export const fixedKeyId: ObjectId = objectId("00000000-0000-0000-0000-000000000000");

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { SecretBytes } from "@chatelaine/keys";
+import { SecretBytes } from "@chatelaine/keys/interface";
 import { parse } from "yaml";
 import { maxJsonBytes } from "../model/body-limits.ts";
 import { didYouMean } from "../policy/nearest.ts";

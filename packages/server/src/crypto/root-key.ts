@@ -17,7 +17,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { SecretBytes } from "@chatelaine/keys";
+import { SecretBytes } from "@chatelaine/keys/interface";
 
 /** One key that wraps project keys; ids only grow. */
 export interface RootKey {

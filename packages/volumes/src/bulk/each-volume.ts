@@ -1,4 +1,4 @@
-import { KeyManagerError, type ObjectId } from "@chatelaine/keys";
+import { KeyManagerError, type ObjectId } from "@chatelaine/keys/interface";
 import { messageOf, VolumeError } from "../model/errors.ts";
 import type { VolumeRecord } from "../model/ledger.ts";
 import { contextOf, projectOf, type VolumeContext } from "../model/volume-context.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import { refuseUnknownOptions } from "@chatelaine/keys";
+import { refuseUnknownOptions } from "@chatelaine/keys/interface";
 import { VolumeError } from "../model/errors.ts";
 import type { Ledger, Lock, OperationRecord, VolumeRecord } from "../model/ledger.ts";
 import { recordsOfDisk } from "../record/recorded-disk.ts";

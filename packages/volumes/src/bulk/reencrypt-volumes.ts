@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { refuseUnknownOptions } from "@chatelaine/keys";
+import { refuseUnknownOptions } from "@chatelaine/keys/interface";
 import { ioError } from "../disk/staging.ts";
 import type { VolumeContext } from "../model/volume-context.ts";
 import {

@@ -1,4 +1,4 @@
-import { refuseUnknownOptions } from "@chatelaine/keys";
+import { refuseUnknownOptions } from "@chatelaine/keys/interface";
 import type { VolumeRecord } from "../model/ledger.ts";
 import type { VolumeContext } from "../model/volume-context.ts";
 import { migrateOffFixedKey, type RekeyedVolume, rekeyVolume } from "../volume/rekey-volume.ts";

@@ -1,4 +1,4 @@
-import { refuseUnknownOptions } from "@chatelaine/keys";
+import { refuseUnknownOptions } from "@chatelaine/keys/interface";
 import type { VolumeContext } from "../model/volume-context.ts";
 import { type VerifiedVolume, verifyVolume } from "../volume/verify-volume.ts";
 import {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { objectId } from "@chatelaine/keys";
+import { objectId } from "@chatelaine/keys/interface";
 import type { OperationRecord, VolumeRecord } from "../model/ledger.ts";
 import {
   idsOf,

@@ -1,4 +1,4 @@
-import type { StoredObject } from "@chatelaine/keys";
+import type { StoredObject } from "@chatelaine/keys/interface";
 import { lendMangledPassphrase, lendPassphrase } from "../key/passphrase.ts";
 import { slotsOpenedBy } from "./slots.ts";
 

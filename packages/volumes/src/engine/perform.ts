@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { ObjectId } from "@chatelaine/keys";
+import type { ObjectId } from "@chatelaine/keys/interface";
 import { messageOf, VolumeError } from "../model/errors.ts";
 import type { Lock, OperationRecord, VolumeChange } from "../model/ledger.ts";
 import { nowOf, projectOf, type StepEvent, type VolumeContext } from "../model/volume-context.ts";

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
+import { type ObjectId, refuseUnknownOptions } from "@chatelaine/keys/interface";
 import { perform } from "../engine/perform.ts";
 import {
   activateLogicalVolumes,

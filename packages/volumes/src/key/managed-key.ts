@@ -5,7 +5,7 @@ import {
   type ObjectId,
   type ObjectInfo,
   tracksConsumers,
-} from "@chatelaine/keys";
+} from "@chatelaine/keys/interface";
 import { VolumeError } from "../model/errors.ts";
 import type { VolumeRecord } from "../model/ledger.ts";
 import type { KeySource } from "../model/volume.ts";

@@ -1,4 +1,4 @@
-import type { StoredObject } from "@chatelaine/keys";
+import type { StoredObject } from "@chatelaine/keys/interface";
 
 /** Of a volume's key, in bits. */
 export const keyBitLength = 256;

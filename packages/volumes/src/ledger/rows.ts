@@ -1,4 +1,4 @@
-import { objectId } from "@chatelaine/keys";
+import { objectId } from "@chatelaine/keys/interface";
 import { VolumeError } from "../model/errors.ts";
 import type { VolumeLayout } from "../model/layout.ts";
 import type { OperationRecord, VolumeRecord } from "../model/ledger.ts";

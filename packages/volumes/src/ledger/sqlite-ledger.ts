@@ -2,7 +2,12 @@ import { randomUUID } from "node:crypto";
 import { chmodSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import { isOtherThanSqlite, type ObjectId, objectId, refuseUnknownOptions } from "@chatelaine/keys";
+import {
+  isOtherThanSqlite,
+  type ObjectId,
+  objectId,
+  refuseUnknownOptions,
+} from "@chatelaine/keys/interface";
 import { VolumeError } from "../model/errors.ts";
 import type {
   Ledger,

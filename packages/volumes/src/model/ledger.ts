@@ -1,4 +1,4 @@
-import type { ObjectId } from "@chatelaine/keys";
+import type { ObjectId } from "@chatelaine/keys/interface";
 import type { VolumeLayout } from "./layout.ts";
 
 /** What a volume is to us; `disk` is the ephemeral disk of an instance. */

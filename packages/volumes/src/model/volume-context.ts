@@ -1,4 +1,4 @@
-import type { Caller } from "@chatelaine/keys";
+import type { Caller } from "@chatelaine/keys/interface";
 import type { Ledger } from "./ledger.ts";
 import type { KeySource } from "./volume.ts";
 

@@ -1,4 +1,4 @@
-import type { Caller, KeyManager, ObjectId } from "@chatelaine/keys";
+import type { Caller, KeyManager, ObjectId } from "@chatelaine/keys/interface";
 
 /** Where keys come from, and on whose behalf. */
 export interface KeySource {

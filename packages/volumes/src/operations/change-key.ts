@@ -1,4 +1,4 @@
-import { KeyManagerError, type ObjectId, type StoredObject } from "@chatelaine/keys";
+import { KeyManagerError, type ObjectId, type StoredObject } from "@chatelaine/keys/interface";
 import { addKeyslot, addToken, chatelaineToken, LuksError, readLuks } from "@chatelaine/luks";
 import { lendOpener } from "../disk/opener.ts";
 import { killSlots, removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";

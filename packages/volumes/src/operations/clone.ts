@@ -1,4 +1,4 @@
-import type { ObjectId } from "@chatelaine/keys";
+import type { ObjectId } from "@chatelaine/keys/interface";
 import { addKeyslot, addToken, chatelaineToken, readLuks, relabel } from "@chatelaine/luks";
 import { killSlots, removeTokensNaming } from "../disk/slots.ts";
 import { sparseCopy } from "../disk/sparse-copy.ts";

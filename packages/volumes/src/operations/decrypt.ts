@@ -1,4 +1,4 @@
-import type { ObjectId } from "@chatelaine/keys";
+import type { ObjectId } from "@chatelaine/keys/interface";
 import { decryptImage, forgetImage, LuksError, resumeImage } from "@chatelaine/luks";
 import { requireRoom } from "../disk/room.ts";
 import { slotsOpenedBy } from "../disk/slots.ts";

@@ -1,6 +1,6 @@
 import { rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { ObjectId } from "@chatelaine/keys";
+import type { ObjectId } from "@chatelaine/keys/interface";
 import { type Occupant, occupantOf } from "../disk/location.ts";
 import { carriesVolume, ioError, stagingPath, syncFolder } from "../disk/staging.ts";
 import { wipeHeader } from "../disk/wipe.ts";

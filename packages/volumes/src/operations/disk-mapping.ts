@@ -1,4 +1,4 @@
-import type { ObjectId, StoredObject } from "@chatelaine/keys";
+import type { ObjectId, StoredObject } from "@chatelaine/keys/interface";
 import {
   type CheckedHeader,
   checkHeader,

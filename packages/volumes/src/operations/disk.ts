@@ -1,4 +1,4 @@
-import type { ObjectId } from "@chatelaine/keys";
+import type { ObjectId } from "@chatelaine/keys/interface";
 import { chatelaineToken, formatLuks2, LuksError } from "@chatelaine/luks";
 import { copyDevice } from "../disk/copy-device.ts";
 import type { Operation, Work } from "../engine/operation.ts";

@@ -1,5 +1,5 @@
 import { rm, stat } from "node:fs/promises";
-import type { ObjectId } from "@chatelaine/keys";
+import type { ObjectId } from "@chatelaine/keys/interface";
 import { backupHeader, restoreHeader } from "@chatelaine/luks";
 import { removePlaceholder } from "../disk/place-file.ts";
 import { ioError, publish, stagingPath } from "../disk/staging.ts";

@@ -1,4 +1,4 @@
-import type { ObjectId } from "@chatelaine/keys";
+import type { ObjectId } from "@chatelaine/keys/interface";
 import { addToken, chatelaineToken, readLuks } from "@chatelaine/luks";
 import { removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
 import { tokensOf } from "../disk/tokens.ts";

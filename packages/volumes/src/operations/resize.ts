@@ -1,5 +1,5 @@
 import { open, stat } from "node:fs/promises";
-import type { ObjectId } from "@chatelaine/keys";
+import type { ObjectId } from "@chatelaine/keys/interface";
 import { checkHeader, unlock } from "@chatelaine/luks";
 import { ioError } from "../disk/staging.ts";
 import type { Operation, Work } from "../engine/operation.ts";

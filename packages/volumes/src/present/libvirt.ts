@@ -1,4 +1,4 @@
-import { refuseUnknownOptions } from "@chatelaine/keys";
+import { refuseUnknownOptions } from "@chatelaine/keys/interface";
 import { parseUuid, type Uuid } from "@chatelaine/luks";
 import { locationOf, occupantOf } from "../disk/location.ts";
 import { runTool, type ToolResult } from "../host/run-tool.ts";

@@ -1,4 +1,4 @@
-import { refuseUnknownOptions } from "@chatelaine/keys";
+import { refuseUnknownOptions } from "@chatelaine/keys/interface";
 import type { Uuid } from "@chatelaine/luks";
 import { map, unmap } from "../host/mapping.ts";
 import { type MappingName, mappingName } from "../host/safe-text.ts";

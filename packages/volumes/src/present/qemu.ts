@@ -1,4 +1,4 @@
-import type { StoredObject } from "@chatelaine/keys";
+import type { StoredObject } from "@chatelaine/keys/interface";
 import { checkHeader, type Uuid } from "@chatelaine/luks";
 import { locationOf } from "../disk/location.ts";
 import { lendPassphrase } from "../key/passphrase.ts";

@@ -4,7 +4,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Writable } from "node:stream";
 import { pathToFileURL } from "node:url";
-import { refuseUnknownOptions } from "@chatelaine/keys";
+import { refuseUnknownOptions } from "@chatelaine/keys/interface";
 import { requireUnused } from "../host/disk-use.ts";
 import { startError, toolEnvironment } from "../host/run-tool.ts";
 import { VolumeError } from "../model/errors.ts";

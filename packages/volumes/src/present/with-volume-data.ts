@@ -1,4 +1,4 @@
-import { refuseUnknownOptions } from "@chatelaine/keys";
+import { refuseUnknownOptions } from "@chatelaine/keys/interface";
 import { type OpenDisk, withOpenDisk } from "@chatelaine/luks";
 import type { VolumeContext } from "../model/volume-context.ts";
 import type { TrustOptions } from "../record/trusted-volume.ts";

@@ -1,4 +1,9 @@
-import { KeyManagerError, type ObjectId, type ObjectInfo, tracksConsumers } from "@chatelaine/keys";
+import {
+  KeyManagerError,
+  type ObjectId,
+  type ObjectInfo,
+  tracksConsumers,
+} from "@chatelaine/keys/interface";
 import { checkHeader, LuksError, type LuksHeader, readLuks } from "@chatelaine/luks";
 import { locationOf } from "../disk/location.ts";
 import { tokensOf } from "../disk/tokens.ts";

@@ -1,4 +1,4 @@
-import { type ObjectId, objectId } from "@chatelaine/keys";
+import { type ObjectId, objectId } from "@chatelaine/keys/interface";
 import {
   type CheckedHeader,
   checkHeader,

@@ -1,4 +1,4 @@
-import type { ObjectId } from "@chatelaine/keys";
+import type { ObjectId } from "@chatelaine/keys/interface";
 import type { LuksHeader } from "@chatelaine/luks";
 import { tokensOf } from "../disk/tokens.ts";
 import type { Volume } from "../model/volume.ts";

@@ -1,4 +1,4 @@
-import { refuseUnknownOptions } from "@chatelaine/keys";
+import { refuseUnknownOptions } from "@chatelaine/keys/interface";
 import { checkHeader, layoutOf, testPassphrase } from "@chatelaine/luks";
 import { lendPassphrase } from "../key/passphrase.ts";
 import { VolumeError } from "../model/errors.ts";

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
+import { type ObjectId, refuseUnknownOptions } from "@chatelaine/keys/interface";
 import { locationOf, occupantOf } from "../disk/location.ts";
 import { perform } from "../engine/perform.ts";
 import { blockDevice } from "../host/block-device.ts";

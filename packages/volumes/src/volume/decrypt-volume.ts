@@ -1,4 +1,4 @@
-import { refuseUnknownOptions } from "@chatelaine/keys";
+import { refuseUnknownOptions } from "@chatelaine/keys/interface";
 import { perform } from "../engine/perform.ts";
 import { discardableKey } from "../key/managed-key.ts";
 import type { VolumeContext } from "../model/volume-context.ts";

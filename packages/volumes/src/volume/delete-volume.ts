@@ -1,4 +1,4 @@
-import { KeyManagerError, type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
+import { KeyManagerError, type ObjectId, refuseUnknownOptions } from "@chatelaine/keys/interface";
 import { readLuks } from "@chatelaine/luks";
 import { occupantOf } from "../disk/location.ts";
 import { tokensOf } from "../disk/tokens.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { stat } from "node:fs/promises";
-import { refuseUnknownOptions } from "@chatelaine/keys";
+import { refuseUnknownOptions } from "@chatelaine/keys/interface";
 import { LuksError, readLuks } from "@chatelaine/luks";
 import { locationOf, occupantOf } from "../disk/location.ts";
 import { perform } from "../engine/perform.ts";

@@ -1,4 +1,4 @@
-import type { ObjectId } from "@chatelaine/keys";
+import type { ObjectId } from "@chatelaine/keys/interface";
 import { LuksError, readLuks } from "@chatelaine/luks";
 import { exclusively } from "../engine/perform.ts";
 import { diskIdentity } from "../host/disk-identity.ts";

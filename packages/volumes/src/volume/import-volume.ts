@@ -1,4 +1,4 @@
-import type { ObjectId } from "@chatelaine/keys";
+import type { ObjectId } from "@chatelaine/keys/interface";
 import { checkHeader } from "@chatelaine/luks";
 import { locationOf } from "../disk/location.ts";
 import { perform } from "../engine/perform.ts";

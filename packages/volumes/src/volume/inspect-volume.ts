@@ -1,4 +1,4 @@
-import { objectId } from "@chatelaine/keys";
+import { objectId } from "@chatelaine/keys/interface";
 import { readLuks } from "@chatelaine/luks";
 import { tokensOf } from "../disk/tokens.ts";
 import { VolumeError } from "../model/errors.ts";

@@ -1,4 +1,4 @@
-import { type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
+import { type ObjectId, refuseUnknownOptions } from "@chatelaine/keys/interface";
 import { exclusively, perform } from "../engine/perform.ts";
 import { mappingOf } from "../host/disk-use.ts";
 import type { VolumeContext } from "../model/volume-context.ts";

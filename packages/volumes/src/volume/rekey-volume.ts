@@ -1,4 +1,9 @@
-import { fixedKeyId, KeyManagerError, type ObjectId, refuseUnknownOptions } from "@chatelaine/keys";
+import {
+  fixedKeyId,
+  KeyManagerError,
+  type ObjectId,
+  refuseUnknownOptions,
+} from "@chatelaine/keys/interface";
 import { checkHeader } from "@chatelaine/luks";
 import { perform } from "../engine/perform.ts";
 import { discardableKey, isRegistered } from "../key/managed-key.ts";

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { refuseUnknownOptions } from "@chatelaine/keys";
+import { refuseUnknownOptions } from "@chatelaine/keys/interface";
 import { checkHeader, layoutOf } from "@chatelaine/luks";
 import { occupantOf } from "../disk/location.ts";
 import { perform } from "../engine/perform.ts";

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { ObjectId } from "@chatelaine/keys";
+import type { ObjectId } from "@chatelaine/keys/interface";
 import { readLuks } from "@chatelaine/luks";
 import { locationOf } from "../disk/location.ts";
 import { perform } from "../engine/perform.ts";

@@ -1,4 +1,4 @@
-import { KeyManagerError } from "@chatelaine/keys";
+import { KeyManagerError } from "@chatelaine/keys/interface";
 import { LuksError, type Unlocked, unlock } from "@chatelaine/luks";
 import { lendPassphrase } from "../key/passphrase.ts";
 import { VolumeError } from "../model/errors.ts";

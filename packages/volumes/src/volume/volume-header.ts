@@ -1,4 +1,4 @@
-import type { ObjectId } from "@chatelaine/keys";
+import type { ObjectId } from "@chatelaine/keys/interface";
 import { checkHeader, LuksError, layoutOf, readLuks, testPassphrase } from "@chatelaine/luks";
 import { locationOf, occupantOf } from "../disk/location.ts";
 import { perform } from "../engine/perform.ts";

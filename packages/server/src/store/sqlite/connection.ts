@@ -1,5 +1,5 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { isOtherThanSqlite } from "@chatelaine/keys";
+import { isOtherThanSqlite } from "@chatelaine/keys/interface";
 import type { Statement, StatementResult } from "../operation.ts";
 import { StoreError } from "../store.ts";
 

@@ -1,4 +1,4 @@
-import { type ObjectId, objectId, refuseUnknownOptions } from "@chatelaine/keys";
+import { type ObjectId, objectId, refuseUnknownOptions } from "@chatelaine/keys/interface";
 import { VolumeError } from "../../model/errors.ts";
 import type {
   Ledger,
