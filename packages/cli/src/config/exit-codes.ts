@@ -91,7 +91,7 @@ const storeExits: Readonly<Record<string, ExitName>> = {
 const serverExits: Readonly<Record<string, ExitName>> = {
   ConfigError: "invalid",
   PolicyError: "invalid",
-  LoginError: "invalid",
+  IdentityApiError: "invalid",
   RootKeyError: "integrity",
   RowTagsError: "integrity",
   IntegrityError: "integrity",

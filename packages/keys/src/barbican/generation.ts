@@ -1,4 +1,4 @@
-import { aborted } from "../http/raced.ts";
+import { aborted } from "../http/until-aborted.ts";
 import type { Caller } from "../model/caller.ts";
 import { KeyManagerError } from "../model/errors.ts";
 import type { ObjectId } from "../model/managed-object.ts";

@@ -1,4 +1,4 @@
-import { mayHaveTakenEffect } from "../http/effect.ts";
+import { mayHaveTakenEffect } from "../http/may-have-taken-effect.ts";
 import type { Caller } from "../model/caller.ts";
 import { KeyManagerError } from "../model/errors.ts";
 import type { ObjectId } from "../model/managed-object.ts";

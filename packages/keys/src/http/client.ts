@@ -1,9 +1,13 @@
 import { setTimeout as platformSleep } from "node:timers/promises";
 import { KeyManagerError } from "../model/errors.ts";
-import { markWithoutEffect, mayHaveTakenEffect, promisesNoEffect } from "./effect.ts";
-import { aborted } from "./raced.ts";
+import {
+  markWithoutEffect,
+  mayHaveTakenEffect,
+  promisesNoEffect,
+} from "./may-have-taken-effect.ts";
 import type { HttpResponse, Send } from "./send.ts";
 import { transportFailure } from "./transport-failure.ts";
+import { aborted } from "./until-aborted.ts";
 
 /** One call of a service's API. */
 export interface HttpCall {

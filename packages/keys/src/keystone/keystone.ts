@@ -1,9 +1,9 @@
 import { createHmac, randomBytes } from "node:crypto";
 import type { HttpClient } from "../http/client.ts";
 import { jsonObject } from "../http/document.ts";
-import { raced } from "../http/raced.ts";
 import { requestIdIn } from "../http/request-id.ts";
 import type { HttpResponse } from "../http/send.ts";
+import { untilAborted } from "../http/until-aborted.ts";
 import { type Caller, checkedText, checkedToken, type KeystoneCaller } from "../model/caller.ts";
 import { KeyManagerError } from "../model/errors.ts";
 import { serviceUrl } from "../model/service-url.ts";
@@ -74,7 +74,7 @@ export class Keystone {
     const key = this.#keyOf(asKeystoneCaller(caller));
     const kept = this.#tokens.get(key);
     if (kept !== undefined) {
-      const token = await raced("authenticate", kept, signal);
+      const token = await untilAborted("authenticate", kept, signal);
       if (!this.#endsSoon(token)) {
         this.#keep(key, kept);
         return token;
@@ -82,7 +82,7 @@ export class Keystone {
       if (this.#tokens.get(key) === kept) this.#tokens.delete(key);
     }
     const pending = this.#tokens.get(key) ?? this.#obtain(key, asKeystoneCaller(caller));
-    return raced("authenticate", pending, signal);
+    return untilAborted("authenticate", pending, signal);
   }
 
   /** Drops a token that a service has refused, so that the next call obtains another. */

@@ -6,13 +6,13 @@ import { KeyManagerError } from "../model/errors.ts";
 import type { KeyManager } from "../model/key-manager.ts";
 import type { ObjectId } from "../model/managed-object.ts";
 import { refuseUnknownOptions } from "../model/options.ts";
-import { BarbicanEnd } from "./barbican-end.ts";
-import { Carrier } from "./carrier.ts";
-import type { MigrationEnd } from "./end.ts";
-import { containerErrand, differences, formOf, objectErrand, type Route } from "./errand.ts";
+import { BarbicanAdapter } from "./barbican-adapter.ts";
 import { MigrationJournal } from "./journal.ts";
-import { ManagerEnd } from "./manager-end.ts";
+import { KeyManagerAdapter } from "./key-manager-adapter.ts";
+import type { MigrationAdapter } from "./migration-adapter.ts";
+import { Migrator } from "./migrator.ts";
 import type { MigratedItem, MigrationProgress, MigrationReport } from "./report.ts";
+import { containerItem, differences, formOf, objectItem, type Route } from "./transfer-item.ts";
 
 /** One side: a key manager, and on whose behalf it is called. */
 export interface MigrationSide {
@@ -88,7 +88,7 @@ export async function migrateKeys(options: MigrationOptions): Promise<MigrationR
       return progress?.state === "done" ? progress.targetId : undefined;
     };
     const route: Route = { source, target, users: options.users ?? new Map(), copyOf };
-    const carrier = new Carrier({
+    const migrator = new Migrator({
       journal,
       concurrency,
       dryRun: options.dryRun === true,
@@ -100,7 +100,7 @@ export async function migrateKeys(options: MigrationOptions): Promise<MigrationR
       source: from,
       target: to,
       journal: path,
-      items: await carryAll(route, carrier, options),
+      items: await carryAll(route, migrator, options),
     };
   } finally {
     journal.close();
@@ -109,7 +109,7 @@ export async function migrateKeys(options: MigrationOptions): Promise<MigrationR
 
 async function carryAll(
   route: Route,
-  carrier: Carrier,
+  migrator: Migrator,
   { signal, progress }: MigrationOptions,
 ): Promise<readonly MigratedItem[]> {
   const { source, target } = route;
@@ -124,8 +124,8 @@ async function carryAll(
     const listed = await Array.fromAsync(target.list({}));
     return listed.map((object) => ({ kind: "object" as const, id: object.id, object }));
   };
-  const errands = objects.map((object) => objectErrand(route, object));
-  const settled = await carrier.carry(errands, listTarget, count);
+  const toTransfer = objects.map((object) => objectItem(route, object));
+  const settled = await migrator.carry(toTransfer, listTarget, count);
   const forms = new Map(objects.map((object) => [object.id, formOf(route, object)]));
   const present = new Map((await listTarget()).map(({ id, object }) => [id, object]));
   const items = settled.map((item): MigratedItem => {
@@ -138,13 +138,15 @@ async function carryAll(
   if (source.containers === undefined || target.containers === undefined) {
     return [...items, ...containers.map(withoutPlace)];
   }
-  const ends = { source: source.containers, target: target.containers };
+  const adapters = { source: source.containers, target: target.containers };
   const listContainers = async () => {
-    const listed = await ends.target.list({});
+    const listed = await adapters.target.list({});
     return listed.map((container) => ({ kind: "container" as const, id: container.id, container }));
   };
-  const boxes = containers.map((container) => containerErrand(route, ends, container));
-  return [...items, ...(await carrier.carry(boxes, listContainers, count))];
+  const containersToTransfer = containers.map((container) =>
+    containerItem(route, adapters, container),
+  );
+  return [...items, ...(await migrator.carry(containersToTransfer, listContainers, count))];
 }
 
 function unlike(item: MigratedItem, differing: readonly string[]): MigratedItem {
@@ -171,10 +173,10 @@ function withoutPlace(container: {
   };
 }
 
-function endOf({ keyManager, caller }: MigrationSide): MigrationEnd {
+function endOf({ keyManager, caller }: MigrationSide): MigrationAdapter {
   return keyManager instanceof BarbicanKeyManager
-    ? new BarbicanEnd(keyManager, caller)
-    : new ManagerEnd(keyManager, caller);
+    ? new BarbicanAdapter(keyManager, caller)
+    : new KeyManagerAdapter(keyManager, caller);
 }
 
 function checkedConcurrency(options: MigrationOptions): number {

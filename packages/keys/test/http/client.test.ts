@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type HttpCall, HttpClient } from "../../src/http/client.ts";
-import { mayHaveTakenEffect } from "../../src/http/effect.ts";
+import { mayHaveTakenEffect } from "../../src/http/may-have-taken-effect.ts";
 import type { HttpRequest, HttpResponse } from "../../src/http/send.ts";
 import { KeyManagerError } from "../../src/index.ts";
 import { refuses } from "../refuses.ts";

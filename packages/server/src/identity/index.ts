@@ -16,10 +16,10 @@ export {
 export type { BuiltinIdentity } from "./builtin/builtin-identity.ts";
 export type { BuiltinIdentityOptions, IdentityEvent } from "./builtin/builtin-options.ts";
 export { type FirstStartOptions, firstNames, makeFirstUser } from "./builtin/first-start.ts";
+export { IdentityApiError, type IdentityApiErrorCode } from "./builtin/identity-api-error.ts";
 export type { IdentityStore } from "./builtin/identity-store.ts";
 export type { KeystoneApi } from "./builtin/keystone-api/keystone-api.ts";
 export type { ApiRequest, ApiResponse } from "./builtin/keystone-api/route.ts";
-export { LoginError, type LoginErrorCode } from "./builtin/login-error.ts";
 export type { LoginLimiterOptions } from "./builtin/login-limiter.ts";
 export {
   type BuiltinIdentityService,

@@ -38,7 +38,7 @@ export function schemaError(schema: string, reason: string, property?: string): 
 }
 
 /** The operation ("Secret creation") was understood and cannot be done, for a reason that the caller may know. */
-export function issue(status: number, operation: string, reason: string): WireError {
+export function issueSeen(status: number, operation: string, reason: string): WireError {
   return new WireError(status, `${operation} issue seen - ${reason}.`);
 }
 

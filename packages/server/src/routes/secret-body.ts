@@ -1,4 +1,4 @@
-import { issue, WireError } from "../model/wire-error.ts";
+import { issueSeen, WireError } from "../model/wire-error.ts";
 import type { NewSecret, Payload } from "../services/secrets.ts";
 import { lenientBase64 } from "./base64.ts";
 import { Fields, jsonBody, mediaType } from "./body.ts";
@@ -84,9 +84,10 @@ function refuseTransportKeys(fields: Fields): void {
   const needed = fields.text(name);
   if (needed !== undefined && needed !== "true" && needed !== "false")
     throw fields.error(`${name} is neither 'true' nor 'false'`, name);
-  if (needed === "true") throw issue(400, "Secret creation", "this server has no transport keys");
+  if (needed === "true")
+    throw issueSeen(400, "Secret creation", "this server has no transport keys");
   if (fields.text("transport_key_id") !== undefined)
-    throw issue(400, "Secret creation", "the transport key is not known");
+    throw issueSeen(400, "Secret creation", "the transport key is not known");
 }
 
 function parsePayload(
@@ -125,7 +126,7 @@ export function parsePutPayload(call: Call): () => Payload {
   if (contentType !== "application/octet-stream" && contentType !== "text/plain")
     throw new WireError(415, "Content type is not supported: send text or octets.");
   refuseCompressed(call.headers["content-encoding"]);
-  if (call.body.length === 0) throw issue(400, "Secret update", "no payload was sent");
+  if (call.body.length === 0) throw issueSeen(400, "Secret update", "no payload was sent");
   if (call.body.length > call.maxPayloadBytes) throw tooLarge("Provided payload", call);
   return () => {
     const encoding = String(call.headers["content-encoding"] ?? "").toLowerCase();
@@ -135,9 +136,9 @@ export function parsePutPayload(call: Call): () => Payload {
     }
     if (encoding === "") return { bytes: call.body, contentType };
     if (encoding !== "base64")
-      throw issue(400, "Secret update", "the content encoding is not supported; use base64");
+      throw issueSeen(400, "Secret update", "the content encoding is not supported; use base64");
     const bytes = lenientBase64(call.body.toString("latin1"));
-    if (!bytes?.length) throw issue(400, "Secret update", "the payload is not base64");
+    if (!bytes?.length) throw issueSeen(400, "Secret update", "the payload is not base64");
     return { bytes, contentType };
   };
 }

@@ -1,4 +1,4 @@
-import { issue, WireError } from "../model/wire-error.ts";
+import { issueSeen, WireError } from "../model/wire-error.ts";
 import type { SecretConsumer, SecretRow, SecretService } from "../services/secrets.ts";
 import { Accept } from "./accept.ts";
 import {
@@ -53,7 +53,8 @@ async function describe(secrets: SecretService, call: Call): Promise<Reply> {
     call.params["id"] ?? "",
     call.minorVersion >= 1,
   );
-  if (needsTransportKey) throw issue(400, "Secret retrieval", "this server has no transport keys");
+  if (needsTransportKey)
+    throw issueSeen(400, "Secret retrieval", "this server has no transport keys");
   return { status: 200, json: secretDocument(row, call.refs, consumers) };
 }
 
@@ -87,9 +88,9 @@ async function payloadAbove(
   const accept = acceptOf(call);
   const found = await secrets.payload(call.principal, call.params["id"] ?? "", (stored) => {
     if (wrapped !== undefined)
-      throw issue(400, "Secret payload retrieval", "this server has no transport keys");
+      throw issueSeen(400, "Secret payload retrieval", "this server has no transport keys");
     if (isTextInAnotherCase(accept))
-      throw issue(400, "Secret payload retrieval", "the content type is not supported");
+      throw issueSeen(400, "Secret payload retrieval", "the content type is not supported");
     return negotiatePayload(accept, stored, floor);
   });
   return (
@@ -107,7 +108,7 @@ async function remove(secrets: SecretService, call: Call): Promise<Reply> {
     if (call.minorVersion < 2) return false;
     const text = call.query.get("force");
     const force = text === undefined ? false : parseBoolean(text);
-    if (force === undefined) throw issue(400, "Secret deletion", "force is not a boolean");
+    if (force === undefined) throw issueSeen(400, "Secret deletion", "force is not a boolean");
     return !force;
   });
   return { status: 204 };

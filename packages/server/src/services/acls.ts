@@ -1,5 +1,5 @@
 import type { Principal } from "../model/principal.ts";
-import { issue, unavailable } from "../model/wire-error.ts";
+import { issueSeen, unavailable } from "../model/wire-error.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
 import { setAcl } from "../store/operations/acls.ts";
 import { authorise, type ServiceContext } from "./context.ts";
@@ -85,7 +85,7 @@ export class AclService {
     const change = input();
     const most = this.#context.limits.itemsPerObject;
     if (new Set(change.users).size > most)
-      throw issue(400, `${this.#noun} ${noun}`, `an ACL may have ${most} users`);
+      throw issueSeen(400, `${this.#noun} ${noun}`, `an ACL may have ${most} users`);
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const before = parseAcl(row.acl);
       if (await this.#store(principal, rule, row, next(change, before), before)) return;

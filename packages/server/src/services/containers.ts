@@ -1,5 +1,5 @@
 import type { Principal } from "../model/principal.ts";
-import { issue, objectFull, quotaReached, WireError } from "../model/wire-error.ts";
+import { issueSeen, objectFull, quotaReached, WireError } from "../model/wire-error.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
 import {
   addContainerConsumer,
@@ -52,7 +52,7 @@ export class ContainerService {
     await authorise(context, principal, "containers:post", "Container creation");
     const container = input();
     if (container.members.length > context.limits.itemsPerObject)
-      throw issue(
+      throw issueSeen(
         400,
         "Container creation",
         `it may have ${context.limits.itemsPerObject} secrets`,
@@ -112,7 +112,7 @@ export class ContainerService {
     const operation = "Container secret creation";
     const row = await this.#authorise(principal, id, rule, operation);
     if (row.type !== "generic")
-      throw issue(400, operation, "only a generic container takes another secret");
+      throw issueSeen(400, operation, "only a generic container takes another secret");
     const result = await store.write(
       addContainerSecret,
       {

@@ -1,5 +1,5 @@
 import type { Principal } from "../model/principal.ts";
-import { issue, objectFull, WireError } from "../model/wire-error.ts";
+import { issueSeen, objectFull, WireError } from "../model/wire-error.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
 import {
   deleteMetadatum,
@@ -44,7 +44,7 @@ export class MetadataService {
     const { store, audit, limits } = this.#context;
     const metadata = input();
     if (metadata.length > limits.itemsPerObject)
-      throw issue(
+      throw issueSeen(
         400,
         "Secret metadata creation",
         `a secret may have ${limits.itemsPerObject} items of metadata`,

@@ -3,7 +3,7 @@ import { open, seal } from "../crypto/seal.ts";
 import { payloadContext } from "../keyring/project-keys.ts";
 import { formatTimestamp } from "../model/clock.ts";
 import type { Principal } from "../model/principal.ts";
-import { issue, quotaReached, WireError } from "../model/wire-error.ts";
+import { issueSeen, quotaReached, WireError } from "../model/wire-error.ts";
 import type { PolicyRule } from "../policy/rule-names.ts";
 import type { PageOf } from "../store/operations/pages.ts";
 import { consumersOfSecrets, type SecretConsumer } from "../store/operations/secret-consumers.ts";
@@ -186,7 +186,11 @@ export class SecretService {
     );
     if (!("refused" in result)) return;
     if (result.refused === "not_found") throw secretNotFound();
-    throw issue(400, "Secret deletion", "the secret has consumers; remove them, or say force=true");
+    throw issueSeen(
+      400,
+      "Secret deletion",
+      "the secret has consumers; remove them, or say force=true",
+    );
   }
 
   async list(

@@ -1,8 +1,8 @@
 import type { HttpClient } from "../../http/client.ts";
 import { type Document, jsonObject } from "../../http/document.ts";
-import { beforeSending } from "../../http/effect.ts";
-import { raced } from "../../http/raced.ts";
+import { beforeSending } from "../../http/may-have-taken-effect.ts";
 import type { HttpResponse } from "../../http/send.ts";
+import { untilAborted } from "../../http/until-aborted.ts";
 import { findEndpoint } from "../../keystone/catalog.ts";
 import type { IdentityToken } from "../../keystone/identity-token.ts";
 import { Keystone } from "../../keystone/keystone.ts";
@@ -187,7 +187,7 @@ export class BarbicanConnection {
       });
       asked = asking;
     }
-    return raced("GET API versions", asked, signal);
+    return untilAborted("GET API versions", asked, signal);
   }
 }
 

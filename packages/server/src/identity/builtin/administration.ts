@@ -1,5 +1,5 @@
+import { IdentityApiError } from "./identity-api-error.ts";
 import type { IdentityStore } from "./identity-store.ts";
-import { LoginError } from "./login-error.ts";
 import { maxPasswordBytes, type PasswordHasher } from "./password-hasher.ts";
 import { newId } from "./random-ids.ts";
 import type { Assignment, ProjectRecord, UserRecord } from "./records.ts";
@@ -24,7 +24,7 @@ export type UserInfo = Omit<UserRecord, "passwordHash">;
  * user|project|role …` and the administrative part of the Keystone API.
  *
  * Users and projects are named by id or by name. Rejects with a
- * {@link LoginError}: `not_found`, `conflict` for a name that is taken,
+ * {@link IdentityApiError}: `not_found`, `conflict` for a name that is taken,
  * `bad_request` for what cannot be a name, a role or a password.
  */
 export class Administration {
@@ -42,7 +42,7 @@ export class Administration {
     this.#nowMs = parts.nowMs ?? Date.now;
   }
 
-  /** @throws LoginError if the name is taken, or name or password are no good */
+  /** @throws IdentityApiError if the name is taken, or name or password are no good */
   async createUser(user: {
     readonly name: string;
     readonly password: string;
@@ -66,7 +66,7 @@ export class Administration {
     return (await this.#store.listUsers()).map(withoutHash);
   }
 
-  /** @throws LoginError `not_found` */
+  /** @throws IdentityApiError `not_found` */
   async findUser(idOrName: string): Promise<UserInfo> {
     return withoutHash(await this.#user(idOrName));
   }
@@ -80,14 +80,17 @@ export class Administration {
   /**
    * Ends the user's tokens.
    *
-   * @throws LoginError `unauthorized`, and nothing is changed, if the password is no longer the one that was proven
+   * @throws IdentityApiError `unauthorized`, and nothing is changed, if the password is no longer the one that was proven
    */
   async changePassword(userId: string, password: string, provenHash: string): Promise<void> {
     const passwordHash = await this.#hash(password);
     const changed = await this.#store.updateUser(userId, { passwordHash, provenHash });
     this.#changed();
     if (!changed)
-      throw new LoginError("unauthorized", "The request you have made requires authentication.");
+      throw new IdentityApiError(
+        "unauthorized",
+        "The request you have made requires authentication.",
+      );
   }
 
   /** Ends the user's tokens, in either direction. */
@@ -101,7 +104,7 @@ export class Administration {
     this.#changed();
   }
 
-  /** @throws LoginError if the name is taken or no good */
+  /** @throws IdentityApiError if the name is taken or no good */
   async createProject(project: {
     readonly name: string;
     readonly description?: string;
@@ -124,16 +127,16 @@ export class Administration {
     return this.#store.listProjects();
   }
 
-  /** @throws LoginError `not_found` */
+  /** @throws IdentityApiError `not_found` */
   async findProject(idOrName: string): Promise<ProjectRecord> {
     const found =
       (await this.#store.findProject({ id: idOrName })) ??
       (await this.#store.findProject({ name: idOrName }));
-    if (!found) throw new LoginError("not_found", `Could not find project: ${idOrName}.`);
+    if (!found) throw new IdentityApiError("not_found", `Could not find project: ${idOrName}.`);
     return found;
   }
 
-  /** Nobody can log in to a project that is not enabled. @throws LoginError `not_found` */
+  /** Nobody can log in to a project that is not enabled. @throws IdentityApiError `not_found` */
   async setProjectEnabled(idOrName: string, enabled: boolean): Promise<void> {
     await this.#store.setProjectEnabled((await this.findProject(idOrName)).id, enabled);
     this.#changed();
@@ -152,21 +155,21 @@ export class Administration {
   /** Any name may be a role; the policy says which mean something: admin, member, reader in the default one. */
   async grantRole(user: string, project: string, role: string): Promise<Assignment> {
     if (!/^[\w:.-]{1,64}$/.test(role)) {
-      throw new LoginError("bad_request", "A role has 1 to 64 letters, digits, or _ : . -");
+      throw new IdentityApiError("bad_request", "A role has 1 to 64 letters, digits, or _ : . -");
     }
     const assignment = await this.#assignment(user, project, role);
     if (!(await this.#store.insertAssignment(assignment))) {
-      throw new LoginError("not_found", "The user or project was deleted meanwhile.");
+      throw new IdentityApiError("not_found", "The user or project was deleted meanwhile.");
     }
     this.#changed();
     return assignment;
   }
 
-  /** @throws LoginError `not_found` if the user does not have it there */
+  /** @throws IdentityApiError `not_found` if the user does not have it there */
   async revokeRole(user: string, project: string, role: string): Promise<void> {
     const assignment = await this.#assignment(user, project, role);
     if (!(await this.#store.deleteAssignment(assignment))) {
-      throw new LoginError("not_found", `The user does not have the role ${role} there.`);
+      throw new IdentityApiError("not_found", `The user does not have the role ${role} there.`);
     }
     this.#changed();
   }
@@ -204,13 +207,13 @@ export class Administration {
     const found =
       (await this.#store.findUser({ id: idOrName })) ??
       (await this.#store.findUser({ name: idOrName }));
-    if (!found) throw new LoginError("not_found", `Could not find user: ${idOrName}.`);
+    if (!found) throw new IdentityApiError("not_found", `Could not find user: ${idOrName}.`);
     return found;
   }
 
   async #hash(password: string): Promise<string> {
     if (password === "" || Buffer.byteLength(password) > maxPasswordBytes) {
-      throw new LoginError("bad_request", `A password has 1 to ${maxPasswordBytes} bytes.`);
+      throw new IdentityApiError("bad_request", `A password has 1 to ${maxPasswordBytes} bytes.`);
     }
     return await this.#passwords.hash(password);
   }
@@ -220,13 +223,16 @@ function withoutHash({ id, name, enabled, createdAtMs }: UserRecord): UserInfo {
   return { id, name, enabled, createdAtMs };
 }
 
-/** @throws LoginError `bad_request` */
+/** @throws IdentityApiError `bad_request` */
 export function refuseBadName(what: string, name: string): void {
   if (name.trim() === "" || name.length > 255 || /\p{Cc}/u.test(name)) {
-    throw new LoginError("bad_request", `A ${what}'s name has 1 to 255 printable characters.`);
+    throw new IdentityApiError(
+      "bad_request",
+      `A ${what}'s name has 1 to 255 printable characters.`,
+    );
   }
 }
 
-function taken(what: string, name: string): LoginError {
-  return new LoginError("conflict", `There is a ${what} named ${name} already.`);
+function taken(what: string, name: string): IdentityApiError {
+  return new IdentityApiError("conflict", `There is a ${what} named ${name} already.`);
 }

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { AccessRule } from "../access-rules.ts";
 import { refuseBadName } from "./administration.ts";
+import { IdentityApiError } from "./identity-api-error.ts";
 import type { IdentityStore } from "./identity-store.ts";
-import { LoginError } from "./login-error.ts";
 import { maxPasswordBytes, type PasswordHasher } from "./password-hasher.ts";
 import { newId } from "./random-ids.ts";
 import type { ApplicationCredentialRecord } from "./records.ts";
@@ -51,7 +51,7 @@ export class ApplicationCredentials {
    * Makes one for the project that the caller's token is scoped to.
    *
    * @returns the record, and the secret, which exists nowhere else.
-   * @throws LoginError `forbidden` with a token of an application credential that
+   * @throws IdentityApiError `forbidden` with a token of an application credential that
    *   is not unrestricted, or if the user has too many; `bad_request`; `conflict` for a
    *   name that is taken; `unauthorized` if the right to it ended meanwhile.
    */
@@ -62,19 +62,22 @@ export class ApplicationCredentials {
     refuseRestricted(caller);
     const { project, user } = caller;
     if (!project) {
-      throw new LoginError("bad_request", "The token is not scoped to a project.");
+      throw new IdentityApiError("bad_request", "The token is not scoped to a project.");
     }
     refuseBadName("application credential", request.name);
     const roles = request.roles ?? caller.roles;
     const missing = roles.find((role) => !caller.roles.includes(role));
     if (missing !== undefined || roles.length === 0) {
-      throw new LoginError("bad_request", `You do not have the role ${missing ?? "needed"} there.`);
+      throw new IdentityApiError(
+        "bad_request",
+        `You do not have the role ${missing ?? "needed"} there.`,
+      );
     }
     if (request.expiresAtMs !== undefined && request.expiresAtMs <= this.#parts.nowMs()) {
-      throw new LoginError("bad_request", "expires_at has passed already.");
+      throw new IdentityApiError("bad_request", "expires_at has passed already.");
     }
     if (Buffer.byteLength(request.secret ?? "x") > maxPasswordBytes || request.secret === "") {
-      throw new LoginError("bad_request", `A secret has 1 to ${maxPasswordBytes} bytes.`);
+      throw new IdentityApiError("bad_request", `A secret has 1 to ${maxPasswordBytes} bytes.`);
     }
     const secret = request.secret ?? randomBytes(64).toString("base64url");
     const record: ApplicationCredentialRecord = {
@@ -95,14 +98,17 @@ export class ApplicationCredentials {
       case "made":
         return { record, secret };
       case "taken":
-        throw new LoginError("conflict", "There is one of that name already.");
+        throw new IdentityApiError("conflict", "There is one of that name already.");
       case "too_many":
-        throw new LoginError(
+        throw new IdentityApiError(
           "forbidden",
           `A user has at most ${maxPerUser} application credentials.`,
         );
       case "ended":
-        throw new LoginError("unauthorized", "The request you have made requires authentication.");
+        throw new IdentityApiError(
+          "unauthorized",
+          "The request you have made requires authentication.",
+        );
     }
   }
 
@@ -110,14 +116,14 @@ export class ApplicationCredentials {
     return this.#parts.store.listApplicationCredentials(userId);
   }
 
-  /** @throws LoginError `not_found` */
+  /** @throws IdentityApiError `not_found` */
   async find(userId: string, id: string): Promise<ApplicationCredentialRecord> {
     const found = await this.#parts.store.findApplicationCredential({ id });
     if (found?.userId !== userId) throw notFound(id);
     return found;
   }
 
-  /** Ends its tokens. @throws LoginError `not_found`, `forbidden` as {@link create} */
+  /** Ends its tokens. @throws IdentityApiError `not_found`, `forbidden` as {@link create} */
   async delete(caller: LiveToken, userId: string, id: string): Promise<void> {
     refuseRestricted(caller);
     if (!(await this.#parts.store.deleteApplicationCredential(userId, id))) throw notFound(id);
@@ -129,13 +135,13 @@ export class ApplicationCredentials {
 function refuseRestricted(caller: LiveToken): void {
   const { applicationCredential } = caller;
   if (applicationCredential && !applicationCredential.unrestricted) {
-    throw new LoginError(
+    throw new IdentityApiError(
       "forbidden",
       "This application credential may not manage application credentials.",
     );
   }
 }
 
-function notFound(id: string): LoginError {
-  return new LoginError("not_found", `Could not find application credential: ${id}.`);
+function notFound(id: string): IdentityApiError {
+  return new IdentityApiError("not_found", `Could not find application credential: ${id}.`);
 }

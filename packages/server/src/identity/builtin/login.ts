@@ -1,8 +1,8 @@
 import { networkOf } from "../../model/client-address.ts";
 import { maxTokenLength } from "../validated-token.ts";
 import type { IdentityEvent } from "./builtin-options.ts";
+import { IdentityApiError } from "./identity-api-error.ts";
 import type { IdentityStore } from "./identity-store.ts";
-import { LoginError } from "./login-error.ts";
 import type { ClaimedAccount, LoginLimiter } from "./login-limiter.ts";
 import type { PasswordHasher } from "./password-hasher.ts";
 import {
@@ -63,7 +63,7 @@ export class Login {
 
   /**
    * @returns the token, which exists nowhere else, and what it is worth.
-   * @throws LoginError `unauthorized`, whatever was wrong: the user, the
+   * @throws IdentityApiError `unauthorized`, whatever was wrong: the user, the
    *   password, the project, or the right to it. `too_many` after many failures.
    *   IdentityError `unavailable` if too many log in at this moment.
    */
@@ -90,7 +90,7 @@ export class Login {
    * Checks a user's own password, as strictly limited as a login.
    *
    * @returns its hash, so that what is done with it can insist that it is still the user's.
-   * @throws LoginError, IdentityError as {@link login}
+   * @throws IdentityApiError, IdentityError as {@link login}
    */
   async provePassword(request: {
     readonly userId: string;
@@ -115,7 +115,7 @@ export class Login {
     const account = claim(proof);
     const wait = account ? limiter.waitSeconds(account, address) : 0;
     if (wait > 0)
-      throw new LoginError("too_many", "Too many failed logins. Try again later.", wait);
+      throw new IdentityApiError("too_many", "Too many failed logins. Try again later.", wait);
     const end = limiter.begin(account, address);
     const proven = await prove().catch((error: unknown) => {
       end("undecided");
@@ -127,7 +127,10 @@ export class Login {
     const event = { type: "login", method: proof.method, address, requestId } as const;
     refused.add({ ...event, outcome: "refused", ...(user && { userId: user.id }) });
     await limiter.delayRefusal(address);
-    throw new LoginError("unauthorized", "The request you have made requires authentication.");
+    throw new IdentityApiError(
+      "unauthorized",
+      "The request you have made requires authentication.",
+    );
   }
 
   /** Undefined if the proof fails, or the right to it ended while the token was made. */

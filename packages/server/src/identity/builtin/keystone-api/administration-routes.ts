@@ -1,4 +1,4 @@
-import { LoginError } from "../login-error.ts";
+import { IdentityApiError } from "../identity-api-error.ts";
 import { type Assignment, defaultDomain, isDefaultDomainName } from "../records.ts";
 import type { Body } from "./body.ts";
 import { roleId } from "./documents.ts";
@@ -40,7 +40,7 @@ async function listDomains({ parts, query }: AuthenticatedCall): Promise<Answer>
 
 async function showDomain({ parts, parameters }: AuthenticatedCall): Promise<Answer> {
   if (parameters["domain"] !== defaultDomain.id) {
-    throw new LoginError("not_found", `Could not find domain: ${parameters["domain"]}.`);
+    throw new IdentityApiError("not_found", `Could not find domain: ${parameters["domain"]}.`);
   }
   return { status: 200, document: { domain: domainDocument(parts.documents.identityUrl) } };
 }
@@ -119,10 +119,13 @@ async function createProject(call: AuthenticatedCall): Promise<Answer> {
 async function showProject({ parts, caller, parameters }: AuthenticatedCall): Promise<Answer> {
   const id = parameters["project"] ?? "";
   if (!caller.roles.includes("admin") && caller.project?.id !== id) {
-    throw new LoginError("forbidden", "You are not authorized to perform the requested action.");
+    throw new IdentityApiError(
+      "forbidden",
+      "You are not authorized to perform the requested action.",
+    );
   }
   const project = await parts.store.findProject({ id });
-  if (!project) throw new LoginError("not_found", `Could not find project: ${id}.`);
+  if (!project) throw new IdentityApiError("not_found", `Could not find project: ${id}.`);
   return { status: 200, document: { project: parts.documents.project(project) } };
 }
 
@@ -197,7 +200,7 @@ async function check(call: AuthenticatedCall): Promise<Answer> {
     projectId: await projectId(call),
   });
   if (!assignments.some((assignment) => assignment.role === role)) {
-    throw new LoginError("not_found", "The user does not have that role there.");
+    throw new IdentityApiError("not_found", "The user does not have that role there.");
   }
   return { status: 204 };
 }
@@ -212,19 +215,19 @@ async function revoke(call: AuthenticatedCall): Promise<Answer> {
 async function userId({ parts, parameters }: AuthenticatedCall): Promise<string> {
   const id = parameters["user"] ?? "";
   if (await parts.store.findUser({ id })) return id;
-  throw new LoginError("not_found", `Could not find user: ${id}.`);
+  throw new IdentityApiError("not_found", `Could not find user: ${id}.`);
 }
 
 async function projectId({ parts, parameters }: AuthenticatedCall): Promise<string> {
   const id = parameters["project"] ?? "";
   if (await parts.store.findProject({ id })) return id;
-  throw new LoginError("not_found", `Could not find project: ${id}.`);
+  throw new IdentityApiError("not_found", `Could not find project: ${id}.`);
 }
 
 async function roleName(call: AuthenticatedCall): Promise<string> {
   const id = call.parameters["role"] ?? "";
   const name = (await roleNames(call)).find((candidate) => roleId(candidate) === id);
-  if (name === undefined) throw new LoginError("not_found", `Could not find role: ${id}.`);
+  if (name === undefined) throw new IdentityApiError("not_found", `Could not find role: ${id}.`);
   return name;
 }
 
@@ -266,11 +269,11 @@ function named(query: URLSearchParams): (item: { readonly name: string }) => boo
 
 function refuseOtherDomain(body: Body): void {
   if (!body.has("domain_id") || body.get("domain_id").text() === defaultDomain.id) return;
-  throw new LoginError("bad_request", "There is one domain only, default.");
+  throw new IdentityApiError("bad_request", "There is one domain only, default.");
 }
 
 /** Names do not change: the audit record and clouds.yaml files refer to them. */
 function refuseOtherThan(body: Body, fixed: readonly string[]): void {
   const asked = fixed.find((name) => body.has(name));
-  if (asked !== undefined) throw new LoginError("forbidden", `${asked} cannot be changed.`);
+  if (asked !== undefined) throw new IdentityApiError("forbidden", `${asked} cannot be changed.`);
 }

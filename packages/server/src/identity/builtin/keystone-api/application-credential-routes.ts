@@ -1,4 +1,4 @@
-import { LoginError } from "../login-error.ts";
+import { IdentityApiError } from "../identity-api-error.ts";
 import { type Body, readAccessRules } from "./body.ts";
 import { roleId } from "./documents.ts";
 import { type Answer, type AuthenticatedCall, type Route, requireSelf } from "./route.ts";
@@ -77,7 +77,7 @@ function readRoles(roles: Body, own: readonly string[]): readonly string[] {
     if (role.has("name")) return role.get("name").text().toLowerCase();
     const id = role.get("id").text();
     const name = own.find((candidate) => roleId(candidate) === id);
-    if (name === undefined) throw new LoginError("not_found", `Could not find role: ${id}.`);
+    if (name === undefined) throw new IdentityApiError("not_found", `Could not find role: ${id}.`);
     return name;
   });
 }
@@ -87,7 +87,7 @@ function readTime(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const milliseconds = Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/i.test(text) ? text : `${text}Z`);
   if (Number.isNaN(milliseconds)) {
-    throw new LoginError("bad_request", "expires_at must be an ISO 8601 time.");
+    throw new IdentityApiError("bad_request", "expires_at must be an ISO 8601 time.");
   }
   return milliseconds;
 }

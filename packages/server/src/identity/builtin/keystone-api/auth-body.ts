@@ -1,5 +1,5 @@
+import { IdentityApiError } from "../identity-api-error.ts";
 import type { Named, Proof } from "../login.ts";
-import { LoginError } from "../login-error.ts";
 import type { Body } from "./body.ts";
 
 /**
@@ -7,7 +7,7 @@ import type { Body } from "./body.ts";
  *
  * https://docs.openstack.org/api-ref/identity/v3/#authentication-and-token-management
  *
- * @throws LoginError `bad_request` for what is no such body; `unauthorized`, as
+ * @throws IdentityApiError `bad_request` for what is no such body; `unauthorized`, as
  *   Keystone has it, for a method or a scope that this server does not offer.
  */
 export function readAuthBody(body: Body): {
@@ -73,8 +73,8 @@ function readNamed(body: Body): Named {
   return { name, domain: { name: domain.get("name").name() } };
 }
 
-function unsupported(what: string): LoginError {
-  return new LoginError(
+function unsupported(what: string): IdentityApiError {
+  return new IdentityApiError(
     "unauthorized",
     `Attempted to authenticate with an unsupported ${what}. This server knows password, token and application_credential, unscoped or with a project.`,
   );

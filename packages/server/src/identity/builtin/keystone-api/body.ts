@@ -1,6 +1,6 @@
 import { type AccessRule, accessRuleLimits } from "../../access-rules.ts";
 import { PathPattern } from "../../path-pattern.ts";
-import { LoginError } from "../login-error.ts";
+import { IdentityApiError } from "../identity-api-error.ts";
 
 /** In UTF-16 units, as Keystone's own. */
 const maxNameLength = 255;
@@ -15,12 +15,12 @@ export class Body {
     this.#path = path;
   }
 
-  /** @throws LoginError `bad_request` for text that is no JSON. */
+  /** @throws IdentityApiError `bad_request` for text that is no JSON. */
   static parse(bytes: Uint8Array): Body {
     try {
       return new Body(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
     } catch {
-      throw new LoginError("bad_request", "The request body is no valid JSON.");
+      throw new IdentityApiError("bad_request", "The request body is no valid JSON.");
     }
   }
 
@@ -28,7 +28,7 @@ export class Body {
     return this.#value !== undefined && this.#value !== null;
   }
 
-  /** @throws LoginError `bad_request` if this is no object. */
+  /** @throws IdentityApiError `bad_request` if this is no object. */
   get(name: string): Body {
     const value = this.#value;
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -81,12 +81,12 @@ export class Body {
     return value.map((item: unknown, index) => new Body(item, `${this.#path}[${index}]`));
   }
 
-  #mistake(wanted: string): LoginError {
-    return new LoginError("bad_request", `${this.#path} must be ${wanted}.`);
+  #mistake(wanted: string): IdentityApiError {
+    return new IdentityApiError("bad_request", `${this.#path} must be ${wanted}.`);
   }
 }
 
-/** The access rules of an application credential. @throws LoginError `bad_request` */
+/** The access rules of an application credential. @throws IdentityApiError `bad_request` */
 export function readAccessRules(body: Body): readonly AccessRule[] | undefined {
   if (!body.present) return undefined;
   return body.list().map((rule) => ({
@@ -100,13 +100,13 @@ function readPath(body: Body): string {
   const path = short(body);
   const mistake = PathPattern.mistakeIn(path);
   if (mistake === undefined) return path;
-  throw new LoginError("bad_request", `The path of an access rule ${mistake}.`);
+  throw new IdentityApiError("bad_request", `The path of an access rule ${mistake}.`);
 }
 
 function short(body: Body): string {
   const text = body.text();
   if (text === "" || text.length > accessRuleLimits.pathLength) {
-    throw new LoginError(
+    throw new IdentityApiError(
       "bad_request",
       `An access rule's parts have 1 to ${accessRuleLimits.pathLength} characters.`,
     );

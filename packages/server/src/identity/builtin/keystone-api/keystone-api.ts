@@ -1,7 +1,7 @@
 import { IdentityError } from "../../identity-error.ts";
 import { refusal } from "../../refusal.ts";
 import { plausibleToken } from "../../validated-token.ts";
-import { LoginError, type LoginErrorCode } from "../login-error.ts";
+import { IdentityApiError, type IdentityApiErrorCode } from "../identity-api-error.ts";
 import type { LiveToken } from "../token-keeper.ts";
 import { administrationRoutes } from "./administration-routes.ts";
 import { applicationCredentialRoutes } from "./application-credential-routes.ts";
@@ -53,7 +53,7 @@ export class KeystoneApi {
     try {
       return render(await this.#answer(request), request);
     } catch (error) {
-      if (error instanceof LoginError) return this.#refuse(error, request);
+      if (error instanceof IdentityApiError) return this.#refuse(error, request);
       if (error instanceof IdentityError) return refusal(error, this.#parts.documents.identityUrl);
       throw error;
     }
@@ -67,7 +67,7 @@ export class KeystoneApi {
       return parameters ? [{ route, parameters }] : [];
     });
     if (found.length === 0)
-      throw new LoginError("not_found", "There is nothing under this address.");
+      throw new IdentityApiError("not_found", "There is nothing under this address.");
     const chosen = found.find(({ route }) => route.method === method);
     if (!chosen) {
       const allow = [...new Set(found.map(({ route }) => route.method))].toSorted().join(", ");
@@ -78,7 +78,7 @@ export class KeystoneApi {
     }
     const query = new URLSearchParams(request.target.query);
     if ([...query.values()].some((value) => value.includes("\0")))
-      throw new LoginError("bad_request", "A query parameter is not text.");
+      throw new IdentityApiError("bad_request", "A query parameter is not text.");
     const { route, parameters } = chosen;
     const call: Call = {
       request,
@@ -109,7 +109,7 @@ export class KeystoneApi {
       await record(answer.status, answer.objectId);
       return answer;
     } catch (error) {
-      if (error instanceof LoginError) await record(statuses[error.code][0], undefined);
+      if (error instanceof IdentityApiError) await record(statuses[error.code][0], undefined);
       throw error;
     }
   }
@@ -135,7 +135,7 @@ export class KeystoneApi {
     });
   }
 
-  #refuse(error: LoginError, request: ApiRequest): ApiResponse {
+  #refuse(error: IdentityApiError, request: ApiRequest): ApiResponse {
     const [status, title] = statuses[error.code];
     const headers = {
       ...(status === 401 && {
@@ -149,7 +149,7 @@ export class KeystoneApi {
   }
 }
 
-const statuses: Readonly<Record<LoginErrorCode, readonly [number, string]>> = {
+const statuses: Readonly<Record<IdentityApiErrorCode, readonly [number, string]>> = {
   bad_request: [400, "Bad Request"],
   unauthorized: [401, "Unauthorized"],
   forbidden: [403, "Forbidden"],

@@ -2,9 +2,9 @@ import type { RequestTarget } from "../../../model/request-target.ts";
 import type { Administration } from "../administration.ts";
 import type { ApplicationCredentials } from "../application-credentials.ts";
 import type { IdentityEvent } from "../builtin-options.ts";
+import { IdentityApiError } from "../identity-api-error.ts";
 import type { IdentityStore } from "../identity-store.ts";
 import type { Login } from "../login.ts";
-import { LoginError } from "../login-error.ts";
 import type { LiveToken, TokenKeeper } from "../token-keeper.ts";
 import type { Body } from "./body.ts";
 import type { Documents } from "./documents.ts";
@@ -39,7 +39,7 @@ export interface Call {
   readonly query: URLSearchParams;
   readonly parameters: Readonly<Record<string, string>>;
   readonly parts: KeystoneApiParts;
-  /** @throws LoginError `bad_request` */
+  /** @throws IdentityApiError `bad_request` */
   body(): Body;
 }
 
@@ -79,16 +79,22 @@ export interface KeystoneApiParts {
   readonly audit: (event: IdentityEvent) => Promise<void>;
 }
 
-/** @throws LoginError `forbidden` */
+/** @throws IdentityApiError `forbidden` */
 export function requireAdmin(caller: LiveToken): void {
   if (!caller.roles.includes("admin")) {
-    throw new LoginError("forbidden", "You are not authorized to perform the requested action.");
+    throw new IdentityApiError(
+      "forbidden",
+      "You are not authorized to perform the requested action.",
+    );
   }
 }
 
-/** @throws LoginError `forbidden` unless the caller is this user, or, if `orAdmin`, an admin. */
+/** @throws IdentityApiError `forbidden` unless the caller is this user, or, if `orAdmin`, an admin. */
 export function requireSelf(caller: LiveToken, userId: string, { orAdmin = true } = {}): void {
   if (caller.user.id === userId) return;
   if (orAdmin) return requireAdmin(caller);
-  throw new LoginError("forbidden", "You are not authorized to perform the requested action.");
+  throw new IdentityApiError(
+    "forbidden",
+    "You are not authorized to perform the requested action.",
+  );
 }

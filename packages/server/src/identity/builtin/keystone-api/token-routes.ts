@@ -1,6 +1,6 @@
 import { IdentityError } from "../../identity-error.ts";
 import { plausibleToken } from "../../validated-token.ts";
-import { LoginError } from "../login-error.ts";
+import { IdentityApiError } from "../identity-api-error.ts";
 import { defaultDomain } from "../records.ts";
 import type { LiveToken } from "../token-keeper.ts";
 import { readAuthBody } from "./auth-body.ts";
@@ -69,7 +69,7 @@ async function findSubject({
     (caller.roles.includes("service") && request.method !== "DELETE");
   // To others a token that is not theirs does not exist.
   if (!subject || (subject.user.id !== caller.user.id && !trusted)) {
-    throw new LoginError("not_found", "Could not find the token.");
+    throw new IdentityApiError("not_found", "Could not find the token.");
   }
   return subject;
 }

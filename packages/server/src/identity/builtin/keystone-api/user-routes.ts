@@ -1,4 +1,4 @@
-import { LoginError } from "../login-error.ts";
+import { IdentityApiError } from "../identity-api-error.ts";
 import { type Answer, type AuthenticatedCall, type Route, requireSelf } from "./route.ts";
 
 /**
@@ -15,7 +15,7 @@ async function showUser({ parts, caller, parameters }: AuthenticatedCall): Promi
   const id = parameters["user"] ?? "";
   requireSelf(caller, id);
   const user = await parts.store.findUser({ id });
-  if (!user) throw new LoginError("not_found", `Could not find user: ${id}.`);
+  if (!user) throw new IdentityApiError("not_found", `Could not find user: ${id}.`);
   return { status: 200, document: { user: parts.documents.user(user) } };
 }
 

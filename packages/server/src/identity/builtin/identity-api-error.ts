@@ -3,7 +3,7 @@
  * `bad_request` 400, `unauthorized` 401, `forbidden` 403, `not_found` 404,
  * `conflict` 409, `too_many` 429.
  */
-export type LoginErrorCode =
+export type IdentityApiErrorCode =
   | "bad_request"
   | "unauthorized"
   | "forbidden"
@@ -12,13 +12,13 @@ export type LoginErrorCode =
   | "too_many";
 
 /** What the built-in identity's own interface refuses. The message goes to the client, so it tells only what he may know. */
-export class LoginError extends Error {
-  override readonly name = "LoginError";
-  readonly code: LoginErrorCode;
+export class IdentityApiError extends Error {
+  override readonly name = "IdentityApiError";
+  readonly code: IdentityApiErrorCode;
   /** With `too_many` only. */
   readonly retryAfterSeconds: number | undefined;
 
-  constructor(code: LoginErrorCode, message: string, retryAfterSeconds?: number) {
+  constructor(code: IdentityApiErrorCode, message: string, retryAfterSeconds?: number) {
     super(message);
     this.code = code;
     this.retryAfterSeconds = retryAfterSeconds;

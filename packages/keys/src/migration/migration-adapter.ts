@@ -50,7 +50,7 @@ export interface ContainerForm {
 }
 
 /** One side's containers. */
-export interface ContainerEnd {
+export interface ContainerAdapter {
   list(options: CallOptions): Promise<readonly ListedContainer[]>;
   access(id: ObjectId): Promise<ReadAccess>;
   create(form: ContainerForm): Promise<ObjectId>;
@@ -64,7 +64,7 @@ export interface ContainerEnd {
 }
 
 /** One side of a migration: what it takes to carry objects out of a key manager, or into it. */
-export interface MigrationEnd {
+export interface MigrationAdapter {
   /** `wire`: it keeps the bytes as Barbican's wire has them. `object`: keys and certificates as DER, in whatever form. */
   readonly keeps: "wire" | "object";
   /** False: an object without a name is given one. */
@@ -90,7 +90,7 @@ export interface MigrationEnd {
   addConsumers(id: ObjectId, consumers: readonly Consumer[]): Promise<void>;
   delete(id: ObjectId): Promise<void>;
   /** Undefined where there are none. */
-  readonly containers: ContainerEnd | undefined;
+  readonly containers: ContainerAdapter | undefined;
 }
 
 /** What an object has of which nothing was said. */

@@ -3,21 +3,21 @@ import { KeyManagerError } from "../model/errors.ts";
 import type { ReadAccess } from "../model/key-manager.ts";
 import type { ObjectId } from "../model/managed-object.ts";
 import type {
-  ContainerEnd,
+  ContainerAdapter,
   ContainerForm,
   ListedContainer,
   ListedObject,
-  MigrationEnd,
+  MigrationAdapter,
   ObjectContent,
   ObjectForm,
-} from "./end.ts";
+} from "./migration-adapter.ts";
 import { isSameBytes } from "./same-bytes.ts";
 
 /** Why something is not carried over, though nothing failed. */
 export class Skipped extends Error {}
 
 /** One object or container to carry over: how it is read, recognised, made and completed. */
-export interface Errand {
+export interface TransferItem {
   readonly kind: "object" | "container";
   readonly sourceId: ObjectId;
   readonly name: string | undefined;
@@ -28,7 +28,7 @@ export interface Errand {
   load(): Promise<Load>;
 }
 
-/** What an errand carries, once it has it. */
+/** What an item carries, once it has it. */
 export interface Load {
   /** True if a thing of the target may be the copy: it is of the same form, and has the same bytes or none yet. */
   isCopy(candidate: Candidate): Promise<boolean>;
@@ -47,15 +47,15 @@ export type Candidate =
 
 /** From where to where, and what changes on the way. */
 export interface Route {
-  readonly source: MigrationEnd;
-  readonly target: MigrationEnd;
+  readonly source: MigrationAdapter;
+  readonly target: MigrationAdapter;
   /** Ids of users in the source's Keystone → in the target's; others stay as they are. */
   readonly users: ReadonlyMap<string, string>;
   /** The copy of an object of the source, if it has one. */
   readonly copyOf: (sourceId: ObjectId) => ObjectId | undefined;
 }
 
-export function objectErrand(route: Route, listed: ListedObject): Errand {
+export function objectItem(route: Route, listed: ListedObject): TransferItem {
   return {
     kind: "object",
     sourceId: listed.id,
@@ -130,11 +130,11 @@ class ObjectLoad implements Load {
   }
 }
 
-export function containerErrand(
+export function containerItem(
   route: Route,
-  ends: { readonly source: ContainerEnd; readonly target: ContainerEnd },
+  ends: { readonly source: ContainerAdapter; readonly target: ContainerAdapter },
   listed: ListedContainer,
-): Errand {
+): TransferItem {
   const { id: sourceId, name, type, consumers } = listed;
   return {
     kind: "container",

@@ -1,11 +1,11 @@
-import { mayHaveTakenEffect } from "../http/effect.ts";
+import { mayHaveTakenEffect } from "../http/may-have-taken-effect.ts";
 import { KeyManagerError } from "../model/errors.ts";
 import type { ObjectId } from "../model/managed-object.ts";
-import { type Candidate, type Errand, type Load, Skipped } from "./errand.ts";
 import type { MigrationJournal } from "./journal.ts";
 import type { MigratedItem } from "./report.ts";
+import { type Candidate, type Load, Skipped, type TransferItem } from "./transfer-item.ts";
 
-export interface CarrierOptions {
+export interface MigratorOptions {
   readonly journal: MigrationJournal;
   readonly concurrency: number;
   readonly dryRun: boolean;
@@ -22,50 +22,50 @@ const firstPauseMs = 250;
 const rounds = 2;
 
 /**
- * Runs errands so that each has one copy in the end, however often it is begun.
+ * Runs items so that each has one copy in the end, however often it is begun.
  *
  * Before a copy is made, the journal knows of the intention; afterwards, of the
  * copy. If the process dies, or the reply is lost, between the two, the copy is
  * among the target's things that are new and that nobody claims, and is found
  * there by its form and bytes before another one is made.
  */
-export class Carrier {
-  readonly #options: CarrierOptions;
+export class Migrator {
+  readonly #options: MigratorOptions;
   readonly #journal: MigrationJournal;
 
-  constructor(options: CarrierOptions) {
+  constructor(options: MigratorOptions) {
     this.#options = options;
     this.#journal = options.journal;
   }
 
   /**
    * @param list of all the target's things of this kind
-   * @param count called once for each errand
+   * @param count called once for each item
    * @returns what became of each, in their order
    */
   async carry(
-    errands: readonly Errand[],
+    items: readonly TransferItem[],
     list: () => Promise<readonly Candidate[]>,
     count: () => void,
   ): Promise<readonly MigratedItem[]> {
     const settled = new Map<ObjectId, MigratedItem>();
-    let open = errands;
+    let open = items;
     for (let round = 1; round <= rounds && open.length > 0; round++) {
       const present = await this.#reconcile(open, list);
-      await pooled(open, this.#options.concurrency, async (errand) => {
-        const result = await this.#settle(errand, present);
-        const isFirst = !settled.has(errand.sourceId);
-        settled.set(errand.sourceId, result);
+      await pooled(open, this.#options.concurrency, async (item) => {
+        const result = await this.#settle(item, present);
+        const isFirst = !settled.has(item.sourceId);
+        settled.set(item.sourceId, result);
         if (isFirst) count();
       });
       open = open.filter(({ sourceId }) => settled.get(sourceId)?.error?.retryable === true);
     }
-    return errands.flatMap(({ sourceId }) => settled.get(sourceId) ?? []);
+    return items.flatMap(({ sourceId }) => settled.get(sourceId) ?? []);
   }
 
   /** Finds the copies of which the journal was not told. @returns the ids of everything in the target */
   async #reconcile(
-    errands: readonly Errand[],
+    items: readonly TransferItem[],
     list: () => Promise<readonly Candidate[]>,
   ): Promise<ReadonlySet<ObjectId>> {
     const { dryRun, sleep } = this.#options;
@@ -74,12 +74,12 @@ export class Carrier {
       const ids = candidates.map(({ id }) => id);
       const present = new Set(ids);
       if (dryRun) return present;
-      const missing: Errand[] = [];
+      const missing: TransferItem[] = [];
       let blind = false;
-      for (const errand of errands) {
-        if (this.#stateOf(errand) !== "intended") continue;
-        const found = await this.#claim(errand, candidates);
-        if (found !== true) missing.push(errand);
+      for (const item of items) {
+        if (this.#stateOf(item) !== "intended") continue;
+        const found = await this.#claim(item, candidates);
+        if (found !== true) missing.push(item);
         if (found === undefined) blind = true;
       }
       if (missing.length === 0 || look === looks) {
@@ -95,14 +95,14 @@ export class Carrier {
   }
 
   /** @returns whether a copy was found; undefined if what to look for could not be read */
-  async #claim(errand: Errand, candidates: readonly Candidate[]): Promise<boolean | undefined> {
+  async #claim(item: TransferItem, candidates: readonly Candidate[]): Promise<boolean | undefined> {
     const unclaimed = candidates.filter(({ id }) => this.#journal.isUnclaimed(id));
     if (unclaimed.length === 0) return false;
     try {
-      const load = await errand.load();
+      const load = await item.load();
       for (const candidate of unclaimed) {
         if (!(await load.isCopy(candidate))) continue;
-        this.#journal.made(errand.sourceId, candidate.id);
+        this.#journal.made(item.sourceId, candidate.id);
         return true;
       }
       return false;
@@ -112,34 +112,34 @@ export class Carrier {
     }
   }
 
-  async #settle(errand: Errand, present: ReadonlySet<ObjectId>): Promise<MigratedItem> {
-    const { kind, sourceId, name, type, refusal } = errand;
-    const item = { kind, sourceId, name, type, targetId: undefined };
+  async #settle(item: TransferItem, present: ReadonlySet<ObjectId>): Promise<MigratedItem> {
+    const { kind, sourceId, name, type, refusal } = item;
+    const described = { kind, sourceId, name, type, targetId: undefined };
     const reason = undefined;
     try {
       if (refusal !== undefined) throw new Skipped(refusal);
-      const before = this.#copyOf(errand, present);
+      const before = this.#copyOf(item, present);
       if (before?.state === "done") {
         const { targetId } = before;
-        if (this.#options.verify) await this.#verify(errand, targetId);
-        return { ...item, targetId, outcome: "already there", reason, error: undefined };
+        if (this.#options.verify) await this.#verify(item, targetId);
+        return { ...described, targetId, outcome: "already there", reason, error: undefined };
       }
       if (this.#options.dryRun || this.#options.signal?.aborted === true) {
-        return { ...item, outcome: "to do", reason, error: undefined };
+        return { ...described, outcome: "to do", reason, error: undefined };
       }
-      const targetId = await this.#run(errand, before?.targetId);
-      return { ...item, targetId, outcome: "copied", reason, error: undefined };
+      const targetId = await this.#run(item, before?.targetId);
+      return { ...described, targetId, outcome: "copied", reason, error: undefined };
     } catch (error) {
       if (error instanceof Skipped) {
-        return { ...item, outcome: "skipped", reason: error.message, error: undefined };
+        return { ...described, outcome: "skipped", reason: error.message, error: undefined };
       }
       if (!(error instanceof KeyManagerError)) throw error;
-      return { ...item, outcome: "failed", reason: error.message, error };
+      return { ...described, outcome: "failed", reason: error.message, error };
     }
   }
 
   /** The copy that the journal knows, unless it has been deleted since. */
-  #copyOf({ sourceId }: Errand, present: ReadonlySet<ObjectId>) {
+  #copyOf({ sourceId }: TransferItem, present: ReadonlySet<ObjectId>) {
     const progress = this.#journal.progress(sourceId);
     if (progress === undefined || progress.state === "intended") return undefined;
     if (present.has(progress.targetId)) return progress;
@@ -147,9 +147,9 @@ export class Carrier {
     return undefined;
   }
 
-  async #run(errand: Errand, madeBefore: ObjectId | undefined): Promise<ObjectId> {
-    const { sourceId } = errand;
-    const load = await loaded(errand);
+  async #run(item: TransferItem, madeBefore: ObjectId | undefined): Promise<ObjectId> {
+    const { sourceId } = item;
+    const load = await loaded(item);
     const targetId = madeBefore ?? (await this.#create(sourceId, load));
     try {
       await load.complete(targetId, madeBefore === undefined);
@@ -196,18 +196,18 @@ export class Carrier {
     this.#journal.forget(sourceId);
   }
 
-  async #verify(errand: Errand, targetId: ObjectId): Promise<void> {
-    await (await loaded(errand)).verify(targetId);
+  async #verify(item: TransferItem, targetId: ObjectId): Promise<void> {
+    await (await loaded(item)).verify(targetId);
   }
 
-  #stateOf({ sourceId }: Errand) {
+  #stateOf({ sourceId }: TransferItem) {
     return this.#journal.progress(sourceId)?.state;
   }
 }
 
-async function loaded(errand: Errand): Promise<Load> {
+async function loaded(item: TransferItem): Promise<Load> {
   try {
-    return await errand.load();
+    return await item.load();
   } catch (error) {
     const isGone = error instanceof KeyManagerError && error.code === "not_found";
     throw isGone ? new Skipped("the source no longer has it") : error;

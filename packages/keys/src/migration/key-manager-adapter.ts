@@ -11,14 +11,14 @@ import type { SecretBytes } from "../model/secret-bytes.ts";
 import {
   isDefaultAccess,
   type ListedObject,
-  type MigrationEnd,
+  type MigrationAdapter,
   type ObjectContent,
   type ObjectForm,
   projectReads,
-} from "./end.ts";
+} from "./migration-adapter.ts";
 
 /** Any key manager, with what its interface and its abilities offer. */
-export class ManagerEnd implements MigrationEnd {
+export class KeyManagerAdapter implements MigrationAdapter {
   readonly keeps = "object";
   readonly keepsUnnamed = false;
   readonly containers = undefined;

@@ -10,21 +10,21 @@ import type { CallOptions, ReadAccess } from "../model/key-manager.ts";
 import type { Consumer, ObjectId } from "../model/managed-object.ts";
 import type { SecretBytes } from "../model/secret-bytes.ts";
 import {
-  type ContainerEnd,
+  type ContainerAdapter,
   type ContainerForm,
   isDefaultAccess,
   type ListedContainer,
   type ListedObject,
-  type MigrationEnd,
+  type MigrationAdapter,
   type ObjectContent,
   type ObjectForm,
-} from "./end.ts";
+} from "./migration-adapter.ts";
 
 /** Barbican, or what speaks its API: objects are carried as they are on the wire. */
-export class BarbicanEnd implements MigrationEnd {
+export class BarbicanAdapter implements MigrationAdapter {
   readonly keeps = "wire";
   readonly keepsUnnamed = true;
-  readonly containers: ContainerEnd;
+  readonly containers: ContainerAdapter;
   readonly #manager: BarbicanKeyManager;
   readonly #caller: Caller;
 
@@ -120,7 +120,7 @@ function listed(document: SecretDocument): ListedObject {
   return { id, type, name, algorithm, bitLength, mode, expiration, contentType, consumers };
 }
 
-class BarbicanContainers implements ContainerEnd {
+class BarbicanContainers implements ContainerAdapter {
   readonly #manager: BarbicanKeyManager;
   readonly #caller: Caller;
 

@@ -8,7 +8,7 @@ export function aborted(what: string, signal: AbortSignal | undefined): KeyManag
 }
 
 /** Waits for a request that others wait for too, but no longer than this caller wants to. */
-export function raced<T>(
+export function untilAborted<T>(
   what: string,
   shared: Promise<T>,
   signal: AbortSignal | undefined,
