@@ -50,6 +50,6 @@ export {
   type StoredObject,
   type SymmetricKey,
 } from "./model/managed-object.ts";
-export { refuseUnknownOptions, suggestion } from "./model/options.ts";
+export { nearestTo, refuseUnknownOptions, suggestion } from "./model/options.ts";
 export { SecretBytes } from "./model/secret-bytes.ts";
 export { isOtherThanSqlite } from "./model/sqlite-file.ts";

@@ -4,7 +4,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { placeNewFile } from "../src/audit/durable-file.ts";
+import { placeNewFile } from "../src/model/durable-file.ts";
 
 /** Simulates a file system without hard links, where link(2) fails with `code`, until the test ends. */
 function refuseHardLinks(t: TestContext, code: string): void {

@@ -21,19 +21,34 @@ export function refuseUnknownOptions(
 
 /** A half sentence that names the candidate nearest to `name`, or lists them all if none is near. */
 export function suggestion(name: string, candidates: readonly string[]): string {
-  const nearest = candidates
-    .map((candidate) => ({
-      candidate,
-      distance: editDistance(name.toLowerCase(), candidate.toLowerCase()),
-    }))
-    .toSorted((a, b) => a.distance - b.distance)[0];
-  const near =
-    nearest !== undefined && nearest.distance <= Math.max(2, Math.floor(name.length / 3));
-  return near
-    ? `: did you mean "${nearest.candidate}"?`
-    : `: it is one of ${candidates.join(", ")}`;
+  const near = nearestTo(name, candidates, 2);
+  return near === undefined
+    ? `: it is one of ${candidates.join(", ")}`
+    : `: did you mean "${near}"?`;
 }
 
+/**
+ * The candidate that a misspelled word probably means: at most a third of its letters, or `least`, differ. Case is
+ * ignored, and only the first 64 letters count.
+ */
+export function nearestTo(
+  word: string,
+  candidates: Iterable<string>,
+  least = 1,
+): string | undefined {
+  const typed = word.slice(0, 64).toLowerCase();
+  let nearest: string | undefined;
+  let limit = Math.max(least, Math.floor(typed.length / 3)) + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(typed, candidate.toLowerCase());
+    if (distance >= limit) continue;
+    nearest = candidate;
+    limit = distance;
+  }
+  return nearest;
+}
+
+/** Levenshtein's distance: how many letters must be inserted, removed or replaced. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (const [i, left] of a.split("").entries()) {

@@ -2,13 +2,13 @@ import { createHash, type Hash, randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { placeNewFile, syncFolder } from "../model/durable-file.ts";
 import { findSystemKey } from "../store/operations/keys.ts";
 import type { Store } from "../store/store.ts";
 import { AuditProblem } from "./audit-problem.ts";
 import type { OnAuditProgress } from "./audit-progress.ts";
 import { type AuditKeys, auditKeyId, auditKeyNames, sealMac } from "./chain/audit-keys.ts";
 import { placeBefore, type Segment, segmentName } from "./chain/audit-segment.ts";
-import { placeNewFile, syncFolder } from "./durable-file.ts";
 import {
   entryLine,
   type HeaderKeys,

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { SecretBytes } from "@chatelaine/keys/interface";
 import { parse } from "yaml";
 import { maxJsonBytes } from "../model/body-limits.ts";
-import { didYouMean } from "../policy/nearest.ts";
+import { didYouMean } from "../model/did-you-mean.ts";
 import { isEveryAddress, parseListenHost } from "./listen-host.ts";
 import { type PublicUrl, parsePublicUrl, urlOfListener } from "./public-url.ts";
 import { settingFormats } from "./setting-formats.ts";

@@ -18,6 +18,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { SecretBytes } from "@chatelaine/keys/interface";
+import { syncFolder } from "../model/durable-file.ts";
 
 /** One key that wraps project keys; ids only grow. */
 export interface RootKey {
@@ -222,13 +223,4 @@ function writeWhole(path: string, flags: "w" | "wx", keys: readonly RootKeyLine[
     closeSync(file);
   }
   syncFolder(dirname(path));
-}
-
-function syncFolder(path: string): void {
-  const folder = openSync(path, "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
 }

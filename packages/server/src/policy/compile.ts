@@ -1,6 +1,6 @@
+import { didYouMean } from "../model/did-you-mean.ts";
 import type { Principal } from "../model/principal.ts";
 import type { Expression, Operand } from "./expression.ts";
-import { didYouMean } from "./nearest.ts";
 import type { PolicyTarget } from "./policy.ts";
 import { PolicyError } from "./policy-error.ts";
 import type { TargetKind } from "./rule-names.ts";

@@ -1,4 +1,4 @@
-import { didYouMean } from "./nearest.ts";
+import { didYouMean } from "../model/did-you-mean.ts";
 import { PolicyError } from "./policy-error.ts";
 
 /** One check of oslo.policy's expression language, parsed. */

@@ -1,7 +1,7 @@
+import { didYouMean } from "../model/did-you-mean.ts";
 import type { Principal } from "../model/principal.ts";
 import { type Check, compileRule } from "./compile.ts";
 import { type Expression, parseExpression } from "./expression.ts";
-import { didYouMean } from "./nearest.ts";
 import type { Policy, PolicyTarget } from "./policy.ts";
 import { PolicyError } from "./policy-error.ts";
 import { expandRoles } from "./roles.ts";

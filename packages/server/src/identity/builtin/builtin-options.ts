@@ -1,5 +1,5 @@
 import { type PublicUrl, parsePublicUrl } from "../../config/public-url.ts";
-import { didYouMean } from "../../policy/nearest.ts";
+import { didYouMean } from "../../model/did-you-mean.ts";
 import type { IdentityStore } from "./identity-store.ts";
 import type { LoginLimiterOptions } from "./login-limiter.ts";
 import type { PasswordHasherOptions } from "./password-hasher.ts";

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { networkOf } from "../../model/client-address.ts";
-import { didYouMean } from "../../policy/nearest.ts";
+import { didYouMean } from "../../model/did-you-mean.ts";
 import { DelayedAnswers } from "./delayed-answers.ts";
 import { FailureCounts } from "./failure-counts.ts";
 

@@ -1,5 +1,5 @@
 import { type HttpUrl, parseHttpUrl } from "../../config/http-url.ts";
-import { didYouMean } from "../../policy/nearest.ts";
+import { didYouMean } from "../../model/did-you-mean.ts";
 
 /** How this server proves to Keystone who it is. The project must grant it a role that may validate tokens. */
 export type ServiceCredentials =
