@@ -43,6 +43,7 @@ export const floors = {
     ["in-use"],
     ["crypto"],
     ["wasm"],
+    ["texts"],
     ["options.ts"],
     ["errors.ts"],
   ],

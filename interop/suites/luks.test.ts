@@ -25,9 +25,11 @@ import {
   convertImage,
   decryptImage,
   encryptImage,
+  finishReencryption,
   formatLuks1,
   formatLuks2,
   type ImageFormat,
+  isReencryptionDone,
   type KdfSpec,
   killKeyslot,
   LuksError,
@@ -633,8 +635,42 @@ describe("a disk that cryptsetup re-encrypts and has not finished", () => {
   });
 });
 
+describe("a re-encryption that cryptsetup is killed at the end of", () => {
+  for (const resilience of ["none", "checksum", "journal"]) {
+    it(`${resilience}: luks resume finishes it where all data has the new key, whatever was written of the end`, async () => {
+      const path = blankFile(18 * mebibyte);
+      formatByCryptsetup(path, ["--type", "luks2"]);
+      const content = randomBytes(2 * mebibyte);
+      const { passphrase } = slot;
+      await withOpenDisk(path, passphrase, (disk) => disk.write(0, content), { access: "write" });
+      const whole = readFileSync(path);
+      const how = ["-q", "--force-offline-reencrypt", ...minimal, "--key-file", keyFiles.one];
+      let finished = 0;
+      for (let call = 15, isKilled = true; isKilled; call++) {
+        writeFileSync(path, whole);
+        const args = ["reencrypt", ...how, "--resilience", resilience, path];
+        isKilled = killAtCall(`write:${call}`, args);
+        const isDone = await isReencryptionDone(path);
+        assert.equal(await finishReencryption(path, passphrase), isDone);
+        if (!isDone) continue;
+        finished++;
+        const found = Buffer.alloc(content.length);
+        await withOpenDisk(path, passphrase, (disk) => disk.read(0, found));
+        assert.ok(found.equals(content), `write ${call}`);
+        slotOpenedByCryptsetup(path, one);
+      }
+      assert.ok(finished >= 10, `only ${finished} were at the end`);
+    });
+  }
+});
+
 /** Runs cryptsetup and kills it at one of its system calls, when it has begun to move data and not finished. */
 function killWhileItWrites(call: string, args: readonly string[]): void {
+  assert.ok(killAtCall(call, args));
+}
+
+/** @returns false if it came to its end */
+function killAtCall(call: string, args: readonly string[]): boolean {
   const [name, count] = call.split(":");
   const inject = ["-e", `trace=${name}`, "-e", `inject=${name}:signal=SIGKILL:when=${count}`];
   const { signal } = spawnSync("strace", [
@@ -645,7 +681,7 @@ function killWhileItWrites(call: string, args: readonly string[]): void {
     "cryptsetup",
     ...args,
   ]);
-  assert.equal(signal, "SIGKILL");
+  return signal === "SIGKILL";
 }
 
 /** A disk of cryptsetup's, whose slot 1 holds a key of its own, and the content of which is known. */

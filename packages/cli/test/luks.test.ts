@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { forge } from "../../volumes/test/forge.ts";
+import { forge, killAtTheEnd } from "../../volumes/test/forge.ts";
 import { progressLines } from "../src/terminal/progress-bar.ts";
 import { Session } from "./session.ts";
 
@@ -166,6 +166,18 @@ describe("chatelaine luks", () => {
     const misspelled = await luks("resume", image, "--journal", file("jounral"), ...two);
     assert.match(misspelled.error, /there is no folder .*jounral: name that of the operation with/);
     assert.equal(misspelled.code, 2);
+  });
+
+  it("resumes a re-encryption that cryptsetup was killed at the end of, and cannot finish", async () => {
+    const disk = blank("killed");
+    await says(/./, "format", disk, ...one, ...full);
+    await forge(disk, killAtTheEnd);
+    const refused = await luks("slots", "test", disk, ...one);
+    assert.match(refused.error, /all data has the new key: run "chatelaine luks resume /);
+    const wrong = await luks("resume", disk, ...two);
+    assert.match(wrong.error, /no key slot opens with it/);
+    await says(`reencrypt: done, ${disk}\n`, "resume", disk, ...one);
+    await says(/slot 0 opens/, "slots", "test", disk, ...one);
   });
 
   it("leaves a folder alone that is no journal", async () => {

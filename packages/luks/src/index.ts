@@ -54,8 +54,12 @@ export {
 export { dataSize, type Layout, layoutOf, requireAttached } from "./format/layout.ts";
 export type { JsonValue, LuksToken } from "./format/luks-token.ts";
 export { provesVolumeKey } from "./format/proves-volume-key.ts";
-export { parseUuid, type Uuid } from "./format/uuid.ts";
 export { backupHeader, type RestoreHeaderOptions, restoreHeader } from "./header/backup.ts";
+export {
+  type FinishReencryptionOptions,
+  finishReencryption,
+  isReencryptionDone,
+} from "./header/finish-reencryption.ts";
 export {
   type AddKeyslotOptions,
   addKeyslot,
@@ -101,3 +105,4 @@ export type { ProcessUser } from "./in-use/open-files.ts";
 export { requireAnswering } from "./in-use/suspended.ts";
 export { type FormatLuks1Options, formatLuks1 } from "./luks1/format.ts";
 export { type FormatLuks2Options, formatLuks2 } from "./luks2/format.ts";
+export { parseUuid, type Uuid } from "./texts/uuid.ts";

@@ -44,6 +44,22 @@ for (const version of [1, 2] as const) {
       await addKeyslot(disk, one.passphrase, { ...two, slot: 3 });
     });
 
+    it("is in its folder after a loss of power, too", async (t) => {
+      const disk = await newDisk();
+      const probe = await open(scratchPath(), "w");
+      const handles = Object.getPrototypeOf(probe) as FileHandle;
+      await probe.close();
+      const sync = Reflect.get(handles, "sync") as () => unknown;
+      const synced: boolean[] = [];
+      t.mock.method(handles, "sync", async function (this: FileHandle) {
+        synced.push((await this.stat()).isDirectory());
+        return Reflect.apply(sync, this, []);
+      });
+      await backupHeader(disk, scratchPath("backup"));
+      t.mock.restoreAll();
+      assert.deepEqual(synced, [false, true]);
+    });
+
     it("is whole where the system writes a part of what it is given", async (t) => {
       const disk = await newDisk();
       const file = scratchPath("backup");

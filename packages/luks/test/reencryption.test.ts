@@ -60,17 +60,27 @@ describe("a disk that cryptsetup re-encrypts and has not finished", () => {
     assert.match(text, /run "cryptsetup repair \S+", then "cryptsetup reencrypt --resume-only/);
   });
 
-  it("says how to save a disk whose old key cryptsetup removed before it was killed", async () => {
+  it("says that we finish what cryptsetup cannot, because it was killed at the end", async () => {
     const text = await refusal((metadata) => {
       begin("reencrypt", "forward", "checksum")(metadata);
       const { segments, digests } = metadata;
       segments["1"] = { ...segments["0"], flags: ["backup-previous"] };
       segments["2"] = { ...segments["0"], flags: ["backup-final"] };
-      digests["1"] = { ...digests["0"], segments: ["0", "2"] };
-      digests["0"] = { ...digests["0"], keyslots: [], segments: ["1"] };
+      digests["1"] = { ...digests["0"], keyslots: [], segments: ["1"] };
+      digests["2"] = { ...digests["0"], keyslots: ["1"], segments: [] };
+      digests["0"] = { ...digests["0"], segments: ["0", "2"] };
     });
     assert.doesNotMatch(text, /--resume-only/);
-    assert.match(text, /restore no older header backup; .* --key-slot 0 --volume-key-file FILE /);
+    assert.match(
+      text,
+      /run "chatelaine luks resume \S+", or "chatelaine recover" .* no older header/,
+    );
+  });
+
+  it("warns of a resumption where nothing says how far cryptsetup came", async () => {
+    const risk = /encrypts a second time .*: copy the disk first/;
+    assert.match(await refusal(begin("reencrypt", "forward", "none")), risk);
+    assert.doesNotMatch(await refusal(begin("reencrypt", "forward", "checksum")), risk);
   });
 
   it("says that its header is detached", async () => {

@@ -68,6 +68,16 @@ describe("a LUKS2 header with a valid checksum", () => {
       "unsupported",
       ({ segments }) => (segments[0].encryption = "aes-ecb"),
     ],
+    [
+      "has the same IV for all sectors",
+      "unsupported",
+      ({ segments }) => (segments[0].encryption = "aes-cbc-null"),
+    ],
+    [
+      "leaves what the tenant writes in clear, with an IV",
+      "untrusted_header",
+      ({ segments }) => (segments[0].encryption = "cipher_null-ecb-null"),
+    ],
     ["has an empty cipher", "corrupt_header", ({ segments }) => (segments[0].encryption = "")],
     [
       "has a key slot in clear, in which anyone can choose the key",

@@ -45,3 +45,16 @@ export async function forge(
     await disk.close();
   }
 }
+
+/** As cryptsetup 2.6.1 leaves a header, once the old key's slots are gone. */
+export function killAtTheEnd({ keyslots, segments, digests, config }: Metadata): void {
+  segments["1"] = { ...segments["0"], flags: ["backup-previous"] };
+  segments["2"] = { ...segments["0"], flags: ["backup-final"] };
+  digests["1"] = { ...digests["0"], keyslots: [], segments: ["1"] };
+  digests["2"] = { ...digests["0"], keyslots: ["2"], segments: [] };
+  Object.assign(digests["0"] as object, { segments: ["0", "2"] });
+  const area = { offset: "548864", size: "4096", type: "checksum" };
+  const mode = { mode: "reencrypt", direction: "forward", priority: 0 };
+  keyslots["2"] = { area, type: "reencrypt", key_size: 1, ...mode };
+  config["requirements"] = { mandatory: ["online-reencrypt-v2"] };
+}

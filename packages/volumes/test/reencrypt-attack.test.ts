@@ -13,7 +13,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { MemoryKeyManager, type ProjectCaller } from "@chatelaine/keys";
-import { checkHeader, unlock, type VolumeKey, withOpenDisk } from "@chatelaine/luks";
+import {
+  type CheckedHeader,
+  checkHeader,
+  unlock,
+  type VolumeKey,
+  withOpenDisk,
+} from "@chatelaine/luks";
 import {
   createVolume,
   decryptVolume,
@@ -27,7 +33,7 @@ import {
 } from "../src/index.ts";
 import { lendPassphrase } from "../src/key/passphrase.ts";
 import { fingerprintOf } from "../src/operations/reencrypt.ts";
-import { forge, type Metadata } from "./forge.ts";
+import { forge, killAtTheEnd, type Metadata } from "./forge.ts";
 
 const caller: ProjectCaller = { type: "project", projectId: "a", userId: "alice" };
 /** In memory where possible: syncs to a busy disk are slow. */
@@ -118,43 +124,84 @@ describe("re-encryption of a disk that the owner of a copied volume key can writ
     });
   }
 
+  /** As if our process and cryptsetup had died while the volume was open. @param old the header that was to get another key */
+  async function cutWhileOpen(old: CheckedHeader): Promise<void> {
+    const { id, keyId } = await verifyVolume(volumes, path);
+    const now = new Date();
+    const facts = {
+      isMapped: true,
+      slot: 0,
+      oldVolumeKey: fingerprintOf(old),
+      oldDigest: old.digest,
+    };
+    const lock = await ledger.lock(id);
+    await ledger.write({
+      id: crypto.randomUUID(),
+      kind: "reencrypt",
+      volumeId: id,
+      project: "a",
+      host: ledger.host,
+      phase: "finishing",
+      step: 0,
+      input: { location: path, keyId, dropOtherSlots: false },
+      facts,
+      problem: undefined,
+      created: now,
+      updated: now,
+    });
+    await lock.release();
+  }
+
   for (const [what, change] of [
     ["a further digest", addDigest],
     ["another digest of it", replaceDigest],
   ] as const) {
     it(`does not keep the copied volume key by ${what} while the volume is open`, async () => {
-      const { id, keyId } = await verifyVolume(volumes, path);
-      const header = await checkHeader(path);
-      const now = new Date();
-      const facts = {
-        isMapped: true,
-        slot: 0,
-        oldVolumeKey: fingerprintOf(header),
-        oldDigest: header.digest,
-      };
-      const lock = await ledger.lock(id);
-      await ledger.write({
-        id: crypto.randomUUID(),
-        kind: "reencrypt",
-        volumeId: id,
-        project: "a",
-        host: ledger.host,
-        phase: "finishing",
-        step: 0,
-        input: { location: path, keyId, dropOtherSlots: false },
-        facts,
-        problem: undefined,
-        created: now,
-        updated: now,
-      });
-      await lock.release();
+      await cutWhileOpen(await checkHeader(path));
       await copied.use((bytes) => forge(path, (metadata) => change(metadata, bytes)));
       const [recovered] = await recover(volumes);
       const isKept = recovered?.outcome === "finished" && (await opensWithCopiedKey());
       assert.equal(isKept, false, "it counts as re-encrypted, and has the volume key of before");
     });
   }
+
+  it("is finished where cryptsetup cannot, because it was killed at the end", async () => {
+    const other = join(directory, "other.img");
+    await createVolume(volumes, { path: other, sizeBytes: 64 * 1024 });
+    await cutWhileOpen(await checkHeader(other));
+    await forge(path, killAtTheEnd);
+    await assert.rejects(verifyVolume(volumes, path), {
+      code: "in_reencryption",
+      message: /chatelaine recover/,
+    });
+    const [recovered] = await recover(volumes);
+    assert.deepEqual([recovered?.outcome, recovered?.problem], ["finished", undefined]);
+    await verifyVolume(volumes, path);
+    assert.equal(await opensWithCopiedKey(), true);
+  });
+
+  for (const [what, change, problem] of [
+    ["that the end of a re-encryption is missing", () => undefined, /volume key of before/],
+    ["of another cipher, too", changeCiphers, /cipher/],
+  ] as const) {
+    it(`does not keep the copied volume key by a header that says ${what}`, async () => {
+      await cutWhileOpen(await checkHeader(path));
+      await forge(path, (metadata) => {
+        killAtTheEnd(metadata);
+        change(metadata);
+      });
+      const before = readFileSync(path);
+      const [recovered] = await recover(volumes);
+      assert.equal(recovered?.outcome, "failed");
+      assert.match(recovered.problem ?? "", problem);
+      assert.ok(readFileSync(path).equals(before), "nothing is written");
+    });
+  }
 });
+
+function changeCiphers({ segments }: Metadata): void {
+  for (const segment of Object.values(segments)) segment["encryption"] = "serpent-xts-plain64";
+}
 
 /** It covers nothing and opens nothing. */
 function addDigest({ digests }: Metadata): void {

@@ -5,11 +5,13 @@ import {
   convertImage,
   decryptImage,
   encryptImage,
+  finishReencryption,
   forgetImage,
   type HeaderLoss,
   type ImageFormat,
   type ImageProgress,
   interruptedOperation,
+  isReencryptionDone,
   LuksError,
   reencryptImage,
   resumeImage,
@@ -178,7 +180,9 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
       luks
         .command("resume")
         .argument("<image>", "or the new file of a copy")
-        .description("finish an encryption, decryption, conversion or re-encryption that was cut"),
+        .description(
+          "finish an encryption, decryption, conversion or re-encryption that was cut, or the end of one that cryptsetup cannot finish",
+        ),
     )
       .option(...journalFlag)
       .option(...threadsFlag)
@@ -186,7 +190,8 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
         const at = flags.journal === undefined ? {} : { journal: flags.journal };
         const waiting = await interruptedOperation(image, at);
         if (waiting === undefined) {
-          await endNothing(context(command), image, flags.journal);
+          if (await isDone(image)) await finish(context(command), image, flags);
+          else await endNothing(context(command), image, flags.journal);
           return;
         }
         const task = { what: waiting.operation, image, flags };
@@ -195,6 +200,20 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
         );
       }),
     ["chatelaine luks resume disk.img --passphrase-file key.hex"],
+  );
+}
+
+/** Whether it is LUKS2 that cryptsetup has re-encrypted and cannot finish. */
+async function isDone(image: string): Promise<boolean> {
+  return isReencryptionDone(image).catch((error: unknown) => {
+    if (error instanceof LuksError) return false;
+    throw error;
+  });
+}
+
+async function finish(to: Context, image: string, flags: ImageFlags): Promise<void> {
+  await report(to, { what: "reencrypt", image, flags }, (passphrase) =>
+    finishReencryption(image, passphrase),
   );
 }
 

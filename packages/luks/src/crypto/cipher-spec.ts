@@ -1,6 +1,6 @@
 import { LuksError } from "../errors.ts";
+import { shownText } from "../texts/plain-texts.ts";
 import { type IvGenerator, segmentCiphers } from "./cipher-table.ts";
-import { shownText } from "./cipher-text.ts";
 
 /** A sector cipher as LUKS names it: `aes-xts-plain64`, `aes-cbc-essiv:sha256`. */
 export interface CipherSpec {

@@ -57,7 +57,10 @@ export function segmentCipher(name: string): SegmentCipher | undefined {
   return segmentCiphers.has(name) ? (name as SegmentCipher) : undefined;
 }
 
-/** A cipher that does not encrypt, in any of its spellings, such as `cipher_null-ecb` or `capi:ecb(cipher_null)`. */
+/**
+ * A cipher that does not encrypt, in any of its spellings, such as `cipher_null-ecb` or `capi:ecb(cipher_null)`. The `null` at
+ * the end of `aes-cbc-null` is an IV.
+ */
 export function isNullCipher(name: string): boolean {
-  return /null/i.test(name);
+  return /null/i.test(name.replace(/^(capi:.*\)|[^-]+-[^-]+)-null$/i, "$1"));
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { LuksError } from "../errors.ts";
+import { shellWord } from "../texts/shell-word.ts";
 import type { BlockDevice } from "./device.ts";
-import { shellWord } from "./shell-word.ts";
 
 // While the data of an image is encrypted or decrypted in place, the image is neither raw nor LUKS. Its journal knows that,
 // and lies elsewhere: the image may be renamed, used through another link, or overwritten with a backup. So the image says

@@ -1,6 +1,6 @@
 import type { SegmentCipher } from "../crypto/cipher-table.ts";
+import type { Uuid } from "../texts/uuid.ts";
 import type { LuksHeader } from "./header.ts";
-import type { Uuid } from "./uuid.ts";
 
 declare const checkedBrand: unique symbol;
 

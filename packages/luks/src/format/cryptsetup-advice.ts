@@ -1,5 +1,5 @@
-import { shellWord } from "../device/shell-word.ts";
-import { parseUuid } from "./uuid.ts";
+import { shellWord } from "../texts/shell-word.ts";
+import { parseUuid } from "../texts/uuid.ts";
 
 /**
  * Ciphers of LUKS that the kernel has, and what may follow them in dm-crypt's spelling. A header that says anything else

@@ -3,7 +3,7 @@ import { requireBlank } from "../device/blank-check.ts";
 import { type BlockDevice, type DeviceReference, withDevice } from "../device/device.ts";
 import { isSameDevice } from "../device/same-device.ts";
 import { LuksError } from "../errors.ts";
-import { parseUuid, type Uuid } from "./uuid.ts";
+import { parseUuid, type Uuid } from "../texts/uuid.ts";
 
 /** What a formatted disk turned out to be. */
 export interface Formatted {

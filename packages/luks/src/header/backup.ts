@@ -1,6 +1,8 @@
 import { open, unlink } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { recognise } from "../device/data-signatures.ts";
 import { type BlockDevice, type DeviceReference, ioError, withDevice } from "../device/device.ts";
+import { syncFolder } from "../device/sync-folder.ts";
 import { writeAll } from "../device/write-all.ts";
 import { LuksError } from "../errors.ts";
 import type { CheckedHeader } from "../format/checked-header.ts";
@@ -40,6 +42,7 @@ export async function backupHeader(device: DeviceReference, file: string): Promi
       }
       await handle.truncate(length);
       await handle.sync();
+      await syncFolder(dirname(resolve(file)));
     } catch (error) {
       await unlink(file);
       throw ioError(operation, file, error);

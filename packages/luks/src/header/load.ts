@@ -1,6 +1,5 @@
 import type { BlockDevice } from "../device/device.ts";
 import { refuseMarked } from "../device/in-place-mark.ts";
-import { shellWord } from "../device/shell-word.ts";
 import { LuksError } from "../errors.ts";
 import type { CheckedDisk, LuksDisk } from "../format/disk.ts";
 import { diskOf } from "../format/snapshot.ts";
@@ -8,6 +7,7 @@ import { Luks1Disk } from "../luks1/disk.ts";
 import { luksVersion } from "../luks2/binary-header.ts";
 import { CheckedLuks2Disk } from "../luks2/checked-disk.ts";
 import { Luks2Disk } from "../luks2/disk.ts";
+import { shellWord } from "../texts/shell-word.ts";
 
 /**
  * Reads the LUKS header on a device, of either version, for inspection.

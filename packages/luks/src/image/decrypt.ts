@@ -9,6 +9,7 @@ import {
   withOpenFile,
   withRegularFile,
 } from "../device/device.ts";
+import { syncFolder } from "../device/sync-folder.ts";
 import { LuksError } from "../errors.ts";
 import { requirePassphrase } from "../format/keyslot-spec.ts";
 import { dataSize, requireAttached, requireDataApart } from "../format/layout.ts";
@@ -18,7 +19,7 @@ import { refuseUnknownOptions } from "../options.ts";
 import { firstSectorOf, requireHeaderAsLeft, requireSizeAsLeft } from "./as-left.ts";
 import { copyData, versionOf } from "./copy.ts";
 import { shiftInPlace } from "./in-place.ts";
-import { ImageJournal, type ImageState, syncFolder } from "./journal.ts";
+import { ImageJournal, type ImageState } from "./journal.ts";
 import type { HeaderLoss } from "./losses.ts";
 import { type ImageFormat, planHeader, writeHeader } from "./new-header.ts";
 import { planConversion } from "./plan-rewrite.ts";

@@ -9,6 +9,7 @@ import {
   withOpenFile,
   withRegularFile,
 } from "../device/device.ts";
+import { syncFolder } from "../device/sync-folder.ts";
 import { LuksError } from "../errors.ts";
 import { requireAttached } from "../format/layout.ts";
 import { loadChecked, loadLuks } from "../header/load.ts";
@@ -16,7 +17,7 @@ import { refuseUnknownOptions } from "../options.ts";
 import { firstSectorOf, notAsLeft, requireSizeAsLeft } from "./as-left.ts";
 import { copyData, versionOf } from "./copy.ts";
 import { shiftInPlace } from "./in-place.ts";
-import { ImageJournal, type ImageState, syncFolder } from "./journal.ts";
+import { ImageJournal, type ImageState } from "./journal.ts";
 import {
   type ImageFormat,
   installHeader,

@@ -1,17 +1,8 @@
 import { createHash } from "node:crypto";
-import {
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  rmdir,
-  stat,
-  writeFile,
-} from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { ioError } from "../device/device.ts";
+import { syncFolder } from "../device/sync-folder.ts";
 import { LuksError } from "../errors.ts";
 import { journalBeside, journalRecordName as stateName } from "../in-use/journal-place.ts";
 import { isJsonObject } from "../luks2/bounded-json.ts";
@@ -218,13 +209,4 @@ function stateOf(text: string): ImageState | undefined {
 
 export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
-}
-
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -3,6 +3,7 @@ import { type FileHandle, mkdir, open, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { LuksError } from "../errors.ts";
+import type { Uuid } from "../texts/uuid.ts";
 import { type Hold, holdFile } from "./hold-file.ts";
 import { deviceNumber, identityOf, isSame } from "./identity.ts";
 import { journalBeside, journalRecordName } from "./journal-place.ts";
@@ -44,7 +45,24 @@ export async function lockHeader(
     return { release: async () => {} };
   }
   if (!status.isBlockDevice()) return { release: async () => {} };
-  return lockBlockDevice(operation, subject, deviceNumber(status.rdev));
+  return lockName(operation, subject, `L_${deviceNumber(status.rdev)}`);
+}
+
+/**
+ * Waits until no cryptsetup re-encrypts a disk, and keeps the others away until the release. cryptsetup holds this lock from
+ * the first to the last header of a re-encryption. To be taken before that of {@link lockHeader}.
+ *
+ * Without root or the program flock(1), nothing is held.
+ *
+ * @param uuid the disk's
+ * @throws `busy` if the other takes longer than half a minute
+ */
+export async function lockReencryption(
+  operation: string,
+  subject: string,
+  uuid: Uuid,
+): Promise<HeaderLock> {
+  return lockName(operation, subject, `LN_LUKS2-reencryption-${uuid}`);
 }
 
 /** Somebody else has the lock of flock(2). */
@@ -57,12 +75,8 @@ export function lockedError(operation: string, subject: string): LuksError {
 
 const folder = "/run/cryptsetup";
 
-async function lockBlockDevice(
-  operation: string,
-  subject: string,
-  number: string,
-): Promise<HeaderLock> {
-  const path = `${folder}/L_${number}`;
+async function lockName(operation: string, subject: string, name: string): Promise<HeaderLock> {
+  const path = `${folder}/${name}`;
   let lock: FileHandle | undefined;
   const hold = await waitFor(async () => {
     await lock?.close();

@@ -1,12 +1,12 @@
 import { isComputable } from "../crypto/cipher-spec.ts";
 import { isNullCipher, segmentCipher, segmentCiphers } from "../crypto/cipher-table.ts";
-import { requirePlainTexts, shownText } from "../crypto/cipher-text.ts";
 import { hashNameOf } from "../crypto/hashes.ts";
 import { LuksError } from "../errors.ts";
 import type { ProvenHeader } from "../format/checked-header.ts";
 import { cryptsetupAdvice, isKernelCipher } from "../format/cryptsetup-advice.ts";
 import type { LuksHeader } from "../format/header.ts";
-import { parseUuid } from "../format/uuid.ts";
+import { requirePlainTexts, shownText } from "../texts/plain-texts.ts";
+import { parseUuid } from "../texts/uuid.ts";
 import type { Luks1Header } from "./binary-header.ts";
 
 /**

@@ -1,6 +1,5 @@
 import { randomFillSync } from "node:crypto";
 import { isComputable } from "../crypto/cipher-spec.ts";
-import { shownText } from "../crypto/cipher-text.ts";
 import { hashNameOf } from "../crypto/hashes.ts";
 import { type KdfLimits, type KdfSpec, passphraseKdfLuks1 } from "../crypto/kdf.ts";
 import type { BlockDevice } from "../device/device.ts";
@@ -12,6 +11,7 @@ import type { CheckedDisk, LuksDisk, NewKeyslot } from "../format/disk.ts";
 import type { LuksHeader } from "../format/header.ts";
 import { slotError } from "../format/slot-error.ts";
 import { diskOf, sealHeader } from "../format/snapshot.ts";
+import { shownText } from "../texts/plain-texts.ts";
 import {
   descriptorOffset,
   type Luks1Header,

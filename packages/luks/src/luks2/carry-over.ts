@@ -91,7 +91,7 @@ function renumbered({ digests }: Luks2Metadata, number: number): Luks2Metadata["
  * A token of a slot that is gone stays without it, as cryptsetup leaves it. Ours says nothing then but which key opened
  * the disk before.
  */
-function carriedTokens(
+export function carriedTokens(
   tokens: Luks2Metadata["tokens"],
   keyslots: object,
 ): Record<string, LuksToken> {

@@ -1,5 +1,4 @@
 import { isNullCipher, segmentCipher, segmentCiphers } from "../crypto/cipher-table.ts";
-import { requirePlainTexts, shownText } from "../crypto/cipher-text.ts";
 import { hashNameOf } from "../crypto/hashes.ts";
 import { LuksError } from "../errors.ts";
 import {
@@ -11,7 +10,8 @@ import {
   type ProvenHeader,
 } from "../format/checked-header.ts";
 import { cryptsetupAdvice, isKernelCipher } from "../format/cryptsetup-advice.ts";
-import { parseUuid } from "../format/uuid.ts";
+import { requirePlainTexts, shownText } from "../texts/plain-texts.ts";
+import { parseUuid } from "../texts/uuid.ts";
 import { isJsonObject } from "./bounded-json.ts";
 import { describeLuks2, inOrder } from "./describe.ts";
 import type { Luks2Header } from "./load.ts";

@@ -1,4 +1,3 @@
-import { randomFillSync } from "node:crypto";
 import { type KdfLimits, passphraseKdf } from "../crypto/kdf.ts";
 import type { BlockDevice } from "../device/device.ts";
 import { LuksError } from "../errors.ts";
@@ -6,7 +5,7 @@ import type { CheckedHeader } from "../format/checked-header.ts";
 import type { CheckedDisk, NewKeyslot } from "../format/disk.ts";
 import type { BinaryHeader } from "./binary-header.ts";
 import { meetsDigest } from "./digest.ts";
-import { type Area, areaOf, freeArea } from "./key-area.ts";
+import { areaOf, eraseArea, freeArea } from "./key-area.ts";
 import { keyslotAreaBytes, sealKeyslot } from "./keyslot.ts";
 import type { Luks2Header } from "./load.ts";
 import { type Luks2Digest, type Luks2Keyslot, type Luks2Metadata, maxEntries } from "./metadata.ts";
@@ -85,7 +84,7 @@ export class CheckedLuks2Disk implements CheckedDisk {
     });
     const { keyslots } = this.raw.metadata;
     await this.#replace(operation, { keyslots: { ...keyslots, [slot]: keyslot } });
-    await this.#erase(areaOf(old));
+    await eraseArea(this.device, areaOf(old));
     return slot;
   }
 
@@ -108,7 +107,7 @@ export class CheckedLuks2Disk implements CheckedDisk {
       digests: mapValues(this.raw.metadata.digests, without),
       tokens: mapValues(this.raw.metadata.tokens, without),
     });
-    await this.#erase(areaOf(old));
+    await eraseArea(this.device, areaOf(old));
   }
 
   /**
@@ -168,11 +167,6 @@ export class CheckedLuks2Disk implements CheckedDisk {
   ): Promise<void> {
     const changed = { ...this.raw.metadata, ...metadata };
     await replaceHeader(operation, this.device, this.raw, changed, binary, texts);
-  }
-
-  async #erase(area: Area): Promise<void> {
-    await this.device.write(area.offset, randomFillSync(new Uint8Array(area.size)));
-    await this.device.sync();
   }
 }
 

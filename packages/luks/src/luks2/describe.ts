@@ -2,8 +2,13 @@ import type { LuksHeader } from "../format/header.ts";
 import { priorityName } from "../format/keyslot-spec.ts";
 import { parseKdf } from "./keyslot.ts";
 import type { Luks2Header } from "./load.ts";
-import type { Luks2Keyslot, Luks2Metadata, Luks2Segment } from "./metadata.ts";
-import { reencryptionSlotType, reencryptionUnderWay } from "./reencryption.ts";
+import {
+  type Luks2Keyslot,
+  type Luks2Metadata,
+  type Luks2Segment,
+  reencryptionSlotType,
+} from "./metadata.ts";
+import { reencryptionUnderWay } from "./reencryption.ts";
 import { selfEncrypting } from "./self-encrypting.ts";
 import { slotObstacle } from "./slot-obstacle.ts";
 

@@ -1,3 +1,5 @@
+import { randomFillSync } from "node:crypto";
+import type { BlockDevice } from "../device/device.ts";
 import { LuksError } from "../errors.ts";
 import type { Luks2Header } from "./load.ts";
 import type { Luks2Keyslot } from "./metadata.ts";
@@ -54,4 +56,14 @@ export function roomIn(
 
 export function areaOf({ area }: Luks2Keyslot): Area {
   return { offset: Number(area.offset), size: Number(area.size) };
+}
+
+/** Overwrites an area with random bytes. Durable when it resolves. */
+export async function eraseArea(device: BlockDevice, { offset, size }: Area): Promise<void> {
+  const chunk = new Uint8Array(Math.min(size, 1024 * 1024));
+  for (let done = 0; done < size; done += chunk.length) {
+    const part = randomFillSync(chunk.subarray(0, size - done));
+    await device.write(offset + done, part);
+  }
+  await device.sync();
 }

@@ -1,8 +1,8 @@
-import { shownText } from "../crypto/cipher-text.ts";
 import type { BlockDevice } from "../device/device.ts";
 import { requireNoForeignSignature } from "../device/foreign-signature.ts";
 import { LuksError } from "../errors.ts";
 import type { CopyState } from "../format/header.ts";
+import { shownText } from "../texts/plain-texts.ts";
 import {
   type BinaryHeader,
   binaryHeaderBytes,

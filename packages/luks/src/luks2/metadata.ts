@@ -46,6 +46,9 @@ export type Luks2Kdf =
       readonly cpus: number;
     };
 
+/** The type of the key slot in which cryptsetup keeps the state of a re-encryption. It holds no key. */
+export const reencryptionSlotType = "reencrypt";
+
 /** Section 3.3. */
 export interface Luks2Segment {
   readonly type: string;

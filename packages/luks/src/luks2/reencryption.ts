@@ -1,10 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
-import { shellWord } from "../device/shell-word.ts";
+import { shellWord } from "../texts/shell-word.ts";
+import { finishedReencryption } from "./finished-reencryption.ts";
 import type { Luks2Header } from "./load.ts";
-import type { Luks2Keyslot, Luks2Metadata, Luks2Segment } from "./metadata.ts";
-
-/** The type of the key slot in which cryptsetup keeps the state of a re-encryption. It holds no key. */
-export const reencryptionSlotType = "reencrypt";
+import {
+  type Luks2Keyslot,
+  type Luks2Metadata,
+  type Luks2Segment,
+  reencryptionSlotType,
+} from "./metadata.ts";
 
 /** In the header while this library re-encrypts in place, and the data is of two volume keys. */
 export const ownReencryptionRequirement = "chatelaine-reencrypt-v1";
@@ -49,23 +52,24 @@ export function reencryptionUnderWay(path: string, header: Luks2Header): string 
     return `cryptsetup-reencrypt is re-encrypting it and has not finished: run "cryptsetup-reencrypt ${shellWord(path)}", which comes with cryptsetup 2.3 and older`;
   }
   const word = shellWord(path);
-  const newSlot = slot && modeOf(slot) === "reencrypt" ? slotOfFinishedData(metadata) : undefined;
-  if (newSlot !== undefined) {
+  const ours = `"chatelaine recover" if "chatelaine volume reencrypt" began it`;
+  if (finishedReencryption(metadata) !== undefined) {
     return (
-      `cryptsetup was killed at the end of ${doing(slot)}: the old key is gone, all data has the new one, and cryptsetup cannot finish: ` +
-      `restore no older header backup; save the new volume key with "cryptsetup luksDump --dump-volume-key --key-slot ${newSlot} --volume-key-file FILE ${word}" ` +
-      `and make a header with it, as docs/volumes.md says under "A re-encryption that cryptsetup cannot finish"`
+      `cryptsetup has not finished ${doing(slot)}, but all data has the new key: ` +
+      `run "chatelaine luks resume ${word}", or ${ours}; restore no older header backup`
     );
   }
   const device = isDetached(header) ? `--header ${word} DATA-DEVICE` : word;
-  const ours =
-    slot && modeOf(slot) !== "reencrypt"
-      ? ""
-      : `, or "chatelaine recover" if "chatelaine volume reencrypt" began it`;
+  const orOurs = slot && modeOf(slot) !== "reencrypt" ? "" : `, or ${ours}`;
   const repair = isCut(metadata) ? `"cryptsetup repair ${device}", then ` : "";
+  // Without a record of how far it came, 2.6.1 begins again, and ends with success.
+  const risk =
+    slot?.area.type === "none"
+      ? "; if cryptsetup was killed, this encrypts a second time what has the new key already: copy the disk first"
+      : "";
   return (
     `cryptsetup is ${doing(slot)} and has not finished: ` +
-    `run ${repair}"cryptsetup reencrypt --resume-only ${device}" (on a file, with --force-offline-reencrypt)${ours}`
+    `run ${repair}"cryptsetup reencrypt --resume-only ${device}" (on a file, with --force-offline-reencrypt)${orOurs}${risk}`
   );
 }
 
@@ -111,26 +115,6 @@ function modeOf(slot: Luks2Keyslot | undefined): string {
 
 function known(words: ReadonlySet<string>, word: unknown): string {
   return typeof word === "string" && words.has(word) ? word : "unknown";
-}
-
-/**
- * Once all data has the new key, cryptsetup 2.6 removes the old key slots, and the rest of its state later. Killed in
- * between, it asks for the old key for ever.
- *
- * @returns the key slot that opens the data; undefined if the old key is still there
- */
-function slotOfFinishedData({ segments, digests, keyslots }: Luks2Metadata): string | undefined {
-  const slotsFor = (isWanted: (segment: Luks2Segment) => boolean) => {
-    const wanted = Object.keys(segments).filter((id) => isWanted(segments[id] as Luks2Segment));
-    return Object.values(digests)
-      .filter((digest) => digest.segments.some((id) => wanted.includes(id)))
-      .flatMap((digest) => digest.keyslots.filter((id) => keyslots[id]?.type === "luks2"));
-  };
-  if (slotsFor(({ flags }) => flags?.includes("backup-previous") === true).length > 0) {
-    return undefined;
-  }
-  const ways = slotsFor(({ flags }) => flags?.includes("backup-final") === true);
-  return slotsFor((segment) => !isBackup(segment)).find((id) => ways.includes(id));
 }
 
 function isCut({ segments }: Luks2Metadata): boolean {

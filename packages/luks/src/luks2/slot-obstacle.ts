@@ -1,11 +1,10 @@
 import { isComputable } from "../crypto/cipher-spec.ts";
 import { segmentCiphers } from "../crypto/cipher-table.ts";
-import { shownText } from "../crypto/cipher-text.ts";
 import { hashNameOf } from "../crypto/hashes.ts";
 import { ivSectorBytes } from "../crypto/sector-cipher.ts";
+import { shownText } from "../texts/plain-texts.ts";
 import { parseKdf } from "./keyslot.ts";
-import type { Luks2Keyslot } from "./metadata.ts";
-import { reencryptionSlotType } from "./reencryption.ts";
+import { type Luks2Keyslot, reencryptionSlotType } from "./metadata.ts";
 import { isBase64 } from "./validate.ts";
 
 /** Why this library does not open a key slot. */

@@ -1,5 +1,5 @@
-import { shownText } from "../crypto/cipher-text.ts";
 import { LuksError } from "../errors.ts";
+import { shownText } from "../texts/plain-texts.ts";
 import type { Luks2Header } from "./load.ts";
 import { reencryptionUnderWay } from "./reencryption.ts";
 import { selfEncrypting } from "./self-encrypting.ts";

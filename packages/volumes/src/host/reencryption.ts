@@ -1,5 +1,13 @@
 import { stat } from "node:fs/promises";
-import type { CheckedHeader, ImageProgress, LuksHeader, Uuid } from "@chatelaine/luks";
+import {
+  type CheckedHeader,
+  type FinishReencryptionOptions,
+  finishReencryption,
+  type ImageProgress,
+  LuksError,
+  type LuksHeader,
+  type Uuid,
+} from "@chatelaine/luks";
 import { VolumeError } from "../model/errors.ts";
 import { removeLeftDevices } from "./cut-reencryption.ts";
 import { blockDeviceOf } from "./disk-use.ts";
@@ -43,24 +51,43 @@ export async function reencryptMapped(
   await reencrypt(path, passphrase, [...how, ...data], onProgress);
 }
 
+export interface ResumeMappedOptions extends Pick<ReencryptMappedOptions, "onProgress"> {
+  /** The disk's. */
+  readonly uuid: Uuid;
+  /** See `finishReencryption`. */
+  readonly before: NonNullable<FinishReencryptionOptions["before"]>;
+}
+
 /**
- * Goes on with a re-encryption that was cut.
+ * Goes on with a re-encryption that was cut. Where only its last header is missing, cryptsetup cannot, and we write it.
  *
- * @param options.uuid the disk's
- * @throws as {@link reencryptMapped}
+ * @throws as {@link reencryptMapped}; `busy` if the volume must be closed first
  */
 export async function resumeMapped(
   path: string,
   passphrase: Uint8Array,
-  options: Pick<ReencryptMappedOptions, "onProgress"> & { readonly uuid: Uuid },
+  { uuid, before, onProgress }: ResumeMappedOptions,
 ): Promise<void> {
-  await removeLeftDevices(options.uuid);
-  const run = reencrypt(path, passphrase, words`--resume-only`, options.onProgress);
+  await removeLeftDevices(uuid);
+  if (await finish(path, passphrase, before)) return;
+  const run = reencrypt(path, passphrase, words`--resume-only`, onProgress);
   await run.catch((cause: unknown) => {
     // It cannot take over a mapping under which a killed one has its devices.
     if (!(cause instanceof VolumeError) || cause.code !== "tool_failed") throw cause;
-    const remedy = "if no cryptsetup works on it, close the volume and recover again";
     throw new VolumeError("tool_failed", `${cause.message}; ${remedy}`, { cause });
+  });
+}
+
+const remedy = "if no cryptsetup works on it, close the volume and recover again";
+
+async function finish(
+  path: string,
+  passphrase: Uint8Array,
+  before: ResumeMappedOptions["before"],
+): Promise<boolean> {
+  return finishReencryption(path, passphrase, { before }).catch((cause: unknown) => {
+    if (!(cause instanceof LuksError) || cause.code !== "busy") throw cause;
+    throw new VolumeError("busy", `${cause.message}; ${remedy}`, { cause });
   });
 }
 

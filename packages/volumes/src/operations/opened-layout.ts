@@ -34,8 +34,19 @@ export async function writtenHeader(
   deviceBytes?: number,
 ): Promise<CheckedHeader> {
   const header = await checkHeader(path);
+  requireWritten(path, header, expected, deviceBytes);
+  return header;
+}
+
+/** @throws `integrity` as {@link openedLayout} */
+export function requireWritten(
+  path: string,
+  header: CheckedHeader,
+  expected: Partial<VolumeLayout>,
+  deviceBytes?: number,
+): void {
   const changes = layoutChanges(expected, layoutOf(header, deviceBytes));
-  if (changes.length === 0) return header;
+  if (changes.length === 0) return;
   throw new VolumeError(
     "integrity",
     `open ${path}: its header is not as it was written: ${describeChanges(changes)}`,

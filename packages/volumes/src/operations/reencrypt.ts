@@ -13,6 +13,7 @@ import {
   readLuks,
   reencryptImage,
   resumeImage,
+  type Unlocked,
   unlock,
 } from "@chatelaine/luks";
 import { requireRoom } from "../disk/room.ts";
@@ -40,7 +41,7 @@ import {
   requireNoJournal,
   runOptions,
 } from "./in-place.ts";
-import { writtenHeader } from "./opened-layout.ts";
+import { requireWritten, writtenHeader } from "./opened-layout.ts";
 
 /** What re-encrypting starts from. */
 export interface ReencryptInput extends InPlaceInput {
@@ -187,7 +188,8 @@ async function encryptMapped(work: ReencryptWork, passphrase: Uint8Array): Promi
   const uuid = parseUuid(operation.volumeId);
   if (uuid === undefined) throw new VolumeError("mismatch", `re-encrypt ${location}: no UUID`);
   if (isReencrypting(await readLuks(location))) {
-    await resumeMapped(location, passphrase, { uuid, onProgress });
+    const before = (unlocked: Unlocked) => requireReencrypted(work, unlocked);
+    await resumeMapped(location, passphrase, { uuid, before, onProgress });
     return;
   }
   // cryptsetup reads the header by itself: what it must keep is checked before, and by `reencryptedHeader` afterwards.
@@ -207,14 +209,28 @@ async function hasOldKey(
   header: CheckedHeader,
   passphrase: Uint8Array,
 ): Promise<boolean> {
-  const { oldDigest, oldVolumeKey } = facts;
-  const { volumeKey } = await unlock(input.location, passphrase, { header });
+  const unlocked = await unlock(input.location, passphrase, { header });
   try {
-    if (oldDigest === undefined) return fingerprintOf(header) === oldVolumeKey;
-    return await provesVolumeKey(oldDigest, volumeKey);
+    return await isOfOldKey(facts, unlocked);
   } finally {
-    volumeKey.destroy();
+    unlocked.volumeKey.destroy();
   }
+}
+
+async function isOfOldKey(
+  { oldDigest, oldVolumeKey }: ReencryptWork["facts"],
+  { header, volumeKey }: Unlocked,
+): Promise<boolean> {
+  if (oldDigest === undefined) return fingerprintOf(header) === oldVolumeKey;
+  return provesVolumeKey(oldDigest, volumeKey);
+}
+
+/** Before a header is written that cryptsetup has not written: that it is what the re-encryption was to make. @throws `integrity` */
+async function requireReencrypted(work: ReencryptWork, unlocked: Unlocked): Promise<void> {
+  const { input, facts } = work;
+  const { location } = input;
+  requireWritten(location, unlocked.header, unchangedLayout(work));
+  if (await isOfOldKey(facts, unlocked)) throw stillOldKey(location);
 }
 
 /** cryptsetup gives the key another slot. */
@@ -236,13 +252,21 @@ async function nameKey(work: ReencryptWork): Promise<Partial<ReencryptFacts>> {
 
 /** Re-encryption gives the disk another volume key, and changes nothing else. @throws `integrity` */
 async function reencryptedHeader(work: ReencryptWork): Promise<CheckedHeader> {
-  const { context, input, volume } = work;
+  const { context, input } = work;
   const { location } = input;
-  const { digest: _old, ...unchanged }: Partial<VolumeLayout> = volume?.layout ?? {};
-  const header = await writtenHeader(location, unchanged);
+  const header = await writtenHeader(location, unchangedLayout(work));
   const isOld = await lendKey(context, input, (passphrase) => hasOldKey(work, header, passphrase));
   if (!isOld) return header;
-  throw new VolumeError(
+  throw stillOldKey(location);
+}
+
+function unchangedLayout({ volume }: ReencryptWork): Partial<VolumeLayout> {
+  const { digest: _old, ...unchanged }: Partial<VolumeLayout> = volume?.layout ?? {};
+  return unchanged;
+}
+
+function stillOldKey(location: string): VolumeError {
+  return new VolumeError(
     "integrity",
     `re-encrypt ${location}: it still has the volume key of before: somebody changed its header or journal meanwhile`,
   );

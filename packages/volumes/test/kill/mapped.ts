@@ -1,6 +1,7 @@
 // Runs inside the guest kernel, as root: `node mapped.ts all FOLDER`. What is done to the data of volumes that are
 // open, on a logical volume and on a file: encrypted anew while a file system on them is written to, and cut in the
-// middle. `node mapped.ts cut FOLDER PATH` is a process that dies there, with the cryptsetup that it has started, or (`cut-alone`) without it.
+// middle. `node mapped.ts cut FOLDER PATH` is a process that dies there, with the cryptsetup that it has started, or (`cut-alone`)
+// without it; with `cut-done` it dies with cryptsetup when all data has the new key, with `cut-late` when the old key is gone.
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -8,7 +9,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Caller, MemoryKeyManager } from "@chatelaine/keys";
-import { readLuks } from "@chatelaine/luks";
+import { isReencryptionDone, readLuks } from "@chatelaine/luks";
 import { mappedDisk } from "../../src/host/mapping.ts";
 import {
   closeVolume,
@@ -49,6 +50,7 @@ async function all(): Promise<void> {
   for (const staysOpen of [true, false]) await cutAndGoOn("/dev/vg/data", staysOpen);
   await cutWhileHeldUp("/dev/vg/data");
   await cutEarly("/dev/vg/data");
+  for (const when of ["cut-done", "cut-late"] as const) await cutLate("/dev/vg/data", when);
   await dieAlone("/dev/vg/data");
   for (const path of ["/dev/vg/data", file]) await growWhileOpen(path);
   await encryptInPlace();
@@ -163,6 +165,19 @@ async function cutEarly(path: string): Promise<void> {
   await openAndCheck(path);
 }
 
+/** What cryptsetup cannot finish: it removes the old key's slots, or has removed them, and asks for the old key. */
+async function cutLate(path: string, when: "cut-done" | "cut-late"): Promise<void> {
+  const { name } = await openVolume(volumes, path, "data");
+  await dieIn(when, path);
+  assert.equal(await isReencryptionDone(path), true, "it was killed too late");
+  const [recovered] = await recover(volumes);
+  assert.equal(recovered?.outcome, "failed");
+  assert.match(recovered.problem ?? "", /close the volume and recover again/);
+  await closeVolume(name);
+  await finish(when);
+  await openAndCheck(path);
+}
+
 async function finish(when: string): Promise<void> {
   const [recovered] = await recover(volumes);
   console.log(`cut, ${when}: ${recovered?.outcome}`);
@@ -205,7 +220,10 @@ async function dieAlone(path: string): Promise<void> {
   await openAndCheck(path);
 }
 
-async function dieIn(how: "cut" | "cut-alone", path: string): Promise<void> {
+async function dieIn(
+  how: "cut" | "cut-alone" | "cut-done" | "cut-late",
+  path: string,
+): Promise<void> {
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), how, folder, path], {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
     serialization: "advanced",
@@ -216,11 +234,13 @@ async function dieIn(how: "cut" | "cut-alone", path: string): Promise<void> {
   assert.equal(signal, "SIGKILL", `it ended with status ${status}`);
 }
 
-/** As soon as the disk says that it is of two volume keys. */
+/** As soon as the disk says that it is of two volume keys, or how far it has come. */
 async function cutInTheMiddle(path: string): Promise<void> {
+  const isThere =
+    { "cut-done": isReencryptionDone, "cut-late": isOldSlotGone }[act] ?? isReencrypting;
   const cut = async () => {
-    while (!(await readLuks(path)).requirements.includes("online-reencrypt-v2"));
-    process.kill(act === "cut" ? -process.pid : process.pid, "SIGKILL");
+    while (!(await isThere(path)));
+    process.kill(act === "cut-alone" ? process.pid : -process.pid, "SIGKILL");
   };
   await reencryptVolume(
     {
@@ -232,6 +252,14 @@ async function cutInTheMiddle(path: string): Promise<void> {
     },
     path,
   );
+}
+
+async function isOldSlotGone(path: string): Promise<boolean> {
+  return (await isReencryptionDone(path)) && (await readLuks(path)).keyslots.length === 2;
+}
+
+async function isReencrypting(path: string): Promise<boolean> {
+  return (await readLuks(path)).requirements.includes("online-reencrypt-v2");
 }
 
 async function growWhileOpen(path: string): Promise<void> {
