@@ -49,32 +49,32 @@ export async function run(
 
 function programFor(terminal: Terminal, open: Open | undefined): Command {
   const program = new Command("chatelaine")
-    .description("gives every disk a key of its own, and neither leaks a key nor loses one")
-    .option("--os-cloud <name>", "the cloud of clouds.yaml to use (OS_CLOUD)")
+    .description("Key server and toolkit for disk encryption: gives every disk its own key")
+    .option("--os-cloud <name>", "cloud in clouds.yaml to use (OS_CLOUD)")
     .option("--backend <name>", "barbican, fixed or memory (CHATELAINE_BACKEND; default barbican)")
     .option(
       "--endpoint <url>",
-      "of the key manager (CHATELAINE_ENDPOINT; default: from the catalog)",
+      "endpoint of the key manager (CHATELAINE_ENDPOINT; default: from the catalog)",
     )
-    .option("--region <name>", "of the catalog's endpoint (OS_REGION_NAME)")
+    .option("--region <name>", "region of the endpoint (OS_REGION_NAME)")
     .option("--interface <name>", "public, internal or admin (OS_INTERFACE)")
     .option(
       "--fixed-key-file <file>",
-      "the legacy fixed key in hexadecimal (CHATELAINE_FIXED_KEY_FILE)",
+      "legacy fixed key in hexadecimal (CHATELAINE_FIXED_KEY_FILE)",
     )
-    .option("--readers <ids>", "users who may read the keys that disks get (CHATELAINE_READERS)")
+    .option("--readers <ids>", "users allowed to read the keys of new disks (CHATELAINE_READERS)")
     .option(
       "--for-project <label>",
-      "whose volumes, if a service's credentials make the keys (CHATELAINE_FOR_PROJECT)",
+      "project label of the volumes, if a service creates the keys (CHATELAINE_FOR_PROJECT)",
     )
+    .option("--ledger <file>", "ledger file, or postgres://user@host/database (CHATELAINE_LEDGER)")
     .option(
-      "--ledger <file>",
-      "the record of volumes, or postgres://user@host/database (CHATELAINE_LEDGER)",
+      "--ledger-host <name>",
+      "name of this host in a shared ledger (CHATELAINE_LEDGER_HOST; default: its host name)",
     )
-    .option("--ledger-host <name>", "this machine there (CHATELAINE_LEDGER_HOST; its host name)")
     .option("--config <file>", "configuration file (CHATELAINE_CONFIG)")
     .option("--json", "print results as JSON")
-    .option("--verbose", "print what caused an error, too");
+    .option("--verbose", "also print the causes of an error");
   program.hook("preAction", (_program, command) => requireClosedDoors(terminal, command.name()));
   const context = (command: Command) =>
     contextOf(terminal, command.optsWithGlobals<GlobalFlags>(), open);

@@ -39,7 +39,7 @@ describe("the command's house rules", () => {
 
     it(`${name} says what it does, without a full stop`, () => {
       const [, description = ""] = /^Usage: [^\n]*\n\n(.*?)\n\n/s.exec(help) ?? [];
-      assert.match(description, /^[a-z].*[^.]$/s, description);
+      assert.match(description, /^[A-Z].*[^.]$/s, description);
     });
 
     it(`${name} --help fits terminals of 40 to 200 columns`, async () => {

@@ -11,7 +11,7 @@ interface Node {
 /** `chatelaine completion SHELL`: what makes a shell complete this command, generated from its own table. */
 export function completionCommand(print: (script: string) => void): Command {
   const completion = new Command("completion")
-    .description("print what makes a shell complete this command's words")
+    .description("Print a script for shell completion")
     .addArgument(new Argument("<shell>").choices(Object.keys(scripts)))
     .action((shell: keyof typeof scripts, _options, command: Command) => {
       print(scripts[shell](nodesOf(command.parent ?? command)));

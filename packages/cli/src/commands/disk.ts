@@ -27,12 +27,12 @@ const columns: readonly Column<RestoredDisk>[] = [
 
 /** `chatelaine disk …` */
 export function diskCommand(context: (command: Command) => Context): Command {
-  const disk = noun("disk", "make, map and destroy ephemeral disks of instances, on LVM");
+  const disk = noun("disk", "Create, map and destroy ephemeral disks of instances on LVM");
 
   examples(
     disk
       .command("create")
-      .description("make a logical volume with a key of its own, and map it")
+      .description("Create a logical volume with its own key and map it")
       .argument("<group>", "LVM's volume group")
       .argument("<name>", "of the logical volume")
       .requiredOption("--size <size>", "such as 10G", parseSize)
@@ -56,7 +56,7 @@ export function diskCommand(context: (command: Command) => Context): Command {
   examples(
     disk
       .command("restore")
-      .description("map all disks again, as after a reboot of the host")
+      .description("Map all disks again, for example after a reboot")
       .action(async (_options: object, command: Command) => {
         const { terminal, withVolumes, print } = context(command);
         const restored = await withVolumes((volumes) => restoreDisks(volumes));
@@ -70,7 +70,7 @@ export function diskCommand(context: (command: Command) => Context): Command {
   examples(
     disk
       .command("open")
-      .description("map one disk again; with --read-only, show it to another instance besides")
+      .description("Map one disk again; with --read-only, for a second instance")
       .argument("<group>")
       .argument("<name>")
       .option("--read-only", "a second device, which refuses writes")
@@ -85,7 +85,7 @@ export function diskCommand(context: (command: Command) => Context): Command {
   examples(
     disk
       .command("close")
-      .description("take a mapping away; refused while it is in use")
+      .description("Remove a mapping; refused while it is in use")
       .argument("<group>")
       .argument("<name>")
       .option("--read-only", "only the second device")
@@ -105,7 +105,7 @@ export function diskCommand(context: (command: Command) => Context): Command {
   examples(
     disk
       .command("resize")
-      .description("make a disk larger, in use or not; then grow its file system")
+      .description("Grow a disk, in use or not; grow its file system afterwards")
       .argument("<group>")
       .argument("<name>")
       .requiredOption("--size <size>", "for the data, such as 20G", parseSize)
@@ -130,9 +130,7 @@ export function diskCommand(context: (command: Command) => Context): Command {
   examples(
     disk
       .command("snapshot")
-      .description(
-        "copy a disk, as it is now, to a new one with a key of its own; it may be in use",
-      )
+      .description("Copy a disk, also while it is in use, to a new one with its own key")
       .argument("<group>")
       .argument("<name>")
       .argument("<new-name>", "of the copy's logical volume")
@@ -160,7 +158,7 @@ export function diskCommand(context: (command: Command) => Context): Command {
   examples(
     disk
       .command("destroy")
-      .description("destroy a disk for good: mapping, logical volume, key")
+      .description("Destroy a disk: its mapping, its logical volume and its key")
       .argument("<group>")
       .argument("<name>")
       .option("--dry-run", "only say what would be destroyed")

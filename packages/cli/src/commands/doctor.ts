@@ -9,7 +9,7 @@ import { type Context, examples } from "./command.ts";
 export function doctorCommand(context: (command: Command) => Context): Command {
   const doctor = new Command("doctor")
     .description(
-      "check this host, the identity service and the key manager, and say how to mend each",
+      "Check this host, the identity service and the key manager, and say how to fix each problem",
     )
     .option("--try-writing", "store a secret, read it back and delete it, too")
     .action(async (options: { readonly tryWriting?: boolean }, command: Command) => {

@@ -13,12 +13,12 @@ import { type Context, examples, noun } from "./command.ts";
 
 /** `chatelaine key …` */
 export function keyCommand(context: (command: Command) => Context): Command {
-  const key = noun("key", "make, look at and delete the objects of the key manager");
+  const key = noun("key", "Create, show and delete objects in the key manager");
 
   examples(
     key
       .command("create")
-      .description("have the key manager generate a key; prints its id")
+      .description("Generate a key in the key manager and print its id")
       .option("--algorithm <name>", "aes, hmacsha256, …", "aes")
       .option("--bit-length <bits>", "of the key; 512 is an AES-256 key for XTS", parseBits, 256)
       .option("--mode <mode>", "what the key is for: xts, cbc (default: xts for AES over 256 bits)")
@@ -46,7 +46,7 @@ export function keyCommand(context: (command: Command) => Context): Command {
   examples(
     key
       .command("get")
-      .description("show what is known of an object; its bytes only with --output")
+      .description("Show an object's metadata; its bytes only with --output")
       .argument("<id>", "the object's id, or a reference that ends in it")
       .option(
         "--output <file>",
@@ -74,7 +74,7 @@ export function keyCommand(context: (command: Command) => Context): Command {
   examples(
     key
       .command("list")
-      .description("list all objects of the project, oldest first")
+      .description("List all objects of the project, oldest first")
       .option("--type <type>", objectTypes.join(", "), parseType)
       .option("--name <name>", "the whole name, exactly")
       .action(
@@ -94,7 +94,7 @@ export function keyCommand(context: (command: Command) => Context): Command {
   examples(
     key
       .command("delete")
-      .description("delete an object; refused while consumers need it")
+      .description("Delete an object; refused while consumers need it")
       .argument("<id>", "the object's id, or a reference that ends in it")
       .option("--force", "delete it although consumers need it: what it encrypts is lost")
       .action(async (id: string, options: { readonly force?: boolean }, command: Command) => {

@@ -8,12 +8,12 @@ import { type Context, examples, noun } from "./command.ts";
 
 /** `chatelaine ledger`: the record of volumes itself. */
 export function ledgerCommand(context: (command: Command) => Context): Command {
-  const ledger = noun("ledger", "the record of volumes itself");
+  const ledger = noun("ledger", "Maintain the ledger of volumes");
 
   examples(
     ledger
       .command("import")
-      .description("take the volumes of a ledger's file into the configured ledger, all or none")
+      .description("Import the volumes of a ledger file into the configured ledger, all or none")
       .argument("<file>", "afterwards it is called FILE.imported, so that nobody uses it any more")
       .option("--dry-run", "only make all checks")
       .action(async (file: string, { dryRun }: { readonly dryRun?: boolean }, command: Command) => {

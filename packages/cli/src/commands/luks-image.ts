@@ -69,7 +69,7 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
         luks
           .command("encrypt")
           .argument("<image>")
-          .description("encrypt a raw image, in place or into a new file"),
+          .description("Encrypt a raw image, in place or to a new file"),
       ),
     )
       .option(...outputFlag)
@@ -105,7 +105,7 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
       luks
         .command("decrypt")
         .argument("<image>")
-        .description("decrypt a LUKS image, in place or into a new file"),
+        .description("Decrypt a LUKS image, in place or to a new file"),
     )
       .option(...outputFlag)
       .option(...journalFlag)
@@ -126,7 +126,7 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
         luks
           .command("convert")
           .argument("<image>")
-          .description("make another kind of LUKS of an image, in place or into a new file"),
+          .description("Convert an image to another LUKS format, in place or to a new file"),
       ),
     )
       .option(...outputFlag)
@@ -163,7 +163,7 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
         luks
           .command("reencrypt")
           .argument("<image>")
-          .description("give an image a new volume key, and encrypt every sector anew"),
+          .description("Re-encrypt an image with a new volume key"),
       ),
     )
       .option(...journalFlag)
@@ -181,7 +181,7 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
         .command("resume")
         .argument("<image>", "or the new file of a copy")
         .description(
-          "finish an encryption, decryption, conversion or re-encryption that was cut, or the end of one that cryptsetup cannot finish",
+          "Resume an interrupted encryption, decryption, conversion or re-encryption, or finish one that cryptsetup cannot",
         ),
     )
       .option(...journalFlag)

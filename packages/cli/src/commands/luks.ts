@@ -37,12 +37,12 @@ import { addImageCommands } from "./luks-image.ts";
 
 /** `chatelaine luks …`: disks and images without a key manager, root, or cryptsetup. */
 export function luksCommand(context: (command: Command) => Context): Command {
-  const luks = noun("luks", "look at, make and change LUKS disks and images");
+  const luks = noun("luks", "Show, create and change LUKS disks and images");
 
   examples(
     luks
       .command("dump")
-      .description("show a LUKS header")
+      .description("Show a LUKS header")
       .argument("<path>")
       .action(async (path: string, _options: object, command: Command) => {
         const header = await readLuks(path);
@@ -56,7 +56,7 @@ export function luksCommand(context: (command: Command) => Context): Command {
       addPassphraseFlags(
         luks
           .command("format")
-          .description("write a LUKS header onto a blank device or file")
+          .description("Create a LUKS disk on a blank device or file")
           .argument("<path>"),
       ),
     )
@@ -121,15 +121,13 @@ async function format(path: string, passphrase: Uint8Array, flags: FormatFlags) 
 }
 
 function addSlotCommands(luks: Command, context: (command: Command) => Context): void {
-  const slots = luks
-    .command("slots")
-    .description("list, add, change, kill, test and rank key slots");
+  const slots = luks.command("slots").description("List, add, change, remove and test key slots");
 
   examples(
     slots
       .command("list")
       .argument("<path>")
-      .description("list the key slots in use")
+      .description("List the key slots in use")
       .action(async (path: string, _options: object, command: Command) => {
         const { print, terminal } = context(command);
         const { keyslots } = await readLuks(path);
@@ -144,7 +142,7 @@ function addSlotCommands(luks: Command, context: (command: Command) => Context):
   );
 
   examples(
-    withSlotPassphrases(slots.command("add").argument("<path>").description("add a passphrase"))
+    withSlotPassphrases(slots.command("add").argument("<path>").description("Add a passphrase"))
       .option("--slot <number>", "default: the lowest that is free", parseNumber)
       .action(async (path: string, flags: NewSlotFlags, command: Command) => {
         const { print } = context(command);
@@ -161,10 +159,7 @@ function addSlotCommands(luks: Command, context: (command: Command) => Context):
 
   examples(
     withSlotPassphrases(
-      slots
-        .command("change")
-        .argument("<path>")
-        .description("put a new passphrase in place of an old one"),
+      slots.command("change").argument("<path>").description("Replace a passphrase"),
     ).action(async (path: string, flags: NewSlotFlags, command: Command) => {
       const { print } = context(command);
       const slot = await withBoth(context(command), path, flags, (old, by) =>
@@ -180,7 +175,7 @@ function addSlotCommands(luks: Command, context: (command: Command) => Context):
       .command("kill")
       .argument("<path>")
       .argument("<slot>", "its number", parseNumber)
-      .description("erase a key slot; never the last")
+      .description("Erase a key slot, but never the last one")
       .action(async (path: string, slot: number, _options: object, command: Command) => {
         await killKeyslot(path, slot);
         context(command).print({ killed: slot }, `killed key slot ${slot}\n`);
@@ -194,7 +189,7 @@ function addSlotCommands(luks: Command, context: (command: Command) => Context):
       .argument("<path>")
       .argument("<slot>", "its number", parseNumber)
       .addArgument(new Argument("<priority>").choices(["ignore", "normal", "prefer"]))
-      .description("say how early a slot is tried; LUKS2 only")
+      .description("Set the priority of a key slot; LUKS2 only")
       .action(
         async (
           path: string,
@@ -215,7 +210,7 @@ function addSlotCommands(luks: Command, context: (command: Command) => Context):
       slots
         .command("test")
         .argument("<path>")
-        .description("tell which slot a passphrase opens; writes nothing"),
+        .description("Find the slot that a passphrase opens; writes nothing"),
     ).action(async (path: string, flags: NewSlotFlags, command: Command) => {
       const { print, terminal } = context(command);
       const slot = await withPassphrase(terminal, flags, path, (passphrase) =>
@@ -249,13 +244,13 @@ function withBoth<T>(
 }
 
 function addTokenCommands(luks: Command, context: (command: Command) => Context): void {
-  const token = luks.command("token").description("list, add and remove LUKS2 tokens");
+  const token = luks.command("token").description("List, add and remove LUKS2 tokens");
 
   examples(
     token
       .command("list")
       .argument("<path>")
-      .description("list the tokens")
+      .description("List the tokens")
       .action(async (path: string, _options: object, command: Command) => {
         const { print, terminal } = context(command);
         const tokens = await listTokens(path);
@@ -277,7 +272,7 @@ function addTokenCommands(luks: Command, context: (command: Command) => Context)
       .command("add")
       .argument("<path>")
       .argument("<json-file>", "a LUKS2 token; - is standard input")
-      .description("store a token")
+      .description("Add a token")
       .action(async (path: string, file: string, _options: object, command: Command) => {
         const text = await textOf(context(command), file);
         const id = await addToken(path, requireJson(file, text));
@@ -291,7 +286,7 @@ function addTokenCommands(luks: Command, context: (command: Command) => Context)
       .command("remove")
       .argument("<path>")
       .argument("<number>", "the token's", parseNumber)
-      .description("remove a token")
+      .description("Remove a token")
       .action(async (path: string, id: number, _options: object, command: Command) => {
         await removeToken(path, id);
         context(command).print({ removed: id }, `removed token ${id}\n`);
@@ -306,7 +301,7 @@ function addHeaderCommands(luks: Command, context: (command: Command) => Context
       .command("backup")
       .argument("<path>")
       .argument("<file>", "a new file; keep it as safe as the disk")
-      .description("copy the header with its key slots into a file")
+      .description("Back up the header and its key slots to a file")
       .action(async (path: string, file: string, _options: object, command: Command) => {
         await backupHeader(path, file);
         context(command).print({ backup: file }, `backed up the header of ${path} to ${file}\n`);
@@ -319,7 +314,7 @@ function addHeaderCommands(luks: Command, context: (command: Command) => Context
       .command("restore")
       .argument("<path>")
       .argument("<file>", "a header backup of this very disk")
-      .description("put a header backup back onto its disk")
+      .description("Restore a header backup to its disk")
       .option(
         "--unproven-uuid <uuid>",
         "the disk has no readable header: vouch for the backup's UUID",
@@ -338,7 +333,7 @@ function addHeaderCommands(luks: Command, context: (command: Command) => Context
     luks
       .command("repair")
       .argument("<path>")
-      .description("rewrite a damaged copy of a LUKS2 header from the intact one")
+      .description("Repair a damaged copy of a LUKS2 header from the intact one")
       .option(
         "--over <kinds...>",
         "for a disk that also holds something else: what gives way, in the words of the refusal: lvm, gpt, ext, …; luks erases the old header",

@@ -13,12 +13,12 @@ const backends = ["barbican", "fixed"];
 
 /** `chatelaine migrate …` */
 export function migrateCommand(context: (command: Command) => Context): Command {
-  const migrate = noun("migrate", "move from one key manager to another");
+  const migrate = noun("migrate", "Migrate from one key manager to another");
   examples(
     migrate
       .command("keys")
       .description(
-        "copy all objects of a project to another key manager; may be interrupted and repeated",
+        "Copy all objects of a project to another key manager; can be interrupted and repeated",
       )
       .requiredOption("--from <backend>", "barbican or fixed (with --fixed-key-file)", parseBackend)
       .option("--from-os-cloud <name>", "the source's cloud of clouds.yaml (default: --os-cloud)")

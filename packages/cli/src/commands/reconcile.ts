@@ -15,7 +15,7 @@ const columns: readonly Column<Finding>[] = [
 /** `chatelaine reconcile`: do ledger, key manager and disks agree? */
 export function reconcileCommand(context: (command: Command) => Context): Command {
   const command = new Command("reconcile")
-    .description("join ledger, key manager and disks, and name what does not agree")
+    .description("Compare the ledger, the key manager and the disks, and list every mismatch")
     .argument("[disks...]", "to look at besides those in the ledger")
     .option(
       "--apply",

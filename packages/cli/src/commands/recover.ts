@@ -6,7 +6,7 @@ import { type Context, examples } from "./command.ts";
 /** `chatelaine recover`: what every command that changes something does first. */
 export function recoverCommand(context: (command: Command) => Context): Command {
   const command = new Command("recover")
-    .description("finish or take back what a killed process left in the middle")
+    .description("Finish or undo operations that were interrupted")
     .option("--also-os-cloud <name...>", "credentials of other projects, for transfers to them")
     .action(async (options: { readonly alsoOsCloud?: readonly string[] }, self: Command) => {
       const { terminal, withVolumes, print } = context(self);

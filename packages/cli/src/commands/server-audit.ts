@@ -11,8 +11,8 @@ import { configured, loadConfig, runCommand, show, simple, textOf } from "./serv
 
 /** `chatelaine server audit …`: the record of who did what. */
 export function addAudit(server: Command, context: (command: Command) => Context): void {
-  const audit = server.command("audit").description("who did what to which object");
-  configured(audit, "list", "the latest entries, oldest first")
+  const audit = server.command("audit").description("The audit record: list, verify, export");
+  configured(audit, "list", "List the latest entries, oldest first")
     .option("--limit <number>", "how many", parseCount, 50)
     .option("--object <id>", "only of this secret, order or container")
     .action(async (_options: object, command: Command) => {
@@ -25,7 +25,7 @@ export function addAudit(server: Command, context: (command: Command) => Context
   configured(
     audit,
     "verify [files...]",
-    "check that no entry was changed or dropped; prints each chain's head",
+    "Verify that no entry was changed or removed, and print the head of each chain",
   )
     .option("--noted <file>", "what an earlier verify printed: nothing of that may be missing")
     .option("--with-database", "with files: verify them and the database as one record")
@@ -44,18 +44,20 @@ export function addAudit(server: Command, context: (command: Command) => Context
       print(found, terminal.columns === undefined ? json(found) : reportTables(terminal, found));
       assertWhole(found);
     });
-  configured(audit, "segments", "the parts of the record: open, sealed, exported, removed").action(
-    async (_options: object, command: Command) => {
-      const { terminal, print } = context(command);
-      const segments = await runCommand(context, command, "audit segments", []);
-      print(segments, segmentTable(terminal, segments as readonly SegmentInfo[]));
-    },
-  );
-  simple(audit, context, "seal", "seal what is in the record now, before it is due", "audit seal");
+  configured(
+    audit,
+    "segments",
+    "List the segments of the record: open, sealed, exported, removed",
+  ).action(async (_options: object, command: Command) => {
+    const { terminal, print } = context(command);
+    const segments = await runCommand(context, command, "audit segments", []);
+    print(segments, segmentTable(terminal, segments as readonly SegmentInfo[]));
+  });
+  simple(audit, context, "seal", "Seal the open segment now", "audit seal");
   configured(
     audit,
     "export <file>",
-    "write sealed segments to a new file, which audit verify reads; the server writes it",
+    "Export sealed segments to a new file, which audit verify reads; the server writes it",
   )
     .option("--before <time>", "only segments whose last entry is older (UTC)")
     .option("--again", "also segments that were exported before")
@@ -72,7 +74,7 @@ export function addAudit(server: Command, context: (command: Command) => Context
   configured(
     audit,
     "remove",
-    "delete exported segments from the database, from the beginning of each chain",
+    "Delete exported segments from the database, from the beginning of each chain",
   )
     .option("--before <time>", "only segments whose last entry is older (UTC)")
     .option("--force", "also segments that were never exported: their entries are lost")

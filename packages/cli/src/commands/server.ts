@@ -25,12 +25,12 @@ const smallHeap = {
 
 /** `chatelaine server …`: the key server, and what its administrator does beside it. */
 export function serverCommand(context: (command: Command) => Context): Command {
-  const server = noun("server", "run a key server that speaks Barbican's API, and look after it");
+  const server = noun("server", "Run and maintain a key server with Barbican's API");
   examples(
     configured(
       server,
       "start",
-      "start the key server; ends at SIGTERM or SIGINT, reloads at SIGHUP",
+      "Start the key server. SIGTERM or SIGINT stops it, SIGHUP reloads it",
     ).action(async (_options: object, command: Command) => {
       const { terminal } = context(command);
       terminal.restart?.(smallHeap.flags, smallHeap.variables);
@@ -51,14 +51,14 @@ export function serverCommand(context: (command: Command) => Context): Command {
       "chatelaine server start --server-config /etc/chatelaine/server.yaml",
     ],
   );
-  configured(server, "config", "print the effective configuration, without secrets").action(
+  configured(server, "config", "Print the effective configuration, without secrets").action(
     async (_options: object, command: Command) => {
       const config = await loadConfig(context, command);
       const values = settingNames.map((name) => [name, config.shown(name)]);
       context(command).print(Object.fromEntries(values), `${config.describe()}\n`);
     },
   );
-  configured(server, "doctor", "check what a start depends on; a server may run meanwhile").action(
+  configured(server, "doctor", "Check the conditions for a start, also while a server runs").action(
     async (_options: object, command: Command) => {
       const { diagnoseServer } = await import("@chatelaine/server");
       printDiagnoses(context(command), await diagnoseServer(await loadConfig(context, command)));
@@ -75,52 +75,52 @@ function addMaintenance(server: Command, context: (command: Command) => Context)
     server,
     context,
     "backup <file>",
-    "write a consistent copy of a SQLite database, also while it is served",
+    "Back up a SQLite database, also while a server runs",
     "backup",
   );
   const rotate = server
     .command("rotate")
-    .description("replace keys, also while requests are served");
+    .description("Rotate the server's keys, while it runs or not");
   simple(
     rotate,
     context,
     "root-key",
-    "make a new root key, wrap every project's key by it, and tag every row again",
+    "Create a new root key, re-wrap every project key and re-tag every row",
     "rotate root-key",
   );
   simple(
     rotate,
     context,
     "project-keys",
-    "give every project a new key and seal all payloads anew",
+    "Create new project keys and re-encrypt all payloads",
     "rotate project-keys",
   );
   simple(
     server,
     context,
     "tag-rows",
-    "tag the rows of a database from before rows had tags; no server may run",
+    "Tag the rows of a database from an older version; no server may run",
     "tag-rows",
   );
   simple(
     server,
     context,
     "restore-secret <id>",
-    "bring a deleted secret back, while its window is open",
+    "Restore a deleted secret within its retention time",
     "restore-secret",
   );
   simple(
     server,
     context,
     "erase-project <id>",
-    "erase everything of a project, its keys included",
+    "Erase all data and keys of a project",
     "erase-project",
   );
   addAudit(server, context);
   configured(
     server,
     "restore <file>",
-    "put a backup in the place of the SQLite database; no server may run",
+    "Restore a backup of the SQLite database; no server may run",
   ).action(async (file: string, _options: object, command: Command) => {
     const { restoreBackup } = await import("@chatelaine/server");
     await restoreBackup(await loadConfig(context, command), file);
@@ -129,7 +129,7 @@ function addMaintenance(server: Command, context: (command: Command) => Context)
   configured(
     server,
     "migrate-store <sqlite-file>",
-    "copy a SQLite database into the empty PostgreSQL one that is configured",
+    "Copy a SQLite database to the configured, empty PostgreSQL database",
   ).action(async (file: string, _options: object, command: Command) => {
     const { migrateConfiguredStore } = await import("@chatelaine/server");
     const config = await loadConfig(context, command);
@@ -138,10 +138,10 @@ function addMaintenance(server: Command, context: (command: Command) => Context)
 }
 
 function addIdentity(server: Command, context: (command: Command) => Context): void {
-  const user = server.command("user").description("users of built-in identity");
+  const user = server.command("user").description("Manage users of the built-in identity service");
   for (const [verb, summary] of [
-    ["create", "make a user"],
-    ["set-password", "give a user another password; ends the user's tokens"],
+    ["create", "Create a user"],
+    ["set-password", "Change a user's password and revoke the user's tokens"],
   ] as const)
     configured(user, `${verb} <name>`, summary)
       .requiredOption("--password-file <file>", "a file with the password; - for standard input")
@@ -150,34 +150,42 @@ function addIdentity(server: Command, context: (command: Command) => Context): v
         const args = [name, password.replace(/\r?\n$/, "")];
         show(context(command), await runCommand(context, command, `user ${verb}`, args));
       });
-  simple(user, context, "list", "all users", "user list");
+  simple(user, context, "list", "List all users", "user list");
   simple(
     user,
     context,
     "delete <user>",
-    "delete a user; what the user stored stays",
+    "Delete a user; the user's secrets are kept",
     "user delete",
   );
-  const project = server.command("project").description("projects of built-in identity");
-  simple(project, context, "create <name>", "make a project", "project create");
+  const project = server
+    .command("project")
+    .description("Manage projects of the built-in identity service");
+  simple(project, context, "create <name>", "Create a project", "project create");
   simple(
     project,
     context,
     "delete <project>",
-    "delete a project and everything that is kept for it, its keys included",
+    "Delete a project with all its data and keys",
     "project delete",
   );
-  simple(project, context, "list", "all projects", "project list");
+  simple(project, context, "list", "List all projects", "project list");
   const role = server
     .command("role")
-    .description("roles of built-in identity: admin, member, reader, …");
+    .description("Manage roles of the built-in identity service: admin, member, reader, …");
   simple(
     role,
     context,
     "grant <user> <project> <role>",
-    "give a user a role in a project",
+    "Grant a user a role in a project",
     "role grant",
   );
-  simple(role, context, "revoke <user> <project> <role>", "take it away", "role revoke");
-  simple(role, context, "list", "who has which role where", "role list");
+  simple(
+    role,
+    context,
+    "revoke <user> <project> <role>",
+    "Revoke a user's role in a project",
+    "role revoke",
+  );
+  simple(role, context, "list", "List all role assignments", "role list");
 }

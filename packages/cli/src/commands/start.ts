@@ -21,7 +21,7 @@ interface StartFlags {
 /** `chatelaine start`: a key server, and an encrypted disk with a key of its own, shown step by step. */
 export function startCommand(context: (command: Command) => Context): Command {
   const start = new Command("start")
-    .description("start a key server of your own, and show an encrypted disk whose key it made")
+    .description("Start a key server and demonstrate an encrypted disk")
     .option("--once", "end after the session, instead of serving until Ctrl-C")
     .option(
       "--data-directory <directory>",

@@ -47,7 +47,7 @@ export function addDataVerbs(volume: Command, context: (command: Command) => Con
   examples(
     volume
       .command("encrypt")
-      .description("make a volume of a plain disk where it is; its data stay")
+      .description("Encrypt a plain disk in place; its data is kept")
       .argument(
         "<path>",
         "a file, which grows by 16 MiB, or a block device whose last 16 MiB are free",
@@ -92,7 +92,7 @@ export function addDataVerbs(volume: Command, context: (command: Command) => Con
   examples(
     volume
       .command("decrypt")
-      .description("make a plain disk of a volume where it is, and delete its key")
+      .description("Decrypt a volume in place and delete its key")
       .argument("<path>")
       .option("--leave-unencrypted", "yes: everybody who has the disk can read it afterwards")
       .option(...journalFlag)
@@ -133,7 +133,7 @@ export function addDataVerbs(volume: Command, context: (command: Command) => Con
   examples(
     volume
       .command("resize")
-      .description("make a volume larger, open or not; then grow the file system on it")
+      .description("Grow a volume, open or closed; grow its file system afterwards")
       .argument("<path>", "a file; or a block device, which has been made larger already")
       .option("--size <size>", "for the data, such as 20G; only for files", parseSize)
       .action(async (path: string, flags: { readonly size?: number }, command: Command) => {
@@ -155,7 +155,7 @@ export function addDataVerbs(volume: Command, context: (command: Command) => Con
     withBulkFlags(
       volume
         .command("reencrypt")
-        .description("give volumes a new volume key, and encrypt every sector anew; open or not")
+        .description("Re-encrypt volumes with a new volume key, open or closed")
         .argument("[path]", "of one volume; else --all"),
     )
       .option("--rekey", "give it a new key as well; default: the key stays")

@@ -19,7 +19,7 @@ export function addHeaderVerbs(volume: Command, context: (command: Command) => C
     withBulkFlags(
       volume
         .command("backup")
-        .description("copy headers and key slots of volumes to new files")
+        .description("Back up the headers and key slots of volumes to new files")
         .argument("[path]", "of one volume; else --all")
         .argument("[file]", "of the backup"),
     )
@@ -59,7 +59,7 @@ export function addHeaderVerbs(volume: Command, context: (command: Command) => C
   examples(
     volume
       .command("restore")
-      .description("put a header backup back, once the volume's key has opened it")
+      .description("Restore a header backup, if the volume's key opens it")
       .argument("<path>")
       .argument("[file]", "default: the newest backup that the ledger knows")
       .option("--dry-run", "only say what would be overwritten, with what")

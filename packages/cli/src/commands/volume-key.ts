@@ -25,7 +25,9 @@ export function addKeyVerbs(volume: Command, context: (command: Command) => Cont
   examples(
     volume
       .command("transfer")
-      .description("hand a volume to another project: it gets a new key there, the old one goes")
+      .description(
+        "Transfer a volume to another project: it gets a new key there, and the old key is deleted",
+      )
       .argument("<path>")
       .requiredOption("--to-os-cloud <name>", "clouds.yaml's name of the recipient's credentials")
       .option("--dry-run", "only say what would be changed")
@@ -62,7 +64,7 @@ export function addKeyVerbs(volume: Command, context: (command: Command) => Cont
     volume
       .command("adopt")
       .description(
-        "give a LUKS disk that others made a key of its own; its data stays. With --accept-header: record a header that was changed without chatelaine",
+        "Give an existing LUKS disk its own key; its data is kept. With --accept-header: record a header that was changed without chatelaine",
       )
       .argument("<path>")
       .option("--key <id>", "whose hexadecimal text opens it until now", objectId)
@@ -102,7 +104,9 @@ export function addKeyVerbs(volume: Command, context: (command: Command) => Cont
   examples(
     volume
       .command("import")
-      .description("take a LUKS disk under our care with your own key that opens it, and keep both")
+      .description(
+        "Record an existing LUKS disk as a volume, with your own key that opens it; both are kept",
+      )
       .argument("<path>")
       .requiredOption(
         "--key <id>",
@@ -120,7 +124,7 @@ export function addKeyVerbs(volume: Command, context: (command: Command) => Cont
   examples(
     volume
       .command("migrate")
-      .description("move disks off the one fixed key of all disks (--fixed-key-file) to their own")
+      .description("Replace the shared fixed key (--fixed-key-file) by a key for each disk")
       .argument("<paths...>")
       .option("--concurrency <number>", "how many at once", parseCount)
       .option("--max-errors <number>", "begin no more once more than this many failed", Number)

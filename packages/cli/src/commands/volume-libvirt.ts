@@ -23,7 +23,7 @@ export function addLibvirtVerb(volume: Command, context: (command: Command) => C
   examples(
     volume
       .command("libvirt")
-      .description("give libvirt a LUKS1 volume's secret, and print the disk's XML")
+      .description("Define the libvirt secret of a LUKS1 volume and print the disk's XML")
       .argument("<path>")
       .option("--target <device>", "the guest's name for the disk", "vda")
       .option("--read-only", "refuse writes")

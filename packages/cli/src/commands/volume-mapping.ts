@@ -36,7 +36,7 @@ export function addMappingVerbs(volume: Command, context: (command: Command) => 
   examples(
     volume
       .command("open")
-      .description("show plaintext of volumes as block devices; needs root and cryptsetup-bin")
+      .description("Open volumes as block devices under /dev/mapper; needs root and cryptsetup-bin")
       .argument("[paths...]", "or --all")
       .option("--name <name>", "of the mapping; default chatelaine- and the volume's id")
       .option("--all", "every volume of the project that the ledger has")
@@ -66,7 +66,7 @@ export function addMappingVerbs(volume: Command, context: (command: Command) => 
   examples(
     volume
       .command("close")
-      .description("take a mapping away; refused while it is in use")
+      .description("Remove a mapping; refused while it is in use")
       .argument("<name>", "of the mapping")
       .action(async (name: string, _options: object, command: Command) => {
         const wasOpen = await closeVolume(name);
@@ -82,7 +82,7 @@ export function addMappingVerbs(volume: Command, context: (command: Command) => 
     volume
       .command("serve")
       .description(
-        "show a LUKS1 volume's plaintext on an NBD socket until Ctrl-C; needs neither root nor dm-crypt",
+        "Serve a LUKS1 volume on an NBD socket until Ctrl-C; needs neither root nor dm-crypt",
       )
       .argument("<path>")
       .argument("<place>", "a Unix socket to make; with --fuse, a file")

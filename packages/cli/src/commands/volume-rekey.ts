@@ -21,7 +21,9 @@ export function addRekeyVerb(volume: Command, context: (command: Command) => Con
     withBulkFlags(
       volume
         .command("rekey")
-        .description("give volumes a new key; the old one opens them no more, and is deleted")
+        .description(
+          "Rotate the keys of volumes. Each old key is removed from the disk and deleted",
+        )
         .argument("[path]", "of one volume; else --all")
         .option("--key <id>", "a key of your own instead of a new one", objectId),
     )

@@ -14,7 +14,7 @@ export function addSnapshotVerbs(volume: Command, context: (command: Command) =>
   examples(
     volume
       .command("snapshot")
-      .description("give a snapshot, which the storage has made, a key object of its own")
+      .description("Give a snapshot made by the storage its own key object")
       .argument("<path>", "of the volume")
       .argument("<snapshot>", "of its copy as of an instant")
       .action(async (path: string, snapshot: string, _options: object, command: Command) => {
@@ -33,7 +33,7 @@ export function addSnapshotVerbs(volume: Command, context: (command: Command) =>
     volume
       .command("forget")
       .description(
-        "delete a snapshot's key object, once the storage has removed the snapshot; or take a volume whose header is not on its disk any more out of the ledger",
+        "Delete the key object of a snapshot that the storage has removed, or remove a volume from the ledger whose header is gone from its disk",
       )
       .argument("<id>", "of the snapshot or volume")
       .option("--dry-run", "only say what would be changed")

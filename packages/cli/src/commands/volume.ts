@@ -69,13 +69,13 @@ function leftAlone({
 export function volumeCommand(context: (command: Command) => Context): Command {
   const volume = noun(
     "volume",
-    "make, check and delete encrypted volumes, each with a key of its own",
+    "Create, verify and delete encrypted volumes, each with its own key",
   );
 
   examples(
     volume
       .command("create")
-      .description("make an encrypted volume whose key the key manager generates")
+      .description("Create an encrypted volume with a key from the key manager")
       .argument("<path>", "a file to make, or a blank block device")
       .option("--size <size>", "for the data, such as 10G; only for files", parseSize)
       .option("--label <text>", "in the LUKS header, at most 47 bytes")
@@ -118,7 +118,7 @@ export function volumeCommand(context: (command: Command) => Context): Command {
   examples(
     volume
       .command("inspect")
-      .description("show which volume a disk is and which key it needs; asks no key manager")
+      .description("Show a disk's volume id and key id, without asking the key manager")
       .argument("<path>")
       .action(async (path: string, _options: object, command: Command) => {
         const { withLedger, print } = context(command);
@@ -133,7 +133,7 @@ export function volumeCommand(context: (command: Command) => Context): Command {
       volume
         .command("verify")
         .description(
-          "prove that disks open with their key and have the header that the ledger recorded; writes nothing",
+          "Verify that disks open with their key and have the header that the ledger recorded; writes nothing",
         )
         .argument("[path]", "of one volume; else --all"),
     )
@@ -160,7 +160,7 @@ export function volumeCommand(context: (command: Command) => Context): Command {
     volume
       .command("delete")
       .description(
-        "delete a volume for good: the disk first, then its key; of a disk that the ledger does not know, only the disk",
+        "Delete a volume: the disk, then its key. If the ledger does not know the disk, only the disk is deleted",
       )
       .argument("<path>")
       .option(
@@ -199,7 +199,7 @@ export function volumeCommand(context: (command: Command) => Context): Command {
   examples(
     volume
       .command("clone")
-      .description("make a second volume with the data of a first, and with keys of its own")
+      .description("Copy a volume to a new one with its own key")
       .argument("<path>")
       .argument("<new-path>", "a file to make")
       .option("--own-volume-key", "encrypt the data anew; the default, and the safer way")
