@@ -664,6 +664,63 @@ describe("a re-encryption that cryptsetup is killed at the end of", () => {
   }
 });
 
+describe("a decryption or encryption that cryptsetup is killed at the end of", () => {
+  it("is called plain where all its data is plain", async () => {
+    const path = blankFile(18 * mebibyte);
+    const header = join(folder, `${files++}.header`);
+    formatByCryptsetup(path, ["--type", "luks2"]);
+    const content = randomBytes(2 * mebibyte);
+    const { passphrase } = slot;
+    await withOpenDisk(path, passphrase, (disk) => disk.write(0, content), { access: "write" });
+    const whole = readFileSync(path);
+    const make = () => {
+      writeFileSync(path, whole);
+      rmSync(header, { force: true });
+      return { header, args: ["--decrypt", "--header", header, path] };
+    };
+    const look = () => assert.ok(readFileSync(path).subarray(0, content.length).equals(content));
+    const said = await killHereAndThere(/but all data is plain/, make, look);
+    assert.ok(said >= 3, `said ${said} times`);
+  });
+
+  it("is called encrypted where cryptsetup opens it", async () => {
+    const path = blankFile(0);
+    const content = randomBytes(4 * mebibyte);
+    const make = () => {
+      writeFileSync(path, content);
+      truncateSync(path, 12 * mebibyte);
+      const to = ["--encrypt", "--type", "luks2", "--reduce-device-size", "8m", ...minimal];
+      return { header: path, args: [...to, path] };
+    };
+    const look = () =>
+      void cryptsetup(["open", "--test-passphrase", "--key-file", keyFiles.one, path]);
+    const said = await killHereAndThere(/but all data is encrypted/, make, look);
+    assert.ok(said >= 3, `said ${said} times`);
+  });
+});
+
+/** Kills it at every third of its writes, and looks at what is said then. @returns how often `says` was said */
+async function killHereAndThere(
+  says: RegExp,
+  make: () => { readonly header: string; readonly args: readonly string[] },
+  look: () => void,
+): Promise<number> {
+  let said = 0;
+  for (let call = 5, isKilled = true; isKilled; call += 3) {
+    const { header, args } = make();
+    const how = ["-q", "--force-offline-reencrypt", "--key-file", keyFiles.one];
+    isKilled = killAtCall(`write:${call}`, ["reencrypt", ...how, ...args]);
+    const warnings = await readLuks(header).then(
+      (found) => found.warnings,
+      () => [],
+    );
+    if (!says.test(warnings.join())) continue;
+    said++;
+    look();
+  }
+  return said;
+}
+
 /** Runs cryptsetup and kills it at one of its system calls, when it has begun to move data and not finished. */
 function killWhileItWrites(call: string, args: readonly string[]): void {
   assert.ok(killAtCall(call, args));
@@ -673,14 +730,9 @@ function killWhileItWrites(call: string, args: readonly string[]): void {
 function killAtCall(call: string, args: readonly string[]): boolean {
   const [name, count] = call.split(":");
   const inject = ["-e", `trace=${name}`, "-e", `inject=${name}:signal=SIGKILL:when=${count}`];
-  const { signal } = spawnSync("strace", [
-    "-f",
-    "-o",
-    "/dev/null",
-    ...inject,
-    "cryptsetup",
-    ...args,
-  ]);
+  const traced = ["-f", "-o", "/dev/null", ...inject, "cryptsetup", ...args];
+  // A killed encryption leaves a temporary header where it was started.
+  const { signal } = spawnSync("strace", traced, { cwd: folder });
   return signal === "SIGKILL";
 }
 

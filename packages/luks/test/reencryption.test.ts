@@ -27,6 +27,21 @@ function begin(mode: string, direction: string, resilience: string) {
   };
 }
 
+/** All data is as it is to be, and the header does not say that this is the end. */
+function end(mode: "encrypt" | "decrypt") {
+  return (metadata: AnyMetadata) => {
+    begin(mode, "forward", "datashift-checksum")(metadata);
+    const { segments, digests } = metadata;
+    segments["1"] = { ...segments["0"], flags: ["backup-previous"] };
+    if (mode === "decrypt") {
+      segments["0"] = { type: "linear", offset: "0", size: "dynamic" };
+      digests["0"].segments = ["1"];
+    }
+    segments["2"] = { ...segments["0"], flags: ["backup-final"] };
+    segments["3"] = { ...segments["1"], flags: ["backup-moved-segment"] };
+  };
+}
+
 async function refusal(change: (metadata: AnyMetadata) => void): Promise<string> {
   const disk = await hostileDisk(change);
   let text = "";
@@ -76,6 +91,23 @@ describe("a disk that cryptsetup re-encrypts and has not finished", () => {
       /run "chatelaine luks resume \S+", or "chatelaine recover" .* no older header/,
     );
   });
+
+  for (const [mode, says] of [
+    [
+      "encrypt",
+      /all data is encrypted: if .* fails, "cryptsetup open" opens it; make it another header/,
+    ],
+    ["decrypt", /all data is plain: use it without this header, and do not run .*--resume-only/],
+  ] as const) {
+    it(`names no resumption that fails or destroys data where all is done in mode ${mode}`, async () => {
+      assert.match(await refusal(end(mode)), says);
+      const notDone = await refusal((metadata) => {
+        end(mode)(metadata);
+        metadata.segments["0"].size = "4096";
+      });
+      assert.match(notDone, /and has not finished: run "cryptsetup reencrypt --resume-only/);
+    });
+  }
 
   it("warns of a resumption where nothing says how far cryptsetup came", async () => {
     const risk = /encrypts a second time .*: copy the disk first/;

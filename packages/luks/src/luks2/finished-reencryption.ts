@@ -33,7 +33,7 @@ export function finishedReencryption(metadata: Luks2Metadata): FinishedReencrypt
   const previous = onlyId(segments, isFlagged("backup-previous"));
   const final = onlyId(segments, isFlagged("backup-final"));
   if (state === undefined || previous === undefined || final === undefined) return undefined;
-  if (!isInPlace(keyslots[state]) || !isAllNew(segments, previous, final)) return undefined;
+  if (!isInPlace(keyslots[state]) || !isAllNew(segments, previous)) return undefined;
   if (!isDeepStrictEqual(config.requirements?.mandatory, [requirement])) return undefined;
 
   const newDigest = onlyId(digests, covers(["0", final]));
@@ -77,13 +77,31 @@ function isInPlace(slot: Luks2Metadata["keyslots"][string] | undefined): boolean
 }
 
 /** There is one data segment, it is as it shall be in the end, and it lies where it lay before. */
-function isAllNew(segments: Luks2Metadata["segments"], previous: string, final: string): boolean {
-  const { "0": data, [previous]: before, [final]: after } = segments;
-  if (!data || !before || !after || Object.keys(segments).length !== 3) return false;
-  const { flags: _flags, ...wanted } = after;
+function isAllNew(segments: Luks2Metadata["segments"], previous: string): boolean {
+  const { "0": data, [previous]: before } = segments;
   return (
-    isDeepStrictEqual(data, wanted) && data.offset === before.offset && data.size === before.size
+    isDataFinal(segments) &&
+    Object.keys(segments).length === 3 &&
+    data?.offset === before?.offset &&
+    data?.size === before?.size
   );
+}
+
+/**
+ * There is one data segment, and it is as it shall be in the end of what cryptsetup does. Which key a re-encryption
+ * has reached is not for the segments to say.
+ */
+export function isDataFinal(segments: Luks2Metadata["segments"]): boolean {
+  const final = onlyId(segments, isFlagged("backup-final"));
+  if (final === undefined) return false;
+  const { "0": data, ...others } = segments;
+  const { flags: _flags, ...wanted } = segments[final] as Luks2Segment;
+  return isDeepStrictEqual(data, wanted) && Object.values(others).every(isBackup);
+}
+
+/** Says how the disk was before or will be afterwards. */
+export function isBackup({ flags }: Luks2Segment): boolean {
+  return flags?.some((flag) => flag.startsWith("backup-")) === true;
 }
 
 function covers(ids: readonly string[]): (digest: Luks2Digest) => boolean {

@@ -1,13 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { shellWord } from "../texts/shell-word.ts";
-import { finishedReencryption } from "./finished-reencryption.ts";
+import { finishedReencryption, isBackup, isDataFinal } from "./finished-reencryption.ts";
 import type { Luks2Header } from "./load.ts";
-import {
-  type Luks2Keyslot,
-  type Luks2Metadata,
-  type Luks2Segment,
-  reencryptionSlotType,
-} from "./metadata.ts";
+import { type Luks2Keyslot, type Luks2Metadata, reencryptionSlotType } from "./metadata.ts";
 
 /** In the header while this library re-encrypts in place, and the data is of two volume keys. */
 export const ownReencryptionRequirement = "chatelaine-reencrypt-v1";
@@ -23,6 +18,18 @@ const verbs = new Map([
   ["encrypt", "encrypting"],
   ["decrypt", "decrypting"],
   ["reencrypt", "re-encrypting"],
+]);
+/** What to do where cryptsetup 2.6.1 was killed when all data was done: its resumption fails, or does a part of it twice. */
+const endings = new Map([
+  [
+    "encrypt",
+    'all data is encrypted: if "cryptsetup reencrypt --resume-only" fails, "cryptsetup open" opens it; make it another header, ' +
+      'as docs/volumes.md says under "A re-encryption that cryptsetup cannot finish"',
+  ],
+  [
+    "decrypt",
+    'all data is plain: use it without this header, and do not run "cryptsetup reencrypt --resume-only", which would destroy data',
+  ],
 ]);
 const directions = new Set(["forward", "backward"]);
 const resiliences = new Set([
@@ -59,6 +66,8 @@ export function reencryptionUnderWay(path: string, header: Luks2Header): string 
       `run "chatelaine luks resume ${word}", or ${ours}; restore no older header backup`
     );
   }
+  const ending = isDataFinal(metadata.segments) ? endings.get(modeOf(slot)) : undefined;
+  if (ending !== undefined) return `cryptsetup has not finished ${doing(slot)}, but ${ending}`;
   const device = isDetached(header) ? `--header ${word} DATA-DEVICE` : word;
   const orOurs = slot && modeOf(slot) !== "reencrypt" ? "" : `, or ${ours}`;
   const repair = isCut(metadata) ? `"cryptsetup repair ${device}", then ` : "";
@@ -127,9 +136,4 @@ function isDetached({ binary, metadata }: Luks2Header): boolean {
   return Object.values(metadata.segments).some(
     (segment) => !isBackup(segment) && Number(segment.offset) < end,
   );
-}
-
-/** Says how the disk was before or will be afterwards. */
-function isBackup({ flags }: Luks2Segment): boolean {
-  return flags?.some((flag) => flag.startsWith("backup-")) === true;
 }
