@@ -92,7 +92,7 @@ async function isChanged(path: string, why: RegExp): Promise<void> {
   assert.ok(before.equals(readFileSync(path)), "the image was written to");
 }
 
-const probe = (file: string) => spawnSync("blkid", ["-p", file], { encoding: "utf8" });
+const probe = (file: string) => spawnSync("/usr/sbin/blkid", ["-p", file], { encoding: "utf8" });
 
 for (const [half, make] of Object.entries(halves)) {
   for (const kind of ["LUKS1", "LUKS2"] as const) {
