@@ -213,6 +213,20 @@ describe("work that was cut while the mark was written", () => {
     }
   });
 
+  it("goes on with what was written to the image since, before the mark was on it", async () => {
+    const half = await halfEncrypted();
+    // As after a cut between the record in the journal and the mark: the image is raw, and somebody uses it.
+    overwrite(half, 0, content().subarray(0, withheld));
+    await change(half, { doneBytes: 0 });
+    overwrite(half, 100_000, Buffer.from("written since"));
+    await resumeImage(half, opening);
+    await withOpenDisk(half, one.passphrase, async (disk) => {
+      const data = Buffer.alloc(13);
+      await disk.read(100_000, data);
+      assert.equal(data.toString(), "written since");
+    });
+  });
+
   it("keeps no plaintext in the journal, and none of its files afterwards", async () => {
     const path = await halfEncrypted();
     const start = readFileSync(join(`${path}.chatelaine`, "start"));

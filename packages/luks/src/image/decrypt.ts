@@ -35,6 +35,7 @@ import {
   coverStart,
   finishData,
   isMarked,
+  isUntouched,
   type MarkedState,
   type MarkedWork,
   plainStart,
@@ -206,7 +207,8 @@ async function requireLuksAsLeft(
   const { image, journal, header, side } = work;
   if (isMarked(begun)) {
     await requireStart(work, begun, headerFile);
-    return begun;
+    const isOld = await isUntouched(work, begun, await firstSectorOf(headerFile));
+    return isOld ? withholdStart(work, begun) : begun;
   }
   if (begun.doneBytes > 0) return begun;
   await requireHeaderAsLeft(operation, image, journal, headerFile, header, side);

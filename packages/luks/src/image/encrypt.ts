@@ -35,6 +35,7 @@ import {
   coverStart,
   finishData,
   isMarked,
+  isUntouched,
   type MarkedWork,
   plainStart,
   requireMark,
@@ -192,8 +193,9 @@ async function requireRaw(work: MarkedWork, begun: ImageState): Promise<ImageSta
   if (isMarked(begun)) {
     const start = await plainStart(work, begun);
     await requireMark(work, begun, begun.doneBytes === 0 ? [start] : []);
+    const isOld = await isUntouched(work, begun, start);
     start.fill(0);
-    return begun;
+    return isOld ? withholdStart(work, begun) : begun;
   }
   if (await isLuks(image)) throw notAsLeft(operation, image, journal, "it is LUKS now");
   return begun.doneBytes === 0 ? withholdStart(work, begun) : begun;

@@ -7,7 +7,7 @@ import { type BlockDevice, withRegularFile } from "../device/device.ts";
 import { markBlock, markBytes, writeMark } from "../device/in-place-mark.ts";
 import { LuksError } from "../errors.ts";
 import type { CheckedHeader } from "../format/checked-header.ts";
-import { notAsLeft } from "./as-left.ts";
+import { firstSectorOf, notAsLeft } from "./as-left.ts";
 import { type ImageJournal, type ImageState, sha256 } from "./journal.ts";
 import { type ImageRunOptions, progressCounter } from "./progress.ts";
 
@@ -113,13 +113,27 @@ export async function requireMark(
   { mark }: MarkedState,
   others: readonly Uint8Array[],
 ): Promise<void> {
-  const sector = new Uint8Array(sectorBytes);
-  await image.read(0, sector);
+  const sector = await firstSectorOf(image);
   const block = markBlock({ operation: direction, id: mark.id });
   const isMixOf = (one: Uint8Array) =>
     sector.every((byte, index) => byte === block[index] || byte === one[index]);
   if ([block, ...others].some(isMixOf)) return;
   throw notAsLeft(operation, image, journal, "it has not the mark that it was left with");
+}
+
+/**
+ * Whether nothing of the image has been written yet: it begins as before the mark, whose first sector is written first. It
+ * may have been used since the cut, so what the journal has of it is old.
+ *
+ * @param before what the image began with
+ */
+export async function isUntouched(
+  { image }: MarkedWork,
+  { doneBytes }: MarkedState,
+  before: Uint8Array,
+): Promise<boolean> {
+  if (doneBytes > 0) return false;
+  return Buffer.compare(await firstSectorOf(image), before.subarray(0, sectorBytes)) === 0;
 }
 
 /** The plaintext of the first bytes, to be zeroed by the caller. */
