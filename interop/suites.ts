@@ -81,6 +81,7 @@ export const suites: readonly Suite[] = [
       "no lost reply, outage or nonsense between us and the real Barbican leaves a key or order behind",
     packages: [...openstackPackages],
     peers: ["barbican"],
+    nightly: true,
   },
   {
     name: "luks",
@@ -176,6 +177,7 @@ export const suites: readonly Suite[] = [
       "the ledger keeps its promises on PostgreSQL, past kills, a lost connection and a database that goes away",
     packages: [],
     peers: ["postgres"],
+    nightly: true,
   },
   {
     name: "qemu",
