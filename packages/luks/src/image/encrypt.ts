@@ -264,8 +264,8 @@ function sizesOf(
   shift: number,
 ): readonly number[] {
   if (totalBytes !== imageBytes) return [imageBytes];
-  const isUntouched = phase === "data" && doneBytes === 0;
-  return [...(isUntouched ? [imageBytes] : []), imageBytes + shift];
+  const mayBeSmall = phase === "data" && doneBytes === 0;
+  return [...(mayBeSmall ? [imageBytes] : []), imageBytes + shift];
 }
 
 /** These say more than that it is LUKS. */
