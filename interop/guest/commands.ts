@@ -105,7 +105,7 @@ function first(): void {
   assert.equal(run("volume", "close", "data").status, 6);
   closeSync(held);
   assert.equal(chatelaine("volume", "close", "data"), "closed data\n");
-  assert.equal(chatelaine("volume", "close", "data"), "closed data\n");
+  assert.equal(chatelaine("volume", "close", "data"), "data was not open\n");
 
   // As os-brick opens a volume: the hexadecimal text of the key's bytes on standard input.
   const { keyId } = JSON.parse(chatelaine("volume", "inspect", "/dev/vg/data", "--json")) as {
