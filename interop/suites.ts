@@ -259,6 +259,7 @@ export const suites: readonly Suite[] = [
       "the whole barbican-tempest-plugin passes on our server with the real Keystone, as on Barbican",
     packages: [...tempestPackages],
     peers: ["barbican"],
+    nightly: true,
   },
   {
     name: "packages",
