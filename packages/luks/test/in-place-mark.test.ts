@@ -154,6 +154,7 @@ for (const [half, make] of Object.entries(halves)) {
           found.map((signature) => signature.kind),
           ["chatelaine-in-place"],
         );
+        // Of util-linux, which each Debian has; elsewhere the run says that this was not looked at.
         if (probe(path).error) return t.skip("there is no blkid");
         // 2: nothing found; 8 would be several formats.
         assert.equal(probe(path).status, 2);
@@ -196,21 +197,28 @@ describe("a backup that was written back onto half-done work", () => {
 
 describe("work that was cut while the mark was written", () => {
   it("goes on if not a byte of it was", async () => {
-    for (const half of ["encrypted", "decrypted"] as const) {
-      const path = await halves[half]();
-      const raw = content();
-      if (half === "encrypted") overwrite(path, 0, raw.subarray(0, withheld));
-      else copyFileSync(join(`${path}.chatelaine`, "old-header"), scratchPath());
-      if (half === "decrypted") {
-        const header = readFileSync(join(`${path}.chatelaine`, "old-header"));
-        overwrite(path, 0, header.subarray(0, 4096));
-      }
-      await change(path, { doneBytes: 0 });
-      if (half === "encrypted") {
-        await resumeImage(path, opening);
-        await holdsContent(path);
-      }
-    }
+    const path = scratchPath();
+    const before = scratchPath("before");
+    writeFileSync(path, content());
+    copyFileSync(path, before);
+    await cut((run) => encryptImage(path, { format: formats.LUKS2, ...run }));
+    copyFileSync(before, path);
+    await change(path, { doneBytes: 0 });
+    await resumeImage(path, opening);
+    await holdsContent(path);
+
+    copyFileSync(path, before);
+    await cut((run) => decryptImage(path, { ...opening, ...run }));
+    copyFileSync(before, path);
+    await change(path, { doneBytes: 0 });
+    // It is LUKS still, and somebody uses it.
+    const since = { access: "write" } as const;
+    const text = Buffer.alloc(512, "written since");
+    await withOpenDisk(path, one.passphrase, (disk) => disk.write(512 * 200, text), since);
+    await resumeImage(path, opening);
+    const wanted = content();
+    text.copy(wanted, 512 * 200);
+    assert.ok(readFileSync(path).equals(wanted));
   });
 
   it("goes on with what was written to the image since, before the mark was on it", async () => {
