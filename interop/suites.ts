@@ -160,9 +160,16 @@ export const suites: readonly Suite[] = [
   {
     name: "volumes",
     proves:
-      "volumes with keys of the real Barbican open in cryptsetup, and survive a kill at every moment",
+      "volumes with keys of the real Barbican open in cryptsetup, and an interrupted creation is undone",
     packages: ["cryptsetup-bin"],
     peers: ["barbican"],
+  },
+  {
+    name: "volumes-kills",
+    proves: "volumes survive at least 300 kills, before and after calls, writes and syncs",
+    packages: [],
+    peers: [],
+    nightly: true,
   },
   {
     name: "volumes-faults",
@@ -277,7 +284,8 @@ export const suites: readonly Suite[] = [
   },
   {
     name: "api-reference",
-    proves: "docs/api is what the comments of the packages say now, and each export has a comment",
+    proves:
+      "the API reference can be generated: each export, and each type that it names, has a comment",
     packages: [],
     peers: [],
   },

@@ -1,5 +1,5 @@
-// How the API reference is made from the comments of what the packages export. `npm run docs` makes it anew; the suite
-// api-reference sees that it is current, that each export has a comment, and that its types are exported, too.
+// Generates the API reference from the comments of what the packages export: `npm run docs` writes it to docs/api/made. It
+// fails if an export has no comment, or if a type that an export names is not exported.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Converter, makeRecursiveVisitor } from "typedoc";
@@ -51,8 +51,7 @@ export default {
   name: "API reference",
   entryPoints: [...entries.values()],
   plugin: ["typedoc-plugin-markdown", nameModules, refuseUnexportedTypes],
-  out: ".",
-  cleanOutputDir: false,
+  out: "made",
   router: "module",
   readme: "none",
   disableGit: true,

@@ -145,7 +145,7 @@ describe("the packages' tarballs", () => {
   it("bring a command that fish completes", () => {
     const ask = "complete --do-complete 'chatelaine luks slots ki'";
     const { stdout, stderr } = run("fish", "-c", `${completionIn("fish")} | source; ${ask}`);
-    assert.equal(stdout, "kill\terase a key slot; never the last\n", stderr);
+    assert.equal(stdout, "kill\tErase a key slot, but never the last one\n", stderr);
   });
 
   it("bring a command that zsh completes", () => {

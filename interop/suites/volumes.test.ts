@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
 import { BarbicanKeyManager, type ObjectId } from "@chatelaine/keys";
 import {
   adoptVolume,
@@ -22,8 +20,6 @@ import {
 import { labCaller } from "../barbican/callers.ts";
 import { startBarbicanLab } from "../barbican/lab.ts";
 import { runTool } from "../host/run-tool.ts";
-
-const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 
 describe("volumes with keys of the real Barbican", () => {
   const directory = mkdtempSync(join(tmpdir(), "volumes-interop-"));
@@ -121,22 +117,6 @@ describe("volumes with keys of the real Barbican", () => {
     const left = await Array.fromAsync(volumes.keyManager.list(volumes.caller, { name }));
     assert.deepEqual(left, []);
   });
-});
-
-it("is killed before or after a call, write or sync at least 300 times, without violation", () => {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    ["--test", "packages/volumes/test/kill.test.ts"],
-    {
-      cwd: root,
-      encoding: "utf8",
-      env: { ...process.env, CHATELAINE_KILLS: "30", NODE_TEST_CONTEXT: undefined },
-    },
-  );
-  assert.equal(status, 0, `${stdout}${stderr}`);
-  const kills = Number(/kills: (\d+)/.exec(stdout)?.[1]);
-  console.log(`kills: ${kills}`);
-  assert.ok(kills >= 300, `only ${kills} kills`);
 });
 
 function opensWith(path: string, hex: string): void {
