@@ -22,11 +22,18 @@ import { type Sealed, SealedFolder } from "./sealed-folder.ts";
 
 /** A key manager that keeps each object in a sealed file, for one machine that has no other. */
 export class SealedFolderKeyManager implements KeyManager {
+  readonly backend = "sealed-folder";
   readonly #folder: SealedFolder;
+  readonly #path: string;
 
   /** @param rootKey 32 bytes, without which nothing in the folder can be read */
   constructor(path: string, rootKey: SecretBytes) {
     this.#folder = new SealedFolder(path, rootKey);
+    this.#path = path;
+  }
+
+  async location(caller: Caller): Promise<string> {
+    return `${this.#path} project ${projectOf(caller, {})}`;
   }
 
   async createKey(

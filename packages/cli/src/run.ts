@@ -1,4 +1,4 @@
-import { KeyManagerError } from "@chatelaine/keys";
+import { backendNames, KeyManagerError } from "@chatelaine/keys";
 import { Command, CommanderError } from "commander";
 import { contextOf, type GlobalFlags, type Open } from "./commands/command.ts";
 import { completionCommand } from "./commands/completion.ts";
@@ -51,7 +51,7 @@ function programFor(terminal: Terminal, open: Open | undefined): Command {
   const program = new Command("chatelaine")
     .description("Key server and toolkit for disk encryption: gives every disk its own key")
     .option("--os-cloud <name>", "cloud in clouds.yaml to use (OS_CLOUD)")
-    .option("--backend <name>", "barbican, fixed or memory (CHATELAINE_BACKEND; default barbican)")
+    .option("--backend <name>", `${backendNames.join(", ")} (CHATELAINE_BACKEND; default barbican)`)
     .option(
       "--endpoint <url>",
       "endpoint of the key manager (CHATELAINE_ENDPOINT; default: from the catalog)",

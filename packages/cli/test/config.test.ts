@@ -25,7 +25,7 @@ describe("the configuration of chatelaine", () => {
     await writeFile(join(directory, ".config/chatelaine/config.yaml"), "backend: fromfile\n");
     const backendIn = async (environment: Record<string, string>, ...flags: string[]) => {
       const session = new Session({ homeDirectory: directory, environment });
-      return /backend "(\w+)"/.exec(
+      return /backend (\w+): unknown/.exec(
         (await session.runConfigured(...flags, "key", "list")).error,
       )?.[1];
     };

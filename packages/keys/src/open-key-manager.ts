@@ -69,6 +69,7 @@ const methods = [
   "describe",
   "list",
   "delete",
+  "location",
 ] as const satisfies readonly (keyof KeyManager)[];
 
 /** A backend of the user's own, if it has all that the interface asks for. */

@@ -2,12 +2,7 @@ export type { AuditProgress, OnAuditProgress } from "./audit/audit-progress.ts";
 export type { SegmentInfo, SegmentState } from "./audit/list-segments.ts";
 export type { ChainHead, MissingHead } from "./audit/noted-heads.ts";
 export type { BrokenArchive } from "./audit/verify-archives.ts";
-export {
-  ConfigError,
-  type ConfigSources,
-  loadServerConfig,
-  type ServerConfig,
-} from "./config/config.ts";
+export { type ConfigSources, loadServerConfig, type ServerConfig } from "./config/config.ts";
 export type { HttpUrl } from "./config/http-url.ts";
 export type { PublicUrl } from "./config/public-url.ts";
 export {
@@ -21,22 +16,19 @@ export {
 } from "./config/settings.ts";
 export { RootKeyError } from "./crypto/root-key.ts";
 export { firstNames } from "./identity/builtin/first-start.ts";
-export { ControlError, type OnCommandProgress } from "./maintenance/control.ts";
+export { type OnCommandProgress } from "./maintenance/control.ts";
 export { diagnoseServer } from "./maintenance/diagnose.ts";
 export type { CopyProgress } from "./maintenance/migrate-store/copy-progress.ts";
 export {
   type MigrationReport,
   migrateConfiguredStore,
 } from "./maintenance/migrate-store/migrate-store.ts";
-export { MigrateStoreError } from "./maintenance/migrate-store/migrate-store-error.ts";
 export { restoreBackup } from "./maintenance/restore-backup.ts";
 export { runServerCommand } from "./maintenance/run-command.ts";
 export type { AuditReport, EntryRange } from "./maintenance/verify-audit.ts";
 export { verifyAuditFiles } from "./maintenance/verify-audit-files.ts";
 export type { AuditEntry } from "./model/audit-entry.ts";
 export type { Clock } from "./model/clock.ts";
+export { ServerError, type ServerErrorCode } from "./model/server-error.ts";
 export type { Logger } from "./observe/log.ts";
-export { PolicyError } from "./policy/policy-error.ts";
-export { RowTagsError } from "./row-tagging/open-row-tags.ts";
 export { type RunningServer, type StartOptions, startServer } from "./startup/start-server.ts";
-export { StoreError, type StoreErrorCode } from "./store/store.ts";

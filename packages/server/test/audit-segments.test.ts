@@ -8,10 +8,11 @@ import type { SegmentInfo } from "../src/audit/list-segments.ts";
 import { auditKeys } from "../src/audit/open-audit.ts";
 import { type SegmentLimits, SegmentSealer } from "../src/audit/segment-sealer.ts";
 import { systemClock } from "../src/model/clock.ts";
+import { ServerError } from "../src/model/server-error.ts";
 import type { Operation } from "../src/store/operation.ts";
 import { PostgresStore } from "../src/store/postgres/postgres-store.ts";
 import { SqliteStore } from "../src/store/sqlite/sqlite-store.ts";
-import { type Store, StoreError } from "../src/store/store.ts";
+import { type Store } from "../src/store/store.ts";
 import { type AuditScene, auditScene, sceneOn } from "./support/audit-scene.ts";
 import { temporaryFolder, testRootKeys } from "./support/harness.ts";
 import { emptyDatabase, noPostgres, storeKind } from "./support/test-store.ts";
@@ -260,7 +261,7 @@ function dying(store: Store, calls: number): Store {
       if (typeof value !== "function") return value;
       return (...args: readonly unknown[]) => {
         if (left-- > 0) return value.apply(target, args) as unknown;
-        return Promise.reject(new StoreError("unavailable", "dead"));
+        return Promise.reject(new ServerError("unavailable", "dead"));
       };
     },
   });

@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import { AuditTrail, type AuditTrailOptions } from "../src/audit/audit-trail.ts";
 import { parseAuditLine } from "../src/model/audit-entry.ts";
 import { systemClock } from "../src/model/clock.ts";
-import { type Store, StoreError } from "../src/store/store.ts";
+import { ServerError } from "../src/model/server-error.ts";
+import { type Store } from "../src/store/store.ts";
 
 const alice = { userId: "alice", projectId: "p", roles: ["member"], requestId: "req-1" };
 
@@ -12,7 +13,7 @@ function trailOn(options: Partial<AuditTrailOptions> = {}) {
   const record = { away: false, written: [] as string[][] };
   const store: Pick<Store, "record"> = {
     async record(lines: string) {
-      if (record.away) throw new StoreError("unavailable", "database: away");
+      if (record.away) throw new ServerError("unavailable", "database: away");
       record.written.push(lines.split("\n").map((line) => parseAuditLine(line).objectId ?? ""));
     },
   };
@@ -54,8 +55,8 @@ describe("the trail of payload reads", () => {
     record.away = true;
     await read("a");
     await trail.flush();
-    await assert.rejects(() => read("b"), StoreError);
-    await assert.rejects(() => read("c"), StoreError);
+    await assert.rejects(() => read("b"), { code: "unavailable" });
+    await assert.rejects(() => read("c"), { code: "unavailable" });
     record.away = false;
     await read("d");
     await read("e");

@@ -4,7 +4,7 @@ import { describe, it, type TestContext } from "node:test";
 import { LegacyChain } from "../src/audit/chain/legacy-chain.ts";
 import { auditKeys } from "../src/audit/open-audit.ts";
 import { auditLine } from "../src/model/audit-entry.ts";
-import { RowTagsError } from "../src/row-tagging/open-row-tags.ts";
+import { isServerError } from "../src/model/server-error.ts";
 import { type AuditScene, sceneOn } from "./support/audit-scene.ts";
 import { temporaryFolder } from "./support/harness.ts";
 import { layOutOldDatabase, notedBy2da0dde, openOldDatabase } from "./support/old-audit.ts";
@@ -125,7 +125,7 @@ describe("an audit record that commit 2da0dde wrote", () => {
     );
     await assert.rejects(
       scene.reopen(),
-      (error) => error instanceof RowTagsError && /tag-rows/.test(error.message),
+      (error) => isServerError(error, "untagged_rows") && /tag-rows/.test(error.message),
     );
     // What the message says to do, for an administrator who put back an old backup.
     await scene.reopen(mayUpgrade);

@@ -181,6 +181,6 @@ describe("a client behind proxies", () => {
       "fe80::1%eth0",
       "*",
     ])
-      assert.throws(() => open(proxies), /^ConfigError: listen\.trustedProxies: "/, proxies);
+      assert.throws(() => open(proxies), /^ServerError: listen\.trustedProxies: "/, proxies);
   });
 });

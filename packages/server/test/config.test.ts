@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { ConfigError, loadServerConfig } from "../src/config/config.ts";
+import { loadServerConfig } from "../src/config/config.ts";
 import { flagOf, settingNames, variableOf } from "../src/config/settings.ts";
+import { isServerError } from "../src/model/server-error.ts";
 import { temporaryFolder } from "./support/harness.ts";
 
 const environment = { CHATELAINE_SERVER_IDENTITY_MODE: "builtin" };
@@ -13,7 +14,7 @@ function message(sources: object): string {
   try {
     loadServerConfig({ environment: {}, ...sources });
   } catch (error) {
-    return error instanceof ConfigError ? error.message : "";
+    return isServerError(error, "invalid_config") ? error.message : "";
   }
   return "";
 }
@@ -110,7 +111,7 @@ describe("the server's configuration", () => {
       assert.throws(
         () => loadServerConfig({ environment: { CHATELAINE_SERVER_DATABASE: database } }),
         (error) => {
-          assert.ok(error instanceof ConfigError);
+          assert.ok(isServerError(error, "invalid_config"));
           assert.match(error.message, /^database must be a SQLite file, or a URL that begins with/);
           assert.doesNotMatch(error.message, /hushhush/);
           return true;

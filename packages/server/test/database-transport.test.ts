@@ -3,9 +3,9 @@ import { describe, it } from "node:test";
 import { loadServerConfig } from "../src/config/config.ts";
 import { diagnoseServer } from "../src/maintenance/diagnose.ts";
 import { systemClock } from "../src/model/clock.ts";
+import { ServerError } from "../src/model/server-error.ts";
 import { openStore } from "../src/parts/open-store.ts";
 import { poolConfig } from "../src/store/postgres/postgres-options.ts";
-import { StoreError } from "../src/store/store.ts";
 import { temporaryFolder } from "./support/harness.ts";
 
 const now = "2026-01-01T00:00:00.000000";
@@ -41,7 +41,7 @@ const accepted = [
 ];
 
 const isRefusal = (error: unknown) =>
-  error instanceof StoreError &&
+  error instanceof ServerError &&
   error.code === "insecure" &&
   error.message.includes("sslmode=verify-full") &&
   !error.message.includes("hushhush");

@@ -1,4 +1,5 @@
 /** What `chatelaine server doctor` says of the addresses that clients are told, and what a start says of them. */
+
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -6,9 +7,10 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { ConfigError, loadServerConfig } from "../src/config/config.ts";
+import { loadServerConfig } from "../src/config/config.ts";
 import { diagnoseServer } from "../src/maintenance/diagnose.ts";
 import type { Diagnosis } from "../src/maintenance/diagnosis.ts";
+import { isServerError } from "../src/model/server-error.ts";
 import { startServer } from "../src/startup/start-server.ts";
 import { temporaryFolder } from "./support/harness.ts";
 
@@ -140,7 +142,7 @@ describe("listen.host", () => {
     ] as const)
       assert.throws(
         () => loadServerConfig({ environment: {}, flags: { "--listen-host": host } }),
-        (error) => error instanceof ConfigError && said.test(error.message),
+        (error) => isServerError(error, "invalid_config") && said.test(error.message),
         host,
       );
     for (const [host, form] of [

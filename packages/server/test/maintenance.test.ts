@@ -20,7 +20,6 @@ import {
   RootKeyError,
   readRootKeyFile,
 } from "../src/crypto/root-key.ts";
-import { ControlError } from "../src/maintenance/control.ts";
 import { restoreBackup } from "../src/maintenance/restore-backup.ts";
 import { rotateProjectKeys } from "../src/maintenance/rotate-project-keys.ts";
 import { runServerCommand } from "../src/maintenance/run-command.ts";
@@ -230,7 +229,7 @@ describe("a running server's administrator", () => {
     assert.equal(await fourth.payload(id), "in the backup");
     await fourth.server.close();
     writeFileSync(join(folder, "rubbish"), "x".repeat(10_000));
-    await assert.rejects(restoreBackup(config, join(folder, "rubbish")), ControlError);
+    await assert.rejects(restoreBackup(config, join(folder, "rubbish")), { code: "integrity" });
     await assert.rejects(restoreBackup(config, join(folder, "none")), /no such file/);
   });
 

@@ -5,7 +5,7 @@ import { rootKey, rootKeyRing } from "../src/crypto/root-key.ts";
 import { SqlIdentityStore } from "../src/identity/builtin/sql/sql-identity-store.ts";
 import type { CopyProgress } from "../src/maintenance/migrate-store/copy-progress.ts";
 import { migrateStore } from "../src/maintenance/migrate-store/copy-store.ts";
-import { MigrateStoreError } from "../src/maintenance/migrate-store/migrate-store-error.ts";
+import { ServerError } from "../src/model/server-error.ts";
 import { one, operation } from "../src/store/operation.ts";
 import { PostgresStore } from "../src/store/postgres/postgres-store.ts";
 import { SqliteStore } from "../src/store/sqlite/sqlite-store.ts";
@@ -115,7 +115,7 @@ describe("the move from SQLite to PostgreSQL", { skip: noPostgres }, () => {
     await migrateStore({ from: path, to, rootKeys });
     await assert.rejects(
       migrateStore({ from: path, to, rootKeys }),
-      (error) => error instanceof MigrateStoreError && /not empty/.test(error.message),
+      (error) => error instanceof ServerError && /not empty/.test(error.message),
     );
   });
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { ServerError } from "../src/model/server-error.ts";
 import { PostgresStore } from "../src/store/postgres/postgres-store.ts";
 import { RecordQueue } from "../src/store/postgres/record-queue.ts";
 import { StatementTexts, toPostgres } from "../src/store/postgres/statement-text.ts";
-import { StoreError } from "../src/store/store.ts";
 
 const now = "2026-01-01T00:00:00.000000";
 
@@ -13,7 +13,7 @@ describe("the PostgreSQL store", () => {
     await assert.rejects(
       PostgresStore.open({ url: "postgres://x:hidden@127.0.0.1:1/x", now }),
       (error) =>
-        error instanceof StoreError &&
+        error instanceof ServerError &&
         error.code === "unavailable" &&
         !error.message.includes("hidden"),
     );

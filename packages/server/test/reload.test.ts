@@ -174,7 +174,7 @@ describe("a policy file that an editor has just truncated", () => {
   });
 
   it("keeps a server from starting", async (t) => {
-    await assert.rejects(start(t, "\n"), /^ConfigError: policy\.file .*: the file is empty/);
+    await assert.rejects(start(t, "\n"), /^ServerError: policy\.file .*: the file is empty/);
   });
 });
 

@@ -1,10 +1,12 @@
 /** What operators write as settings, and what a secret file or an editor adds to it. */
+
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { ConfigError, loadServerConfig, type ServerConfig } from "../src/config/config.ts";
+import { loadServerConfig, type ServerConfig } from "../src/config/config.ts";
 import { type Setting, settingNames, settings, variableOf } from "../src/config/settings.ts";
+import { isServerError } from "../src/model/server-error.ts";
 import { startServer } from "../src/startup/start-server.ts";
 import { login } from "./support/builtin-harness.ts";
 import { temporaryFolder } from "./support/harness.ts";
@@ -17,7 +19,7 @@ function refusal(load: () => unknown): string {
   try {
     load();
   } catch (error) {
-    assert.ok(error instanceof ConfigError, String(error));
+    assert.ok(isServerError(error, "invalid_config"), String(error));
     return error.message;
   }
   return "";

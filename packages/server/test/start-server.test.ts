@@ -116,7 +116,7 @@ describe("a server that listens", () => {
     const flags = { "--keystone-ca-file": file };
     await assert.rejects(
       start(t, folder, flags),
-      /^ConfigError: keystone\.caFile .*ca\.pem: ENOENT/,
+      /^ServerError: keystone\.caFile .*ca\.pem: ENOENT/,
     );
     writeFileSync(file, "no certificate");
     await assert.rejects(
@@ -182,7 +182,7 @@ describe("a server that listens", () => {
     writeFileSync(cert, `${whole}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`);
     await assert.rejects(
       again(key),
-      /^ConfigError: tls\.certificateFile .*cert\.pem: no server can/,
+      /^ServerError: tls\.certificateFile .*cert\.pem: no server can/,
     );
     writeFileSync(cert, whole);
     chmodSync(key, 0o644);

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { keepsTheStorePromises } from "../src/conformance/store-promises.ts";
+import { ServerError } from "../src/model/server-error.ts";
 import { SqliteStore } from "../src/store/sqlite/sqlite-store.ts";
-import { StoreError } from "../src/store/store.ts";
 import { temporaryFolder } from "./support/harness.ts";
 import { openTestStore, storeKind } from "./support/test-store.ts";
 
@@ -21,7 +21,7 @@ describe("a SQLite file", () => {
     const first = await SqliteStore.open({ path, now });
     await assert.rejects(
       SqliteStore.open({ path, now }),
-      (error) => error instanceof StoreError && error.code === "locked",
+      (error) => error instanceof ServerError && error.code === "locked",
     );
     await first.close();
     await (await SqliteStore.open({ path, now })).close();

@@ -6,6 +6,7 @@ import {
   volumeFilter,
 } from "@chatelaine/volumes";
 import type { Command } from "commander";
+import { CommandError } from "../config/exit-codes.ts";
 import { countBar } from "../terminal/count-bar.ts";
 import { type Column, table } from "../terminal/output.ts";
 import { parseCount } from "../terminal/sizes.ts";
@@ -49,7 +50,7 @@ export function requireOneOrAll(
 /**
  * Does it to all of them, shows how many are done, and prints a table.
  *
- * @throws `unfinished` if any is not done
+ * @throws `partial` if any is not done
  */
 export async function inBulk<Done extends object>(
   context: Context,
@@ -86,8 +87,8 @@ export async function inBulk<Done extends object>(
   print(results, table(terminal, columns, results));
   const open = results.filter(({ outcome }) => outcome !== "done" && outcome !== "selected");
   if (open.length === 0) return;
-  throw new VolumeError(
-    "unfinished",
+  throw new CommandError(
+    "partial",
     `${operation}: not done with ${open.length} of ${results.length}`,
   );
 }

@@ -14,6 +14,7 @@ import {
   snapshotDisk,
 } from "@chatelaine/volumes";
 import { type Command, Option } from "commander";
+import { CommandError } from "../config/exit-codes.ts";
 import { type Column, record, table } from "../terminal/output.ts";
 import { parseSize, showSize } from "../terminal/sizes.ts";
 import { type Context, examples, noun } from "./command.ts";
@@ -62,7 +63,11 @@ export function diskCommand(context: (command: Command) => Context): Command {
         const restored = await withVolumes((volumes) => restoreDisks(volumes));
         print(restored, table(terminal, columns, restored));
         const failed = restored.filter(({ problem }) => problem !== undefined).length;
-        if (failed > 0) throw new Error(`${failed} of ${restored.length} disks are not mapped`);
+        if (failed > 0)
+          throw new CommandError(
+            "partial",
+            `restore: ${failed} of ${restored.length} disks are not mapped`,
+          );
       }),
     ["chatelaine disk restore"],
   );

@@ -1,6 +1,7 @@
 import { type Diagnosis, diagnosed, ok } from "@chatelaine/server/diagnosis";
 import { Command } from "commander";
 import { ledgerPlace } from "../config/config.ts";
+import { CommandError } from "../config/exit-codes.ts";
 import { styled } from "../terminal/styled.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { type Context, examples } from "./command.ts";
@@ -38,7 +39,7 @@ export function doctorCommand(context: (command: Command) => Context): Command {
 const colors = { ok: "green", warning: "yellow", bad: "red", "not checked": "dim" } as const;
 const signs = { ok: "ok", warning: "warning", bad: "BAD", "not checked": "-" } as const;
 
-/** Prints what was found. @throws DoctorError if something does not work */
+/** Prints what was found. @throws `conflict` if something does not work */
 export function printDiagnoses(
   { print, terminal }: Pick<Context, "print" | "terminal">,
   found: readonly Diagnosis[],
@@ -46,7 +47,8 @@ export function printDiagnoses(
   const lines = found.map((each) => diagnosisText(terminal, each, widest(found)));
   print(found, lines.join(""));
   const bad = found.filter(({ state }) => state === "bad").map(({ check }) => check);
-  if (bad.length > 0) throw new DoctorError(`doctor: does not work: ${bad.join(", ")}`);
+  if (bad.length > 0)
+    throw new CommandError("conflict", `doctor: does not work: ${bad.join(", ")}`);
 }
 
 function widest(found: readonly Diagnosis[]): number {
@@ -65,9 +67,4 @@ function diagnosisText(terminal: Terminal, diagnosis: Diagnosis, width: number):
       .join("");
   const line = `${sign}  ${check.padEnd(width)}  ${found}\n`;
   return mend === undefined ? line : `${line}${" ".repeat(width + 11)}→ ${mend}\n`;
-}
-
-/** Something of the set-up does not work. */
-class DoctorError extends Error {
-  override readonly name = "DoctorError";
 }

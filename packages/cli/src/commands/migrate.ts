@@ -1,15 +1,14 @@
 import { resolve } from "node:path";
-import { KeyManagerError, suggestion } from "@chatelaine/keys";
+import { type BackendName, KeyManagerError } from "@chatelaine/keys";
 import { type MigratedItem, type MigrationReport, migrateKeys } from "@chatelaine/keys/migration";
 import type { Command } from "commander";
-import { migrationJournalPath, openSide } from "../config/config.ts";
+import { migrationJournalPath, openSide, parseBackend } from "../config/config.ts";
+import { CommandError } from "../config/exit-codes.ts";
 import { countBar } from "../terminal/count-bar.ts";
 import { record, table } from "../terminal/output.ts";
 import { stopRequested } from "../terminal/stop-requested.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { type Context, examples, noun } from "./command.ts";
-
-const backends = ["barbican", "fixed"];
 
 /** `chatelaine migrate …` */
 export function migrateCommand(context: (command: Command) => Context): Command {
@@ -20,7 +19,7 @@ export function migrateCommand(context: (command: Command) => Context): Command 
       .description(
         "Copy all objects of a project to another key manager; can be interrupted and repeated",
       )
-      .requiredOption("--from <backend>", "barbican or fixed (with --fixed-key-file)", parseBackend)
+      .requiredOption("--from <backend>", "barbican or fixed (with --fixed-key-file)", parseSource)
       .option("--from-os-cloud <name>", "the source's cloud of clouds.yaml (default: --os-cloud)")
       .option("--from-endpoint <url>", "of the source (default: from its catalog)")
       .option("--from-region <name>", "of the source's endpoint in its catalog")
@@ -94,11 +93,11 @@ export function migrateCommand(context: (command: Command) => Context): Command 
 }
 
 interface MigrateFlags {
-  readonly from: string;
+  readonly from: BackendName;
   readonly fromOsCloud?: string;
   readonly fromEndpoint?: string;
   readonly fromRegion?: string;
-  readonly to: string;
+  readonly to: BackendName;
   readonly toOsCloud?: string;
   readonly toEndpoint?: string;
   readonly toRegion?: string;
@@ -139,14 +138,14 @@ function counts({ items }: MigrationReport) {
   );
 }
 
-/** @throws `KeyManagerError` with the code of the first failure */
+/** @throws `partial` if a copy failed, `unavailable` if the migration was interrupted */
 function refuseFailures({ items }: MigrationReport, dryRun: boolean): void {
   const errors = items.flatMap(({ error }) => error ?? []);
   const [first] = errors;
   if (first !== undefined) {
-    throw new KeyManagerError(
-      first.code,
-      `migrate: ${errors.length} of ${items.length} failed, the first with: ${first.message}; what succeeded stays, so mend the cause and repeat the command`,
+    throw new CommandError(
+      "partial",
+      `migrate: ${errors.length} of ${items.length} failed, the first with: ${first.message}; fix the cause and repeat the command: finished copies are kept`,
       { cause: first },
     );
   }
@@ -157,14 +156,19 @@ function refuseFailures({ items }: MigrationReport, dryRun: boolean): void {
   );
 }
 
-function parseBackend(text: string): string {
-  if (backends.includes(text)) return text;
-  throw invalid(`--from ${text}: there is no such source${suggestion(text, backends)}`);
+/** The memory backend is empty when a command starts. */
+function parseSource(text: string): BackendName {
+  const backend = parseBackend("--from", text);
+  if (backend !== "memory") return backend;
+  throw invalid("--from memory: this backend holds nothing when a command starts");
 }
 
-function parseTarget(text: string): string {
-  if (text === "barbican") return text;
-  throw invalid(`--to ${text}: objects can be copied to barbican, or to what speaks its API`);
+function parseTarget(text: string): BackendName {
+  const backend = parseBackend("--to", text);
+  if (backend === "barbican") return backend;
+  throw invalid(
+    `--to ${text}: objects can only be copied to barbican, or to a server with its API`,
+  );
 }
 
 function parseCount(text: string): number {

@@ -1,5 +1,6 @@
 import { type Recovered, recover } from "@chatelaine/volumes";
 import { Command } from "commander";
+import { CommandError } from "../config/exit-codes.ts";
 import { type Column, table } from "../terminal/output.ts";
 import { type Context, examples } from "./command.ts";
 
@@ -19,6 +20,12 @@ export function recoverCommand(context: (command: Command) => Context): Command 
       ];
       const nothing = "nothing to recover\n";
       print(recovered, recovered.length === 0 ? nothing : table(terminal, columns, recovered));
+      const failed = recovered.filter(({ outcome }) => outcome === "failed").length;
+      if (failed > 0)
+        throw new CommandError(
+          "partial",
+          `recover: ${failed} of ${recovered.length} operations failed`,
+        );
     });
   return examples(command, ["chatelaine recover", "chatelaine recover --also-os-cloud recipient"]);
 }

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { AuditEntry, AuditProgress, AuditReport, SegmentInfo } from "@chatelaine/server";
 import type { Command } from "commander";
+import { CommandError } from "../config/exit-codes.ts";
 import { auditTable, reportTables, segmentTable } from "../terminal/audit-table.ts";
 import { countBar } from "../terminal/count-bar.ts";
 import { json } from "../terminal/output.ts";
@@ -85,22 +86,19 @@ export function addAudit(server: Command, context: (command: Command) => Context
     });
 }
 
-/** The audit record is not what was written. */
-class AuditBrokenError extends Error {
-  override readonly name = "IntegrityError";
-}
-
-/** @throws AuditBrokenError */
+/** @throws `integrity` if the audit record is not what was written */
 function assertWhole({ broken, files, gaps, missing }: AuditReport): void {
-  if (broken.length > 0) throw new AuditBrokenError("audit verify: the record is not authentic");
+  if (broken.length > 0)
+    throw new CommandError("integrity", "audit verify: the record is not authentic");
   const [file] = files;
-  if (file) throw new AuditBrokenError(`audit verify ${file.file}: ${file.reason}`);
+  if (file) throw new CommandError("integrity", `audit verify ${file.file}: ${file.reason}`);
   if (missing.length > 0)
-    throw new AuditBrokenError(
+    throw new CommandError(
+      "integrity",
       "audit verify: entries that were noted are missing; if they are in an archive, name its file too",
     );
   if (gaps.length > 0)
-    throw new AuditBrokenError("audit verify: removed entries are in none of the files");
+    throw new CommandError("integrity", "audit verify: removed entries are in none of the files");
 }
 
 async function verifyFiles(

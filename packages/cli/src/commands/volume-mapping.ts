@@ -8,6 +8,7 @@ import {
   VolumeError,
 } from "@chatelaine/volumes";
 import type { Command } from "commander";
+import { CommandError } from "../config/exit-codes.ts";
 import { type Column, table } from "../terminal/output.ts";
 import { stopRequested } from "../terminal/stop-requested.ts";
 import { type Context, examples } from "./command.ts";
@@ -129,5 +130,6 @@ async function openMany(
   const results = await withVolumes((volumes) => openVolumes(volumes, paths));
   print(results, table(terminal, columns, results));
   const failed = results.filter(({ opened }) => opened === undefined).length;
-  if (failed > 0) throw new Error(`open: ${failed} of ${results.length} volumes are not open`);
+  if (failed > 0)
+    throw new CommandError("partial", `open: ${failed} of ${results.length} volumes are not open`);
 }

@@ -3,6 +3,8 @@ import { readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import {
+  type BackendName,
+  backendNames,
   type Caller,
   type CloudSettings,
   type KeyManager,
@@ -10,6 +12,7 @@ import {
   openKeyManager,
   refuseUnknownOptions,
   settingsFromEnvironment,
+  suggestion,
 } from "@chatelaine/keys";
 import { parse } from "yaml";
 import type { Terminal } from "../terminal/terminal.ts";
@@ -77,8 +80,7 @@ export function openConfigured(terminal: Terminal, flags: Flags): Opened {
 
 /** One of two key managers that a command works with. */
 export interface Side {
-  /** `barbican` or `fixed`. */
-  readonly backend: string;
+  readonly backend: BackendName;
   readonly cloud?: string | undefined;
   readonly endpoint?: string | undefined;
   readonly region?: string | undefined;
@@ -105,13 +107,23 @@ export function openSide(terminal: Terminal, flags: Flags, { backend, ...side }:
   return openSettings(terminal, { ...known, ...Object.fromEntries(given), backend });
 }
 
+/** @throws `invalid_argument` that lists the backends */
+export function parseBackend(setting: string, text: string): BackendName {
+  const name = backendNames.find((each) => each === text);
+  if (name !== undefined) return name;
+  throw new KeyManagerError(
+    "invalid_argument",
+    `${setting} ${text}: unknown backend: use one of ${backendNames.join(", ")}${suggestion(text, backendNames)}`,
+  );
+}
+
 function openSettings(terminal: Terminal, settings: Settings): Opened {
   const warn = (message: string) => terminal.error(`warning: ${message}\n`);
   const fixed =
     settings.fixedKeyFile === undefined
       ? undefined
       : { key: readFixedKey(settings.fixedKeyFile), warn };
-  const backend = (settings.backend ?? "barbican") as "barbican";
+  const backend = parseBackend("backend", settings.backend ?? "barbican");
   if (backend !== "barbican") {
     const local: Caller = { type: "project", projectId: "local", userId: "local" };
     return { keyManager: openKeyManager({ backend, fixed, memory: { warn } }), caller: local };

@@ -1,8 +1,9 @@
 import { KeyManagerError, type KeyManagerErrorCode } from "@chatelaine/keys";
 import { LuksError, type LuksErrorCode } from "@chatelaine/luks";
+import { ServerError, type ServerErrorCode } from "@chatelaine/server/errors";
 import { VolumeError, type VolumeErrorCode } from "@chatelaine/volumes";
 
-/** What a script may branch on. `chatelaine --help` and the package's README print this table. */
+/** Exit codes, which scripts may branch on. `chatelaine --help` and the package's README print this table. */
 export const exitCodes = {
   ok: [0, "done"],
   unexpected: [1, "a defect of chatelaine itself, or an error that has no code below"],
@@ -18,6 +19,7 @@ export const exitCodes = {
   integrity: [11, "a disk or object is damaged, or is not what it should be"],
   wrongKey: [12, "the key or passphrase does not open the disk"],
   io: [13, "the operating system failed a read or write"],
+  partial: [14, "a part of the work failed, and the rest is done; the output says which part"],
 } as const satisfies Record<string, readonly [number, string]>;
 
 type ExitName = keyof typeof exitCodes;
@@ -79,26 +81,34 @@ const luksExits: Record<LuksErrorCode, ExitName> = {
   io: "io",
 };
 
-/** By its own code. */
-const storeExits: Readonly<Record<string, ExitName>> = {
+const serverExits: Record<ServerErrorCode, ExitName> = {
+  invalid_argument: "invalid",
+  invalid_config: "invalid",
+  invalid_policy: "invalid",
+  not_found: "notFound",
+  conflict: "conflict",
+  forbidden: "forbidden",
+  unsupported: "unsupported",
+  io: "io",
+  integrity: "integrity",
+  root_key: "integrity",
+  untagged_rows: "integrity",
   unavailable: "unavailable",
   locked: "conflict",
   schema: "unsupported",
   insecure: "invalid",
 };
 
-/** By name: the server is loaded only by the commands that need it. */
-const serverExits: Readonly<Record<string, ExitName>> = {
-  ConfigError: "invalid",
-  PolicyError: "invalid",
-  IdentityApiError: "invalid",
-  RootKeyError: "integrity",
-  RowTagsError: "integrity",
-  IntegrityError: "integrity",
-  ControlError: "conflict",
-  DoctorError: "conflict",
-  MigrateStoreError: "conflict",
-};
+/** A failure of a command itself, and not of a package that it uses. */
+export class CommandError extends Error {
+  override readonly name = "CommandError";
+  readonly exit: ExitName;
+
+  constructor(exit: ExitName, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.exit = exit;
+  }
+}
 
 /** The exit code that an error stands for. */
 export function exitCodeOf(error: unknown): number {
@@ -106,11 +116,10 @@ export function exitCodeOf(error: unknown): number {
 }
 
 function exitNameOf(error: unknown): ExitName {
+  if (error instanceof CommandError) return error.exit;
   if (error instanceof KeyManagerError) return keyManagerExits[error.code];
   if (error instanceof VolumeError) return volumeExits[error.code];
   if (error instanceof LuksError) return luksExits[error.code];
-  if (!(error instanceof Error)) return "unexpected";
-  const { name, code } = error as NodeJS.ErrnoException;
-  if (name === "StoreError") return storeExits[code ?? ""] ?? "unavailable";
-  return serverExits[name] ?? "unexpected";
+  if (error instanceof ServerError) return serverExits[error.code];
+  return "unexpected";
 }

@@ -22,7 +22,7 @@ export interface EmbeddedServer extends Opened {
   close(): Promise<void>;
 }
 
-/** Starts a key server with built-in identity on 127.0.0.1. @throws ConfigError, StoreError, RootKeyError */
+/** Starts a key server with built-in identity on 127.0.0.1. @throws ServerError */
 export async function startEmbeddedServer(options: EmbeddedServerOptions): Promise<EmbeddedServer> {
   const { dataDirectory } = options;
   const { firstNames, loadServerConfig, runServerCommand, startServer } = await import(

@@ -48,6 +48,7 @@ import {
  * wire in `client/`, how leftovers are removed in `residue.ts`.
  */
 export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessGrants {
+  readonly backend = "barbican";
   /** The REST client underneath, for what a key manager has no word for: containers, quotas, secret stores. */
   readonly client: BarbicanClient;
   readonly #residue: Residue;
@@ -72,6 +73,13 @@ export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessG
       random: options.random ?? Math.random,
       now: options.now ?? (() => new Date()),
     });
+  }
+
+  async location(caller: Caller): Promise<string> {
+    const { connection } = this.client;
+    const endpoint = await connection.endpoint(caller);
+    const { projectId } = await connection.identify(caller);
+    return `${endpoint} project ${projectId ?? "of a given token"}`;
   }
 
   /** Three requests: the order, its result, its deletion. */

@@ -23,6 +23,15 @@ export function promisesOfAccess(of: () => Scene): void {
     await manager.delete(alice, id);
   });
 
+  it("says what it is called and where it keeps each project's objects", async () => {
+    const { manager, alice, bob } = of();
+    assert.match(manager.backend, /^[a-z][a-z0-9-]*$/);
+    const place = await manager.location(alice);
+    assert.ok(place.length > 0);
+    assert.equal(await manager.location(alice), place);
+    assert.notEqual(await manager.location(bob), place);
+  });
+
   it("lets a granted user of another project read, and nothing else, where it has grants", async () => {
     const { manager, alice, bob, bobUserId, prefix } = of();
     if (!grantsAccess(manager) || bobUserId === undefined) return;

@@ -25,6 +25,7 @@ export interface FixedOptions {
  * and does nothing else.
  */
 export class FixedKeyManager implements KeyManager {
+  readonly backend = "fixed";
   readonly #key: SecretBytes;
   readonly #warn: (message: string) => void;
 
@@ -38,6 +39,11 @@ export class FixedKeyManager implements KeyManager {
     this.#warn(
       "fixed key manager: one key opens every volume of every project; move them to keys of their own",
     );
+  }
+
+  /** One key, whoever asks. */
+  async location(): Promise<string> {
+    return this.backend;
   }
 
   async createKey(): Promise<never> {

@@ -13,6 +13,8 @@ import type { FixedKeyManager } from "./key-manager.ts";
 export function migratingKeyManager(fixed: FixedKeyManager, backend: KeyManager): KeyManager {
   const of = (id: ObjectId): KeyManager => (isFixed(id) ? fixed : backend);
   const manager: KeyManager = {
+    backend: backend.backend,
+    location: (...call) => backend.location(...call),
     createKey: (...call) => backend.createKey(...call),
     createKeyPair: (...call) => backend.createKeyPair(...call),
     store: (...call) => backend.store(...call),

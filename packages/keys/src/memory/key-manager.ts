@@ -53,6 +53,7 @@ const rsaLengths = [2048, 3072, 4096];
  * `KeyManager`. Everything is lost when the process ends, disks included.
  */
 export class MemoryKeyManager implements KeyManager, ConsumerTracking, AccessGrants {
+  readonly backend = "memory";
   readonly #entries = new Map<ObjectId, Entry>();
   readonly #now: () => Date;
 
@@ -62,6 +63,10 @@ export class MemoryKeyManager implements KeyManager, ConsumerTracking, AccessGra
     const warn =
       options.warn ?? ((message: string) => process.emitWarning(message, "ChatelaineWarning"));
     warn("memory key manager: every key is lost when this process ends; it is for tests only");
+  }
+
+  async location(caller: Caller): Promise<string> {
+    return `${this.backend} project ${tenantOf(caller).project}`;
   }
 
   async createKey(

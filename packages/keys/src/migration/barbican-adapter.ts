@@ -34,13 +34,6 @@ export class BarbicanAdapter implements MigrationAdapter {
     this.containers = new BarbicanContainers(manager, caller);
   }
 
-  async identity(): Promise<string> {
-    const { connection } = this.#manager.client;
-    const endpoint = await connection.endpoint(this.#caller);
-    const { projectId } = await connection.identify(this.#caller);
-    return `${endpoint} project ${projectId ?? "of a given token"}`;
-  }
-
   async *list(options: CallOptions): AsyncIterable<ListedObject> {
     const { secrets } = this.#manager.client;
     for await (const document of listSecrets(secrets, this.#caller, {}, options)) {

@@ -30,11 +30,6 @@ export class KeyManagerAdapter implements MigrationAdapter {
     this.#caller = caller;
   }
 
-  async identity(): Promise<string> {
-    const whose = this.#caller.type === "project" ? ` project ${this.#caller.projectId}` : "";
-    return `${this.#manager.constructor.name}${whose}`;
-  }
-
   async *list(options: CallOptions): AsyncIterable<ListedObject> {
     for await (const info of this.#manager.list(this.#caller, {}, options)) {
       const { id, type, name, algorithm, bitLength, mode, expiration, consumers } = info;

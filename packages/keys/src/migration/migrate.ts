@@ -12,7 +12,7 @@ import { KeyManagerAdapter } from "./key-manager-adapter.ts";
 import type { MigrationAdapter } from "./migration-adapter.ts";
 import { Migrator } from "./migrator.ts";
 import type { MigratedItem, MigrationProgress, MigrationReport } from "./report.ts";
-import { containerItem, differences, formOf, objectItem, type Route } from "./transfer-item.ts";
+import { type CopyPlan, containerItem, differences, formOf, objectItem } from "./transfer-item.ts";
 
 /** One side: a key manager, and on whose behalf it is called. */
 export interface MigrationSide {
@@ -72,9 +72,9 @@ const optionNames = [
  */
 export async function migrateKeys(options: MigrationOptions): Promise<MigrationReport> {
   const concurrency = checkedConcurrency(options);
-  const source = endOf(options.source);
-  const target = endOf(options.target);
-  const [from, to] = await Promise.all([source.identity(), target.identity()]);
+  const source = adapterOf(options.source);
+  const target = adapterOf(options.target);
+  const [from, to] = await Promise.all([locationOf(options.source), locationOf(options.target)]);
   if (from === to) {
     throw new KeyManagerError("invalid_argument", `migrate: source and target are one: ${from}`);
   }
@@ -87,7 +87,7 @@ export async function migrateKeys(options: MigrationOptions): Promise<MigrationR
       const progress = journal.progress(id);
       return progress?.state === "done" ? progress.targetId : undefined;
     };
-    const route: Route = { source, target, users: options.users ?? new Map(), copyOf };
+    const plan: CopyPlan = { source, target, users: options.users ?? new Map(), copyOf };
     const migrator = new Migrator({
       journal,
       concurrency,
@@ -100,7 +100,7 @@ export async function migrateKeys(options: MigrationOptions): Promise<MigrationR
       source: from,
       target: to,
       journal: path,
-      items: await carryAll(route, migrator, options),
+      items: await carryAll(plan, migrator, options),
     };
   } finally {
     journal.close();
@@ -108,11 +108,11 @@ export async function migrateKeys(options: MigrationOptions): Promise<MigrationR
 }
 
 async function carryAll(
-  route: Route,
+  plan: CopyPlan,
   migrator: Migrator,
   { signal, progress }: MigrationOptions,
 ): Promise<readonly MigratedItem[]> {
-  const { source, target } = route;
+  const { source, target } = plan;
   const objects = await Array.fromAsync(source.list({ signal }));
   const containers = (await source.containers?.list({ signal })) ?? [];
   const counted = target.containers === undefined ? 0 : containers.length;
@@ -124,9 +124,9 @@ async function carryAll(
     const listed = await Array.fromAsync(target.list({}));
     return listed.map((object) => ({ kind: "object" as const, id: object.id, object }));
   };
-  const toTransfer = objects.map((object) => objectItem(route, object));
+  const toTransfer = objects.map((object) => objectItem(plan, object));
   const settled = await migrator.carry(toTransfer, listTarget, count);
-  const forms = new Map(objects.map((object) => [object.id, formOf(route, object)]));
+  const forms = new Map(objects.map((object) => [object.id, formOf(plan, object)]));
   const present = new Map((await listTarget()).map(({ id, object }) => [id, object]));
   const items = settled.map((item): MigratedItem => {
     const form = forms.get(item.sourceId);
@@ -144,7 +144,7 @@ async function carryAll(
     return listed.map((container) => ({ kind: "container" as const, id: container.id, container }));
   };
   const containersToTransfer = containers.map((container) =>
-    containerItem(route, adapters, container),
+    containerItem(plan, adapters, container),
   );
   return [...items, ...(await migrator.carry(containersToTransfer, listContainers, count))];
 }
@@ -173,7 +173,11 @@ function withoutPlace(container: {
   };
 }
 
-function endOf({ keyManager, caller }: MigrationSide): MigrationAdapter {
+function locationOf({ keyManager, caller }: MigrationSide): Promise<string> {
+  return keyManager.location(caller);
+}
+
+function adapterOf({ keyManager, caller }: MigrationSide): MigrationAdapter {
   return keyManager instanceof BarbicanKeyManager
     ? new BarbicanAdapter(keyManager, caller)
     : new KeyManagerAdapter(keyManager, caller);

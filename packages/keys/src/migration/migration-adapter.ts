@@ -69,8 +69,6 @@ export interface MigrationAdapter {
   readonly keeps: "wire" | "object";
   /** False: an object without a name is given one. */
   readonly keepsUnnamed: boolean;
-  /** Names service and project, so that no journal is used with another. */
-  identity(): Promise<string>;
   list(options: CallOptions): AsyncIterable<ListedObject>;
   content(object: ListedObject): Promise<ObjectContent>;
   /** Only the bytes, as in {@link ObjectContent}. */

@@ -46,7 +46,7 @@ export type Candidate =
   | { readonly kind: "container"; readonly id: ObjectId; readonly container: ListedContainer };
 
 /** From where to where, and what changes on the way. */
-export interface Route {
+export interface CopyPlan {
   readonly source: MigrationAdapter;
   readonly target: MigrationAdapter;
   /** Ids of users in the source's Keystone → in the target's; others stay as they are. */
@@ -55,7 +55,7 @@ export interface Route {
   readonly copyOf: (sourceId: ObjectId) => ObjectId | undefined;
 }
 
-export function objectItem(route: Route, listed: ListedObject): TransferItem {
+export function objectItem(plan: CopyPlan, listed: ListedObject): TransferItem {
   return {
     kind: "object",
     sourceId: listed.id,
@@ -63,17 +63,17 @@ export function objectItem(route: Route, listed: ListedObject): TransferItem {
     type: listed.type,
     refusal: listed.contentType === undefined ? "it has no bytes" : undefined,
     async load() {
-      const content = await route.source.content(listed);
-      const refusal = route.target.refusal(content);
+      const content = await plan.source.content(listed);
+      const refusal = plan.target.refusal(content);
       if (refusal !== undefined) throw new Skipped(refusal);
-      const access = mapped(route, content.access);
-      return new ObjectLoad(route, formOf(route, listed), { ...content, access });
+      const access = mapped(plan, content.access);
+      return new ObjectLoad(plan, formOf(plan, listed), { ...content, access });
     },
   };
 }
 
 /** What an object is made with; also to compare one with its copy. */
-export function formOf({ target }: Pick<Route, "target">, listed: ListedObject): ObjectForm {
+export function formOf({ target }: Pick<CopyPlan, "target">, listed: ListedObject): ObjectForm {
   const { type, algorithm, bitLength, mode, expiration } = listed;
   const name = listed.name ?? (target.keepsUnnamed ? undefined : `migrated-${listed.id}`);
   return { type, name, algorithm, bitLength, mode, expiration };
@@ -86,12 +86,12 @@ export function differences(a: ObjectForm, b: ObjectForm): readonly string[] {
 }
 
 class ObjectLoad implements Load {
-  readonly #route: Route;
+  readonly #plan: CopyPlan;
   readonly #form: ObjectForm;
   readonly #content: ObjectContent;
 
-  constructor(route: Route, form: ObjectForm, content: ObjectContent) {
-    this.#route = route;
+  constructor(plan: CopyPlan, form: ObjectForm, content: ObjectContent) {
+    this.#plan = plan;
     this.#form = form;
     this.#content = content;
   }
@@ -103,11 +103,11 @@ class ObjectLoad implements Load {
   }
 
   create(): Promise<ObjectId> {
-    return this.#route.target.create(this.#form, this.#content);
+    return this.#plan.target.create(this.#form, this.#content);
   }
 
   async complete(id: ObjectId, isNew: boolean): Promise<void> {
-    const { target } = this.#route;
+    const { target } = this.#plan;
     await target.complete(id, this.#content, isNew);
     await this.verify(id);
     await target.addConsumers(id, this.#content.consumers);
@@ -119,11 +119,11 @@ class ObjectLoad implements Load {
   }
 
   discard(id: ObjectId): Promise<void> {
-    return this.#route.target.delete(id);
+    return this.#plan.target.delete(id);
   }
 
   async #hasSameBytes(id: ObjectId): Promise<boolean> {
-    const { source, target } = this.#route;
+    const { source, target } = this.#plan;
     const { bytes } = this.#content;
     const asIs = source.keeps === "wire" && target.keeps === "wire";
     return isSameBytes(this.#form.type, bytes, await target.bytes(id), asIs);
@@ -131,7 +131,7 @@ class ObjectLoad implements Load {
 }
 
 export function containerItem(
-  route: Route,
+  plan: CopyPlan,
   ends: { readonly source: ContainerAdapter; readonly target: ContainerAdapter },
   listed: ListedContainer,
 ): TransferItem {
@@ -145,11 +145,11 @@ export function containerItem(
     async load() {
       if (!isContainerType(type)) throw new Skipped(orderedOnly);
       const members = listed.members.map((member) => {
-        const secretId = route.copyOf(member.secretId);
+        const secretId = plan.copyOf(member.secretId);
         if (secretId !== undefined) return { name: member.name, secretId };
         throw new Skipped(`its member ${member.secretId} has no copy`);
       });
-      const access = mapped(route, await ends.source.access(sourceId));
+      const access = mapped(plan, await ends.source.access(sourceId));
       const form: ContainerForm = { type, name, members };
       return {
         isCopy: async (candidate) =>
@@ -180,6 +180,6 @@ function membersOf({ members }: Pick<ContainerForm, "members">): string {
   return lines.toSorted().join("\n");
 }
 
-function mapped({ users }: Route, { projectAccess, userIds }: ReadAccess): ReadAccess {
+function mapped({ users }: CopyPlan, { projectAccess, userIds }: ReadAccess): ReadAccess {
   return { projectAccess, userIds: userIds.map((id) => users.get(id) ?? id) };
 }

@@ -63,6 +63,15 @@ export interface DeleteOptions extends CallOptions {
  * nothing more. The suite in `@chatelaine/keys/conformance` checks all of it.
  */
 export interface KeyManager {
+  /** What configurations and messages call the backend: `barbican`. */
+  readonly backend: string;
+
+  /**
+   * Where the backend keeps the caller's objects, for messages and reports: an endpoint and a project. Two callers see the
+   * same objects exactly if this text is the same. It contains no secret.
+   */
+  location(caller: Caller, options?: CallOptions): Promise<string>;
+
   /**
    * Generates a key inside the backend, where it can, so that the bytes never
    * cross the network. If it rejects, no key is left behind.

@@ -1,6 +1,6 @@
 import type { RootKeyRing } from "../crypto/root-key.ts";
-import { IntegrityError } from "../crypto/seal.ts";
 import { unwrapSystemKey } from "../keyring/system-keys.ts";
+import { isServerError } from "../model/server-error.ts";
 import { type AuditKeys, auditKeyId, auditKeyNames } from "./chain/audit-keys.ts";
 import { readLines } from "./read-lines.ts";
 import { parseHeader, type WrappedKey } from "./segment-file.ts";
@@ -69,7 +69,7 @@ function unwrapped(key: WrappedKey, ring: RootKeyRing): Uint8Array | undefined {
   try {
     return unwrapSystemKey(row, ring);
   } catch (error) {
-    if (error instanceof IntegrityError) return undefined;
+    if (isServerError(error, "integrity")) return undefined;
     throw error;
   }
 }

@@ -59,7 +59,7 @@ export class AuditTrail {
     };
   }
 
-  /** Records a read, or a refusal. @throws StoreError if the record cannot be written */
+  /** Records a read, or a refusal. @throws `unavailable` if the record cannot be written */
   read(entry: AuditEntry): Promise<void> {
     if (this.#durableReads || this.#failing || this.#pending >= this.#maxPending)
       return this.#writeAtOnce(entry);

@@ -1,6 +1,6 @@
 import type { Mac } from "../crypto/mac.ts";
-import { IntegrityError } from "../crypto/seal.ts";
 import { parseAuditLine } from "../model/audit-entry.ts";
+import { ServerError } from "../model/server-error.ts";
 import { nextAuditChain, readAuditChain } from "../store/operations/audit.ts";
 import { findLastSegment, listSegments } from "../store/operations/audit-segments.ts";
 import type { Store } from "../store/store.ts";
@@ -49,7 +49,7 @@ export async function segmentInfos(store: Store, key: Mac): Promise<readonly Seg
 /**
  * The authentic segments of a chain, in order.
  *
- * @throws IntegrityError at one that is not authentic
+ * @throws `integrity` at one that is not authentic
  */
 export async function* segmentsOf(
   store: Store,
@@ -59,7 +59,8 @@ export async function* segmentsOf(
   for await (const row of rowsOf(store, chain)) {
     const segment = authenticSegment(key, row);
     if (!segment)
-      throw new IntegrityError(
+      throw new ServerError(
+        "integrity",
         `audit segment ${segmentName(row)}: its row is not authentic; run "chatelaine server audit verify"`,
       );
     yield { row, segment };

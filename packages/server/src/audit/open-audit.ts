@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { RootKeyError, type RootKeyRing } from "../crypto/root-key.ts";
 import { unwrapSystemKey, wrapSystemKey } from "../keyring/system-keys.ts";
-import { RowTagsError } from "../row-tagging/open-row-tags.ts";
+import { ServerError } from "../model/server-error.ts";
 import { needsAuditUpgrade, upgradeAudit } from "../store/operations/audit-segments.ts";
 import { findSystemKey } from "../store/operations/keys.ts";
 import type { Store } from "../store/store.ts";
@@ -12,7 +12,7 @@ import { type AuditKeys, auditKeyNames } from "./chain/audit-keys.ts";
  * are, and entries in that format after this point are not authentic.
  *
  * @param mayUpgrade whether the record may be in that format. The database cannot say: somebody may have put it back
- * @throws RowTagsError if it is in that format, and may not be
+ * @throws `untagged_rows` if it is in that format, and may not be
  */
 export async function openAudit(
   store: Store,
@@ -22,7 +22,8 @@ export async function openAudit(
   const known = await findAuditKeys(store, ring);
   if (known) return known;
   if (!mayUpgrade && (await store.read(needsAuditUpgrade, null)))
-    throw new RowTagsError(
+    throw new ServerError(
+      "untagged_rows",
       'audit record: it has entries and no key of this version. If the database was written by a version from before migration 0004, stop every server of it and run "chatelaine server tag-rows" once; if not, it was changed behind the server\'s back: restore a backup',
     );
   const bytes = randomBytes(32);

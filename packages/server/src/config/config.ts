@@ -4,6 +4,7 @@ import { SecretBytes } from "@chatelaine/keys/interface";
 import { parse } from "yaml";
 import { maxJsonBytes } from "../model/body-limits.ts";
 import { didYouMean } from "../model/did-you-mean.ts";
+import { ServerError } from "../model/server-error.ts";
 import { isEveryAddress, parseListenHost } from "./listen-host.ts";
 import { type PublicUrl, parsePublicUrl, urlOfListener } from "./public-url.ts";
 import { settingFormats } from "./setting-formats.ts";
@@ -17,11 +18,6 @@ import {
   variableOf,
   variablePrefix,
 } from "./settings.ts";
-
-/** The configuration cannot be used; the message names the setting, where it is set, and what to do. */
-export class ConfigError extends Error {
-  override readonly name = "ConfigError";
-}
 
 /** Where Node.js itself takes options from. */
 export function runtimeEnvironment(): Readonly<Record<string, string | undefined>> {
@@ -58,11 +54,12 @@ export class ServerConfig {
     return value === undefined || value === "" ? undefined : String(value);
   }
 
-  /** A text that must be set. @throws ConfigError */
+  /** A text that must be set. @throws `invalid_config` */
   requiredText(name: SettingName): string {
     const value = this.text(name);
     if (value === undefined)
-      throw new ConfigError(
+      throw new ServerError(
+        "invalid_config",
         `${name} is not set: set it in the file, as ${variableOf(name)} or ${flagOf(name)}`,
       );
     return value;
@@ -134,7 +131,7 @@ export class ServerConfig {
   }
 }
 
-/** Merges flags over environment over file over defaults. @throws ConfigError */
+/** Merges flags over environment over file over defaults. @throws `invalid_config` */
 export function loadServerConfig(sources: ConfigSources = {}): ServerConfig {
   const values = new Map<SettingName, Value>();
   for (const name of settingNames) {
@@ -149,7 +146,11 @@ export function loadServerConfig(sources: ConfigSources = {}): ServerConfig {
   const byFlag = new Map(settingNames.map((name) => [flagOf(name), name]));
   for (const [flag, raw] of Object.entries(sources.flags ?? {})) {
     const name = byFlag.get(flag);
-    if (!name) throw new ConfigError(`unknown flag ${flag}${didYouMean(flag, byFlag.keys())}`);
+    if (!name)
+      throw new ServerError(
+        "invalid_config",
+        `unknown flag ${flag}${didYouMean(flag, byFlag.keys())}`,
+      );
     if (raw !== undefined) put(name, raw, flag);
   }
   const config = new ServerConfig(values);
@@ -169,7 +170,8 @@ function readEnvironment(
     if (!variable.startsWith(variablePrefix) || raw === undefined || raw === "") continue;
     const name = byVariable.get(variable);
     if (!name)
-      throw new ConfigError(
+      throw new ServerError(
+        "invalid_config",
         `unknown variable ${variable}${didYouMean(variable, byVariable.keys())}`,
       );
     put(name, raw, variable);
@@ -179,7 +181,8 @@ function readEnvironment(
 function readFile(path: string, put: Put): void {
   const { text, mode } = readWithMode(path);
   if (text.trim() === "")
-    throw new ConfigError(
+    throw new ServerError(
+      "invalid_config",
       `${path}: the file is empty, as a write that was cut short leaves it; write it again, or {} for the defaults`,
     );
   let content: unknown;
@@ -187,14 +190,18 @@ function readFile(path: string, put: Put): void {
     // Every value as it is written: YAML would make 7 of 007, and 1.1 of 1.10. But `null` and `~` are no texts.
     content = parse(text, { logLevel: "error", schema: "failsafe", customTags: ["null"] }) ?? {};
   } catch (error) {
-    throw new ConfigError(`${path}: it is no valid YAML`, { cause: error });
+    throw new ServerError("invalid_config", `${path}: it is no valid YAML`, { cause: error });
   }
   for (const [name, raw] of flatten(path, content, "")) {
     const known = settingNames.find((setting) => setting === name);
     if (!known)
-      throw new ConfigError(`${path}: unknown setting ${name}${didYouMean(name, settingNames)}`);
+      throw new ServerError(
+        "invalid_config",
+        `${path}: unknown setting ${name}${didYouMean(name, settingNames)}`,
+      );
     if (isSecret(known) && (mode & 0o077) !== 0)
-      throw new ConfigError(
+      throw new ServerError(
+        "invalid_config",
         `${path}: it holds ${name}, and mode ${mode.toString(8)} lets others read it; run: chmod 600 ${path}`,
       );
     put(known, raw, path);
@@ -206,14 +213,16 @@ function readWithMode(path: string): { readonly text: string; readonly mode: num
   try {
     file = openSync(path, "r");
   } catch (error) {
-    throw new ConfigError(`${path}: ${(error as Error).message}`, { cause: error });
+    throw new ServerError("invalid_config", `${path}: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
     return { text, mode: fstatSync(file).mode & 0o777 };
   } catch (error) {
     const reason = error instanceof TypeError ? "it is not valid UTF-8" : (error as Error).message;
-    throw new ConfigError(`${path}: ${reason}`, { cause: error });
+    throw new ServerError("invalid_config", `${path}: ${reason}`, { cause: error });
   } finally {
     closeSync(file);
   }
@@ -225,7 +234,8 @@ function flatten(
   prefix: string,
 ): readonly (readonly [string, unknown])[] {
   if (typeof content !== "object" || content === null || Array.isArray(content))
-    throw new ConfigError(
+    throw new ServerError(
+      "invalid_config",
       `${path}: ${prefix === "" ? "it" : prefix.slice(0, -1)} must be a mapping`,
     );
   return Object.entries(content).flatMap(([key, value]) => {
@@ -239,7 +249,8 @@ function parseValue(name: SettingName, given: unknown, source: string): Value["v
   const setting: Setting = settings[name];
   // In the file, `name:`, `name: ~` and `name: null` leave a text unset.
   const raw = given === null ? "" : given;
-  const wrong = (reason: string) => new ConfigError(`${source}: ${name} ${reason}`);
+  const wrong = (reason: string) =>
+    new ServerError("invalid_config", `${source}: ${name} ${reason}`);
   if (setting.type === "list")
     return itemsOf(raw, wrong)
       .map((item) => canonical(setting.format, item, wrong))
@@ -262,7 +273,7 @@ function parseValue(name: SettingName, given: unknown, source: string): Value["v
   }
 }
 
-type Wrong = (reason: string) => ConfigError;
+type Wrong = (reason: string) => ServerError;
 
 function canonical(format: TextFormat, text: string, wrong: Wrong): string {
   try {
@@ -301,32 +312,37 @@ function parseInteger(
 function checkTogether(config: ServerConfig): void {
   const bodyBytes = maxJsonBytes(config.integer("limits.payloadBytes"));
   if (bodyBytes > config.integer("limits.bodyBytes"))
-    throw new ConfigError(
+    throw new ServerError(
+      "invalid_config",
       `limits.bodyBytes must be ${bodyBytes} or more, so that a payload of limits.payloadBytes fits into a body`,
     );
   if (config.integer("limits.pageItems") > config.integer("limits.maxPageItems"))
-    throw new ConfigError("limits.pageItems must not be more than limits.maxPageItems");
+    throw new ServerError(
+      "invalid_config",
+      "limits.pageItems must not be more than limits.maxPageItems",
+    );
   const pairs = [
     ["tls.certificateFile", "tls.keyFile"],
     ["keystone.applicationCredentialId", "keystone.applicationCredentialSecret"],
   ] as const;
   for (const [one, other] of pairs)
     if ((config.text(one) === undefined) !== (config.text(other) === undefined))
-      throw new ConfigError(`${one} and ${other} must be set together`);
+      throw new ServerError("invalid_config", `${one} and ${other} must be set together`);
   if (config.text("identity.mode") === "keystone") config.requiredText("keystone.authUrl");
   // Another URL would be taken for the name of a file, and be shown as one, with its password.
   const database = config.text("database") ?? "";
   // SQLite's own URIs and its database in memory have no place for the lock beside the file.
   const isUrl = /^(?:[a-z][a-z\d+.-]*:\/\/|postgres(?:ql)?:|file:|:memory:)/i.test(database);
   if (isUrl && !/^postgres(?:ql)?:\/\//.test(database))
-    throw new ConfigError(
+    throw new ServerError(
+      "invalid_config",
       "database must be a SQLite file, or a URL that begins with postgres:// or postgresql://",
     );
   try {
     config.publicUrl(config.integer("listen.port"));
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    throw new ConfigError(`publicUrl ${error.message}`, { cause: error });
+    throw new ServerError("invalid_config", `publicUrl ${error.message}`, { cause: error });
   }
 }
 

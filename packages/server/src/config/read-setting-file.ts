@@ -1,11 +1,11 @@
 import { readFileSync, statSync } from "node:fs";
-import { ConfigError } from "./config.ts";
+import { ServerError } from "../model/server-error.ts";
 
 /**
  * Reads a file that a setting names, and that a reload reads again. A pipe or a terminal would make a running server wait.
  * No setting means anything by an empty file: an editor truncates a file before it writes it.
  *
- * @throws ConfigError with the setting, the path and the reason
+ * @throws `invalid_config` with the setting, the path and the reason
  */
 export function readSettingFile(setting: string, path: string): Buffer {
   try {
@@ -19,6 +19,8 @@ export function readSettingFile(setting: string, path: string): Buffer {
       );
     return bytes;
   } catch (cause) {
-    throw new ConfigError(`${setting} ${path}: ${(cause as Error).message}`, { cause });
+    throw new ServerError("invalid_config", `${setting} ${path}: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }

@@ -19,6 +19,7 @@ import {
 import { dirname } from "node:path";
 import { SecretBytes } from "@chatelaine/keys/interface";
 import { syncFolder } from "../model/durable-file.ts";
+import { ServerError } from "../model/server-error.ts";
 
 /** One key that wraps project keys; ids only grow. */
 export interface RootKey {
@@ -48,8 +49,10 @@ export interface RootKeyRing {
 }
 
 /** The server must not start: the message says why and what to do. */
-export class RootKeyError extends Error {
-  override readonly name = "RootKeyError";
+export class RootKeyError extends ServerError {
+  constructor(message: string, options?: { readonly cause?: unknown }) {
+    super("root_key", message, options);
+  }
 }
 
 const rootKeyBytes = 32;

@@ -1,12 +1,8 @@
 import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from "node:crypto";
+import { ServerError } from "../model/server-error.ts";
 
 const nonceBytes = 12;
 const tagBytes = 16;
-
-/** The bytes were changed, moved to another object, or sealed under another key. */
-export class IntegrityError extends Error {
-  override readonly name = "IntegrityError";
-}
 
 /**
  * Encrypts with AES-256-GCM under a fresh random nonce: nonce ‖ tag ‖ ciphertext.
@@ -27,10 +23,10 @@ export function seal(key: KeyObject, context: readonly string[], bytes: Uint8Arr
   return sealed;
 }
 
-/** Decrypts what {@link seal} made. @throws IntegrityError */
+/** Decrypts what {@link seal} made. @throws `integrity` */
 export function open(key: KeyObject, context: readonly string[], sealed: Uint8Array): Buffer {
   if (sealed.length < nonceBytes + tagBytes)
-    throw new IntegrityError(`open ${context[0]}: too short`);
+    throw new ServerError("integrity", `open ${context[0]}: too short`);
   const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, nonceBytes), {
     authTagLength: tagBytes,
   });
@@ -41,7 +37,7 @@ export function open(key: KeyObject, context: readonly string[], sealed: Uint8Ar
     decipher.final();
   } catch (cause) {
     bytes.fill(0);
-    throw new IntegrityError(`open ${context.join(" ")}: not authentic`, { cause });
+    throw new ServerError("integrity", `open ${context.join(" ")}: not authentic`, { cause });
   }
   return bytes;
 }

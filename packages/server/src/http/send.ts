@@ -2,10 +2,10 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:ht
 import type { Socket } from "node:net";
 import type { FastifyReply } from "fastify";
 import { parseRequestTarget } from "../model/request-target.ts";
+import { isDatabaseError } from "../model/server-error.ts";
 import { titleOf, unavailable, WireError } from "../model/wire-error.ts";
 import { maxMinorVersion } from "../routes/microversion.ts";
 import type { Reply } from "../routes/route.ts";
-import { StoreError } from "../store/store.ts";
 import { afterAnswers } from "./answers-under-way.ts";
 import { cacheHeaders, rawCacheHeaders } from "./common-headers.ts";
 import { anyTargetOf } from "./target-of.ts";
@@ -98,7 +98,7 @@ export function refuseExpectation(request: IncomingMessage, response: ServerResp
 
 export function asWireError(error: unknown): WireError {
   if (error instanceof WireError) return error;
-  if (error instanceof StoreError) return unavailable("The database is not available.");
+  if (isDatabaseError(error)) return unavailable("The database is not available.");
   const status = (error as { readonly statusCode?: unknown }).statusCode;
   if (status === 503) return unavailable("The server is stopping.");
   if (typeof status === "number" && status >= 400 && status < 500)

@@ -1,8 +1,9 @@
 import { createSecretKey, hkdfSync, type KeyObject, randomBytes } from "node:crypto";
 import { Mac } from "../crypto/mac.ts";
 import type { RootKeyRing } from "../crypto/root-key.ts";
-import { IntegrityError, open, seal } from "../crypto/seal.ts";
+import { open, seal } from "../crypto/seal.ts";
 import type { Clock } from "../model/clock.ts";
+import { ServerError } from "../model/server-error.ts";
 import {
   findProjectKeys,
   insertProjectKey,
@@ -115,13 +116,16 @@ export class ProjectKeys {
     return key;
   }
 
-  /** The key of one generation. @throws IntegrityError if the project has none such */
+  /** The key of one generation. @throws `integrity` if the project has none such */
   async byGeneration(projectId: string, generation: number): Promise<ProjectKey> {
     const found =
       ofGeneration(this.#cached(projectId)?.keys ?? [], generation) ??
       ofGeneration(await this.#load(projectId), generation);
     if (found) return found;
-    throw new IntegrityError(`project key ${projectId}: there is no generation ${generation}`);
+    throw new ServerError(
+      "integrity",
+      `project key ${projectId}: there is no generation ${generation}`,
+    );
   }
 
   /**
@@ -242,7 +246,8 @@ export class ProjectKeys {
   #unwrap(row: ProjectKeyRow): Buffer {
     const root = this.#rootKeys.all.get(row.root_key_id);
     if (!root)
-      throw new IntegrityError(
+      throw new ServerError(
+        "integrity",
         `project key ${row.project_id}: wrapped by root key ${row.root_key_id}, which is not at hand`,
       );
     return open(root.wrapping, wrapContext(row.project_id, row.generation), row.wrapped);

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { checkRootKeys, type RootKeyRing } from "../crypto/root-key.ts";
-import { IntegrityError, open, seal } from "../crypto/seal.ts";
+import { open, seal } from "../crypto/seal.ts";
 import type { Clock } from "../model/clock.ts";
+import { ServerError } from "../model/server-error.ts";
 import {
   findSystemKey,
   insertRootKey,
@@ -52,11 +53,14 @@ export function wrapSystemKey(name: string, bytes: Uint8Array, ring: RootKeyRing
   return { name, root_key_id: ring.current.id, wrapped };
 }
 
-/** @throws IntegrityError if its root key is not at hand, or did not wrap it */
+/** @throws `integrity` if its root key is not at hand, or did not wrap it */
 export function unwrapSystemKey(row: SystemKeyRow, ring: RootKeyRing): Buffer {
   const root = ring.all.get(row.root_key_id);
   if (!root)
-    throw new IntegrityError(`system key ${row.name}: root key ${row.root_key_id} is not at hand`);
+    throw new ServerError(
+      "integrity",
+      `system key ${row.name}: root key ${row.root_key_id} is not at hand`,
+    );
   return open(root.wrapping, context(row.name), row.wrapped);
 }
 

@@ -12,9 +12,10 @@ import { type ChosenSegment, chooseForRemoval, deleteRemoved } from "../audit/re
 import { defaultSegmentLimits, SegmentSealer } from "../audit/segment-sealer.ts";
 import { verifyArchives } from "../audit/verify-archives.ts";
 import { type AuditEntry, auditLine } from "../model/audit-entry.ts";
+import { ServerError } from "../model/server-error.ts";
 import type { ServiceContext } from "../services/context.ts";
 import { markSegments } from "../store/operations/audit-segments.ts";
-import { type Commands, ControlError } from "./control.ts";
+import { type Commands } from "./control.ts";
 import { listAudit } from "./list-audit.ts";
 import { verifyAudit } from "./verify-audit.ts";
 
@@ -45,7 +46,10 @@ export function auditCommands(
       }));
       const result = await store.write(markSegments, { rows }, entry(action));
       if ("refused" in result)
-        throw new ControlError(`${action}: a segment was changed in the meantime; run it again`);
+        throw new ServerError(
+          "conflict",
+          `${action}: a segment was changed in the meantime; run it again`,
+        );
     }
   };
   return {
@@ -79,8 +83,9 @@ export function auditCommands(
     },
     "audit export": {
       async run(onProgress, path = "", before = "", again = "") {
-        if (!isAbsolute(path)) throw new ControlError(`audit export: ${path} is no absolute path`);
-        if (existsSync(path)) throw new ControlError(`audit export ${path}: it exists`);
+        if (!isAbsolute(path))
+          throw new ServerError("invalid_argument", `audit export: ${path} is no absolute path`);
+        if (existsSync(path)) throw new ServerError("conflict", `audit export ${path}: it exists`);
         const limit = before === "" ? undefined : timeOf(before);
         const keys = await keysNow();
         const chosen: ChosenSegment[] = [];
@@ -91,7 +96,8 @@ export function auditCommands(
             if (wanted && (limit === undefined || each.segment.last_at < limit)) chosen.push(each);
           }
         if (chosen.length === 0)
-          throw new ControlError(
+          throw new ServerError(
+            "conflict",
             "audit export: no sealed segment waits for it; see audit segments, and audit seal",
           );
         const segments = chosen.map(({ segment }) => segment);
@@ -119,7 +125,9 @@ export function auditCommands(
           force: force === "force",
           ...(before !== "" && { before: timeOf(before) }),
         }).catch((error: unknown) => {
-          throw new ControlError(`audit remove: ${(error as Error).message}`, { cause: error });
+          throw new ServerError("conflict", `audit remove: ${(error as Error).message}`, {
+            cause: error,
+          });
         });
         const removed = clock.timestamp();
         await mark(chosen, "audit remove", () => ({ removed }));
@@ -136,20 +144,26 @@ export function auditCommands(
 
 function exportError(path: string, error: unknown): unknown {
   if (error instanceof AuditProblem)
-    return new ControlError(
+    return new ServerError(
+      "integrity",
       `audit export: entry ${error.sequence}: ${error.message}; run audit verify`,
       { cause: error },
     );
   const { code } = error as NodeJS.ErrnoException;
   if (typeof code !== "string" || !/^E[A-Z]+$/.test(code)) return error;
-  return new ControlError(`audit export ${path}: cannot be written: ${code}`, { cause: error });
+  return new ServerError("io", `audit export ${path}: cannot be written: ${code}`, {
+    cause: error,
+  });
 }
 
-/** A time as entries have it, or its beginning: they compare as texts. @throws ControlError */
+/** A time as entries have it, or its beginning: they compare as texts. @throws ServerError */
 function timeOf(text: string): string {
   const time = text.replace(/Z$/, "");
   if (!/^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?$/.test(time) || !isTime(time))
-    throw new ControlError(`${text} is no UTC time such as 2026-01-31 or 2026-01-31T12:00:00Z`);
+    throw new ServerError(
+      "invalid_argument",
+      `${text} is no UTC time such as 2026-01-31 or 2026-01-31T12:00:00Z`,
+    );
   return time;
 }
 
@@ -157,12 +171,13 @@ function isTime(text: string): boolean {
   return !Number.isNaN(Date.parse(text.includes("T") ? `${text}Z` : text));
 }
 
-/** The heads in the text of an earlier report. @throws ControlError */
+/** The heads in the text of an earlier report. @throws ServerError */
 export function notedHeads(report: string): readonly ChainHead[] {
   try {
     return parseNotedHeads(report);
   } catch (cause) {
-    throw new ControlError(
+    throw new ServerError(
+      "invalid_argument",
       `audit verify: what was noted is no report of audit verify: ${(cause as Error).message}`,
       { cause },
     );

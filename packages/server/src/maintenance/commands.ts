@@ -2,12 +2,13 @@ import { chmodSync, existsSync } from "node:fs";
 import type { PublicUrl } from "../config/public-url.ts";
 import type { Administration } from "../identity/builtin/administration.ts";
 import { type AuditEntry, auditLine } from "../model/audit-entry.ts";
+import { ServerError } from "../model/server-error.ts";
 import type { TaggingReport } from "../row-tagging/tag-existing-rows.ts";
 import type { ServiceContext } from "../services/context.ts";
 import { eraseProject } from "../store/operations/projects.ts";
 import { restoreSecret } from "../store/operations/retention.ts";
 import { auditCommands } from "./audit-commands.ts";
-import { type Commands, ControlError } from "./control.ts";
+import { type Commands } from "./control.ts";
 import { rotateProjectKeys } from "./rotate-project-keys.ts";
 import { rotateRootKey } from "./rotate-root-key.ts";
 
@@ -43,8 +44,12 @@ export function serverCommands(parts: CommandParts): Commands {
   return {
     backup: async (path = "") => {
       if (!store.backup)
-        throw new ControlError("backup: use PostgreSQL's own tools (pg_dump) for this database");
-      if (path === "" || existsSync(path)) throw new ControlError(`backup ${path}: it exists`);
+        throw new ServerError(
+          "unsupported",
+          "backup: use PostgreSQL's own tools (pg_dump) for this database",
+        );
+      if (path === "" || existsSync(path))
+        throw new ServerError("conflict", `backup ${path}: it exists`);
       await store.backup(path);
       chmodSync(path, 0o600);
       await record("backup");
@@ -52,9 +57,13 @@ export function serverCommands(parts: CommandParts): Commands {
     },
     "rotate root-key": async () => {
       if (parts.rootKeyFile === undefined)
-        throw new ControlError("rotate root-key: the root key does not come from a file");
+        throw new ServerError(
+          "unsupported",
+          "rotate root-key: the root key does not come from a file",
+        );
       if (parts.running && store.dialect === "postgres")
-        throw new ControlError(
+        throw new ServerError(
+          "conflict",
           "rotate root-key: stop every server of this database, run it again, and copy the new root key file to all of them",
         );
       const done = await rotateRootKey(context, parts.rootKeyFile);
@@ -75,7 +84,8 @@ export function serverCommands(parts: CommandParts): Commands {
       const restoring = { id, defaultQuotas: context.defaultQuotas, now: entry("").at };
       const result = await store.write(restoreSecret, restoring, entry("restore-secret", id));
       if ("refused" in result)
-        throw new ControlError(
+        throw new ServerError(
+          result.refused === "quota" ? "conflict" : "not_found",
           result.refused === "quota"
             ? `restore-secret ${id}: the quota of ${result.kind} of project ${result.projectId} is reached; raise it, or let the project delete others`
             : `restore-secret ${id}: there is no deleted secret of that id`,
@@ -87,7 +97,10 @@ export function serverCommands(parts: CommandParts): Commands {
       const erased = await store.write(eraseProject, { projectId }, audit);
       keys.forget(projectId);
       if (Object.values(erased).every((count) => count === 0))
-        throw new ControlError(`erase-project ${projectId}: nothing is kept for such a project`);
+        throw new ServerError(
+          "not_found",
+          `erase-project ${projectId}: nothing is kept for such a project`,
+        );
       const { secrets, containers, orders } = erased;
       return { projectId, secrets, containers, orders };
     },

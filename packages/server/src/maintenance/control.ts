@@ -1,5 +1,10 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
+import {
+  IdentityApiError,
+  type IdentityApiErrorCode,
+} from "../identity/builtin/identity-api-error.ts";
+import { ServerError, type ServerErrorCode } from "../model/server-error.ts";
 
 /** Tells how far a command is, as JSON. */
 export type OnCommandProgress = (progress: unknown) => void;
@@ -14,7 +19,7 @@ export type Commands = Readonly<
   Record<string, LongCommand | ((...args: readonly string[]) => Promise<unknown>)>
 >;
 
-/** Carries out a command. @throws ControlError if there is no such command, or what the command throws */
+/** Carries out a command. @throws ServerError if there is no such command, or what the command throws */
 export async function carryOut(
   commands: Commands,
   name: string,
@@ -22,14 +27,26 @@ export async function carryOut(
   onProgress: OnCommandProgress = () => undefined,
 ): Promise<unknown> {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (!command) throw new ControlError(`unknown command ${name}`);
-  return typeof command === "function" ? command(...args) : command.run(onProgress, ...args);
+  if (!command) throw new ServerError("invalid_argument", `unknown command ${name}`);
+  try {
+    return await (typeof command === "function"
+      ? command(...args)
+      : command.run(onProgress, ...args));
+  } catch (error) {
+    if (!(error instanceof IdentityApiError)) throw error;
+    throw new ServerError(codeOfRefusal[error.code], error.message, { cause: error });
+  }
 }
 
-/** What a command of a running server failed with; `message` is for its administrator. */
-export class ControlError extends Error {
-  override readonly name = "ControlError";
-}
+/** What a refusal of the identity API is to an administrator. */
+const codeOfRefusal: Readonly<Record<IdentityApiErrorCode, ServerErrorCode>> = {
+  bad_request: "invalid_argument",
+  unauthorized: "forbidden",
+  forbidden: "forbidden",
+  not_found: "not_found",
+  conflict: "conflict",
+  too_many: "unavailable",
+};
 
 /** A socket in the data directory by which administrators of this host command the running server. */
 export interface Control {
@@ -49,7 +66,8 @@ export async function openControl(path: string, commands: Commands): Promise<Con
     // A progress line for each report would be more than anybody reads.
     let told = 0;
     const onProgress = (progress: unknown) => {
-      if (outgoing.destroyed) throw new ControlError("nobody waits for the answer any more");
+      if (outgoing.destroyed)
+        throw new ServerError("conflict", "nobody waits for the answer any more");
       const now = performance.now();
       if (now - told < progressEveryMs) return;
       told = now;
@@ -71,6 +89,8 @@ export async function openControl(path: string, commands: Commands): Promise<Con
 interface Reply {
   readonly result?: unknown;
   readonly error?: string;
+  /** With `error`, if it is a {@link ServerError}. */
+  readonly code?: ServerErrorCode;
 }
 
 async function answer(
@@ -83,6 +103,7 @@ async function answer(
     const result = await carryOut(commands, String(command), args as string[], onProgress);
     return { result: result ?? null };
   } catch (error) {
+    if (error instanceof ServerError) return { error: error.message, code: error.code };
     return { error: error instanceof Error ? error.message : String(error) };
   }
 }
@@ -91,7 +112,7 @@ async function answer(
  * Has the running server carry out a command.
  *
  * @returns undefined if no server runs there
- * @throws ControlError if the command failed
+ * @throws ServerError if the command failed
  */
 export async function callControl(
   path: string,
@@ -110,7 +131,7 @@ export async function callControl(
     outgoing.end(JSON.stringify({ command, args }));
   });
   if (reply === undefined) return undefined;
-  if (reply.error !== undefined) throw new ControlError(reply.error);
+  if (reply.error !== undefined) throw new ServerError(reply.code ?? "conflict", reply.error);
   return { result: reply.result };
 }
 
@@ -126,7 +147,8 @@ async function readReply(stream: IncomingMessage, onProgress: OnCommandProgress)
       if ("progress" in reply) onProgress(reply.progress);
     }
   }
-  if (!reply || "progress" in reply) throw new ControlError("the server ended before its answer");
+  if (!reply || "progress" in reply)
+    throw new ServerError("unavailable", "the server ended before its answer");
   return reply;
 }
 
@@ -135,7 +157,8 @@ async function readAll(stream: IncomingMessage): Promise<string> {
   let length = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > maxRequestBytes && stream.method) throw new ControlError("request is too long");
+    if (length > maxRequestBytes && stream.method)
+      throw new ServerError("invalid_argument", "request is too long");
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString();

@@ -4,8 +4,9 @@ import { parse } from "yaml";
 import type { ServerConfig } from "../config/config.ts";
 import { type PublicUrl, parsePublicUrl } from "../config/public-url.ts";
 import { firstNames } from "../identity/builtin/first-start.ts";
+import { ServerError } from "../model/server-error.ts";
 import { askPublicAddress } from "./ask-public-address.ts";
-import { ControlError, callControl } from "./control.ts";
+import { callControl } from "./control.ts";
 import { type Diagnosis, diagnosed, type Outcome, ok } from "./diagnosis.ts";
 import { controlPath } from "./run-command.ts";
 
@@ -31,7 +32,7 @@ async function askRunning(
     return { runs: true, told: parsePublicUrl(answered.result) };
   } catch (error) {
     // Why else it cannot be asked is what the check of the server itself finds.
-    return { runs: error instanceof ControlError };
+    return { runs: error instanceof ServerError };
   }
 }
 

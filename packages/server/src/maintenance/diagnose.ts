@@ -3,6 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import { Client } from "pg";
 import type { ServerConfig } from "../config/config.ts";
 import { checkRootKeys, readRootKeyFile, rootKeyFromText } from "../crypto/root-key.ts";
+import { ServerError } from "../model/server-error.ts";
 import { openPolicy } from "../parts/open-policy.ts";
 import { openProxies } from "../parts/open-proxies.ts";
 import { rootKeyPath } from "../parts/open-root-keys.ts";
@@ -16,7 +17,7 @@ import {
   refuseInsecureConnection,
 } from "../store/postgres/connection-security.ts";
 import { Connection } from "../store/sqlite/connection.ts";
-import { ControlError, callControl } from "./control.ts";
+import { callControl } from "./control.ts";
 import { diagnoseAddresses } from "./diagnose-addresses.ts";
 import { type Diagnosis, diagnosed, type Outcome, ok } from "./diagnosis.ts";
 import { controlPath } from "./run-command.ts";
@@ -43,7 +44,7 @@ export async function diagnoseServer(config: ServerConfig): Promise<readonly Dia
 
 async function serverOf(config: ServerConfig): Promise<Outcome> {
   const running = await callControl(controlPath(config), "", []).catch((error: unknown) => {
-    if (error instanceof ControlError) return true;
+    if (error instanceof ServerError) return true;
     throw error;
   });
   return running
@@ -56,7 +57,7 @@ async function proxyOf(config: ServerConfig): Promise<Outcome> {
   if (trustedProxies) return ok(`${String(trustedProxies)} may name their client in ${header}`);
   const seen = await callControl(controlPath(config), "sees ignored proxy", []).catch(
     (error: unknown) => {
-      if (error instanceof ControlError) return undefined; // a server of an earlier version
+      if (error instanceof ServerError) return undefined; // a server of an earlier version
       throw error;
     },
   );
@@ -74,7 +75,7 @@ async function runtimeOf(config: ServerConfig): Promise<readonly Diagnosis[]> {
     const answered = await callControl(controlPath(config), "runtime", []);
     return (answered?.result ?? []) as readonly Diagnosis[];
   } catch (error) {
-    if (!(error instanceof ControlError)) return [];
+    if (!(error instanceof ServerError)) return [];
     const found = "the running server is of an earlier version: restart it";
     return [{ check: "debugger", state: "not checked", found }];
   }
@@ -172,7 +173,7 @@ async function rootKeyOf(config: ServerConfig): Promise<Outcome> {
 /**
  * Undefined if there is no such SQLite file.
  *
- * @throws StoreError `insecure` if a server would not use the connection either
+ * @throws `insecure` if a server would not use the connection either
  */
 async function ask<T>(
   config: ServerConfig,

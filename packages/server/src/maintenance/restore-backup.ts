@@ -15,23 +15,26 @@ import type { ServerConfig } from "../config/config.ts";
 import { checkRootKeys } from "../crypto/root-key.ts";
 import { maxSealsOfKey } from "../keyring/project-keys.ts";
 import { systemClock } from "../model/clock.ts";
+import { ServerError } from "../model/server-error.ts";
 import { openRootKeys } from "../parts/open-root-keys.ts";
 import { listRootKeys, useUpProjectKeys } from "../store/operations/keys.ts";
 import { lockFile, makePrivate } from "../store/sqlite/file-lock.ts";
 import { SqliteStore } from "../store/sqlite/sqlite-store.ts";
-import { ControlError } from "./control.ts";
 
 /**
  * Puts a backup in the place of the SQLite database, whatever that is like. No server may run on it. What was there
  * stays beside it, as `<database>.before-restore`.
  *
- * @throws ControlError if the backup is damaged, RootKeyError if it was written with another root key than the one at
- *   hand, StoreError if it is of a newer version or a server runs; nothing is changed then
+ * @throws ServerError if the backup is damaged, RootKeyError if it was written with another root key than the one at
+ *   hand, a database error if it is of a newer version or a server runs; nothing is changed then
  */
 export async function restoreBackup(config: ServerConfig, backup: string): Promise<void> {
   const path = config.path("database", "keys.db");
   if (/^postgres(ql)?:/.test(path))
-    throw new ControlError("restore: use PostgreSQL's own tools (pg_restore) for this database");
+    throw new ServerError(
+      "unsupported",
+      "restore: use PostgreSQL's own tools (pg_restore) for this database",
+    );
   assertWhole(backup);
   makePrivate(path);
   const lock = lockFile(path);
@@ -92,7 +95,8 @@ function emptyLog(path: string): void {
 }
 
 function assertWhole(backup: string): void {
-  if (!existsSync(backup)) throw new ControlError(`restore ${backup}: there is no such file`);
+  if (!existsSync(backup))
+    throw new ServerError("not_found", `restore ${backup}: there is no such file`);
   let verdict: unknown;
   try {
     const database = new DatabaseSync(backup, { readOnly: true });
@@ -103,9 +107,11 @@ function assertWhole(backup: string): void {
       database.close();
     }
   } catch (error) {
-    throw new ControlError(`restore ${backup}: it is no backup of a key server`, { cause: error });
+    throw new ServerError("integrity", `restore ${backup}: it is no backup of a key server`, {
+      cause: error,
+    });
   }
-  if (verdict !== "ok") throw new ControlError(`restore ${backup}: it is damaged`);
+  if (verdict !== "ok") throw new ServerError("integrity", `restore ${backup}: it is damaged`);
 }
 
 function sync(path: string): void {

@@ -23,7 +23,7 @@ export function controlPath(config: ServerConfig): string {
  * if none runs, here, on its database.
  *
  * @param onProgress how far a long command is, in a form that depends on the command
- * @throws ControlError, StoreError, RootKeyError or RowTagsError
+ * @throws ServerError, a database error, RootKeyError or `untagged_rows`
  */
 export async function runServerCommand(
   config: ServerConfig,

@@ -17,7 +17,7 @@ import type { AuditReport, EntryRange } from "./verify-audit.ts";
  * root key, and neither a database nor a server.
  *
  * @param noted the text of an earlier report, or empty
- * @throws RootKeyError, ControlError
+ * @throws RootKeyError, ServerError
  */
 export async function verifyAuditFiles(
   config: ServerConfig,

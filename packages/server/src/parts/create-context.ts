@@ -27,7 +27,7 @@ export interface ContextParts {
 /**
  * Checks the root keys, starts the audit record and the tags of rows, and puts together what services need.
  *
- * @throws RootKeyError; RowTagsError if rows have no tags, or the audit record has the format of an older version, and
+ * @throws RootKeyError; `untagged_rows` if rows have no tags, or the audit record has the format of an older version, and
  *   may not be upgraded
  */
 export async function createContext(parts: ContextParts): Promise<ServiceContext> {

@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
-import { ConfigError, type ServerConfig } from "../config/config.ts";
+import { type ServerConfig } from "../config/config.ts";
 import type { PublicUrl } from "../config/public-url.ts";
 import { readSettingFile } from "../config/read-setting-file.ts";
 import type { Administration } from "../identity/builtin/administration.ts";
@@ -13,6 +13,7 @@ import type { Identity } from "../identity/identity.ts";
 import type { ServiceCredentials } from "../identity/keystone/keystone-options.ts";
 import { auditLine } from "../model/audit-entry.ts";
 import type { Clock } from "../model/clock.ts";
+import { ServerError } from "../model/server-error.ts";
 import { eraseProject } from "../store/operations/projects.ts";
 import type { Store } from "../store/store.ts";
 
@@ -25,7 +26,7 @@ export interface OpenedIdentity {
   readonly ready?: () => Promise<void>;
 }
 
-/** The identity that the configuration names. @throws ConfigError */
+/** The identity that the configuration names. @throws `invalid_config` */
 export async function openIdentity(
   config: ServerConfig,
   store: Store,
@@ -71,11 +72,12 @@ async function keystone(config: ServerConfig, clock: Clock): Promise<Identity> {
   });
 }
 
-/** @throws ConfigError for a file without certificates: Keystone would not be trusted, and every token refused */
+/** @throws `invalid_config` for a file without certificates: Keystone would not be trusted, and every token refused */
 function certificatesOf(caFile: string): string {
   const text = readSettingFile("keystone.caFile", caFile).toString();
   if (isCertificate(text)) return text;
-  throw new ConfigError(
+  throw new ServerError(
+    "invalid_config",
     `keystone.caFile ${caFile}: it has no certificate (PEM); name the file with the certificates of Keystone's authority`,
   );
 }

@@ -4,7 +4,7 @@ import type { Policy } from "../policy/policy.ts";
 import { parsePolicyFile } from "../policy/policy-file.ts";
 import { RulePolicy } from "../policy/rule-policy.ts";
 
-/** The rule set that the configuration names, with the rules that its policy file replaces. @throws ConfigError, PolicyError */
+/** The rule set that the configuration names, with the rules that its policy file replaces. @throws `invalid_config`, `invalid_policy` */
 export function openPolicy(config: ServerConfig): Policy {
   const ruleSet = config.text("policy.rules") as "secure" | "legacy";
   const file = config.text("policy.file");

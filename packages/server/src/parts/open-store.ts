@@ -3,7 +3,7 @@ import type { Clock } from "../model/clock.ts";
 import { SqliteStore } from "../store/sqlite/sqlite-store.ts";
 import type { Store } from "../store/store.ts";
 
-/** Opens the database that the configuration names, and brings its schema up to date. @throws StoreError */
+/** Opens the database that the configuration names, and brings its schema up to date. @throws a database error */
 export async function openStore(config: ServerConfig, clock: Clock): Promise<Store> {
   const database = config.path("database", "keys.db");
   const now = clock.timestamp();

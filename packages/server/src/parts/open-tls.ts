@@ -1,13 +1,14 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { statSync } from "node:fs";
-import { ConfigError, type ServerConfig } from "../config/config.ts";
+import { type ServerConfig } from "../config/config.ts";
 import { readSettingFile } from "../config/read-setting-file.ts";
 import { type Certificate, refuseUnusable } from "../http/tls.ts";
+import { ServerError } from "../model/server-error.ts";
 
 /**
  * The certificate that the configuration names, and its key; undefined for plain HTTP.
  *
- * @throws ConfigError if a file cannot be read, everybody may read the key, the two do not belong together, or the chain is
+ * @throws `invalid_config` if a file cannot be read, everybody may read the key, the two do not belong together, or the chain is
  *   broken
  */
 export function openTls(config: ServerConfig): Certificate | undefined {
@@ -18,14 +19,16 @@ export function openTls(config: ServerConfig): Certificate | undefined {
   const key = readSettingFile("tls.keyFile", keyFile);
   refuseIfPublic(keyFile);
   if (!belongTogether(cert, key))
-    throw new ConfigError(
+    throw new ServerError(
+      "invalid_config",
       `tls.keyFile ${keyFile}: it is not the key of the first certificate in ${certificateFile}; set the two that belong together`,
     );
   const certificate = { cert, key };
   try {
     refuseUnusable(certificate);
   } catch (cause) {
-    throw new ConfigError(
+    throw new ServerError(
+      "invalid_config",
       `tls.certificateFile ${certificateFile}: no server can use the chain: ${(cause as Error).message}`,
       { cause },
     );
@@ -37,7 +40,8 @@ export function openTls(config: ServerConfig): Certificate | undefined {
 function refuseIfPublic(keyFile: string): void {
   const mode = statSync(keyFile).mode & 0o777;
   if ((mode & 0o007) !== 0)
-    throw new ConfigError(
+    throw new ServerError(
+      "invalid_config",
       `tls.keyFile ${keyFile}: mode ${mode.toString(8)} lets everybody read it; run: chmod 600 ${keyFile}`,
     );
 }
@@ -47,8 +51,12 @@ function belongTogether(cert: Buffer, key: Buffer): boolean {
     return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError(`tls: certificate or key is not PEM, or has a passphrase: ${reason}`, {
-      cause,
-    });
+    throw new ServerError(
+      "invalid_config",
+      `tls: certificate or key is not PEM, or has a passphrase: ${reason}`,
+      {
+        cause,
+      },
+    );
   }
 }

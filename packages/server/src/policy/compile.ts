@@ -1,8 +1,8 @@
 import { didYouMean } from "../model/did-you-mean.ts";
 import type { Principal } from "../model/principal.ts";
+import { ServerError } from "../model/server-error.ts";
 import type { Expression, Operand } from "./expression.ts";
 import type { PolicyTarget } from "./policy.ts";
-import { PolicyError } from "./policy-error.ts";
 import type { TargetKind } from "./rule-names.ts";
 
 /** A compiled expression. `roles` are lower case and expanded. */
@@ -22,7 +22,7 @@ export const maxExpandedChecks = 2_000;
  * @param kind what `name` guards: its checks may look at nothing else.
  * @param flags fixed values that a check may compare with, such as
  *   `enforce_new_defaults`, which Barbican's own policy files do.
- * @throws PolicyError for a reference to no rule, a circle of references, an
+ * @throws `invalid_policy` for a reference to no rule, a circle of references, an
  *   attribute that such an object lacks, or a rule that unfolds beyond
  *   {@link maxExpandedChecks}.
  */
@@ -37,11 +37,15 @@ export function compileRule(
   function compileNamed(rule: string, path: readonly string[]): Check {
     const via = [...path, rule];
     if (path.includes(rule)) {
-      throw new PolicyError(`rule "${name}" refers to itself: ${via.join(" → ")}`);
+      throw new ServerError(
+        "invalid_policy",
+        `rule "${name}" refers to itself: ${via.join(" → ")}`,
+      );
     }
     const expression = rules.get(rule);
     if (!expression) {
-      throw new PolicyError(
+      throw new ServerError(
+        "invalid_policy",
         `rule "${path.at(-1) ?? name}" refers to "${rule}", which does not exist${didYouMean(rule, rules.keys())}`,
       );
     }
@@ -51,7 +55,10 @@ export function compileRule(
   function compile(expression: Expression, path: readonly string[]): Check {
     checks += 1;
     if (checks > maxExpandedChecks) {
-      throw new PolicyError(`rule "${name}" unfolds into more than ${maxExpandedChecks} checks`);
+      throw new ServerError(
+        "invalid_policy",
+        `rule "${name}" unfolds into more than ${maxExpandedChecks} checks`,
+      );
     }
     switch (expression.type) {
       case "always":
@@ -101,7 +108,8 @@ export function compileRule(
         const known = keysOf(kind);
         const read = known.get(key);
         if (read) return (_principal, target) => read(target);
-        throw new PolicyError(
+        throw new ServerError(
+          "invalid_policy",
           `rule "${path.at(-1) ?? name}" looks at %(${key})s, which ${
             path.length > 1 ? `"${name}" does not have` : "it does not have"
           }${didYouMean(key, known.keys())} (known: ${[...known.keys(), ...Object.keys(flags)].join(", ")})`,

@@ -1,5 +1,5 @@
 import { didYouMean } from "../model/did-you-mean.ts";
-import { PolicyError } from "./policy-error.ts";
+import { ServerError } from "../model/server-error.ts";
 
 /** One check of oslo.policy's expression language, parsed. */
 export type Expression =
@@ -39,11 +39,14 @@ export const maxExpressionDepth = 32;
  *
  * https://docs.openstack.org/oslo.policy/latest/reference/api/oslo_policy.policy.html
  *
- * @throws PolicyError naming what is wrong and where.
+ * @throws `invalid_policy` naming what is wrong and where.
  */
 export function parseExpression(text: string): Expression {
   if (text.length > maxExpressionLength) {
-    throw new PolicyError(`expression is longer than ${maxExpressionLength} characters`);
+    throw new ServerError(
+      "invalid_policy",
+      `expression is longer than ${maxExpressionLength} characters`,
+    );
   }
   const parser = new Parser(tokenize(text));
   return parser.parse();
@@ -79,7 +82,8 @@ function tokenize(text: string): Token[] {
     }
     word.lastIndex = at;
     const found = word.exec(text);
-    if (!found) throw new PolicyError(`column ${column}: a quotation mark is not closed`);
+    if (!found)
+      throw new ServerError("invalid_policy", `column ${column}: a quotation mark is not closed`);
     const keyword = found[0].toLowerCase();
     const type = keyword === "and" || keyword === "or" || keyword === "not" ? keyword : "check";
     tokens.push({ type, text: found[0], column });
@@ -99,7 +103,10 @@ class Parser {
 
   parse(): Expression {
     if (this.#peek().type === "end") {
-      throw new PolicyError('expression is empty: write "@" for everybody or "!" for nobody');
+      throw new ServerError(
+        "invalid_policy",
+        'expression is empty: write "@" for everybody or "!" for nobody',
+      );
     }
     const expression = this.#or(0);
     const rest = this.#peek();
@@ -121,7 +128,8 @@ class Parser {
 
   #not(depth: number): Expression {
     if (depth > maxExpressionDepth) {
-      throw new PolicyError(
+      throw new ServerError(
+        "invalid_policy",
         `column ${this.#peek().column}: nested deeper than ${maxExpressionDepth}`,
       );
     }
@@ -147,8 +155,11 @@ class Parser {
   }
 }
 
-function unexpected(token: Token, wanted: string): PolicyError {
-  return new PolicyError(`column ${token.column}: expected ${wanted}, found ${quote(token.text)}`);
+function unexpected(token: Token, wanted: string): ServerError {
+  return new ServerError(
+    "invalid_policy",
+    `column ${token.column}: expected ${wanted}, found ${quote(token.text)}`,
+  );
 }
 
 function parseCheck({ text, column }: Token): Expression {
@@ -158,7 +169,8 @@ function parseCheck({ text, column }: Token): Expression {
   const match = /^('[^']*'|"[^"]*"|[^:'"%]+):(.+)$/s.exec(text);
   const [, left, right] = match ?? [];
   if (left === undefined || right === undefined) {
-    throw new PolicyError(
+    throw new ServerError(
+      "invalid_policy",
       `column ${column}: ${quote(text)} is no check: it needs the form "kind:value"${didYouMean(text, ["@", "!", "and", "or", "not"])}`,
     );
   }
@@ -174,7 +186,8 @@ function leftOperand(text: string, column: number): Operand {
   const attribute = callerAttributes.find((known) => known === text);
   if (attribute) return { type: "caller", attribute };
   const known = ["role", "rule", ...callerAttributes];
-  throw new PolicyError(
+  throw new ServerError(
+    "invalid_policy",
     `column ${column}: unknown check ${quote(text)}${didYouMean(text, known)} (known: ${known.join(", ")}, 'text', True, False)`,
   );
 }
@@ -187,7 +200,8 @@ function rightOperand(text: string, column: number): Operand {
 
 function literal(text: string, column: number): string {
   if (!/[%'"]/.test(text)) return text;
-  throw new PolicyError(
+  throw new ServerError(
+    "invalid_policy",
     `column ${column}: ${quote(text)} must be plain text or one whole %(name)s, without quotation marks`,
   );
 }

@@ -1,5 +1,5 @@
 import { parseDocument } from "yaml";
-import { PolicyError } from "./policy-error.ts";
+import { ServerError } from "../model/server-error.ts";
 
 /** In bytes of UTF-8. A file that repeats every rule there is has about 12,000. */
 export const maxPolicyFileBytes = 262_144;
@@ -9,18 +9,22 @@ export const maxPolicyFileBytes = 262_144;
  * Text without a rule, such as comments alone, overrides nothing. Whether the names and expressions mean
  * anything is for {@link RulePolicy} to say.
  *
- * @throws PolicyError for text that is no such mapping: other types, tags,
+ * @throws `invalid_policy` for text that is no such mapping: other types, tags,
  *   aliases, a name given twice, an unquoted `!` or `@`.
  */
 export function parsePolicyFile(text: string): Readonly<Record<string, string>> {
   if (Buffer.byteLength(text) > maxPolicyFileBytes) {
-    throw new PolicyError(`policy file is longer than ${maxPolicyFileBytes} bytes`);
+    throw new ServerError(
+      "invalid_policy",
+      `policy file is longer than ${maxPolicyFileBytes} bytes`,
+    );
   }
   const document = parseDocument(text, { uniqueKeys: true, prettyErrors: true, customTags: [] });
   // Warnings too: of an unknown tag YAML only warns.
   const [problem] = [...document.errors, ...document.warnings];
   if (problem) {
-    throw new PolicyError(
+    throw new ServerError(
+      "invalid_policy",
       `policy file: ${problem.message.trimEnd()} (quote expressions, above all "!" and "@")`,
     );
   }
@@ -28,17 +32,21 @@ export function parsePolicyFile(text: string): Readonly<Record<string, string>> 
   try {
     content = document.toJS({ maxAliasCount: 0 });
   } catch (cause) {
-    throw new PolicyError("policy file: YAML aliases are not allowed", { cause });
+    throw new ServerError("invalid_policy", "policy file: YAML aliases are not allowed", { cause });
   }
   if (content === null || content === undefined) return {};
   if (typeof content !== "object" || Array.isArray(content)) {
-    throw new PolicyError("policy file: it must be a mapping of rule name to expression");
+    throw new ServerError(
+      "invalid_policy",
+      "policy file: it must be a mapping of rule name to expression",
+    );
   }
   const rules: [string, string][] = [];
   for (const [name, rule] of Object.entries(content as Record<string, unknown>)) {
     // Without a warning YAML takes `secret:get: !` for a tag on empty text.
     if (typeof rule !== "string" || rule.trim() === "") {
-      throw new PolicyError(
+      throw new ServerError(
+        "invalid_policy",
         `policy file: rule "${name}" must be text; write '"@"' for everybody or '"!"' for nobody`,
       );
     }

@@ -1,9 +1,9 @@
 import { didYouMean } from "../model/did-you-mean.ts";
 import type { Principal } from "../model/principal.ts";
+import { isServerError, ServerError } from "../model/server-error.ts";
 import { type Check, compileRule } from "./compile.ts";
 import { type Expression, parseExpression } from "./expression.ts";
 import type { Policy, PolicyTarget } from "./policy.ts";
-import { PolicyError } from "./policy-error.ts";
 import { expandRoles } from "./roles.ts";
 import { type PolicyRule, policyRules, targetKinds } from "./rule-names.ts";
 import { helperRules, legacyRules, secureRules } from "./rule-sets.ts";
@@ -21,7 +21,7 @@ export interface RulePolicyOptions {
 /**
  * Decides by a table of rules, all compiled when it is made.
  *
- * @throws PolicyError from the constructor, if any rule cannot be understood.
+ * @throws `invalid_policy` from the constructor, if any rule cannot be understood.
  *   A name in `overrides` that is neither a rule nor used by one is refused:
  *   it is a slip that would silently leave a door open or shut.
  */
@@ -30,7 +30,10 @@ export class RulePolicy implements Policy {
 
   constructor({ ruleSet = "secure", overrides = {} }: RulePolicyOptions = {}) {
     if (ruleSet !== "secure" && ruleSet !== "legacy") {
-      throw new PolicyError(`unknown rule set "${String(ruleSet)}": secure or legacy`);
+      throw new ServerError(
+        "invalid_policy",
+        `unknown rule set "${String(ruleSet)}": secure or legacy`,
+      );
     }
     const texts = new Map(
       Object.entries({
@@ -59,8 +62,8 @@ function parseRule(name: string, text: string): Expression {
   try {
     return parseExpression(text);
   } catch (error) {
-    if (!(error instanceof PolicyError)) throw error;
-    throw new PolicyError(`rule "${name}": ${error.message}`, { cause: error });
+    if (!isServerError(error, "invalid_policy")) throw error;
+    throw new ServerError("invalid_policy", `rule "${name}": ${error.message}`, { cause: error });
   }
 }
 
@@ -76,7 +79,8 @@ function refuseUnused(
   }
   for (const name of Object.keys(overrides)) {
     if (used.has(name) || Object.hasOwn(helperRules, name)) continue;
-    throw new PolicyError(
+    throw new ServerError(
+      "invalid_policy",
       `unknown rule "${name}"${didYouMean(name, policyRules)} (a helper rule must be used by another)`,
     );
   }

@@ -2,15 +2,11 @@ import type { RootKeyRing } from "../crypto/root-key.ts";
 import { ProjectKeys } from "../keyring/project-keys.ts";
 import { systemKey, unwrapSystemKey, wrapSystemKey } from "../keyring/system-keys.ts";
 import type { Clock } from "../model/clock.ts";
+import { ServerError } from "../model/server-error.ts";
 import { findSystemKey } from "../store/operations/keys.ts";
 import { finishTagging, hasNoTaggedRows } from "../store/operations/row-tags.ts";
 import type { Store } from "../store/store.ts";
 import { type TaggingProgress, type TaggingReport, tagExistingRows } from "./tag-existing-rows.ts";
-
-/** The rows of the database have no tags, and nothing says that they may get them. */
-export class RowTagsError extends Error {
-  override readonly name = "RowTagsError";
-}
 
 export interface RowTagsOptions {
   /**
@@ -40,7 +36,7 @@ const { complete, unfinished, next } = rowTagKeys;
  * from then on. A database with rows and without a key is tagged once, if `untaggedRows` says so; a tagging that was
  * cut short goes on where it was.
  *
- * @throws RowTagsError for such a database otherwise
+ * @throws `untagged_rows` for such a database otherwise
  */
 export async function openRowTags(
   store: Store,
@@ -56,7 +52,8 @@ export async function openRowTags(
   // Another node may have been first.
   if (await start(store, rootKeys)) return;
   if (options.untaggedRows !== "tag")
-    throw new RowTagsError(
+    throw new ServerError(
+      "untagged_rows",
       'row tags: the database has rows and no key for their tags. If it was written by a version from before rows had tags, stop every server of it and run "chatelaine server tag-rows" once; if not, it was changed behind the server\'s back: restore a backup',
     );
   const key = await systemKey(store, rootKeys, unfinished);

@@ -1,5 +1,5 @@
-import { IntegrityError } from "../crypto/seal.ts";
 import type { ProjectKeys } from "../keyring/project-keys.ts";
+import { isServerError } from "../model/server-error.ts";
 import { type FoundRow, pageOfRows, writeTags } from "../store/operations/row-tags.ts";
 import type { Store } from "../store/store.ts";
 import { keyOf } from "../store/tagged-rows.ts";
@@ -84,7 +84,7 @@ async function mayTag(keys: ProjectKeys, table: TaggedTable, found: FoundRow): P
   try {
     return isOwnershipTag(await keys.byGeneration(owner.projectId, generation), owner, tag);
   } catch (error) {
-    if (error instanceof IntegrityError) return false;
+    if (isServerError(error, "integrity")) return false;
     throw error;
   }
 }

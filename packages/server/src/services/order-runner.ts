@@ -1,5 +1,6 @@
-import { IntegrityError, open } from "../crypto/seal.ts";
+import { open } from "../crypto/seal.ts";
 import { formatTimestamp } from "../model/clock.ts";
+import { ServerError } from "../model/server-error.ts";
 import { type KeyPairRecipe, pairRecipeOf } from "../orders/algorithms.ts";
 import type { KeyPairMaker } from "../orders/key-pair-generator.ts";
 import { type PairPart, payloadOfPair } from "../orders/pair-payloads.ts";
@@ -142,7 +143,9 @@ export class OrderRunner {
       };
       const found = await store.write(claimOrder, claim);
       if (!found?.forged) return found?.order;
-      onTrouble?.(new IntegrityError(`verify orders ${found.forged}: the row is not authentic`));
+      onTrouble?.(
+        new ServerError("integrity", `verify orders ${found.forged}: the row is not authentic`),
+      );
     }
   }
 

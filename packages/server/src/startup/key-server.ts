@@ -113,7 +113,7 @@ export interface KeyServer {
 /**
  * Puts a key server together on an open store.
  *
- * @throws RootKeyError if the root keys are not those that the database was written with; RowTagsError; TypeError for an
+ * @throws RootKeyError if the root keys are not those that the database was written with; `untagged_rows`; TypeError for an
  *   address that is none
  */
 export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer> {

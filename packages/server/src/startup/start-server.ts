@@ -1,12 +1,13 @@
 import type { AddressInfo } from "node:net";
 import type { SegmentLimits } from "../audit/segment-sealer.ts";
-import { ConfigError, runtimeEnvironment, type ServerConfig } from "../config/config.ts";
+import { runtimeEnvironment, type ServerConfig } from "../config/config.ts";
 import type { PublicUrl } from "../config/public-url.ts";
 import { serverCommands } from "../maintenance/commands.ts";
 import { openControl } from "../maintenance/control.ts";
 import { controlPath } from "../maintenance/run-command.ts";
 import { diagnoseRuntime } from "../maintenance/runtime-doors.ts";
 import { type Clock, systemClock } from "../model/clock.ts";
+import { ServerError } from "../model/server-error.ts";
 import { createLogger, type Logger, type ReopenableLogger, silentLogger } from "../observe/log.ts";
 import { defaultQuotas } from "../parts/default-quotas.ts";
 import { mayTagRows, recordRowsTagged } from "../parts/may-tag-rows.ts";
@@ -47,7 +48,7 @@ export interface StartOptions {
 /**
  * Starts a key server.
  *
- * @throws ConfigError, RootKeyError, RowTagsError, PolicyError or StoreError with a message that says what to do
+ * @throws `invalid_config`, RootKeyError, `untagged_rows`, `invalid_policy` or a database error with a message that says what to do
  */
 export async function startServer(
   config: ServerConfig,
@@ -218,7 +219,7 @@ async function listen({ app }: KeyServer, host: string, port: number): Promise<v
       code === "EADDRINUSE"
         ? "something listens there already: stop it, or choose another port"
         : `the system refuses it (${code ?? String(cause)}): choose another listen.host or listen.port`;
-    throw new ConfigError(`${host}:${port}: ${why}`, { cause });
+    throw new ServerError("invalid_config", `${host}:${port}: ${why}`, { cause });
   }
 }
 
@@ -231,6 +232,6 @@ function openLog(config: ServerConfig): ReopenableLogger {
     });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError(`log.file ${file}: ${reason}`, { cause });
+    throw new ServerError("invalid_config", `log.file ${file}: ${reason}`, { cause });
   }
 }

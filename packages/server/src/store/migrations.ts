@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
+import { ServerError } from "../model/server-error.ts";
 import { all, run, type Statement, type Steps } from "./operation.ts";
-import { StoreError } from "./store.ts";
 
 /** A numbered, append-only change of the schema. A released one is never edited: its checksum is in every database. */
 export interface Migration {
@@ -39,7 +39,7 @@ const table = `CREATE TABLE IF NOT EXISTS migrations (
  * Brings a database to this version's schema. Run it inside a transaction, alone.
  * A statement whose text is a whole script carries no arguments.
  *
- * @throws StoreError as {@link pendingMigrations}
+ * @throws as {@link pendingMigrations}
  */
 export function* migrate(migrations: readonly Migration[], now: string): Steps<readonly string[]> {
   yield wholeScript(table);
@@ -60,7 +60,7 @@ export function* migrate(migrations: readonly Migration[], now: string): Steps<r
 /**
  * What a database lacks of this version's schema. Changes nothing.
  *
- * @throws StoreError `schema` if a migration was edited since it was applied, or
+ * @throws `schema` if a migration was edited since it was applied, or
  *   if the database has one that this version does not know (a newer server made it).
  */
 export function* pendingMigrations(migrations: readonly Migration[]): Steps<readonly Migration[]> {
@@ -75,14 +75,14 @@ export function* pendingMigrations(migrations: readonly Migration[]): Steps<read
     applied.delete(migration.number);
     if (!before) pending.push(migration);
     else if (before.checksum !== migration.checksum)
-      throw new StoreError(
+      throw new ServerError(
         "schema",
         `migrate ${labelOf(migration)}: the script changed since it was applied`,
       );
   }
   const unknown = [...applied.keys()][0];
   if (unknown !== undefined)
-    throw new StoreError(
+    throw new ServerError(
       "schema",
       `migrate: the database has migration ${unknown}, which this version does not know; start the newer server`,
     );

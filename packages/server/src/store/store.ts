@@ -5,7 +5,7 @@ import type { Operation } from "./operation.ts";
  * Keeps the server's rows, in SQLite or PostgreSQL.
  *
  * A resolved write is durable: it survives the loss of power. Rejects only with
- * a {@link StoreError}, or with what an operation itself threw.
+ * a {@link ServerError} with a {@link DatabaseErrorCode}, or with what an operation itself threw.
  */
 export interface Store {
   readonly dialect: "sqlite" | "postgres";
@@ -39,7 +39,7 @@ export interface Store {
    */
   startRowTags(keys: readonly Uint8Array[]): Promise<void>;
 
-  /** Resolves if the database answers. @throws StoreError `unavailable` */
+  /** Resolves if the database answers. @throws `unavailable` */
   ping(): Promise<void>;
 
   /** Writes a consistent copy to a new file while others read and write. SQLite only. */
@@ -47,24 +47,6 @@ export interface Store {
 
   /** Finishes what was accepted, then lets go of the database. */
   close(): Promise<void>;
-}
-
-/**
- * `unavailable`: the database is away, full or read-only; later may work.
- * `locked`: another process serves this file. `schema`: the migrations do not fit this version.
- * `insecure`: the database is on another host, and its URL asks for no verified TLS.
- */
-export type StoreErrorCode = "unavailable" | "locked" | "schema" | "insecure";
-
-/** What the database rejects with; what it said itself is the `cause`. */
-export class StoreError extends Error {
-  override readonly name = "StoreError";
-  readonly code: StoreErrorCode;
-
-  constructor(code: StoreErrorCode, message: string, options?: { readonly cause?: unknown }) {
-    super(message, options);
-    this.code = code;
-  }
 }
 
 /** What a write operation resolves to when a rule of the data forbids it. */

@@ -1,4 +1,4 @@
-import { IntegrityError } from "../crypto/seal.ts";
+import { ServerError } from "../model/server-error.ts";
 import type { TaggedValue } from "../model/tagged-value.ts";
 import { run, type SqlValue, type Steps } from "./operation.ts";
 import { type TaggedTable, taggedTables } from "./tagged-tables.ts";
@@ -15,14 +15,17 @@ export function columnsOf(table: TaggedTable, alias = ""): string {
   return [...taggedTables[table].columns, "tag"].map((column) => before + column).join(", ");
 }
 
-/** Passes a row on if its tag is its own. @throws IntegrityError */
+/** Passes a row on if its tag is its own. @throws `integrity` */
 export function* verified<Row extends object>(
   table: TaggedTable,
   row: Tagged<Row>,
   parts?: Parts,
 ): Steps<Tagged<Row>> {
   if (yield* isAuthentic(table, row, parts)) return row;
-  throw new IntegrityError(`verify ${table} ${keyOf(table, row)}: the row is not authentic`);
+  throw new ServerError(
+    "integrity",
+    `verify ${table} ${keyOf(table, row)}: the row is not authentic`,
+  );
 }
 
 /** {@link verified}, if there is a row. */

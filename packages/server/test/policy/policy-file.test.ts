@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { holds } from "../../../../scripts/random-runs.ts";
-import { PolicyError } from "../../src/policy/policy-error.ts";
+import { isServerError } from "../../src/model/server-error.ts";
 import { parsePolicyFile } from "../../src/policy/policy-file.ts";
 
 describe("a policy file", () => {
@@ -40,18 +40,18 @@ describe("a policy file", () => {
   ];
   for (const [what, text] of refusals) {
     it(`is refused for ${what}`, () => {
-      assert.throws(() => parsePolicyFile(text), PolicyError);
+      assert.throws(() => parsePolicyFile(text), { code: "invalid_policy" });
     });
   }
 
-  it("is read or refused with a PolicyError, whatever it holds", (t) => {
+  it("is read or refused as `invalid_policy`, whatever it holds", (t) => {
     holds(
       t,
       fc.property(fc.string({ unit: "grapheme", maxLength: 80 }), (text) => {
         try {
           assert.ok(Object.values(parsePolicyFile(text)).every((rule) => typeof rule === "string"));
         } catch (error) {
-          assert.ok(error instanceof PolicyError, String(error));
+          assert.ok(isServerError(error, "invalid_policy"), String(error));
         }
       }),
     );

@@ -1,5 +1,5 @@
-import { IntegrityError } from "../../crypto/seal.ts";
 import type { Principal } from "../../model/principal.ts";
+import { isServerError } from "../../model/server-error.ts";
 import { covers } from "../access-rules.ts";
 import type { AskedFor, Identity, IdentityHeaders } from "../identity.ts";
 import { IdentityError } from "../identity-error.ts";
@@ -78,7 +78,7 @@ export class BuiltinIdentity implements Identity {
       return await this.#tokens.find(token, { allowExpired });
     } catch (cause) {
       // Not a matter of trying again later: the row is not the server's own.
-      if (cause instanceof IntegrityError) throw cause;
+      if (isServerError(cause, "integrity")) throw cause;
       throw new IdentityError("unavailable", "identity token: the database cannot be asked now", {
         cause,
       });

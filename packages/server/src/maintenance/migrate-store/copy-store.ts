@@ -4,6 +4,7 @@ import { openAudit } from "../../audit/open-audit.ts";
 import { checkRootKeys, type RootKeyRing } from "../../crypto/root-key.ts";
 import { ProjectKeys } from "../../keyring/project-keys.ts";
 import { type Clock, systemClock } from "../../model/clock.ts";
+import { ServerError } from "../../model/server-error.ts";
 import { openRowTags, type RowTagsOptions } from "../../row-tagging/open-row-tags.ts";
 import { listRootKeys } from "../../store/operations/keys.ts";
 import { releaseClaims } from "../../store/operations/orders.ts";
@@ -14,7 +15,6 @@ import { SqliteStore } from "../../store/sqlite/sqlite-store.ts";
 import type { Store } from "../../store/store.ts";
 import type { CopyProgress } from "./copy-progress.ts";
 import { copyTables } from "./copy-tables.ts";
-import { MigrateStoreError } from "./migrate-store-error.ts";
 import { listSourceTables } from "./source-tables.ts";
 import { type Verification, verifyObjects } from "./verify-objects.ts";
 
@@ -51,14 +51,15 @@ export interface MigrateStoreResult extends Verification {
  * and every object's integrity tag checked and payload opened; what is damaged is
  * copied as it is, and named in the result.
  *
- * @throws MigrateStoreError if PostgreSQL is not empty, or does not give back what was written
- * @throws StoreError `locked` while a server runs on the file; `schema`, `unavailable` of either database
- * @throws RootKeyError if the root keys are others; RowTagsError
+ * @throws ServerError if PostgreSQL is not empty, or does not give back what was written
+ * @throws `locked` while a server runs on the file; `schema`, `unavailable` of either database
+ * @throws RootKeyError if the root keys are others; `untagged_rows`
  */
 export async function migrateStore(options: MigrateStoreOptions): Promise<MigrateStoreResult> {
   const clock = options.clock ?? systemClock();
   const { from, to, rootKeys, insecureTransport = false } = options;
-  if (!existsSync(from)) throw new MigrateStoreError(`there is no file ${from}`);
+  if (!existsSync(from))
+    throw new ServerError("not_found", `migrate store: there is no file ${from}`);
   const now = clock.timestamp();
   const source = await SqliteStore.open({ path: from, now });
   try {

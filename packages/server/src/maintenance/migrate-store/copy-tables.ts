@@ -1,9 +1,9 @@
 import { createHash, type Hash } from "node:crypto";
 import type { PoolClient } from "pg";
+import { ServerError } from "../../model/server-error.ts";
 import { toPostgres } from "../../store/postgres/statement-text.ts";
 import type { Store } from "../../store/store.ts";
 import type { CopyProgress } from "./copy-progress.ts";
-import { MigrateStoreError } from "./migrate-store-error.ts";
 import { pageOf, type Row, readSourceRows, type SourceTable } from "./source-tables.ts";
 
 const rowsAtOnce = 500;
@@ -12,7 +12,7 @@ const rowsAtOnce = 500;
  * Copies tables inside the client's transaction, reads each back, and compares.
  *
  * @returns rows by table
- * @throws MigrateStoreError if a table is not empty, has other columns, or does not read back the same
+ * @throws ServerError if a table is not empty, has other columns, or does not read back the same
  */
 export async function copyTables(
   source: Store,
@@ -30,8 +30,9 @@ export async function copyTables(
       return rows;
     });
     if (arrived.rows !== copied.rows || arrived.digest !== copied.digest)
-      throw new MigrateStoreError(
-        `${table.name} does not read back as it was written; nothing was kept`,
+      throw new ServerError(
+        "integrity",
+        `migrate store: ${table.name} does not read back as it was written; nothing was kept`,
       );
     counts.set(table.name, copied.rows);
   }
@@ -64,8 +65,9 @@ async function refuseUnlessEmpty(client: PoolClient, { name }: SourceTable): Pro
   await client.query(`LOCK TABLE ${name} IN EXCLUSIVE MODE`);
   const { rows } = await client.query(`SELECT 1 FROM ${name} LIMIT 1`);
   if (rows.length > 0)
-    throw new MigrateStoreError(
-      `the PostgreSQL database is not empty: ${name} has rows; give it an empty one`,
+    throw new ServerError(
+      "conflict",
+      `migrate store: the PostgreSQL database is not empty: ${name} has rows; give it an empty one`,
     );
 }
 
@@ -78,7 +80,10 @@ async function insertOf(client: PoolClient, table: SourceTable): Promise<string>
   );
   const types = new Map(rows.map(({ name, type }) => [name, type]));
   if (types.size !== table.columns.length || table.columns.some((column) => !types.has(column)))
-    throw new MigrateStoreError(`${table.name} has other columns in PostgreSQL`);
+    throw new ServerError(
+      "conflict",
+      `migrate store: ${table.name} has other columns in PostgreSQL`,
+    );
   const arrays = table.columns.map((column, index) => `$${index + 1}::${types.get(column)}[]`);
   return `INSERT INTO ${table.name} (${table.columns.join(", ")})
           SELECT * FROM unnest(${arrays.join(", ")})`;

@@ -1,5 +1,6 @@
-import { IntegrityError, open } from "../../crypto/seal.ts";
+import { open } from "../../crypto/seal.ts";
 import { type ProjectKeys, payloadContext } from "../../keyring/project-keys.ts";
+import { isServerError } from "../../model/server-error.ts";
 import { pagesOf } from "../../row-tagging/tag-existing-rows.ts";
 import { all, operation } from "../../store/operation.ts";
 import type { SecretWithPayload } from "../../store/operations/secrets.ts";
@@ -58,7 +59,7 @@ async function opens(keys: ProjectKeys, row: SecretWithPayload): Promise<boolean
     open(key.sealing, context, row.sealed).fill(0);
     return true;
   } catch (error) {
-    if (error instanceof IntegrityError) return false;
+    if (isServerError(error, "integrity")) return false;
     throw error;
   }
 }

@@ -51,7 +51,7 @@ export function partsOf(members: readonly MemberRow[]): Parts {
  * and verifies them.
  *
  * @param which what follows FROM containers; its order must be by age
- * @throws IntegrityError
+ * @throws `integrity`
  */
 export function* containersWithMembers(
   which: string,

@@ -1,4 +1,4 @@
-import { IntegrityError } from "../../crypto/seal.ts";
+import { ServerError } from "../../model/server-error.ts";
 import { all, one, operation, run, type SqlValue, type Steps } from "../operation.ts";
 import {
   columnsOf,
@@ -59,7 +59,7 @@ function* anySecret(id: string): Steps<Tagged<SecretRow> | undefined> {
   return yield* verifiedIfAny("secrets", yield* one<Tagged<SecretRow>>(sql, id));
 }
 
-/** Verifies some secrets. @throws IntegrityError */
+/** Verifies some secrets. @throws `integrity` */
 export function* verifiedSecrets(ids: readonly string[]): Steps<void> {
   for (const id of ids) yield* anySecret(id);
 }
@@ -100,7 +100,10 @@ export const findSecretWithPayload = operation(
     if (!row) return undefined;
     yield* verified("secrets", row);
     if ((row.content_type === null) !== (row.sealed === null))
-      throw new IntegrityError(`verify secrets ${p.id}: its payload was removed or added`);
+      throw new ServerError(
+        "integrity",
+        `verify secrets ${p.id}: its payload was removed or added`,
+      );
     return isAlive(row, p.now) ? row : undefined;
   },
 );
@@ -296,12 +299,13 @@ export const listSecrets = operation(
   },
 );
 
-/** The table of grants is an index only: what a secret's own ACL does not say is not believed. @throws IntegrityError */
+/** The table of grants is an index only: what a secret's own ACL does not say is not believed. @throws `integrity` */
 function refuseUngranted(rows: readonly SecretRow[], userId: string): void {
   for (const { id, acl } of rows) {
     const { users = [] } = JSON.parse(acl ?? "{}") as { readonly users?: readonly string[] };
     if (!users.includes(userId))
-      throw new IntegrityError(
+      throw new ServerError(
+        "integrity",
         `verify acl_users ${userId} ${id}: the secret's ACL has no such user`,
       );
   }

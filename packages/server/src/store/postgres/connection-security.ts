@@ -1,5 +1,5 @@
 import pg from "pg";
-import { StoreError } from "../store.ts";
+import { ServerError } from "../../model/server-error.ts";
 
 /**
  * What protects the connection to a database. `local`: it does not leave this host.
@@ -15,7 +15,7 @@ export type ConnectionSecurity = "local" | "verified" | "unverified" | "plaintex
  * `require` and `verify-ca` mean `verify-full`; only `uselibpqcompat=true` gives them
  * the weaker meaning that they have in PostgreSQL's own client.
  *
- * @throws StoreError `insecure`, without a word of the URL, if the driver cannot read it
+ * @throws `insecure`, without a word of the URL, if the driver cannot read it
  */
 export function connectionSecurity(url: string): ConnectionSecurity {
   const { host, ssl } = endpointOf(url);
@@ -27,12 +27,12 @@ export function connectionSecurity(url: string): ConnectionSecurity {
   return verifies ? "verified" : "unverified";
 }
 
-/** @throws StoreError `insecure` if the connection leaves this host without verified TLS */
+/** @throws `insecure` if the connection leaves this host without verified TLS */
 export function refuseInsecureConnection(url: string, insecureTransport: boolean): void {
   const security = connectionSecurity(url);
   if (security === "local" || security === "verified" || insecureTransport) return;
   const why = security === "plaintext" ? "without TLS" : "with TLS that verifies no certificate";
-  throw new StoreError(
+  throw new ServerError(
     "insecure",
     `open database: its URL leads to another host ${why}; add sslmode=verify-full to the URL (and sslrootcert=FILE for an authority of your own), or set postgres.insecureTransport: true if nobody else is on that network`,
   );
@@ -47,7 +47,7 @@ function endpointOf(url: string): { readonly host: string; readonly ssl: unknown
     const { code, path } = cause as NodeJS.ErrnoException;
     const why =
       code !== undefined && path !== undefined ? `${path}: ${code}` : "its URL cannot be used";
-    throw new StoreError("insecure", `open database: ${why}`);
+    throw new ServerError("insecure", `open database: ${why}`);
   }
 }
 

@@ -1,5 +1,5 @@
 import pg from "pg";
-import { StoreError } from "../store.ts";
+import { ServerError } from "../../model/server-error.ts";
 import { refuseInsecureConnection } from "./connection-security.ts";
 
 export interface PostgresStoreOptions {
@@ -20,7 +20,7 @@ export interface PostgresStoreOptions {
 
 /**
  * @throws TypeError without a word of the URL, which has a password in it
- * @throws StoreError `insecure` if it leads to another host without verified TLS
+ * @throws `insecure` if it leads to another host without verified TLS
  */
 export function poolConfig(options: PostgresStoreOptions): pg.PoolConfig {
   const protocol = URL.parse(options.url)?.protocol;
@@ -65,7 +65,7 @@ async function assertDurable(client: pg.ClientBase): Promise<void> {
             current_setting('synchronous_commit', true) AS commit`,
   );
   if (rows[0]?.fsync === "off")
-    throw new StoreError(
+    throw new ServerError(
       "unavailable",
       "open database: fsync is off; set it on in postgresql.conf",
     );

@@ -1,10 +1,11 @@
 import { Pool, type PoolClient } from "pg";
 import { RowTags } from "../../crypto/row-tags.ts";
 import { type AuditEntry, auditLine } from "../../model/audit-entry.ts";
+import { ServerError } from "../../model/server-error.ts";
 import { driveAsync } from "../drive.ts";
 import { migrate, readMigrations } from "../migrations.ts";
 import type { Operation, Statement, StatementResult } from "../operation.ts";
-import { isRefused, type Store, StoreError } from "../store.ts";
+import { isRefused, type Store } from "../store.ts";
 import { ConnectionAudit } from "./connection-audit.ts";
 import { type PostgresStoreOptions, poolConfig } from "./postgres-options.ts";
 import { RecordQueue } from "./record-queue.ts";
@@ -53,7 +54,7 @@ export class PostgresStore implements Store {
   /**
    * Connects, and brings the schema up to date while other nodes wait.
    *
-   * @throws StoreError `unavailable` if the database cannot be reached, `schema` if its migrations do not fit
+   * @throws `unavailable` if the database cannot be reached, `schema` if its migrations do not fit
    */
   static async open(options: PostgresStoreOptions): Promise<PostgresStore> {
     const store = new PostgresStore(options);
@@ -173,7 +174,7 @@ export class PostgresStore implements Store {
   async #run<R>(
     work: (client: PoolClient, transaction: () => Transaction) => Promise<R>,
   ): Promise<R> {
-    if (this.#closed) throw new StoreError("unavailable", "store: closed");
+    if (this.#closed) throw new ServerError("unavailable", "store: closed");
     this.#underWay++;
     try {
       for (let tries = 1; ; tries++) {

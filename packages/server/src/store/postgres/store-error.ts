@@ -1,5 +1,5 @@
 import { DatabaseError } from "pg";
-import { StoreError } from "../store.ts";
+import { isDatabaseError, ServerError } from "../../model/server-error.ts";
 
 /**
  * SQLSTATE classes and codes that mean "not now" (PostgreSQL, appendix A): 08 connection,
@@ -16,13 +16,13 @@ const lostRace = /^(23505|23503)$/;
 
 /** Tells a database that is away or full from a mistake of ours, which stays as it is. */
 export function storeError(error: unknown): unknown {
-  if (error instanceof StoreError) return error;
+  if (isDatabaseError(error)) return error;
   if (error instanceof DatabaseError)
     return passing.test(error.code ?? "")
-      ? new StoreError("unavailable", `database: ${error.message}`, { cause: error })
+      ? new ServerError("unavailable", `database: ${error.message}`, { cause: error })
       : error;
   if (!isConnectionTrouble(error)) return error;
-  return new StoreError("unavailable", `database: ${(error as Error).message}`, { cause: error });
+  return new ServerError("unavailable", `database: ${(error as Error).message}`, { cause: error });
 }
 
 /** True if the same transaction, run again from its beginning, may well succeed. */

@@ -1,7 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { isOtherThanSqlite } from "@chatelaine/keys/interface";
+import { ServerError } from "../../model/server-error.ts";
 import type { Statement, StatementResult } from "../operation.ts";
-import { StoreError } from "../store.ts";
 
 /** Lists compose their filters into SQL, so the number of texts is large, though finite. */
 const maxStatements = 500;
@@ -36,7 +36,7 @@ export class Connection {
    * Opens the connection that writes: write-ahead log, every commit synced to the disk,
    * deleted rows overwritten with zeroes. Each is asserted, because SQLite ignores what it cannot set.
    *
-   * @throws StoreError `unavailable` if the file is no database; it stays as it is
+   * @throws `unavailable` if the file is no database; it stays as it is
    */
   static writer(path: string): Connection {
     const connection = new Connection(path, false);
@@ -88,7 +88,7 @@ export class Connection {
     if (name === undefined) return;
     const found = this.database.prepare(`PRAGMA ${name}`).get()?.[name];
     if (found !== expected)
-      throw new StoreError(
+      throw new ServerError(
         "unavailable",
         `open database ${this.#path}: PRAGMA ${pragma} has no effect (${String(found)})`,
       );
@@ -140,7 +140,7 @@ function rowMaker(statement: StatementSync): (returned: unknown) => unknown {
 /** SQLite would write over a file of a few bytes. */
 function assertDatabase(path: string): void {
   if (!translating(path, () => isOtherThanSqlite(path))) return;
-  throw new StoreError("unavailable", `database ${path}: file is not a database; ${otherFile}`);
+  throw new ServerError("unavailable", `database ${path}: file is not a database; ${otherFile}`);
 }
 
 const otherFile =
@@ -165,7 +165,7 @@ function storeError(error: unknown, path: string): unknown {
   if (code === undefined || !passing.has(code & 0xff)) return error;
   const advice = (code & 0xff) === notADatabase ? `; ${otherFile}` : "";
   const message = `database ${path}: ${(error as Error).message}${advice}`;
-  return new StoreError("unavailable", message, { cause: error });
+  return new ServerError("unavailable", message, { cause: error });
 }
 
 /** Node.js before 24 binds them as NULL, so that no version may be given any. */

@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { StoreError } from "../store.ts";
+import { ServerError } from "../../model/server-error.ts";
 
 /** SQLite's primary code for a lock that another process has. */
 const busy = 5;
@@ -10,7 +10,7 @@ const busy = 5;
  * Takes a database file for this process, by an open transaction in `<path>.lock`;
  * the system lets go of it when the process dies. {@link DatabaseSync.close} does before.
  *
- * @throws StoreError `locked` if another process has it, `unavailable` if it cannot be locked
+ * @throws `locked` if another process has it, `unavailable` if it cannot be locked
  */
 export function lockFile(path: string): DatabaseSync {
   const lock = new DatabaseSync(`${path}.lock`, { timeout: 0 });
@@ -22,9 +22,9 @@ export function lockFile(path: string): DatabaseSync {
     const { errcode = 0 } = error as { readonly errcode?: number };
     if ((errcode & 0xff) !== busy) {
       const reason = `${(error as Error).message}; move that file away if no server made it`;
-      throw new StoreError("unavailable", `open ${path}.lock: ${reason}`, { cause: error });
+      throw new ServerError("unavailable", `open ${path}.lock: ${reason}`, { cause: error });
     }
-    throw new StoreError(
+    throw new ServerError(
       "locked",
       `open ${path}: another process serves this database; stop it first, or use PostgreSQL for several`,
       { cause: error },
@@ -39,6 +39,8 @@ export function makePrivate(path: string): void {
     for (const file of [path, `${path}.lock`]) closeSync(openSync(file, "a", 0o600));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StoreError("unavailable", `${path}: cannot be made or written: ${reason}`, { cause });
+    throw new ServerError("unavailable", `${path}: cannot be made or written: ${reason}`, {
+      cause,
+    });
   }
 }

@@ -1,6 +1,5 @@
-import { IntegrityError } from "../../crypto/seal.ts";
 import type { AuditEntry } from "../../model/audit-entry.ts";
-import { StoreError, type StoreErrorCode } from "../store.ts";
+import { ServerError, type ServerErrorCode } from "../../model/server-error.ts";
 
 /** What the writer thread is started with. */
 export interface WriterData {
@@ -27,7 +26,7 @@ export type ToWriter =
 
 /** An error, in a form that survives the crossing between threads. */
 export interface Failure {
-  readonly code?: StoreErrorCode | "integrity";
+  readonly code?: ServerErrorCode;
   readonly message: string;
 }
 
@@ -44,13 +43,11 @@ export type FromWriter =
   | { readonly type: "results"; readonly results: readonly UnitResult[] };
 
 export function toFailure(error: unknown): Failure {
-  if (error instanceof StoreError) return { code: error.code, message: error.message };
-  if (error instanceof IntegrityError) return { code: "integrity", message: error.message };
+  if (error instanceof ServerError) return { code: error.code, message: error.message };
   return { message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }
 
 export function fromFailure(failure: Failure): Error {
-  if (failure.code === "integrity") return new IntegrityError(failure.message);
-  if (failure.code) return new StoreError(failure.code, failure.message);
+  if (failure.code) return new ServerError(failure.code, failure.message);
   return new Error(`store: ${failure.message}`);
 }

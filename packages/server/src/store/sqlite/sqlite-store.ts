@@ -2,9 +2,10 @@ import type { DatabaseSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 import { RowTags } from "../../crypto/row-tags.ts";
 import type { AuditEntry } from "../../model/audit-entry.ts";
+import { ServerError } from "../../model/server-error.ts";
 import { driveSync } from "../drive.ts";
 import type { Operation, Statement } from "../operation.ts";
-import { type Store, StoreError } from "../store.ts";
+import { type Store } from "../store.ts";
 import { Connection } from "./connection.ts";
 import { lockFile, makePrivate } from "./file-lock.ts";
 import {
@@ -49,7 +50,7 @@ export class SqliteStore implements Store {
   #busy = false;
   #scheduled = false;
   #closed = false;
-  #failure: StoreError | undefined;
+  #failure: ServerError | undefined;
 
   private constructor(path: string, lock: DatabaseSync, worker: Worker) {
     this.#path = path;
@@ -63,7 +64,7 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * @throws StoreError `locked` if another process serves the file, `schema` if
+   * @throws `locked` if another process serves the file, `schema` if
    *   its migrations do not fit, `unavailable` if it cannot be opened.
    */
   static async open(options: SqliteStoreOptions): Promise<SqliteStore> {
@@ -154,7 +155,7 @@ export class SqliteStore implements Store {
     const gone = new Promise((resolve) => this.#worker.once("exit", resolve));
     const closed = this.#ask({ type: "close" });
     // What comes from here on nobody would answer.
-    this.#failure = new StoreError("unavailable", `store ${this.#path}: closed`);
+    this.#failure = new ServerError("unavailable", `store ${this.#path}: closed`);
     only(await closed);
     await gone;
   }
@@ -218,7 +219,7 @@ export class SqliteStore implements Store {
   }
 
   #lose(error: unknown): void {
-    this.#failure = new StoreError("unavailable", `store ${this.#path}: writer thread ended`, {
+    this.#failure = new ServerError("unavailable", `store ${this.#path}: writer thread ended`, {
       cause: error,
     });
     for (const waiting of this.#queue.splice(0)) waiting.reject(this.#failure);

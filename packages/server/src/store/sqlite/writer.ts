@@ -2,9 +2,10 @@ import { parentPort, workerData } from "node:worker_threads";
 import { AuditChain, type ChainPlace, chainStart } from "../../audit/chain/audit-chain.ts";
 import { RowTags } from "../../crypto/row-tags.ts";
 import { auditLine } from "../../model/audit-entry.ts";
+import { isDatabaseError } from "../../model/server-error.ts";
 import { driveSync, OperationFinder } from "../drive.ts";
 import { migrate, readMigrations } from "../migrations.ts";
-import { isRefused, StoreError } from "../store.ts";
+import { isRefused } from "../store.ts";
 import { Connection } from "./connection.ts";
 import {
   type FromWriter,
@@ -105,7 +106,7 @@ class Writer {
     try {
       value = this.#run(unit);
     } catch (error) {
-      if (error instanceof StoreError) throw error;
+      if (isDatabaseError(error)) throw error;
       return { ok: false, failure: toFailure(error) };
     }
     if (unit.audit) {
@@ -140,7 +141,7 @@ class Writer {
       this.#connection.execute(release);
       return value;
     } catch (error) {
-      if (!(error instanceof StoreError)) this.#connection.script("ROLLBACK TO unit; RELEASE unit");
+      if (!isDatabaseError(error)) this.#connection.script("ROLLBACK TO unit; RELEASE unit");
       throw error;
     }
   }
