@@ -108,7 +108,7 @@ export const forbidden = [
 
 /** Only these files may read the environment: configuration has one door a program. */
 const readsEnvironment = [
-  "packages/cli/src/config/config.ts",
+  "packages/cli/src/config/settings.ts",
   "packages/server/src/config/config.ts",
 ];
 

@@ -1,7 +1,7 @@
 import { homedir, tmpdir } from "node:os";
 import { closeRuntimeDoors, diagnoseRuntime, openDoors } from "@chatelaine/server/runtime";
-import { environment } from "./config/config.ts";
 import { exitCodes } from "./config/exit-codes.ts";
+import { environment } from "./config/settings.ts";
 import { run } from "./run.ts";
 import { restartWith } from "./start/restart.ts";
 import { standardInput } from "./terminal/standard-input.ts";

@@ -79,7 +79,7 @@ describe("the configuration of chatelaine", () => {
       url,
       "recover",
     );
-    assert.match(named.error, /--ledger: everybody can read a password/);
+    assert.match(named.error, /--ledger: other users of this host can read a password/);
     for (const { code, error, out } of [flag, inQuery, file, named]) {
       assert.notEqual(code, 0);
       assert.doesNotMatch(error + out, /hunter2/);

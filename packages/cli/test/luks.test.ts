@@ -271,11 +271,20 @@ describe("chatelaine luks", () => {
   });
 
   it("draws progress with speed and time left", () => {
-    assert.deepEqual(progressLines("encrypt", 512 << 20, 1024 ** 3, 256 << 20), [
-      "encrypt [############            ]  50 %  512 MiB of 1 GiB  256 MiB/s  2 s left",
-      "encrypt  50 %  512 MiB of 1 GiB  2 s left",
-      "encrypt  50 %  2 s left",
-      "encrypt  50 %",
-    ]);
+    assert.deepEqual(
+      progressLines({
+        what: "encrypt",
+        unit: "bytes",
+        done: 512 << 20,
+        total: 1024 ** 3,
+        perSecond: 256 << 20,
+      }),
+      [
+        "encrypt [############            ]  50 %  512 MiB of 1 GiB  256 MiB/s  2 s left",
+        "encrypt  50 %  512 MiB of 1 GiB  2 s left",
+        "encrypt  50 %  2 s left",
+        "encrypt  50 %",
+      ],
+    );
   });
 });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fixedKeyId, type ObjectId, SecretBytes } from "@chatelaine/keys";
 import { type EmbeddedServer, startEmbeddedServer } from "../src/start/embedded-server.ts";
-import { countBar } from "../src/terminal/count-bar.ts";
+import { progressBar } from "../src/terminal/progress-bar.ts";
 import { Session } from "./session.ts";
 
 describe("chatelaine migrate keys", () => {
@@ -80,12 +80,12 @@ describe("chatelaine migrate keys", () => {
     let drawn = "";
     const terminal = { columns: 80, error: (text: string) => (drawn += text) };
     let now = 0;
-    const bar = countBar({ ...terminal, out: () => {} } as never, "migrate", () => now);
+    const bar = progressBar({ ...terminal, out: () => {} } as never, "migrate", "items", () => now);
     now = 1_000;
     bar.update(25, 100);
     bar.update(26, 100);
     bar.end();
-    const line = `migrate [${"######".padEnd(24)}]  25 of 100  3 s left`;
+    const line = `migrate [${"######".padEnd(24)}]  25 %  25 of 100  3 s left`;
     assert.equal(drawn, `\r${line.padEnd(79)}\n`);
   });
 });

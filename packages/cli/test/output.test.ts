@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import { plain, table } from "../src/terminal/output.ts";
-import { progressColumns, redrawnLine } from "../src/terminal/redrawn-line.ts";
+import { progressColumns, redrawnLine } from "../src/terminal/progress-bar.ts";
 import { styled } from "../src/terminal/styled.ts";
 import type { Terminal } from "../src/terminal/terminal.ts";
 

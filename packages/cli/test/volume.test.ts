@@ -271,7 +271,7 @@ describe("chatelaine volume", () => {
     assert.deepEqual([backup.code, /each-1\.img +done/.test(backup.out)], [0, true]);
     const anew = await session.run("volume", "reencrypt", "--all", "--json");
     assert.equal(anew.code, 0, anew.error);
-    assert.match(anew.error, /reencrypt \[#{24}\] {2}2 of 2/);
+    assert.match(anew.error, /reencrypt \[#{24}\] 100 %  2 of 2/);
     const verified = await session.run("volume", "verify", "--all", "--json");
     assert.deepEqual(
       (JSON.parse(verified.out) as { outcome: string }[]).map(({ outcome }) => outcome),

@@ -7,8 +7,8 @@ import {
 } from "@chatelaine/volumes";
 import type { Command } from "commander";
 import { CommandError } from "../config/exit-codes.ts";
-import { countBar } from "../terminal/count-bar.ts";
 import { type Column, table } from "../terminal/output.ts";
+import { progressBar } from "../terminal/progress-bar.ts";
 import { parseCount } from "../terminal/sizes.ts";
 import type { Context } from "./command.ts";
 
@@ -63,7 +63,7 @@ export async function inBulk<Done extends object>(
   ) => Promise<readonly BulkResult<Done>[]>,
 ): Promise<void> {
   const { terminal, withVolumes, print } = context;
-  const bar = countBar(terminal, operation);
+  const bar = progressBar(terminal, operation, "items");
   let ended = 0;
   const options: VolumesOptions<Done> = {
     project,

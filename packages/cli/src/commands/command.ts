@@ -1,29 +1,27 @@
 import type { Caller, CloudSettings } from "@chatelaine/keys";
 import { type Ledger, projectOf, type VolumeContext } from "@chatelaine/volumes";
 import { Command } from "commander";
+import { isThere, ledgerPlace, withLedgerAt } from "../config/ledger-place.ts";
 import {
-  configuredCloud,
-  type Flags,
-  ledgerPlace,
+  cloudSettings,
   type Opened,
   openConfigured,
-  projectLabel,
   readersOf,
-} from "../config/config.ts";
-import { isThere, withLedgerAt } from "../config/ledger-place.ts";
+} from "../config/open-key-manager.ts";
+import { readSettings, type Settings } from "../config/settings.ts";
 import { json } from "../terminal/output.ts";
-import { volumeProgress } from "../terminal/progress-bar.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { warnOfUnseenUsers } from "../terminal/unseen-users.ts";
+import { volumeProgress } from "../terminal/volume-progress.ts";
 
 /** What every command's action gets. */
 export interface Context {
   readonly terminal: Terminal;
   /** Opens the configured key manager; commands that need none never call it. */
   readonly open: () => Opened;
-  /** Where keys come from, by flag. */
-  readonly settings: Flags;
-  /** Who calls which Barbican, as configured; nothing is opened. */
+  /** Reads the settings, once. @throws `invalid_argument` */
+  readonly settings: () => Settings;
+  /** The configured Barbican and the caller; nothing is opened. */
   readonly cloud: () => CloudSettings;
   /**
    * Opens the ledger besides, and closes it when `work` is done. Shows how far long work is,
@@ -67,20 +65,21 @@ export type Open = (cloud?: string) => Opened;
 /** @param open replaces the configured key manager, for tests. */
 export function contextOf(terminal: Terminal, flags: GlobalFlags, open: Open | undefined): Context {
   const { osCloud: cloud, ...rest } = flags;
-  const settings: Flags = { ...rest, cloud };
+  let read: Settings | undefined;
+  const settings = (): Settings => (read ??= readSettings(terminal, { ...rest, cloud }));
   const openNow: Open =
     open ??
     ((other) =>
-      openConfigured(terminal, other === undefined ? settings : { ...settings, cloud: other }));
+      openConfigured(terminal, other === undefined ? settings() : { ...settings(), cloud: other }));
   const callerOf = (other: string) => openNow(other).caller;
   return {
     terminal,
     open: () => openNow(),
     callerOf,
     settings,
-    cloud: () => configuredCloud(terminal, settings),
+    cloud: () => cloudSettings(terminal, settings()),
     withLedger: async (work) => {
-      const place = ledgerPlace(terminal, settings);
+      const place = ledgerPlace(terminal, settings());
       return (await isThere(place)) ? withLedgerAt(place, work) : work(undefined);
     },
     withVolumes: async (work, others = []) => {
@@ -88,13 +87,13 @@ export function contextOf(terminal: Terminal, flags: GlobalFlags, open: Open | u
       const callers = others.map(callerOf);
       const progress = volumeProgress(terminal, flags.json === true);
       try {
-        return await withLedgerAt(ledgerPlace(terminal, settings), (ledger) =>
+        return await withLedgerAt(ledgerPlace(terminal, settings()), (ledger) =>
           work({
             ...source,
             ledger,
             onProgress: progress.update,
-            readers: readersOf(terminal, settings),
-            project: projectLabel(terminal, settings),
+            readers: readersOf(settings()),
+            project: settings().forProject,
             callerOf: (project) => callers.find((caller) => projectOf({ caller }) === project),
           }),
         );

@@ -1,7 +1,7 @@
 import { type Diagnosis, diagnosed, ok } from "@chatelaine/server/diagnosis";
 import { Command } from "commander";
-import { ledgerPlace } from "../config/config.ts";
 import { CommandError } from "../config/exit-codes.ts";
+import { ledgerPlace } from "../config/ledger-place.ts";
 import { styled } from "../terminal/styled.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { type Context, examples } from "./command.ts";
@@ -26,7 +26,7 @@ export function doctorCommand(context: (command: Command) => Context): Command {
       });
       found.unshift(configured);
       found.push(...(terminal.runtime?.diagnose() ?? []));
-      found.push(...(await diagnoseHost(terminal, () => ledgerPlace(terminal, settings))));
+      found.push(...(await diagnoseHost(terminal, () => ledgerPlace(terminal, settings()))));
       printDiagnoses(context(command), found);
     });
   return examples(doctor, [

@@ -2,8 +2,7 @@ import { existsSync, renameSync } from "node:fs";
 import { resolve } from "node:path";
 import { importLedger, VolumeError } from "@chatelaine/volumes";
 import type { Command } from "commander";
-import { ledgerPlace } from "../config/config.ts";
-import { describePlace, withLedgerAt } from "../config/ledger-place.ts";
+import { describePlace, ledgerPlace, withLedgerAt } from "../config/ledger-place.ts";
 import { type Context, examples, noun } from "./command.ts";
 
 /** `chatelaine ledger`: the record of volumes itself. */
@@ -19,7 +18,7 @@ export function ledgerCommand(context: (command: Command) => Context): Command {
       .action(async (file: string, { dryRun }: { readonly dryRun?: boolean }, command: Command) => {
         const { terminal, settings, print } = context(command);
         const path = resolve(terminal.workingDirectory, file);
-        const place = ledgerPlace(terminal, settings);
+        const place = ledgerPlace(terminal, settings());
         if (place.type === "file" && place.path === path) {
           throw new VolumeError(
             "invalid_argument",

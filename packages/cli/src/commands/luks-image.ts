@@ -284,10 +284,10 @@ async function report(
   work: (passphrase: Uint8Array, by: NewPassphrase, run: Run) => Promise<unknown>,
 ): Promise<void> {
   if (target === undefined) await warnOfUnseenUsers(what, image);
-  const bar = progressBar(terminal, what);
+  const bar = progressBar(terminal, what, "bytes");
   const { threads, journal } = flags;
   const run = {
-    onProgress: bar.update,
+    onProgress: ({ doneBytes, totalBytes }: ImageProgress) => bar.update(doneBytes, totalBytes),
     ...(threads === undefined ? {} : { threads }),
     ...(journal === undefined ? {} : { journal }),
   };

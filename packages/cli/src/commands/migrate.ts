@@ -2,10 +2,11 @@ import { resolve } from "node:path";
 import { type BackendName, KeyManagerError } from "@chatelaine/keys";
 import { type MigratedItem, type MigrationReport, migrateKeys } from "@chatelaine/keys/migration";
 import type { Command } from "commander";
-import { migrationJournalPath, openSide, parseBackend } from "../config/config.ts";
 import { CommandError } from "../config/exit-codes.ts";
-import { countBar } from "../terminal/count-bar.ts";
+import { migrationJournalPath } from "../config/ledger-place.ts";
+import { openSide, parseBackend } from "../config/open-key-manager.ts";
 import { record, table } from "../terminal/output.ts";
+import { progressBar } from "../terminal/progress-bar.ts";
 import { stopRequested } from "../terminal/stop-requested.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { type Context, examples, noun } from "./command.ts";
@@ -45,19 +46,19 @@ export function migrateCommand(context: (command: Command) => Context): Command 
       .action(async (options: MigrateFlags, command: Command) => {
         const { terminal, settings, print } = context(command);
         const { journal, mapUser: users, dryRun, verify, concurrency } = options;
-        const source = openSide(terminal, settings, {
+        const source = openSide(terminal, settings(), {
           backend: options.from,
           cloud: options.fromOsCloud,
           endpoint: options.fromEndpoint,
           region: options.fromRegion,
         });
-        const target = openSide(terminal, settings, {
+        const target = openSide(terminal, settings(), {
           backend: options.to,
           cloud: options.toOsCloud,
           endpoint: options.toEndpoint,
           region: options.toRegion,
         });
-        const bar = countBar(terminal, "migrate");
+        const bar = progressBar(terminal, "migrate", "items");
         const stop = new AbortController();
         const ended = new AbortController();
         void stopRequested(ended.signal).then(() => stop.abort());

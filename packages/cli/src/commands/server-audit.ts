@@ -3,8 +3,8 @@ import type { AuditEntry, AuditProgress, AuditReport, SegmentInfo } from "@chate
 import type { Command } from "commander";
 import { CommandError } from "../config/exit-codes.ts";
 import { auditTable, reportTables, segmentTable } from "../terminal/audit-table.ts";
-import { countBar } from "../terminal/count-bar.ts";
 import { json } from "../terminal/output.ts";
+import { progressBar } from "../terminal/progress-bar.ts";
 import { parseCount } from "../terminal/sizes.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import type { Context } from "./command.ts";
@@ -118,7 +118,7 @@ async function withBar<T>(
   what: string,
   work: (onProgress: (progress: unknown) => void) => Promise<T>,
 ): Promise<T> {
-  const bar = countBar(terminal, what);
+  const bar = progressBar(terminal, what, "items");
   try {
     return await work((progress) => {
       const { doneEntries, totalEntries } = progress as AuditProgress;

@@ -1,5 +1,8 @@
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { Socket } from "node:net";
+import { hostname } from "node:os";
+import { join, resolve } from "node:path";
 import { KeyManagerError } from "@chatelaine/keys";
 import {
   type Ledger,
@@ -9,6 +12,9 @@ import {
   refuseInsecureConnection,
 } from "@chatelaine/volumes";
 import type { Client, Pool } from "pg";
+import type { Terminal } from "../terminal/terminal.ts";
+import { isDatabaseUrl } from "./database-url.ts";
+import type { Settings } from "./settings.ts";
 
 /** Where the record of volumes is. */
 export type LedgerPlace =
@@ -24,21 +30,46 @@ export type LedgerPlace =
 
 type SharedPlace = Extract<LedgerPlace, { readonly type: "postgres" }>;
 
-/** True for what names a database rather than a file. */
-export function isDatabaseUrl(ledger: string): boolean {
-  return /^postgres(ql)?:/i.test(ledger);
-}
-
-/** @throws `invalid_argument`, without a word of the URL */
-export function hasPassword(url: string): boolean {
-  const parsed = URL.parse(url);
-  if (parsed === null) {
+/**
+ * Where the ledger is: as configured, else /var/lib/chatelaine/ledger.sqlite for
+ * root, and below the user's state folder for anybody else.
+ *
+ * @throws `invalid_argument`
+ */
+export function ledgerPlace(
+  terminal: Terminal,
+  { ledger, ledgerHost = hostname(), ledgerInsecureTransport = "false" }: Settings,
+): LedgerPlace {
+  if (ledger === undefined)
+    return { type: "file", path: join(stateFolder(terminal), "ledger.sqlite") };
+  if (!isDatabaseUrl(ledger)) {
+    return { type: "file", path: resolve(terminal.workingDirectory, ledger) };
+  }
+  if (ledgerHost === "localhost") {
     throw new KeyManagerError(
       "invalid_argument",
-      "ledger: it is no URL such as postgres://user@host/database",
+      "ledger: this machine is called localhost, as others are: name it by --ledger-host or CHATELAINE_LEDGER_HOST",
     );
   }
-  return parsed.password !== "" || parsed.searchParams.has("password");
+  if (ledgerInsecureTransport !== "true" && ledgerInsecureTransport !== "false") {
+    throw new KeyManagerError(
+      "invalid_argument",
+      "ledgerInsecureTransport (CHATELAINE_LEDGER_INSECURE_TRANSPORT): it must be true or false",
+    );
+  }
+  const insecureTransport = ledgerInsecureTransport === "true";
+  return { type: "postgres", url: ledger, host: ledgerHost, insecureTransport };
+}
+
+/** The record of a migration, beside the ledger: another one for each pair of source and target. */
+export function migrationJournalPath(terminal: Terminal, source: string, target: string): string {
+  const pair = createHash("sha256").update(`${source}\n${target}`).digest("hex").slice(0, 12);
+  return join(stateFolder(terminal), `migration-${pair}.sqlite`);
+}
+
+function stateFolder({ environment, homeDirectory }: Terminal): string {
+  const state = environment["XDG_STATE_HOME"] || join(homeDirectory, ".local/state");
+  return join(process.getuid?.() === 0 ? "/var/lib" : state, "chatelaine");
 }
 
 /** For people: no password, and no options. */

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { openKeyManager, settingsFromEnvironment } from "@chatelaine/keys";
 import { parse } from "yaml";
-import type { Opened } from "../config/config.ts";
+import type { Opened } from "../config/open-key-manager.ts";
 
 export interface EmbeddedServerOptions {
   /** Made if it is not there; everything that the server keeps is in it. */

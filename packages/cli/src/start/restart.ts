@@ -1,4 +1,4 @@
-import { environment } from "../config/config.ts";
+import { environment } from "../config/settings.ts";
 
 /**
  * Starts this very command again in this process's place, with more flags for Node.js and variables for what is below

@@ -1,5 +1,5 @@
 import { diskUse } from "@chatelaine/luks";
-import { progressColumns } from "./redrawn-line.ts";
+import { progressColumns } from "./progress-bar.ts";
 import type { Terminal } from "./terminal.ts";
 
 /**
