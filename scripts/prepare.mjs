@@ -77,7 +77,7 @@ function build() {
     cwd: root,
     stdio: "inherit",
   });
-  if (result.status !== 0) fail("tsc -b failed: the errors above must be mended first");
+  if (result.status !== 0) fail("tsc -b failed: the errors above must be fixed first");
 }
 
 function fail(message) {

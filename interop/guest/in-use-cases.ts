@@ -109,7 +109,10 @@ export const inUseCases: Readonly<Record<string, () => Promise<void>>> = {
       mkdirSync(hidden, { recursive: true });
       const elsewhere = otherProgram(`exec unshare --mount sh -c '${script}'`, "sh");
       await during(elsewhere, () => refused(encrypt(image), "/dev/loop0 shows it"));
-      await refused(encrypt(image), "/dev/loop0 may show it, for what it shows is not at ");
+      await refused(
+        encrypt(image),
+        "/dev/loop0 may show it, because its backing file is no longer at ",
+      );
       detach("/dev/loop0");
       await encrypt(image);
     },
@@ -122,7 +125,7 @@ export const inUseCases: Readonly<Record<string, () => Promise<void>>> = {
     rmSync(link);
     await refused(
       encrypt(image),
-      `${loop} may show it, for what it shows is not at ${link} (deleted)`,
+      `${loop} may show it, because its backing file is no longer at ${link} (deleted)`,
     );
     const smaller = blankFile("smaller", 3 * mebibyte);
     assert.deepEqual((await diskUse(smaller)).users, []);
@@ -246,11 +249,11 @@ export const inUseCases: Readonly<Record<string, () => Promise<void>>> = {
     run("mount", "/dev/vg/data", mountPoint);
     await refused(
       encryptDevice("/dev/ubdb"),
-      `/dev/mapper/vg-data lies on it and is mounted at ${mountPoint}; first umount ${mountPoint}, then lvchange --activate n /dev/mapper/vg-data`,
+      `/dev/mapper/vg-data uses it and is mounted at ${mountPoint}; first umount ${mountPoint}, then lvchange --activate n /dev/mapper/vg-data`,
     );
     await refused(
       encryptDevice("/dev/ubdc"),
-      "it belongs to LVM's group vg, of which vg-data is active; first vgchange --activate n vg",
+      "it belongs to the LVM volume group vg, in which vg-data is active; first vgchange --activate n vg",
     );
     await refused(encryptDevice("/dev/vg/data"), `/dev/mapper/vg-data is mounted at ${mountPoint}`);
     run("umount", mountPoint);
@@ -269,18 +272,18 @@ export const inUseCases: Readonly<Record<string, () => Promise<void>>> = {
       const options = { passphrase, keyslots: [slot], journal: `${folder}/journal` };
       await refused(
         reencryptImage(path, options),
-        "/dev/mapper/secret lies on it; first cryptsetup close secret",
+        "/dev/mapper/secret uses it; first cryptsetup close secret",
       );
       const other = { passphrase: Buffer.from("another one of sixteen bytes"), entropyBits: 128 };
       await killKeyslot(path, await addKeyslot(path, passphrase, other));
       run("cryptsetup", "close", "secret");
       await reencryptImage(path, options);
     }
-    // Something else than LUKS lies on it, to which the header is data.
+    // Something else than LUKS uses it, to which the header is data.
     run("dmsetup", "create", "other", "--table", "0 2048 linear /dev/ubdb 0");
     await refused(
       addKeyslot("/dev/ubdb", passphrase, { passphrase: Buffer.from("x") }),
-      "/dev/mapper/other lies on it; first dmsetup remove other",
+      "/dev/mapper/other uses it; first dmsetup remove other",
     );
     run("dmsetup", "remove", "other");
   },
@@ -292,7 +295,7 @@ export const inUseCases: Readonly<Record<string, () => Promise<void>>> = {
     writeFileSync(`${md}/level`, "raid1");
     writeFileSync(`${md}/raid_disks`, "1");
     writeFileSync(`${md}/new_dev`, readFileSync("/sys/class/block/ubdb/dev", "ascii").trim());
-    await refused(formatDisk("/dev/ubdb"), "/dev/md_inuse lies on it");
+    await refused(formatDisk("/dev/ubdb"), "/dev/md_inuse uses it");
     writeFileSync(`${md}/array_state`, "clear");
     await formatDisk("/dev/ubdb");
   },

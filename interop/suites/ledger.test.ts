@@ -230,11 +230,17 @@ describe("the chatelaine command with a ledger in PostgreSQL", () => {
 
   it("says what is wrong with the database, and no password", () => {
     const wrong = chatelaine(["recover"], { ...shared("a"), PGPASSWORD: "hunter2" });
-    assert.match(wrong.stderr, /the database refuses: password authentication failed/);
+    assert.match(
+      wrong.stderr,
+      /the database rejects the connection: password authentication failed/,
+    );
     assert.equal(wrong.status, 2);
     const { PGPASSWORD: _, ...without } = shared("a");
     const none = chatelaine(["recover"], without);
-    assert.match(none.stderr, /the database refuses: it asks for a password, and none was given/);
+    assert.match(
+      none.stderr,
+      /the database rejects the connection: it asks for a password, and none is set/,
+    );
     assert.equal(none.status, 2);
     assert.doesNotMatch(wrong.stderr + none.stderr, /hunter2/);
   });

@@ -47,8 +47,8 @@ describe("the configuration of chatelaine", () => {
     };
     assert.match(await errorOf("backnd: memory"), /did you mean "backend"/);
     assert.match(await errorOf("backend: [memory]"), /backend must be text/);
-    assert.match(await errorOf("{"), /no valid YAML/);
-    assert.match(await errorOf("\n"), /the file is empty, .*; write it again, or \{\}/);
+    assert.match(await errorOf("{"), /not valid YAML/);
+    assert.match(await errorOf("\n"), /the file is empty, .*; write it again, or write \{\}/);
     assert.match(await errorOf("- memory"), /must be a mapping/);
   });
 
@@ -92,7 +92,7 @@ describe("the configuration of chatelaine", () => {
       nonsense,
       "recover",
     );
-    assert.match(wrong.error, /no URL such as/);
+    assert.match(wrong.error, /not a URL such as/);
     assert.doesNotMatch(wrong.error, /hunter2/);
   });
 

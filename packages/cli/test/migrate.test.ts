@@ -65,7 +65,7 @@ describe("chatelaine migrate keys", () => {
           "--from-endpoint",
           server.url,
         ],
-        /are one/,
+        /are the same/,
       ],
       [[], /--from/],
     ];

@@ -138,7 +138,7 @@ describe("a key file", () => {
   it("that is empty opens a disk with an empty passphrase, and makes none unless told to", async () => {
     const empty = ["--passphrase-file", file("")];
     const made = blank();
-    await isRefused(luks(undefined, "format", made, ...empty), 2, /passphrase: it is empty/);
+    await isRefused(luks(undefined, "format", made, ...empty), 2, /passphrase: is empty/);
     const allowed = await luks(undefined, "format", made, ...empty, "--allow-empty-passphrase");
     assert.equal(allowed.code, 0, allowed.error);
     await opens(luks(undefined, "slots", "test", made, ...empty));
@@ -147,7 +147,7 @@ describe("a key file", () => {
     const kept = await luks(undefined, "reencrypt", made, ...empty);
     assert.equal(kept.code, 0, kept.error);
     const raw = file(Buffer.alloc(1 << 20));
-    await isRefused(luks(undefined, "encrypt", raw, ...empty), 2, /passphrase: it is empty/);
+    await isRefused(luks(undefined, "encrypt", raw, ...empty), 2, /passphrase: is empty/);
   });
 
   it("that is not there is named", async () => {

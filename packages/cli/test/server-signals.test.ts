@@ -236,7 +236,11 @@ describe("a key server with TLS", { timeout: 300_000 }, () => {
       rmSync(key);
       await reload(server, 3);
       for (const end of await ends()) assert.match(end, /2099/);
-      const failed = await linesWith(server.log, "reload failed; the former one stays in use", 2);
+      const failed = await linesWith(
+        server.log,
+        "reload failed; the previous configuration stays in use",
+        2,
+      );
       assert.deepEqual(
         failed.map(({ part }) => part),
         ["certificate", "certificate"],

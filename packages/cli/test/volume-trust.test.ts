@@ -83,7 +83,7 @@ describe("chatelaine volume, with a disk that somebody else wrote", () => {
     await truncate(path, 0);
     await truncate(path, size + (1 << 20));
     const lost = await session.run("volume", "verify", path);
-    assert.match(lost.error, /knows no backup of it: .*volume restore .* FILE/);
+    assert.match(lost.error, /has no backup of its header: .*volume restore .* FILE/);
   });
 
   it("does not send a terminal's commands or further lines from a header into an error", async () => {
@@ -124,7 +124,7 @@ describe("chatelaine volume, with a disk that somebody else wrote", () => {
     const verified = await session.run("volume", "verify", path, "--key", keyId);
     assert.equal(
       verified.out,
-      `${path}: key ${keyId} opens slot 0; the ledger does not know the disk\n`,
+      `${path}: key ${keyId} opens slot 0; the disk is not in the ledger\n`,
     );
     assert.equal((await session.run("volume", "verify", path, "--key", own)).code, 12);
     assert.equal((await session.run("volume", "verify", "--all", "--key", keyId)).code, 2);
@@ -163,7 +163,7 @@ describe("chatelaine volume, with a disk that somebody else wrote", () => {
     database.exec("UPDATE volumes SET layout = NULL");
     database.close();
     const one = await session.run(...there, "volume", "verify", path);
-    const missing = "; the ledger has not recorded its header: the next open does";
+    const missing = "; its header is not in the ledger yet: the next open records it";
     assert.equal(one.out, `${path}: key ${keyId} opens slot 0${missing}\n`);
     assert.match((await session.run(...there, "volume", "verify", "--all")).out, /not recorded/);
     const all = async () => {

@@ -192,11 +192,11 @@ describe("chatelaine volume", () => {
     const made = await session.run("volume", "create", path, "--size", "64k", "--json");
     const { keyId } = JSON.parse(made.out) as { keyId: string };
     const foreseen = await session.run("volume", "reencrypt", path, "--dry-run");
-    assert.equal(foreseen.out, `would encrypt ${path} anew, under key ${keyId}\n`);
+    assert.equal(foreseen.out, `would re-encrypt ${path}, under key ${keyId}\n`);
     const done = await session.run("volume", "reencrypt", path);
     assert.deepEqual(
       [done.code, done.out],
-      [0, `${path}: encrypted anew; key ${keyId} opens slot 0\n`],
+      [0, `${path}: re-encrypted; key ${keyId} opens slot 0\n`],
     );
     assert.match(done.error, /reencrypt \[#{24}\] 100 %/);
     const again = await session.run("volume", "reencrypt", path, "--rekey", "--json");
@@ -215,7 +215,7 @@ describe("chatelaine volume", () => {
     const path = join(directory, "plain.raw");
     await writeFile(path, Buffer.alloc(65536, "precious"));
     const foreseen = await session.run("volume", "encrypt", path, "--dry-run");
-    assert.equal(foreseen.out, `would encrypt ${path} in place under a key of its own\n`);
+    assert.equal(foreseen.out, `would encrypt ${path} in place under its own key\n`);
     const made = await session.run("volume", "encrypt", path, "--label", "mine", "--json");
     assert.equal(made.code, 0, made.error);
     const { keyId } = JSON.parse(made.out) as { keyId: string };
@@ -297,7 +297,7 @@ describe("chatelaine volume", () => {
     const { keyId } = JSON.parse(made.out) as { keyId: string };
     const words = ["volume", "transfer", path, "--to-os-cloud", "bob"];
     const foreseen = await session.run(...words, "--dry-run");
-    assert.equal(foreseen.out, `would hand ${path} to b, and delete key ${keyId}\n`);
+    assert.equal(foreseen.out, `would transfer ${path} to b and delete key ${keyId}\n`);
     assert.equal((await session.run("volume", "verify", path)).code, 0);
     const { code, out } = await session.run(...words);
     assert.deepEqual([code, /key (\S+) is deleted\n$/.exec(out)?.[1]], [0, keyId]);
@@ -364,7 +364,7 @@ describe("chatelaine volume", () => {
     const adopt = await session.run("volume", "adopt", path, "--key", keyId, "--dry-run");
     assert.equal(
       adopt.out,
-      `would give ${path} (luks2, ${id}) a key of its own, and erase key slots 0\n`,
+      `would give ${path} (luks2, ${id}) its own key, and erase key slots 0\n`,
     );
     const other = await session.keyManager.createKey(session.caller, {
       algorithm: "aes",

@@ -52,7 +52,7 @@ export function openKeyManager(config: KeyManagerConfig = {}): KeyManager {
   if (typeof chosen === "string" && !Object.hasOwn(backends, chosen)) {
     throw new KeyManagerError(
       "invalid_argument",
-      `openKeyManager: there is no backend "${chosen}"${suggestion(chosen, backendNames)}`,
+      `openKeyManager: unknown backend "${chosen}"${suggestion(chosen, backendNames)}`,
     );
   }
   const backend = typeof chosen === "string" ? backends[chosen](config) : complete(chosen);
@@ -78,6 +78,6 @@ function complete(backend: KeyManager): KeyManager {
   if (missing.length === 0) return backend;
   throw new KeyManagerError(
     "invalid_argument",
-    `openKeyManager: the backend object is no KeyManager: it lacks ${missing.join(", ")}`,
+    `openKeyManager: the backend object is not a KeyManager: it lacks ${missing.join(", ")}`,
   );
 }

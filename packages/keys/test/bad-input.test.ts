@@ -77,7 +77,7 @@ describe("bad input", () => {
     const path = join(directory, "clouds.yaml");
     writeFileSync(path, `clouds:\n  one:\n    auth:\n      password: "${password}\n  bad: [`);
     const read = () => settingsFromEnvironment({ OS_CLOUD: "one", OS_CLIENT_CONFIG_FILE: path });
-    await refuses(read, "invalid_argument", /clouds\.yaml: it is no valid YAML: see line \d/, [
+    await refuses(read, "invalid_argument", /clouds\.yaml: not valid YAML: see line \d/, [
       password,
     ]);
     writeFileSync(path, `- ${password}`);
@@ -108,7 +108,7 @@ describe("bad input", () => {
     assert.deepEqual(cloud.barbican.contents, nothing);
   });
 
-  it("a wrong password: says that Keystone does not accept it", async () => {
+  it("a wrong password: says that Keystone rejects it", async () => {
     const caller = cloud.caller({ password: "not alice's password" });
     await refuses(
       manager.store(caller, object),
@@ -128,7 +128,7 @@ describe("bad input", () => {
     await refuses(
       direct.store({ ...caller, token: SecretBytes.fromText(token) }, object),
       "unauthenticated",
-      /does not accept the identity token, and no other could be had/,
+      /rejects the token, and no new token could be obtained/,
       [token, ...secrets],
     );
     assert.deepEqual(cloud.takeCalls(), ["POST /v1/secrets"]);
@@ -143,10 +143,10 @@ describe("bad input", () => {
   });
 
   for (const [status, code, message] of [
-    [403, "forbidden", /which roles has he in the project\?/],
+    [403, "forbidden", /check the caller's roles in the project/],
     [404, "not_found", /status 404: Not here/],
     [409, "conflict", /status 409: Not here/],
-    [500, "unavailable", /its log has more; try again later/],
+    [500, "unavailable", /see its log, and try again later/],
     [502, "unavailable", /try again later/],
     [503, "unavailable", /try again later/],
     [504, "unavailable", /try again later/],
@@ -186,7 +186,7 @@ describe("bad input", () => {
         cloud.fail(/DELETE/, { type: "reply", status: 403, json });
     };
     const id = await manager.store(cloud.caller(), object);
-    await refuses(manager.delete(cloud.caller(), id), "forbidden", /which roles/, secrets);
+    await refuses(manager.delete(cloud.caller(), id), "forbidden", /roles in the project/, secrets);
   });
 
   it("an exhausted quota: is told from a refused right", async () => {
@@ -309,18 +309,23 @@ describe("bad input", () => {
 
   it("credentials in a URL: are refused, and not repeated", async () => {
     const withPassword = "http://user:url-password@127.0.0.1:5000/v3";
-    await refuses(() => cloud.caller({ authUrl: withPassword }), "invalid_argument", /carries/, [
+    await refuses(() => cloud.caller({ authUrl: withPassword }), "invalid_argument", /contains/, [
       "url-password",
     ]);
-    await refuses(() => cloud.manager({ endpoint: withPassword }), "invalid_argument", /carries/, [
+    await refuses(() => cloud.manager({ endpoint: withPassword }), "invalid_argument", /contains/, [
       "url-password",
     ]);
     const handMade = { ...cloud.caller(), authUrl: withPassword } as never;
-    await refuses(manager.store(handMade, object), "invalid_argument", /carries/, ["url-password"]);
+    await refuses(manager.store(handMade, object), "invalid_argument", /contains/, [
+      "url-password",
+    ]);
     for (const authUrl of ["user:url-password@host:5000", "ftp://u:url-password@host"]) {
-      await refuses(() => cloud.caller({ authUrl }), "invalid_argument", /no http or https URL/, [
-        "url-password",
-      ]);
+      await refuses(
+        () => cloud.caller({ authUrl }),
+        "invalid_argument",
+        /not an http or https URL/,
+        ["url-password"],
+      );
     }
   });
 
@@ -329,7 +334,7 @@ describe("bad input", () => {
     await refuses(
       () => cloud.caller({ token }),
       "invalid_argument",
-      /token has a blank, a line end/,
+      /token contains a space, a line break/,
       [token.trim()],
     );
     const handMade = {
@@ -339,7 +344,7 @@ describe("bad input", () => {
       scope: { type: "unscoped" },
     } as const;
     const direct = cloud.manager({ endpoint: cloud.endpoint, fetch: globalThis.fetch });
-    await refuses(direct.store(handMade, object), "invalid_argument", /token has a blank/, [
+    await refuses(direct.store(handMade, object), "invalid_argument", /token contains a space/, [
       token.trim(),
     ]);
   });

@@ -109,9 +109,9 @@ describe("keystoneCaller", () => {
     [
       "an authUrl that is none",
       { ...user, authUrl: "keystone" },
-      /no http or https URL: "keystone"/,
+      /not an http or https URL: "keystone"/,
     ],
-    ["an authUrl of files", { ...user, authUrl: "file:///etc" }, /no http or https URL/],
+    ["an authUrl of files", { ...user, authUrl: "file:///etc" }, /not an http or https URL/],
     ["an authUrl with a query", { ...user, authUrl: `${authUrl}?a=b` }, /query or fragment/],
     ["no user", { ...user, username: undefined }, /username, or userId, is missing/],
     ["no password", { ...user, password: undefined }, /password is missing/],
@@ -143,8 +143,8 @@ describe("keystoneCaller", () => {
       { ...user, password: new SecretBytes(Uint8Array.of(0xff)) },
       /UTF-8/,
     ],
-    ["a token with a blank", { token: "a b" }, /token has a blank/],
-    ["a token beyond ASCII", { token: "tökén" }, /token has a blank, a line end or another/],
+    ["a token with a blank", { token: "a b" }, /token contains a space/],
+    ["a token beyond ASCII", { token: "tökén" }, /token contains a space, a line break or another/],
   ] as const) {
     it(`refuses ${label}`, async () => {
       await refuses(

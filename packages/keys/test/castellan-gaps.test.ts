@@ -122,7 +122,11 @@ describe("what Castellan gets wrong", () => {
 
   it("tells a caller that he is forbidden, not just that something failed", async () => {
     const id = await manager.createKey(cloud.caller(), aes);
-    await refuses(manager.get(cloud.bob(), id), "forbidden", /which roles has he in the project/);
+    await refuses(
+      manager.get(cloud.bob(), id),
+      "forbidden",
+      /check the caller's roles in the project/,
+    );
   });
 
   it("tells a missing object, a refused token and a refused right apart", async () => {
@@ -223,7 +227,7 @@ describe("what Castellan gets wrong", () => {
   it("rejects with one class of error, whatever is missing", async () => {
     const nobody = undefined as never;
     const nothing = undefined as never;
-    await refuses(manager.get(nobody, fixedKeyId), "invalid_argument", /no caller/);
+    await refuses(manager.get(nobody, fixedKeyId), "invalid_argument", /caller is missing/);
     await refuses(manager.get(cloud.caller(), nothing), "invalid_argument", /object id/);
     await refuses(manager.delete(cloud.caller(), null as never), "invalid_argument", /object id/);
   });

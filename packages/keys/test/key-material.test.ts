@@ -67,7 +67,7 @@ describe("key material", () => {
         const error = await refuses(
           () => checkedBitLength("store", object),
           "invalid_argument",
-          /the bytes are no DER/,
+          /the bytes are not DER/,
           [bytes.subarray(40, 80)],
         );
         assert.equal(error.cause, undefined, "OpenSSL's error may quote");

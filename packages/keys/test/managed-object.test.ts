@@ -30,7 +30,7 @@ describe("objectId", () => {
       await refuses(() => objectId(text), "invalid_argument", /lower-case UUID/);
     }
     for (const nothing of [undefined, null, 7, {}]) {
-      await refuses(() => objectId(nothing as never), "invalid_argument", /there is none/);
+      await refuses(() => objectId(nothing as never), "invalid_argument", /missing/);
     }
   });
 

@@ -58,7 +58,7 @@ describe("openKeyManager", () => {
       await refuses(
         () => openKeyManager({ backend: name as never }),
         "invalid_argument",
-        /no backend/,
+        /unknown backend/,
       );
     });
   }
@@ -67,7 +67,7 @@ describe("openKeyManager", () => {
     [
       "an endpoint that is no URL",
       { endpoint: "barbican:9311" },
-      /endpoint is no http or https URL/,
+      /endpoint is not an http or https URL/,
     ],
     ["no time at all", { timeoutMs: 0 }, /timeoutMs must be a number of milliseconds from 1/],
     ["more time than timers have", { timeoutMs: 2 ** 31 }, /to 2147483647/],

@@ -8,7 +8,7 @@ describe("options", () => {
     await refuses(
       () => refuseUnknownOptions("barbican", { timeoutms: 1 }, ["timeoutMs", "retries"]),
       "invalid_argument",
-      /^barbican: there is no option "timeoutms": did you mean "timeoutMs"\?$/,
+      /^barbican: unknown option "timeoutms": did you mean "timeoutMs"\?$/,
     );
   });
 

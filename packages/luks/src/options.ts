@@ -19,7 +19,7 @@ export function refuseUnknownOptions(
       likely && likely.distance <= Math.max(2, name.length / 2)
         ? `, did you mean ${likely.candidate}`
         : "";
-    throw new LuksError("invalid_argument", `${operation} ${name}: no such option${hint}`);
+    throw new LuksError("invalid_argument", `${operation} ${name}: unknown option${hint}`);
   }
 }
 

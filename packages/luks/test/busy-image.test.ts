@@ -127,7 +127,7 @@ describe("an image that another program has open", () => {
     await during(flockOf(path), () =>
       assert.rejects(encryptImage(path, { format }), {
         code: "busy",
-        message: /another program has a lock on it \(flock\); wait for its end/,
+        message: /another program has a lock on it \(flock\); wait until it ends/,
       }),
     );
     await encryptImage(path, { format });

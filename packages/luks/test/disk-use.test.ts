@@ -117,7 +117,7 @@ describe("what people are told of a disk's users", () => {
     ]);
     assert.equal(
       text,
-      "it is in use: /dev/loop3 shows it; /dev/mapper/secret lies on it and is mounted at /mnt; first umount /mnt, then cryptsetup close secret, then losetup --detach /dev/loop3",
+      "it is in use: /dev/loop3 shows it; /dev/mapper/secret uses it and is mounted at /mnt; first umount /mnt, then cryptsetup close secret, then losetup --detach /dev/loop3",
     );
   });
 

@@ -196,8 +196,8 @@ describe("formatLuks2 refuses", () => {
 
   const badOptions: [string, object, RegExp][] = [
     ["a misspelled option", { lable: "x" }, /did you mean label/],
-    ["no slots", { keyslots: [] }, /one at least/],
-    ["an empty passphrase", { keyslots: [{ passphrase: new Uint8Array() }] }, /it is empty/],
+    ["no slots", { keyslots: [] }, /at least 1/],
+    ["an empty passphrase", { keyslots: [{ passphrase: new Uint8Array() }] }, /is empty/],
     [
       "a passphrase that cryptsetup does not read",
       { keyslots: [{ passphrase: new Uint8Array(8 * 1024 * 1024 + 1) }] },
@@ -210,7 +210,7 @@ describe("formatLuks2 refuses", () => {
     ["odd sector sizes", { sectorSize: 513 }, /sectorSize/],
     ["data inside the header", { dataOffset: 4096, keyslotsSize: 262144 }, /inside the header/],
     ["a label of 48 bytes", { label: "x".repeat(48) }, /47 bytes/],
-    ["what is no UUID", { uuid: "x" }, /no UUID/],
+    ["what is no UUID", { uuid: "x" }, /not a UUID/],
   ];
   for (const [what, options, message] of badOptions) {
     it(what, async () => {
@@ -237,7 +237,7 @@ async function isRefused(
   await assert.rejects(format, {
     code: "invalid_argument",
     message: new RegExp(
-      `no multiple of ${sectorSize}, so that the kernel would not open it: .* larger or \\d+ smaller$`,
+      `not a multiple of ${sectorSize}, so the kernel would not open it: .* larger or \\d+ smaller$`,
     ),
   });
   const bytes = readFileSync(path);

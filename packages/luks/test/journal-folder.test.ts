@@ -52,7 +52,7 @@ describe("a folder that is no journal, named by mistake", () => {
     const [image, journal] = [rawImage(), otherFolder()];
     await assert.rejects(encryptImage(image, { format, journal }), {
       code: "busy",
-      message: `encrypt image ${journal}: it is there already: name a folder that is not there, or remove it if no operation is running`,
+      message: `encrypt image ${journal}: it already exists: name a new folder, or remove it if no operation is running`,
     });
     assert.equal(readdirSync(journal).length, 3);
   });

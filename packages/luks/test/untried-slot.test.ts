@@ -28,7 +28,7 @@ it("says which slot was not tried, when a passphrase opens nothing", async () =>
   await assert.rejects(testPassphrase(path, two.passphrase), {
     code: "wrong_passphrase",
     message:
-      /no key slot opens with it; key slot 1 is not tried, because its priority is "ignore"$/,
+      /no key slot opens with this passphrase; key slot 1 is not tried, because its priority is "ignore"$/,
   });
   assert.equal(await testPassphrase(path, two.passphrase, { slot: 1 }), 1);
 });

@@ -80,7 +80,7 @@ describe(`the life of an audit record in ${storeKind}`, () => {
     const exported = await scene.command("audit export", first);
     assert.deepEqual(exported, { path: first, segments: sealed.length, entries: 4 });
     assert.equal(statSync(first).mode & 0o777, 0o600);
-    await assert.rejects(scene.command("audit export", second), /no sealed segment waits/);
+    await assert.rejects(scene.command("audit export", second), /no sealed segment to export/);
     await scene.write(4);
     const noted = JSON.stringify(await scene.verify());
     await scene.command("audit seal");
@@ -144,13 +144,13 @@ describe(`the life of an audit record in ${storeKind}`, () => {
     const file = join(temporaryFolder(t), "file");
     // The time is at fault, also while nothing waits for an export.
     const early = scene.command("audit export", file, "2026-13-45", "");
-    await assert.rejects(early, /2026-13-45 is no UTC time/);
+    await assert.rejects(early, /2026-13-45 is not a UTC time/);
     await scene.command("audit seal");
     assert.deepEqual(await scene.command("audit remove"), { segments: 0, entries: 0 });
     const later = "2999-01-01";
     await assert.rejects(scene.command("audit remove", later), /was never exported/);
-    await assert.rejects(scene.command("audit remove", "", "force"), /name the time/);
-    await assert.rejects(scene.command("audit remove", "yesterday", ""), /is no UTC time/);
+    await assert.rejects(scene.command("audit remove", "", "force"), /give a time/);
+    await assert.rejects(scene.command("audit remove", "yesterday", ""), /is not a UTC time/);
     assert.deepEqual(await scene.command("audit remove", "2000-01-01"), {
       segments: 0,
       entries: 0,
@@ -187,7 +187,7 @@ describe(`the life of an audit record in ${storeKind}`, () => {
     const file = join(scene.folder, "archive.jsonl");
     await scene.command("audit export", file);
     await assert.rejects(scene.command("audit export", file, "", "again"), /it exists/);
-    await assert.rejects(scene.command("audit export", "a.jsonl"), /no absolute path/);
+    await assert.rejects(scene.command("audit export", "a.jsonl"), /not an absolute path/);
     await assert.rejects(
       scene.command("audit export", join(scene.folder, "none", "a.jsonl"), "", "again"),
       /cannot be written: ENOENT/,
@@ -296,7 +296,7 @@ describe("an audit record whose export and removal is cut short anywhere", () =>
       );
       assert.ok(left.chains.some((head) => head.chain === chain && head.entries >= 3));
       await scene.command("audit export", rest).catch((error: unknown) => {
-        assert.match(String(error), /no sealed segment waits/);
+        assert.match(String(error), /no sealed segment to export/);
       });
       await scene.command("audit remove");
       const archives = [file, rest].filter((each) => existsSync(each));

@@ -50,7 +50,7 @@ describe("the server's configuration", () => {
       writeFileSync(file, text);
       assert.match(
         message({ file }),
-        /server\.yaml: the file is empty, .*; write it again, or \{\}/,
+        /server\.yaml: the file is empty, .*; write it again, or write \{\}/,
       );
     }
     for (const text of ["{}\n", "# listen: { port: 9311 }\n"]) {

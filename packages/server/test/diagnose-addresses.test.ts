@@ -130,7 +130,7 @@ describe("listen.host", () => {
       ["127.0.0.1:9311", /must not have a port: write 127\.0\.0\.1, and listen\.port: 9311$/],
       ["keys.example.com:9311", /write keys\.example\.com, and listen\.port: 9311$/],
       ["http://127.0.0.1", /must be an address, not a URL/],
-      ["*", /write 0\.0\.0\.0 \(IPv4\) or ::$/],
+      ["*", /use 0\.0\.0\.0 \(IPv4\) or ::/],
       ["0", /in full: write 0\.0\.0\.0$/],
       ["127.1", /in full: write 127\.0\.0\.1$/],
       ["0x7f.1", /in full: write 127\.0\.0\.1$/],

@@ -311,7 +311,7 @@ describe("a running server's administrator", () => {
     for (const text of ["{", "null", "{}", '{"chains":[1]}', '{"chains":[{"chain":"main"}]}'])
       await assert.rejects(
         runServerCommand(config, "audit verify", [text]),
-        /what was noted is no report/,
+        /the noted file is not a report/,
         text,
       );
   });
@@ -338,7 +338,7 @@ describe("a running server's administrator", () => {
     await runServerCommand(config, "restore-secret", [id]);
     assert.equal(await payload(id), "back again");
     await assert.rejects(runServerCommand(config, "restore-secret", [id]), /no deleted secret/);
-    await assert.rejects(runServerCommand(config, "erase-project", ["x"]), /nothing is kept/);
+    await assert.rejects(runServerCommand(config, "erase-project", ["x"]), /has no data/);
     assert.deepEqual(await runServerCommand(config, "erase-project", [projectId]), {
       projectId,
       secrets: 1,

@@ -57,7 +57,7 @@ describe("a reload", () => {
     assert.deepEqual(said, [
       [
         { part: "first", error: "first.pem: no such file" },
-        "reload failed; the former one stays in use",
+        "reload failed; the previous configuration stays in use",
       ],
       [{ reloaded: "second" }, "reloaded"],
     ]);

@@ -52,7 +52,7 @@ describe("the root key", () => {
     assert.equal(rootKeyFromText(SecretBytes.fromText(key)).current.id, 1);
   });
 
-  it("must be the one that the database was written with", async (t) => {
+  it("must be it is the root key of the database", async (t) => {
     const folder = temporaryFolder(t);
     const store = await SqliteStore.open({ path: join(folder, "keys.db"), now: clock.timestamp() });
     t.after(() => store.close());

@@ -186,7 +186,7 @@ describe("a server that listens", () => {
     );
     writeFileSync(cert, whole);
     chmodSync(key, 0o644);
-    await assert.rejects(again(key), /mode 644 lets everybody read it; run: chmod 600/);
+    await assert.rejects(again(key), /mode 644 lets other users read it; run: chmod 600/);
   });
 
   it("refuses headers and bodies that are too large, and lines that are no HTTP", async (t) => {

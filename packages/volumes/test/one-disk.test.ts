@@ -262,7 +262,7 @@ describe("one disk under two names", () => {
     await rm(path);
     await assert.rejects(forgetVolume(volumes, id), {
       code: "invalid_argument",
-      message: /is not there now, and may come back/,
+      message: /is missing now, and may come back/,
     });
     await assert.rejects(forgetVolume(volumes, randomUUID()), { code: "not_found" });
   });

@@ -114,7 +114,7 @@ describe("re-encrypting a volume", () => {
     await disk.close();
     await assert.rejects(restoreVolumeHeader(volumes, path, backup), {
       code: "mismatch",
-      message: /before a re-encryption/,
+      message: /older than a re-encryption/,
     });
   });
 

@@ -188,7 +188,7 @@ describe("a volume", () => {
     await assert.rejects(createVolume(away, { path, sizeBytes }), {
       name: "VolumeError",
       code: "unfinished",
-      message: /get: away; and taking it back failed: delete: away/,
+      message: /get: away; undoing it failed: delete: away/,
     });
     assert.equal((await keys()).length, 1);
     const [recovered] = await recover(source);

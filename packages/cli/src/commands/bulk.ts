@@ -25,8 +25,11 @@ export interface BulkFlags {
 /** Lets a verb be for all volumes of a project, too. */
 export function withBulkFlags(command: Command): Command {
   return command
-    .option("--all", "every volume of the project")
-    .option("--project <label>", "as the ledger has it; default: that of the credentials")
+    .option("--all", "all volumes of the project in the ledger")
+    .option(
+      "--project <label>",
+      "project label in the ledger; default: the project of the credentials",
+    )
     .option(
       "--filter <word>",
       "location=GLOB, key=ID, format=luks1 or unchanged-since=DATE; may be repeated",
@@ -34,7 +37,11 @@ export function withBulkFlags(command: Command): Command {
       [] as readonly string[],
     )
     .option("--concurrency <number>", "how many at once", parseCount)
-    .option("--max-errors <number>", "begin no more once more than this many failed", Number);
+    .option(
+      "--max-errors <number>",
+      "stop starting new work after more than this many failures",
+      Number,
+    );
 }
 
 /** @throws `invalid_argument` unless one volume is named, or all are meant */

@@ -34,12 +34,12 @@ export function diskCommand(context: (command: Command) => Context): Command {
     disk
       .command("create")
       .description("Create a logical volume with its own key and map it")
-      .argument("<group>", "LVM's volume group")
-      .argument("<name>", "of the logical volume")
-      .requiredOption("--size <size>", "such as 10G", parseSize)
-      .requiredOption("--instance <id>", "whose disk it is")
+      .argument("<group>", "LVM volume group")
+      .argument("<name>", "name of the logical volume")
+      .requiredOption("--size <size>", "size of the disk, such as 10G", parseSize)
+      .requiredOption("--instance <id>", "instance that owns the disk")
       .addOption(formatOption().default("plain"))
-      .option("--thin-pool <name>", "takes space from this pool as it is written to")
+      .option("--thin-pool <name>", "allocate space from this thin pool on write")
       .action(async (group: string, name: string, flags: CreateFlags, command: Command) => {
         const { withVolumes, print } = context(command);
         const { size: sizeBytes, instance, format, thinPool } = flags;
@@ -78,7 +78,7 @@ export function diskCommand(context: (command: Command) => Context): Command {
       .description("Map one disk again; with --read-only, for a second instance")
       .argument("<group>")
       .argument("<name>")
-      .option("--read-only", "a second device, which refuses writes")
+      .option("--read-only", "map a second, read-only device")
       .action(async (group: string, name: string, options: OpenDiskOptions, command: Command) => {
         const { withVolumes, print } = context(command);
         const opened = await withVolumes((volumes) => openDisk(volumes, { group, name }, options));
@@ -93,7 +93,7 @@ export function diskCommand(context: (command: Command) => Context): Command {
       .description("Remove a mapping; refused while it is in use")
       .argument("<group>")
       .argument("<name>")
-      .option("--read-only", "only the second device")
+      .option("--read-only", "remove only the read-only device")
       .action(async (group: string, name: string, options: OpenDiskOptions, command: Command) => {
         const { withVolumes, print } = context(command);
         const wasOpen = await withVolumes((volumes) =>
@@ -113,7 +113,7 @@ export function diskCommand(context: (command: Command) => Context): Command {
       .description("Grow a disk, in use or not; grow its file system afterwards")
       .argument("<group>")
       .argument("<name>")
-      .requiredOption("--size <size>", "for the data, such as 20G", parseSize)
+      .requiredOption("--size <size>", "new size of the data, such as 20G", parseSize)
       .action(
         async (
           group: string,
@@ -138,10 +138,10 @@ export function diskCommand(context: (command: Command) => Context): Command {
       .description("Copy a disk, also while it is in use, to a new one with its own key")
       .argument("<group>")
       .argument("<name>")
-      .argument("<new-name>", "of the copy's logical volume")
-      .option("--instance <id>", "whose copy it is; default the same instance's")
+      .argument("<new-name>", "name of the copy's logical volume")
+      .option("--instance <id>", "instance that owns the copy (default: the same instance)")
       .addOption(formatOption())
-      .option("--thin-pool <name>", "takes space from this pool as it is written to")
+      .option("--thin-pool <name>", "allocate space from this thin pool on write")
       .action(
         async (
           group: string,
@@ -166,7 +166,7 @@ export function diskCommand(context: (command: Command) => Context): Command {
       .description("Destroy a disk: its mapping, its logical volume and its key")
       .argument("<group>")
       .argument("<name>")
-      .option("--dry-run", "only say what would be destroyed")
+      .option("--dry-run", "print what would be destroyed, and change nothing")
       .action(
         async (
           group: string,
@@ -197,7 +197,7 @@ interface CreateFlags {
 }
 
 function formatOption(): Option {
-  const what = "luks2 can be rekeyed; plain has no header, and full entropy in every key bit";
+  const what = "luks2 can be rekeyed; plain has no header";
   return new Option("--format <name>", what).choices(["plain", "luks2"]);
 }
 

@@ -12,7 +12,7 @@ export function doctorCommand(context: (command: Command) => Context): Command {
     .description(
       "Check this host, the identity service and the key manager, and say how to fix each problem",
     )
-    .option("--try-writing", "store a secret, read it back and delete it, too")
+    .option("--try-writing", "also store, read back and delete a secret")
     .action(async (options: { readonly tryWriting?: boolean }, command: Command) => {
       const { terminal, cloud, settings } = context(command);
       const { diagnoseClient } = await import("../doctor/client-checks.ts");

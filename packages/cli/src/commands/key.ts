@@ -20,10 +20,17 @@ export function keyCommand(context: (command: Command) => Context): Command {
       .command("create")
       .description("Generate a key in the key manager and print its id")
       .option("--algorithm <name>", "aes, hmacsha256, …", "aes")
-      .option("--bit-length <bits>", "of the key; 512 is an AES-256 key for XTS", parseBits, 256)
-      .option("--mode <mode>", "what the key is for: xts, cbc (default: xts for AES over 256 bits)")
-      .option("--name <name>", "default: a unique one")
-      .option("--expires <time>", "ISO 8601, such as 2027-01-01T00:00:00Z", parseTime)
+      .option("--bit-length <bits>", "key length; 512 is an AES-256 key for XTS", parseBits, 256)
+      .option(
+        "--mode <mode>",
+        "cipher mode: xts or cbc (default: xts for AES keys of more than 256 bits)",
+      )
+      .option("--name <name>", "name of the key (default: a unique name)")
+      .option(
+        "--expires <time>",
+        "expiration time in ISO 8601, such as 2027-01-01T00:00:00Z",
+        parseTime,
+      )
       .action(async (options: CreateFlags, command: Command) => {
         const { print, open } = context(command);
         const { keyManager, caller } = open();
@@ -47,7 +54,7 @@ export function keyCommand(context: (command: Command) => Context): Command {
     key
       .command("get")
       .description("Show an object's metadata; its bytes only with --output")
-      .argument("<id>", "the object's id, or a reference that ends in it")
+      .argument("<id>", "id or reference (URL) of the object")
       .option(
         "--output <file>",
         "write the bytes to a new file of mode 0600, or to standard output with -",
@@ -76,7 +83,7 @@ export function keyCommand(context: (command: Command) => Context): Command {
       .command("list")
       .description("List all objects of the project, oldest first")
       .option("--type <type>", objectTypes.join(", "), parseType)
-      .option("--name <name>", "the whole name, exactly")
+      .option("--name <name>", "exact name")
       .action(
         async (
           filter: { readonly type?: ObjectType; readonly name?: string },
@@ -95,8 +102,11 @@ export function keyCommand(context: (command: Command) => Context): Command {
     key
       .command("delete")
       .description("Delete an object; refused while consumers need it")
-      .argument("<id>", "the object's id, or a reference that ends in it")
-      .option("--force", "delete it although consumers need it: what it encrypts is lost")
+      .argument("<id>", "id or reference (URL) of the object")
+      .option(
+        "--force",
+        "delete the object even if consumers need it; data that it encrypts is lost",
+      )
       .action(async (id: string, options: { readonly force?: boolean }, command: Command) => {
         const checkedId = objectId(id);
         const { print, open } = context(command);
@@ -162,7 +172,7 @@ function parseTime(text: string): Date {
 function parseType(text: string): ObjectType {
   const type = objectTypes.find((candidate) => candidate === text);
   if (type !== undefined) return type;
-  throw invalid(`--type ${text}: there is no such type${suggestion(text, objectTypes)}`);
+  throw invalid(`--type ${text}: unknown type${suggestion(text, objectTypes)}`);
 }
 
 function invalid(message: string): KeyManagerError {

@@ -13,8 +13,8 @@ export function ledgerCommand(context: (command: Command) => Context): Command {
     ledger
       .command("import")
       .description("Import the volumes of a ledger file into the configured ledger, all or none")
-      .argument("<file>", "afterwards it is called FILE.imported, so that nobody uses it any more")
-      .option("--dry-run", "only make all checks")
+      .argument("<file>", "ledger file; it is renamed to FILE.imported afterwards")
+      .option("--dry-run", "check everything, and import nothing")
       .action(async (file: string, { dryRun }: { readonly dryRun?: boolean }, command: Command) => {
         const { terminal, settings, print } = context(command);
         const path = resolve(terminal.workingDirectory, file);
@@ -22,11 +22,11 @@ export function ledgerCommand(context: (command: Command) => Context): Command {
         if (place.type === "file" && place.path === path) {
           throw new VolumeError(
             "invalid_argument",
-            `import ledger ${path}: it is the configured one`,
+            `import ledger ${path}: it is the configured ledger`,
           );
         }
         if (!existsSync(path)) {
-          throw new VolumeError("not_found", `import ledger ${path}: there is no such file`);
+          throw new VolumeError("not_found", `import ledger ${path}: no such file`);
         }
         const volumes = await withLedgerAt(place, (target) =>
           withLedgerAt({ type: "file", path }, (source) =>

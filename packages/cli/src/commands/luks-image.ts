@@ -43,21 +43,21 @@ interface ImageFlags extends NewPassphraseFlags, SlotFlags {
 /** More threads than this gain nothing: they wait for each other's writes to one file. */
 const mostThreads = 2;
 
-const outputFlag = ["--output <file>", "a new file; default: in place"] as const;
+const outputFlag = ["--output <file>", "new file (default: change the image in place)"] as const;
 const threadsFlag = [
   "--threads <number>",
-  "worker threads; 1 is none",
+  "number of threads; 1 uses no worker threads",
   parseNumber,
   Math.min(mostThreads, availableParallelism()),
 ] as const;
 const journalFlag = [
   "--journal <folder>",
-  "for what a resumption needs; default: IMAGE.chatelaine; a block device needs one",
+  "folder for the data that a resume needs (default: IMAGE.chatelaine; required for a block device)",
 ] as const;
-const luks1Flag = ["--luks1", "LUKS1 instead of LUKS2, for QEMU"] as const;
+const luks1Flag = ["--luks1", "create LUKS1 instead of LUKS2, for QEMU"] as const;
 const sectorSizeFlag = [
   "--sector-size <bytes>",
-  "512, 1024, 2048 or 4096; LUKS2 only",
+  "encryption sector size: 512, 1024, 2048 or 4096; LUKS2 only",
   parseNumber,
 ] as const;
 
@@ -77,7 +77,7 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
       .option(...sectorSizeFlag)
       .option(
         "--allow-destroying-data <kinds...>",
-        "unrecognised: the end of a block device is not zero, but free",
+        "unrecognised: overwrite the end of a block device although it is not zero",
       )
       .option(...journalFlag)
       .option(...threadsFlag)
@@ -131,11 +131,11 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
     )
       .option(...outputFlag)
       .option(...luks1Flag)
-      .option("--cipher <name>", "default: aes-xts-plain64; LUKS1 only")
+      .option("--cipher <name>", "cipher, LUKS1 only (default: aes-xts-plain64)")
       .addOption(
         new Option(
           "--allow-losing <kinds...>",
-          "in place with --luks1: what LUKS1 cannot hold, in the words of the refusal",
+          "in place with --luks1: features to drop that LUKS1 cannot hold",
         ).choices(["label", "flags", "tokens", "slots", "unknown"]),
       )
       .option(...sectorSizeFlag)
@@ -179,7 +179,7 @@ export function addImageCommands(luks: Command, context: (command: Command) => C
     withNewPassphrase(
       luks
         .command("resume")
-        .argument("<image>", "or the new file of a copy")
+        .argument("<image>", "image, or the output file of an interrupted copy")
         .description(
           "Resume an interrupted encryption, decryption, conversion or re-encryption, or finish one that cryptsetup cannot",
         ),
@@ -227,19 +227,19 @@ async function endNothing(
   const refuse = (reason: string, options?: ErrorOptions) =>
     new LuksError("invalid_argument", `resume ${image}: ${reason}`, options);
   const status = await stat(image).catch((cause: unknown) => {
-    throw refuse("there is no such file or device", { cause });
+    throw refuse("no such file or device", { cause });
   });
   if (journal === undefined && status.isBlockDevice()) {
-    throw refuse("name the folder of the operation with --journal");
+    throw refuse("give the journal folder of the operation with --journal");
   }
   if (journal !== undefined && !(await isThere(journal))) {
-    throw refuse(`there is no folder ${journal}: name that of the operation with --journal`);
+    throw refuse(`no such folder: ${journal}: give the journal of the operation with --journal`);
   }
   await requireNotAnothers(image);
   await forgetImage(image, journal === undefined ? {} : { journal });
   print(
     { operation: "resume", image, result: image, resumed: false },
-    `there was nothing to resume: no operation waits in ${folder}\n`,
+    `nothing to resume: no interrupted operation in ${folder}\n`,
   );
 }
 
@@ -300,7 +300,7 @@ async function report(
     return [];
   });
   const result = target ?? image;
-  const note = gone.length === 0 ? "" : `; key slots that are gone: ${gone.join(", ")}`;
+  const note = gone.length === 0 ? "" : `; removed key slots: ${gone.join(", ")}`;
   print(
     { operation: what, image, result, ...(gone.length > 0 && { slotsGone: gone }) },
     `${what}: done, ${result}${note}\n`,

@@ -60,13 +60,17 @@ export function luksCommand(context: (command: Command) => Context): Command {
           .argument("<path>"),
       ),
     )
-      .option("--luks1", "LUKS1 instead of LUKS2")
-      .option("--sector-size <bytes>", "512, 1024, 2048 or 4096; LUKS2 only", parseNumber)
-      .option("--label <text>", "at most 47 bytes; LUKS2 only")
-      .option("--data-offset <size>", "where data begins", parseSize)
+      .option("--luks1", "create LUKS1 instead of LUKS2")
+      .option(
+        "--sector-size <bytes>",
+        "encryption sector size: 512, 1024, 2048 or 4096; LUKS2 only",
+        parseNumber,
+      )
+      .option("--label <text>", "label of at most 47 bytes; LUKS2 only")
+      .option("--data-offset <size>", "offset of the data on the disk", parseSize)
       .option(
         "--allow-destroying-data <kinds...>",
-        "what the device may hold, in the words of the refusal: ext, luks, unrecognised, …",
+        "kinds of existing data to overwrite, as the error lists them: ext, luks, unrecognised, …",
       )
       .action(async (path: string, options: FormatFlags, command: Command) => {
         const { print, terminal } = context(command);
@@ -143,7 +147,11 @@ function addSlotCommands(luks: Command, context: (command: Command) => Context):
 
   examples(
     withSlotPassphrases(slots.command("add").argument("<path>").description("Add a passphrase"))
-      .option("--slot <number>", "default: the lowest that is free", parseNumber)
+      .option(
+        "--slot <number>",
+        "number of the new slot (default: the lowest free slot)",
+        parseNumber,
+      )
       .action(async (path: string, flags: NewSlotFlags, command: Command) => {
         const { print } = context(command);
         const slot = await withBoth(context(command), path, flags, (old, by) =>
@@ -174,7 +182,7 @@ function addSlotCommands(luks: Command, context: (command: Command) => Context):
     slots
       .command("kill")
       .argument("<path>")
-      .argument("<slot>", "its number", parseNumber)
+      .argument("<slot>", "slot number", parseNumber)
       .description("Erase a key slot, but never the last one")
       .action(async (path: string, slot: number, _options: object, command: Command) => {
         await killKeyslot(path, slot);
@@ -187,7 +195,7 @@ function addSlotCommands(luks: Command, context: (command: Command) => Context):
     slots
       .command("priority")
       .argument("<path>")
-      .argument("<slot>", "its number", parseNumber)
+      .argument("<slot>", "slot number", parseNumber)
       .addArgument(new Argument("<priority>").choices(["ignore", "normal", "prefer"]))
       .description("Set the priority of a key slot; LUKS2 only")
       .action(
@@ -271,7 +279,7 @@ function addTokenCommands(luks: Command, context: (command: Command) => Context)
     token
       .command("add")
       .argument("<path>")
-      .argument("<json-file>", "a LUKS2 token; - is standard input")
+      .argument("<json-file>", "file with a LUKS2 token, or - for standard input")
       .description("Add a token")
       .action(async (path: string, file: string, _options: object, command: Command) => {
         const text = await textOf(context(command), file);
@@ -285,7 +293,7 @@ function addTokenCommands(luks: Command, context: (command: Command) => Context)
     token
       .command("remove")
       .argument("<path>")
-      .argument("<number>", "the token's", parseNumber)
+      .argument("<number>", "token number", parseNumber)
       .description("Remove a token")
       .action(async (path: string, id: number, _options: object, command: Command) => {
         await removeToken(path, id);
@@ -300,7 +308,7 @@ function addHeaderCommands(luks: Command, context: (command: Command) => Context
     luks
       .command("backup")
       .argument("<path>")
-      .argument("<file>", "a new file; keep it as safe as the disk")
+      .argument("<file>", "new file; protect it as well as the disk")
       .description("Back up the header and its key slots to a file")
       .action(async (path: string, file: string, _options: object, command: Command) => {
         await backupHeader(path, file);
@@ -313,11 +321,11 @@ function addHeaderCommands(luks: Command, context: (command: Command) => Context
     luks
       .command("restore")
       .argument("<path>")
-      .argument("<file>", "a header backup of this very disk")
+      .argument("<file>", "header backup of the same disk")
       .description("Restore a header backup to its disk")
       .option(
         "--unproven-uuid <uuid>",
-        "the disk has no readable header: vouch for the backup's UUID",
+        "confirm the UUID of the backup if the disk has no readable header",
       )
       .action(
         async (path: string, file: string, flags: { unprovenUuid?: string }, command: Command) => {
@@ -336,12 +344,12 @@ function addHeaderCommands(luks: Command, context: (command: Command) => Context
       .description("Repair a damaged copy of a LUKS2 header from the intact one")
       .option(
         "--over <kinds...>",
-        "for a disk that also holds something else: what gives way, in the words of the refusal: lvm, gpt, ext, …; luks erases the old header",
+        "kinds of other data to overwrite, as the error lists them: lvm, gpt, ext, …; luks erases the LUKS header instead",
       )
       .action(async (path: string, { over }: { over?: readonly string[] }, command: Command) => {
         const repaired = await repairHeader(path, over === undefined ? {} : { over });
         const done = over?.includes("luks") ? "erased the old LUKS header" : "repaired the header";
-        const text = repaired ? done : "there was nothing to repair";
+        const text = repaired ? done : "nothing to repair";
         context(command).print({ repaired }, `${text}\n`);
       }),
     ["chatelaine luks repair disk.img", "chatelaine luks repair /dev/sdb --over lvm"],
@@ -365,7 +373,7 @@ function requireJson(file: string, text: string): string {
     JSON.parse(text);
     return text;
   } catch (cause) {
-    throw new LuksError("invalid_argument", `add token ${file}: is no JSON`, { cause });
+    throw new LuksError("invalid_argument", `add token ${file}: not valid JSON`, { cause });
   }
 }
 

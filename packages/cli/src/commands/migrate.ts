@@ -20,26 +20,33 @@ export function migrateCommand(context: (command: Command) => Context): Command 
       .description(
         "Copy all objects of a project to another key manager; can be interrupted and repeated",
       )
-      .requiredOption("--from <backend>", "barbican or fixed (with --fixed-key-file)", parseSource)
-      .option("--from-os-cloud <name>", "the source's cloud of clouds.yaml (default: --os-cloud)")
-      .option("--from-endpoint <url>", "of the source (default: from its catalog)")
-      .option("--from-region <name>", "of the source's endpoint in its catalog")
+      .requiredOption(
+        "--from <backend>",
+        "source backend: barbican, or fixed with --fixed-key-file",
+        parseSource,
+      )
+      .option("--from-os-cloud <name>", "cloud of the source in clouds.yaml (default: --os-cloud)")
+      .option("--from-endpoint <url>", "endpoint of the source (default: from its catalog)")
+      .option("--from-region <name>", "region of the source's endpoint")
       .option(
         "--to <backend>",
-        "barbican, or our server, which is the same",
+        "target backend; barbican also means a Chatelaine server",
         parseTarget,
         "barbican",
       )
-      .option("--to-os-cloud <name>", "the target's cloud of clouds.yaml (default: --os-cloud)")
-      .option("--to-endpoint <url>", "of the target (default: from its catalog)")
-      .option("--to-region <name>", "of the target's endpoint in its catalog")
-      .option("--journal <file>", "what has become what (default: beside the ledger)")
-      .option("--dry-run", "say what would be copied, and change nothing")
-      .option("--verify", "compare the bytes of earlier copies, too")
-      .option("--concurrency <n>", "objects under way at once, 1 to 64", parseCount, 8)
+      .option("--to-os-cloud <name>", "cloud of the target in clouds.yaml (default: --os-cloud)")
+      .option("--to-endpoint <url>", "endpoint of the target (default: from its catalog)")
+      .option("--to-region <name>", "region of the target's endpoint")
+      .option(
+        "--journal <file>",
+        "file that records the progress (default: in the folder of the ledger)",
+      )
+      .option("--dry-run", "print what would be copied, and change nothing")
+      .option("--verify", "also compare the bytes of earlier copies")
+      .option("--concurrency <n>", "number of objects to copy at once, 1 to 64", parseCount, 8)
       .option(
         "--map-user <old=new>",
-        "a user's id in read grants, where the target has another Keystone; repeatable",
+        "user id to replace in read grants, if the target has another Keystone; repeatable",
         parseUser,
         new Map<string, string>(),
       )
@@ -151,10 +158,7 @@ function refuseFailures({ items }: MigrationReport, dryRun: boolean): void {
     );
   }
   if (dryRun || !items.some(({ outcome }) => outcome === "to do")) return;
-  throw new KeyManagerError(
-    "unavailable",
-    "migrate: interrupted: repeat the command to go on from here",
-  );
+  throw new KeyManagerError("unavailable", "migrate: interrupted: repeat the command to continue");
 }
 
 /** The memory backend is empty when a command starts. */

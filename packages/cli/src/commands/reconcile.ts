@@ -16,10 +16,10 @@ const columns: readonly Column<Finding>[] = [
 export function reconcileCommand(context: (command: Command) => Context): Command {
   const command = new Command("reconcile")
     .description("Compare the ledger, the key manager and the disks, and list every mismatch")
-    .argument("[disks...]", "to look at besides those in the ledger")
+    .argument("[disks...]", "disks to check in addition to those in the ledger")
     .option(
       "--apply",
-      "register missing consumers; quarantine orphan keys, delete them after 7 days",
+      "register missing consumers, quarantine orphaned keys and delete them after 7 days",
     )
     .action(
       async (disks: readonly string[], options: { readonly apply?: boolean }, self: Command) => {

@@ -8,7 +8,7 @@ import { type Context, examples } from "./command.ts";
 export function recoverCommand(context: (command: Command) => Context): Command {
   const command = new Command("recover")
     .description("Finish or undo operations that were interrupted")
-    .option("--also-os-cloud <name...>", "credentials of other projects, for transfers to them")
+    .option("--also-os-cloud <name...>", "clouds of other projects, to finish transfers to them")
     .action(async (options: { readonly alsoOsCloud?: readonly string[] }, self: Command) => {
       const { terminal, withVolumes, print } = context(self);
       const recovered = await withVolumes((volumes) => recover(volumes), options.alsoOsCloud);

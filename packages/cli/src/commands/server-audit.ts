@@ -15,7 +15,7 @@ export function addAudit(server: Command, context: (command: Command) => Context
   const audit = server.command("audit").description("The audit record: list, verify, export");
   configured(audit, "list", "List the latest entries, oldest first")
     .option("--limit <number>", "how many", parseCount, 50)
-    .option("--object <id>", "only of this secret, order or container")
+    .option("--object <id>", "only entries about this secret, order or container")
     .action(async (_options: object, command: Command) => {
       const options = command.opts<{ limit: number; object?: string }>();
       const { terminal, print } = context(command);
@@ -28,8 +28,8 @@ export function addAudit(server: Command, context: (command: Command) => Context
     "verify [files...]",
     "Verify that no entry was changed or removed, and print the head of each chain",
   )
-    .option("--noted <file>", "what an earlier verify printed: nothing of that may be missing")
-    .option("--with-database", "with files: verify them and the database as one record")
+    .option("--noted <file>", "output of an earlier verify; fail if any of its entries is missing")
+    .option("--with-database", "verify the files and the database as one record")
     .action(async (files: string[], _options: object, command: Command) => {
       const { noted, withDatabase } = command.opts<{ noted?: string; withDatabase?: true }>();
       const { terminal, print } = context(command);
@@ -60,8 +60,8 @@ export function addAudit(server: Command, context: (command: Command) => Context
     "export <file>",
     "Export sealed segments to a new file, which audit verify reads; the server writes it",
   )
-    .option("--before <time>", "only segments whose last entry is older (UTC)")
-    .option("--again", "also segments that were exported before")
+    .option("--before <time>", "only segments whose last entry is older than this UTC time")
+    .option("--again", "include segments that were exported before")
     .action(async (file: string, _options: object, command: Command) => {
       const { before, again } = command.opts<{ before?: string; again?: true }>();
       const { terminal } = context(command);
@@ -77,8 +77,8 @@ export function addAudit(server: Command, context: (command: Command) => Context
     "remove",
     "Delete exported segments from the database, from the beginning of each chain",
   )
-    .option("--before <time>", "only segments whose last entry is older (UTC)")
-    .option("--force", "also segments that were never exported: their entries are lost")
+    .option("--before <time>", "only segments whose last entry is older than this UTC time")
+    .option("--force", "include segments that were never exported; their entries are lost")
     .action(async (_options: object, command: Command) => {
       const { before, force } = command.opts<{ before?: string; force?: true }>();
       const args = [before ?? "", force ? "force" : ""];

@@ -144,7 +144,7 @@ function addIdentity(server: Command, context: (command: Command) => Context): v
     ["set-password", "Change a user's password and revoke the user's tokens"],
   ] as const)
     configured(user, `${verb} <name>`, summary)
-      .requiredOption("--password-file <file>", "a file with the password; - for standard input")
+      .requiredOption("--password-file <file>", "file with the password, or - for standard input")
       .action(async (name: string, options: { passwordFile: string }, command: Command) => {
         const password = textOf(context(command), options.passwordFile);
         const args = [name, password.replace(/\r?\n$/, "")];

@@ -22,14 +22,14 @@ interface StartFlags {
 export function startCommand(context: (command: Command) => Context): Command {
   const start = new Command("start")
     .description("Start a key server and demonstrate an encrypted disk")
-    .option("--once", "end after the session, instead of serving until Ctrl-C")
+    .option("--once", "exit after the demonstration instead of serving until Ctrl-C")
     .option(
       "--data-directory <directory>",
-      "where the server's data and the disk are (default: ~/.local/share/chatelaine)",
+      "folder of the server's data and the disk (default: ~/.local/share/chatelaine)",
     )
     .option(
       "--port <number>",
-      "of the server (default: the one of last time, else 9311)",
+      "port of the server (default: the port of the last start, else 9311)",
       parsePort,
     )
     .action(async (flags: StartFlags, command: Command) => {

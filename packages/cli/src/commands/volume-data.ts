@@ -39,7 +39,7 @@ interface EncryptFlags extends DryRun {
 
 const journalFlag = [
   "--journal <folder>",
-  "for what a resumption needs; default: PATH.chatelaine; a block device needs one",
+  "folder for the data that a resume needs (default: PATH.chatelaine; required for a block device)",
 ] as const;
 
 /** `chatelaine volume encrypt`, `decrypt`, `reencrypt` and `resize`: the data themselves. */
@@ -50,22 +50,26 @@ export function addDataVerbs(volume: Command, context: (command: Command) => Con
       .description("Encrypt a plain disk in place; its data is kept")
       .argument(
         "<path>",
-        "a file, which grows by 16 MiB, or a block device whose last 16 MiB are free",
+        "file, which grows by 16 MiB, or block device whose last 16 MiB are unused",
       )
       .addOption(
-        new Option("--format <name>", "luks1 for QEMU, which reads nothing else")
+        new Option("--format <name>", "LUKS format; QEMU reads only luks1")
           .choices(["luks1", "luks2"])
           .default("luks2"),
       )
-      .option("--label <text>", "in the LUKS header, at most 47 bytes")
-      .option("--sector-size <bytes>", "512, 1024, 2048 or 4096; LUKS2 only", parseCount)
-      .option("--key <id>", "a key of your own instead of a new one", objectId)
+      .option("--label <text>", "label in the LUKS header, at most 47 bytes")
+      .option(
+        "--sector-size <bytes>",
+        "encryption sector size: 512, 1024, 2048 or 4096; LUKS2 only",
+        parseCount,
+      )
+      .option("--key <id>", "use this key instead of a new one", objectId)
       .option(...journalFlag)
       .option(
         "--allow-destroying-data <kinds...>",
-        "unrecognised: the end of a block device is not zero, but free",
+        "unrecognised: overwrite the end of a block device although it is not zero",
       )
-      .option("--dry-run", "only say what would be changed")
+      .option("--dry-run", "print what would be changed, and change nothing")
       .action(async (path: string, flags: EncryptFlags, command: Command) => {
         const { dryRun, key: keyId, ...rest } = flags;
         const options: EncryptVolumeOptions = { ...rest, keyId };
@@ -73,7 +77,7 @@ export function addDataVerbs(volume: Command, context: (command: Command) => Con
         await withVolumes(async (volumes) => {
           if (dryRun === true) {
             const seen = await previewEncryption(volumes, path, options);
-            const key = keyId === undefined ? "a key of its own" : `key ${keyId}`;
+            const key = keyId === undefined ? "its own key" : `key ${keyId}`;
             print({ ...seen, dryRun: true }, `would encrypt ${path} in place under ${key}\n`);
             return;
           }
@@ -94,9 +98,12 @@ export function addDataVerbs(volume: Command, context: (command: Command) => Con
       .command("decrypt")
       .description("Decrypt a volume in place and delete its key")
       .argument("<path>")
-      .option("--leave-unencrypted", "yes: everybody who has the disk can read it afterwards")
+      .option(
+        "--leave-unencrypted",
+        "confirm that anyone with the disk can read the data afterwards",
+      )
       .option(...journalFlag)
-      .option("--dry-run", "only say what would be changed")
+      .option("--dry-run", "print what would be changed, and change nothing")
       .action(
         async (
           path: string,
@@ -134,8 +141,8 @@ export function addDataVerbs(volume: Command, context: (command: Command) => Con
     volume
       .command("resize")
       .description("Grow a volume, open or closed; grow its file system afterwards")
-      .argument("<path>", "a file; or a block device, which has been made larger already")
-      .option("--size <size>", "for the data, such as 20G; only for files", parseSize)
+      .argument("<path>", "file, or block device that has already been grown")
+      .option("--size <size>", "new size of the data, such as 20G; only for files", parseSize)
       .action(async (path: string, flags: { readonly size?: number }, command: Command) => {
         const { withVolumes, print } = context(command);
         const resized = await withVolumes((volumes) =>
@@ -156,15 +163,15 @@ export function addDataVerbs(volume: Command, context: (command: Command) => Con
       volume
         .command("reencrypt")
         .description("Re-encrypt volumes with a new volume key, open or closed")
-        .argument("[path]", "of one volume; else --all"),
+        .argument("[path]", "path of one volume, or use --all"),
     )
-      .option("--rekey", "give it a new key as well; default: the key stays")
-      .option("--drop-other-slots", "give up key slots that open with something else")
+      .option("--rekey", "also replace the key (default: keep it)")
+      .option("--drop-other-slots", "remove key slots that other passphrases open")
       .option(
         "--journal <folder>",
-        "for what a resumption needs, with --all for each volume's; default: PATH.chatelaine; a block device needs one",
+        "folder for the data that a resume needs; with --all, one subfolder for each volume (default: PATH.chatelaine; required for a block device)",
       )
-      .option("--dry-run", "only say what would be changed")
+      .option("--dry-run", "print what would be changed, and change nothing")
       .action(async (path: string | undefined, flags: ReencryptFlags, command: Command) => {
         requireOneOrAll("reencrypt", path, flags);
         if (path !== undefined) return reencryptOne(context(command), path, flags);
@@ -194,12 +201,12 @@ async function reencryptOne(
       const lost =
         seen.otherSlots.length > 0 ? `, and lose slots ${seen.otherSlots.join(", ")}` : "";
       const how = seen.isOpen ? " while it is open" : "";
-      const sentence = `would encrypt ${path} anew${how}, under key ${seen.keyId}${lost}\n`;
+      const sentence = `would re-encrypt ${path}${how}, under key ${seen.keyId}${lost}\n`;
       print({ ...seen, dryRun: true }, sentence);
       return;
     }
     await warnOfUnseenUsers("reencrypt", path);
     const done = await reencryptVolume(volumes, path, options);
-    print(done, `${path}: encrypted anew; key ${done.keyId} opens slot ${done.openedSlot}\n`);
+    print(done, `${path}: re-encrypted; key ${done.keyId} opens slot ${done.openedSlot}\n`);
   });
 }

@@ -20,10 +20,10 @@ export function addHeaderVerbs(volume: Command, context: (command: Command) => C
       volume
         .command("backup")
         .description("Back up the headers and key slots of volumes to new files")
-        .argument("[path]", "of one volume; else --all")
-        .argument("[file]", "of the backup"),
+        .argument("[path]", "path of one volume, or use --all")
+        .argument("[file]", "backup file"),
     )
-      .option("--folder <folder>", "with --all: for a file of each volume's id and the time")
+      .option("--folder <folder>", "with --all: folder for the files, named by volume id and time")
       .action(
         async (
           path: string | undefined,
@@ -61,8 +61,8 @@ export function addHeaderVerbs(volume: Command, context: (command: Command) => C
       .command("restore")
       .description("Restore a header backup, if the volume's key opens it")
       .argument("<path>")
-      .argument("[file]", "default: the newest backup that the ledger knows")
-      .option("--dry-run", "only say what would be overwritten, with what")
+      .argument("[file]", "backup file (default: the newest one in the ledger)")
+      .option("--dry-run", "print what would be overwritten, and change nothing")
       .action(
         async (
           path: string,

@@ -29,8 +29,8 @@ export function addKeyVerbs(volume: Command, context: (command: Command) => Cont
         "Transfer a volume to another project: it gets a new key there, and the old key is deleted",
       )
       .argument("<path>")
-      .requiredOption("--to-os-cloud <name>", "clouds.yaml's name of the recipient's credentials")
-      .option("--dry-run", "only say what would be changed")
+      .requiredOption("--to-os-cloud <name>", "cloud of the recipient in clouds.yaml")
+      .option("--dry-run", "print what would be changed, and change nothing")
       .action(
         async (
           path: string,
@@ -43,7 +43,7 @@ export function addKeyVerbs(volume: Command, context: (command: Command) => Cont
             async (volumes) => {
               if (options.dryRun === true) {
                 const found = await verifyVolume(volumes, path);
-                const sentence = `would hand ${path} to ${project}, and delete key ${found.keyId}\n`;
+                const sentence = `would transfer ${path} to ${project} and delete key ${found.keyId}\n`;
                 print({ ...found, toProject: project, dryRun: true }, sentence);
                 return;
               }
@@ -67,13 +67,13 @@ export function addKeyVerbs(volume: Command, context: (command: Command) => Cont
         "Give an existing LUKS disk its own key; its data is kept. With --accept-header: record a header that was changed without chatelaine",
       )
       .argument("<path>")
-      .option("--key <id>", "whose hexadecimal text opens it until now", objectId)
-      .option("--keep", "leave the slots that this key opens as they are")
+      .option("--key <id>", "key whose hexadecimal text opens the disk today", objectId)
+      .option("--keep", "keep the key slots that this key opens")
       .option(
         "--accept-header",
-        "of a volume in the ledger: take its header as it is now, if its key opens it; for after cryptsetup reencrypt",
+        "record the present header of a known volume if its key opens it, for example after cryptsetup reencrypt",
       )
-      .option("--dry-run", "only say what would be changed")
+      .option("--dry-run", "print what would be changed, and change nothing")
       .action(async (path: string, options: AdoptFlags, command: Command) => {
         const { key: keyId, acceptHeader = false } = options;
         if ((keyId === undefined) !== acceptHeader || (acceptHeader && options.keep === true)) {
@@ -110,7 +110,7 @@ export function addKeyVerbs(volume: Command, context: (command: Command) => Cont
       .argument("<path>")
       .requiredOption(
         "--key <id>",
-        "whose hexadecimal text opens it; it outlives the volume",
+        "key whose hexadecimal text opens the disk; it is kept when the volume is deleted",
         objectId,
       )
       .action(async (path: string, { key }: { readonly key: ObjectId }, command: Command) => {
@@ -127,8 +127,12 @@ export function addKeyVerbs(volume: Command, context: (command: Command) => Cont
       .description("Replace the shared fixed key (--fixed-key-file) by a key for each disk")
       .argument("<paths...>")
       .option("--concurrency <number>", "how many at once", parseCount)
-      .option("--max-errors <number>", "begin no more once more than this many failed", Number)
-      .option("--dry-run", "only say what would be changed")
+      .option(
+        "--max-errors <number>",
+        "stop starting new work after more than this many failures",
+        Number,
+      )
+      .option("--dry-run", "print what would be changed, and change nothing")
       .action(async (paths: readonly string[], flags: Omit<BulkFlags, "filter">, command) => {
         const [path = "", ...others] = paths;
         if (others.length === 0) return migrateOne(context(command), path, flags);
@@ -187,5 +191,5 @@ async function migrateOne(
 function foreseen({ path, id, format, openedSlots }: AdoptionPreview, keep: boolean): string {
   const slots = `key slots ${openedSlots.join(", ")}`;
   const then = keep ? `keep ${slots}` : `erase ${slots}`;
-  return `would give ${path} (${format}, ${id}) a key of its own, and ${then}\n`;
+  return `would give ${path} (${format}, ${id}) its own key, and ${then}\n`;
 }

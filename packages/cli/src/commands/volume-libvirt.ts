@@ -25,12 +25,12 @@ export function addLibvirtVerb(volume: Command, context: (command: Command) => C
       .command("libvirt")
       .description("Define the libvirt secret of a LUKS1 volume and print the disk's XML")
       .argument("<path>")
-      .option("--target <device>", "the guest's name for the disk", "vda")
-      .option("--read-only", "refuse writes")
-      .option("--connect <uri>", "which libvirt", "qemu:///system")
-      .option("--forget", "take the secret away from libvirt instead")
+      .option("--target <device>", "device name in the guest", "vda")
+      .option("--read-only", "reject writes")
+      .option("--connect <uri>", "libvirt connection", "qemu:///system")
+      .option("--forget", "remove the secret from libvirt instead")
       .option(...strangerKeyFlag)
-      .option("--dry-run", "only print the XML of secret and disk; tell libvirt nothing")
+      .option("--dry-run", "print the XML of secret and disk, and change nothing in libvirt")
       .action(async (path: string, flags: LibvirtFlags, command: Command) => {
         const { withVolumes, withLedger, print } = context(command);
         const { target, readOnly, connect, key: keyId } = flags;

@@ -38,9 +38,9 @@ export function addMappingVerbs(volume: Command, context: (command: Command) => 
     volume
       .command("open")
       .description("Open volumes as block devices under /dev/mapper; needs root and cryptsetup-bin")
-      .argument("[paths...]", "or --all")
-      .option("--name <name>", "of the mapping; default chatelaine- and the volume's id")
-      .option("--all", "every volume of the project that the ledger has")
+      .argument("[paths...]", "paths of volumes, or use --all")
+      .option("--name <name>", "name of the mapping (default: chatelaine- and the volume id)")
+      .option("--all", "all volumes of the project in the ledger")
       .option(...strangerKeyFlag)
       .action(async (paths: readonly string[], options: OpenFlags, command: Command) => {
         const [path] = paths;
@@ -68,7 +68,7 @@ export function addMappingVerbs(volume: Command, context: (command: Command) => 
     volume
       .command("close")
       .description("Remove a mapping; refused while it is in use")
-      .argument("<name>", "of the mapping")
+      .argument("<name>", "name of the mapping")
       .action(async (name: string, _options: object, command: Command) => {
         const wasOpen = await closeVolume(name);
         context(command).print(
@@ -86,9 +86,9 @@ export function addMappingVerbs(volume: Command, context: (command: Command) => 
         "Serve a LUKS1 volume on an NBD socket until Ctrl-C; needs neither root nor dm-crypt",
       )
       .argument("<path>")
-      .argument("<place>", "a Unix socket to make; with --fuse, a file")
-      .option("--fuse", "as a file whose contents are the plaintext")
-      .option("--read-only", "refuse writes")
+      .argument("<place>", "path of the Unix socket to create; with --fuse, of a file")
+      .option("--fuse", "serve a file that contains the plaintext")
+      .option("--read-only", "reject writes")
       .option(...strangerKeyFlag)
       .action(
         async (

@@ -24,10 +24,10 @@ export function addRekeyVerb(volume: Command, context: (command: Command) => Con
         .description(
           "Rotate the keys of volumes. Each old key is removed from the disk and deleted",
         )
-        .argument("[path]", "of one volume; else --all")
-        .option("--key <id>", "a key of your own instead of a new one", objectId),
+        .argument("[path]", "path of one volume, or use --all")
+        .option("--key <id>", "use this key instead of a new one", objectId),
     )
-      .option("--dry-run", "only say what would be changed")
+      .option("--dry-run", "print what would be changed, and change nothing")
       .action(async (path: string | undefined, flags: RekeyFlags, command: Command) => {
         requireOneOrAll("rekey", path, flags);
         if (path !== undefined) return rekeyOne(context(command), path, flags);

@@ -15,8 +15,8 @@ export function addSnapshotVerbs(volume: Command, context: (command: Command) =>
     volume
       .command("snapshot")
       .description("Give a snapshot made by the storage its own key object")
-      .argument("<path>", "of the volume")
-      .argument("<snapshot>", "of its copy as of an instant")
+      .argument("<path>", "path of the volume")
+      .argument("<snapshot>", "path of the snapshot")
       .action(async (path: string, snapshot: string, _options: object, command: Command) => {
         const { withVolumes, print } = context(command);
         const made = await withVolumes((volumes) => snapshotVolume(volumes, path, snapshot));
@@ -35,8 +35,8 @@ export function addSnapshotVerbs(volume: Command, context: (command: Command) =>
       .description(
         "Delete the key object of a snapshot that the storage has removed, or remove a volume from the ledger whose header is gone from its disk",
       )
-      .argument("<id>", "of the snapshot or volume")
-      .option("--dry-run", "only say what would be changed")
+      .argument("<id>", "id of the snapshot or volume")
+      .option("--dry-run", "print what would be changed, and change nothing")
       .action(async (id: string, options: { readonly dryRun?: boolean }, command: Command) => {
         const { withVolumes, print } = context(command);
         await withVolumes(async (volumes) => {

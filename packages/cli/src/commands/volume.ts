@@ -37,8 +37,8 @@ interface DeleteFlags {
 /** What `verify` adds about the header that the ledger has. */
 const said: Readonly<Record<VerifiedVolume["layoutRecord"], string>> = {
   recorded: "",
-  missing: "; the ledger has not recorded its header: the next open does",
-  no_row: "; the ledger does not know the disk",
+  missing: "; its header is not in the ledger yet: the next open records it",
+  no_row: "; the disk is not in the ledger",
 };
 
 async function verifyAll(context: Context, flags: VerifyFlags): Promise<void> {
@@ -76,16 +76,16 @@ export function volumeCommand(context: (command: Command) => Context): Command {
     volume
       .command("create")
       .description("Create an encrypted volume with a key from the key manager")
-      .argument("<path>", "a file to make, or a blank block device")
-      .option("--size <size>", "for the data, such as 10G; only for files", parseSize)
-      .option("--label <text>", "in the LUKS header, at most 47 bytes")
+      .argument("<path>", "new file, or blank block device")
+      .option("--size <size>", "size of the data, such as 10G; only for files", parseSize)
+      .option("--label <text>", "label in the LUKS header, at most 47 bytes")
       .option(
         "--key <id>",
-        "a key of your own instead of a new one; it outlives the volume",
+        "use this key instead of a new one; it is kept when the volume is deleted",
         objectId,
       )
       .addOption(
-        new Option("--format <name>", "luks1 for QEMU, which reads nothing else")
+        new Option("--format <name>", "LUKS format; QEMU reads only luks1")
           .choices(["luks1", "luks2"])
           .default("luks2"),
       )
@@ -135,7 +135,7 @@ export function volumeCommand(context: (command: Command) => Context): Command {
         .description(
           "Verify that disks open with their key and have the header that the ledger recorded; writes nothing",
         )
-        .argument("[path]", "of one volume; else --all"),
+        .argument("[path]", "path of one volume, or use --all"),
     )
       .option(...strangerKeyFlag)
       .action(async (path: string | undefined, flags: VerifyFlags, command: Command) => {
@@ -165,10 +165,10 @@ export function volumeCommand(context: (command: Command) => Context): Command {
       .argument("<path>")
       .option(
         "--delete-key <id>",
-        "delete this key, too; for a disk that the ledger does not know",
+        "also delete this key, for a disk that is not in the ledger",
         objectId,
       )
-      .option("--dry-run", "only say what would be deleted")
+      .option("--dry-run", "print what would be deleted, and change nothing")
       .action(async (path: string, flags: DeleteFlags, command: Command) => {
         const { withLedger, withVolumes, print } = context(command);
         const options = { deleteKeyId: flags.deleteKey };
@@ -201,11 +201,14 @@ export function volumeCommand(context: (command: Command) => Context): Command {
       .command("clone")
       .description("Copy a volume to a new one with its own key")
       .argument("<path>")
-      .argument("<new-path>", "a file to make")
-      .option("--own-volume-key", "encrypt the data anew; the default, and the safer way")
+      .argument("<new-path>", "new file")
+      .option(
+        "--own-volume-key",
+        "encrypt the copy with its own volume key; this is the default and safer",
+      )
       .option(
         "--no-own-volume-key",
-        "copy them as they are: faster, but who knows the volume key of the one reads the other",
+        "copy the ciphertext: faster, but one volume key opens both volumes",
       )
       .action(
         async (

@@ -11,7 +11,7 @@ export function hasPassword(url: string): boolean {
   if (parsed === null) {
     throw new KeyManagerError(
       "invalid_argument",
-      "ledger: it is no URL such as postgres://user@host/database",
+      "ledger: not a URL such as postgres://user@host/database",
     );
   }
   return parsed.password !== "" || parsed.searchParams.has("password");

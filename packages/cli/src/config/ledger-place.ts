@@ -48,7 +48,7 @@ export function ledgerPlace(
   if (ledgerHost === "localhost") {
     throw new KeyManagerError(
       "invalid_argument",
-      "ledger: this machine is called localhost, as others are: name it by --ledger-host or CHATELAINE_LEDGER_HOST",
+      "ledger: the host name is localhost, which is not unique: set --ledger-host or CHATELAINE_LEDGER_HOST",
     );
   }
   if (ledgerInsecureTransport !== "true" && ledgerInsecureTransport !== "false") {

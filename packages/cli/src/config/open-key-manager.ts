@@ -64,7 +64,7 @@ export function openSide(
     if (fixedKeyFile !== undefined) return openConfigured(terminal, { backend, fixedKeyFile });
     throw new KeyManagerError(
       "invalid_argument",
-      "the fixed key is not named: give --fixed-key-file FILE, or CHATELAINE_FIXED_KEY_FILE",
+      "the fixed key is missing: give --fixed-key-file FILE, or CHATELAINE_FIXED_KEY_FILE",
     );
   }
   const known = side.cloud === undefined ? configured : {};
@@ -131,7 +131,7 @@ function readFixedKey(path: string): string {
   if ((statSync(path).mode & 0o077) !== 0) {
     throw new KeyManagerError(
       "invalid_argument",
-      `${path}: others may read the fixed key: chmod 600 ${path}`,
+      `${path}: other users can read the fixed key: run chmod 600 ${path}`,
     );
   }
   return text.trim();

@@ -93,13 +93,13 @@ function parseConfig(path: string, text: string): Settings {
   if (text.trim() === "")
     throw new KeyManagerError(
       "invalid_argument",
-      `${path}: the file is empty, as a write that was cut short leaves it; write it again, or {} for the defaults`,
+      `${path}: the file is empty, perhaps after an interrupted write; write it again, or write {} for the defaults`,
     );
   let content: unknown;
   try {
     content = parse(text, { logLevel: "error" }) ?? {};
   } catch {
-    throw new KeyManagerError("invalid_argument", `${path}: it is no valid YAML`);
+    throw new KeyManagerError("invalid_argument", `${path}: not valid YAML`);
   }
   if (typeof content !== "object" || content === null || Array.isArray(content)) {
     throw new KeyManagerError(
@@ -119,7 +119,7 @@ function parseConfig(path: string, text: string): Settings {
   if (isDatabaseUrl(ledger) && hasPassword(ledger) && (statSync(path).mode & 0o077) !== 0) {
     throw new KeyManagerError(
       "invalid_argument",
-      `${path}: others may read the password of the ledger's database: chmod 600 ${path}`,
+      `${path}: other users can read the password of the ledger's database: run chmod 600 ${path}`,
     );
   }
   return written;

@@ -76,8 +76,8 @@ function certificateOf({ certificateEnds }: Probe, tls: CloudSettings["tls"]): O
   if (tls.insecureSkipVerification === true)
     return {
       state: "warning",
-      found: "certificates are not verified: anybody on the way can read every key",
-      mend: "take insecure (or verify: false) away, and name the authority with cacert",
+      found: "certificates are not verified: anyone on the network path can read every key",
+      mend: "remove insecure (or verify: false), and set cacert to the CA",
     };
   const days = Math.floor(((certificateEnds?.getTime() ?? 0) - Date.now()) / dayMs);
   const found = `its certificate is good for ${days} days`;
@@ -85,13 +85,14 @@ function certificateOf({ certificateEnds }: Probe, tls: CloudSettings["tls"]): O
 }
 
 function clockOf({ clockSkewMs }: Probe): Outcome {
-  if (clockSkewMs === undefined) return { state: "not checked", found: "it did not tell its time" };
+  if (clockSkewMs === undefined)
+    return { state: "not checked", found: "it did not report its time" };
   const seconds = Math.round(Math.abs(clockSkewMs) / 1000);
-  if (Math.abs(clockSkewMs) <= tolerableSkewMs) return ok("the same as ours, within a minute");
+  if (Math.abs(clockSkewMs) <= tolerableSkewMs) return ok("within a minute of this host's clock");
   return {
     state: "bad",
-    found: `it is ${seconds} s ${clockSkewMs > 0 ? "ahead of" : "behind"} ours: tokens expire early or late`,
-    mend: "let both hosts take their time from NTP (Debian: systemd-timesyncd or chrony)",
+    found: `it is ${seconds} s ${clockSkewMs > 0 ? "ahead of" : "behind"} this host: tokens expire early or late`,
+    mend: "synchronize both hosts with NTP (Debian: systemd-timesyncd or chrony)",
   };
 }
 
@@ -100,10 +101,10 @@ async function identityOf(manager: BarbicanKeyManager, caller: KeystoneCaller): 
   if (token.projectId === undefined && caller.type !== "token")
     return {
       state: "bad",
-      found: "the identity token is for no project",
-      mend: "name one: project_name and project_domain_name in clouds.yaml, or OS_PROJECT_NAME",
+      found: "the token has no project",
+      mend: "set project_name and project_domain_name in clouds.yaml, or OS_PROJECT_NAME",
     };
-  const roles = token.roles.length > 0 ? token.roles.join(", ") : "none that the token tells of";
+  const roles = token.roles.length > 0 ? token.roles.join(", ") : "none in the token";
   return ok(`user ${token.userId ?? "?"} in project ${token.projectId ?? "?"}, roles: ${roles}`);
 }
 

@@ -46,11 +46,12 @@ export async function diagnoseHost(
 
 async function ledgerOf(place: LedgerPlace): Promise<Outcome> {
   const where = describePlace(place);
-  if (!(await isThere(place))) return ok(`${where}: not there yet; the first volume makes it`);
+  if (!(await isThere(place)))
+    return ok(`${where}: does not exist yet; the first volume creates it`);
   if (place.type === "file") {
     const mode = statSync(place.path).mode & 0o777;
     if ((mode & 0o077) !== 0) {
-      const what = `${where}: mode ${mode.toString(8)} lets others see which key each disk needs`;
+      const what = `${where}: mode ${mode.toString(8)} lets other users see which key each disk needs`;
       return { state: "warning", found: what, mend: `chmod 600 ${place.path}` };
     }
   }
@@ -65,7 +66,7 @@ async function ledgerOf(place: LedgerPlace): Promise<Outcome> {
         mend: "set sslmode=verify-full in the ledger's URL, and ledgerInsecureTransport: false",
       };
     if (own.length === 0) return ok(`${where}: ${length} volumes`);
-    const what = `${where}: ${own.length} operations were cut in the middle`;
+    const what = `${where}: ${own.length} operations were interrupted`;
     return { state: "warning", found: what, mend: "chatelaine recover" };
   });
 }
@@ -85,7 +86,7 @@ async function found(version: Promise<string>, debian: string, use: string): Pro
 
 async function kernelOf(targets: Promise<string>): Promise<Outcome> {
   try {
-    if (/^crypt\s/m.test(await targets)) return ok("dm-crypt is there");
+    if (/^crypt\s/m.test(await targets)) return ok("dm-crypt is available");
     return without("dm-crypt is not loaded", "modprobe dm_crypt, or use a kernel that has it");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT")

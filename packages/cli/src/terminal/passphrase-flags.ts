@@ -30,13 +30,13 @@ export function addPassphraseFlags(command: Command): Command {
   return addFlags(
     command,
     "passphrase",
-    "all bytes of a file, or of standard input if it is -; default: the first line of standard input, without its newline",
+    "file whose bytes are the passphrase, or - for all of standard input (default: the first line of standard input, without its newline)",
   );
 }
 
 /** The same for a new passphrase. @param byDefault what it is without a flag */
 export function addNewPassphraseFlags(command: Command, byDefault: string): Command {
-  return addFlags(command, "newPassphrase", `of the new slot; default: ${byDefault}`);
+  return addFlags(command, "newPassphrase", `file with the new passphrase (default: ${byDefault})`);
 }
 
 /** Lends the passphrase that opens a disk, and overwrites it. @param subject what a person is asked for, such as a path */
@@ -128,11 +128,13 @@ function addFlags(
   const prefix = kind === "passphrase" ? "" : "new-";
   const file = `--${prefix}passphrase-file`;
   const offset = (name: string) =>
-    new Option(`--${prefix}${name}-offset <bytes>`, `of ${file} to skip`).argParser(parseOffset);
+    new Option(`--${prefix}${name}-offset <bytes>`, `bytes of ${file} to skip`).argParser(
+      parseOffset,
+    );
   const size = (name: string) =>
     new Option(
       `--${prefix}${name}-size <bytes>`,
-      `of ${file} to read; default: all, at most 8 MiB`,
+      `bytes of ${file} to read (default: all, at most 8 MiB)`,
     ).argParser(parseSize);
   return command
     .option(`${file} <file>`, description)

@@ -13,12 +13,12 @@ export function addSlotFlags(command: Command): Command {
   return command
     .option(
       "--entropy-bits <bits>",
-      "of the new slot's passphrase: from 128 on the slot needs no slow derivation",
+      "entropy of the new passphrase; 128 or more allows a fast key derivation",
       parseNumber,
     )
     .option(
       "--allow-empty-passphrase",
-      "the new slot's passphrase may be empty: everybody who has the disk can open it",
+      "allow an empty new passphrase; anyone with the disk can open it then",
     );
 }
 

@@ -19,7 +19,7 @@ export async function askHidden(terminal: Terminal, question: string): Promise<U
   if (input?.setRawMode === undefined) {
     throw new VolumeError(
       "invalid_argument",
-      "ask for a passphrase: standard input is no terminal",
+      "ask for a passphrase: standard input is not a terminal",
     );
   }
   terminal.error(question);

@@ -15,6 +15,6 @@ export async function warnOfUnseenUsers(
   const { unseen } = await diskUse(path).catch(() => ({ unseen: [] }));
   if (unseen.length === 0) return;
   terminal.error(
-    `warning: ${what} ${path}: not looked at: ${unseen.join(", ")}; run it as root to be sure that nobody uses the disk\n`,
+    `warning: ${what} ${path}: not checked: ${unseen.join(", ")}; run it as root to check all users of the disk\n`,
   );
 }

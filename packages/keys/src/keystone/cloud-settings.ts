@@ -106,7 +106,7 @@ function filledIn(
   return address?.replace(/\{(\w*)\}/g, (_, name: string) => {
     const value = placeholders.includes(name) ? values[name] : undefined;
     if (value !== undefined) return value;
-    const reason = `${option} has the placeholder {${name}}, which nothing fills in`;
+    const reason = `${option} has the placeholder {${name}}, and nothing replaces it`;
     throw new KeyManagerError("invalid_argument", `${source}: ${reason}`);
   });
 }

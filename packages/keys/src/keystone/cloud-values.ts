@@ -123,7 +123,7 @@ export function refuseLostScope(
   for (const name of Object.keys(beside)) {
     if (isCloudOption(name) || !/proj|prj|ten+an|trust/i.test(name)) continue;
     throw invalid(
-      `${source}: no project is named, and "${name}" is no option${suggestion(name, scopes)}`,
+      `${source}: no project is named, and "${name}" is not an option${suggestion(name, scopes)}`,
     );
   }
 }

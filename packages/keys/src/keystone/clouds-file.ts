@@ -32,13 +32,13 @@ function contentOf(path: string, text: string): unknown {
     try {
       return document.toJS({ maxAliasCount: 100 });
     } catch {
-      throw invalid(path, "it is no valid YAML: an alias leads nowhere, to itself, or to too much");
+      throw invalid(path, "not valid YAML: an alias leads nowhere, to itself, or to too much");
     }
   }
   // The parser's message quotes the line, which may hold a password: only its place is told.
   const line = problem.linePos?.[0].line;
   const place = line === undefined ? "" : `: see line ${line}`;
-  throw invalid(path, `${reasons.get(problem.code) ?? "it is no valid YAML"}${place}`);
+  throw invalid(path, `${reasons.get(problem.code) ?? "not valid YAML"}${place}`);
 }
 
 const reasons: ReadonlyMap<string, string> = new Map([

@@ -37,14 +37,14 @@ const meaning = new Map<number, KeyManagerError["code"]>([
 const advice = new Map<number, string>([
   [
     400,
-    "Keystone does not understand the credentials: check that user, domains and scope belong together",
+    "Keystone cannot process the credentials: check that user, domains and scope belong together",
   ],
-  [401, "Keystone does not accept them: check user, password or secret, domains and project"],
+  [401, "Keystone rejects the credentials: check user, password or secret, domains and project"],
   [
     403,
-    "Keystone refuses them: is the user or project disabled, the token not allowed to be rescoped?",
+    "Keystone refuses the credentials: check whether the user or project is disabled, or the token may not be rescoped",
   ],
-  [404, "no Keystone v3 answers there: check authUrl"],
+  [404, "no Keystone v3 answers at this URL: check authUrl"],
 ]);
 
 /**
@@ -221,7 +221,7 @@ function asKeystoneCaller(caller: Caller): KeystoneCaller {
     "invalid_argument",
     type === "project"
       ? 'authenticate: a caller of type "project" has no credentials: make one with keystoneCaller'
-      : "authenticate: there is no caller: make one with keystoneCaller",
+      : "authenticate: caller is missing: create one with keystoneCaller",
   );
 }
 

@@ -241,7 +241,7 @@ export class MemoryKeyManager implements KeyManager, ConsumerTracking, AccessGra
   #owned(caller: Caller, id: ObjectId, options: CallOptions): Entry {
     const entry = this.#readable(caller, id, options);
     if (entry.owner.project === tenantOf(caller).project) return entry;
-    throw new KeyManagerError("forbidden", `object ${id}: the caller may read it only`);
+    throw new KeyManagerError("forbidden", `object ${id}: the caller may only read it`);
   }
 
   #find(id: ObjectId, options: CallOptions): Entry {

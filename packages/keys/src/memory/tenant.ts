@@ -42,7 +42,7 @@ function projectOf(scope: Scope): string {
     case "unscoped":
       throw new KeyManagerError(
         "unauthenticated",
-        `a caller of scope "${scope.type}" is of no project`,
+        `a caller of scope "${scope.type}" belongs to no project`,
       );
   }
 }

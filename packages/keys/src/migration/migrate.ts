@@ -76,7 +76,10 @@ export async function migrateKeys(options: MigrationOptions): Promise<MigrationR
   const target = adapterOf(options.target);
   const [from, to] = await Promise.all([locationOf(options.source), locationOf(options.target)]);
   if (from === to) {
-    throw new KeyManagerError("invalid_argument", `migrate: source and target are one: ${from}`);
+    throw new KeyManagerError(
+      "invalid_argument",
+      `migrate: source and target are the same: ${from}`,
+    );
   }
   const path = typeof options.journal === "string" ? options.journal : options.journal(from, to);
   // A dry run leaves nothing behind, not even an empty journal.

@@ -15,7 +15,7 @@ export function checkAttributes(what: string, attributes: ObjectAttributes): voi
   }
   const { contentType } = attributes;
   if (contentType !== undefined && !/^[\w.+-]+\/[\w.+-]+(; ?charset=[\w-]+)?$/.test(contentType)) {
-    throw invalid(what, "contentType is no media type such as text/plain");
+    throw invalid(what, "contentType is not a media type such as text/plain");
   }
 }
 
@@ -26,7 +26,7 @@ export function checkKeySpec(what: string, spec: SymmetricKeySpec): void {
   if (Number.isSafeInteger(bitLength) && bitLength > 0 && bitLength % 8 === 0) return;
   throw new KeyManagerError(
     "unsupported",
-    `${what}: bitLength ${bitLength} is no number of whole bytes`,
+    `${what}: bitLength ${bitLength} is not a number of whole bytes`,
   );
 }
 

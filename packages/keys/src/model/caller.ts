@@ -152,7 +152,7 @@ export function keystoneCaller(options: KeystoneOptions): KeystoneCaller {
  */
 export function refuseNobody(caller: Caller | null | undefined): void {
   if (caller?.type !== undefined) return;
-  throw new KeyManagerError("invalid_argument", "there is no caller: every call needs one");
+  throw new KeyManagerError("invalid_argument", "caller is missing: every call needs one");
 }
 
 function guessType(options: KeystoneOptions): NonNullable<KeystoneOptions["authType"]> {
@@ -205,13 +205,15 @@ function secret(name: string, value: string | SecretBytes | undefined): SecretBy
 /** @throws `invalid_argument` if the bytes are not what a JSON text can hold. */
 export function checkedText(name: string, value: SecretBytes): SecretBytes {
   if (value.use(isUtf8)) return value;
-  throw invalid(`${name} is no UTF-8 text`);
+  throw invalid(`${name} is not UTF-8 text`);
 }
 
 /** @throws `invalid_argument` if the bytes are not what an HTTP header can hold. */
 export function checkedToken(value: SecretBytes): SecretBytes {
   if (value.use((bytes) => bytes.every((byte) => byte > 0x20 && byte < 0x7f))) return value;
-  throw invalid("token has a blank, a line end or another character that no token has");
+  throw invalid(
+    "token contains a space, a line break or another character that tokens cannot contain",
+  );
 }
 
 function required(name: string, value: string | undefined): string {

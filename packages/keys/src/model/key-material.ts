@@ -69,7 +69,7 @@ function derivedBitLength(what: string, object: ManagedObject): number | undefin
 }
 
 function refuseUnlessText(what: string, kind: string, value: SecretBytes): void {
-  if (!value.use(isUtf8)) throw invalid(what, `the bytes of the ${kind} are no UTF-8`);
+  if (!value.use(isUtf8)) throw invalid(what, `the bytes of the ${kind} are not UTF-8`);
 }
 
 function derInput<T extends "pkcs8" | "spki">(der: Uint8Array, type: T) {
@@ -93,7 +93,7 @@ function parsed<T>(what: string, expected: string, parse: () => T): T {
   try {
     return parse();
   } catch {
-    throw invalid(what, `the bytes are no DER ${expected}`);
+    throw invalid(what, `the bytes are not DER ${expected}`);
   }
 }
 

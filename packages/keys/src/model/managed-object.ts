@@ -30,7 +30,7 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
  */
 export function objectId(text: string): ObjectId {
   if (typeof text !== "string") {
-    throw new KeyManagerError("invalid_argument", "object id: there is none");
+    throw new KeyManagerError("invalid_argument", "object id: missing");
   }
   const last = text.replace(/\/+$/, "").split("/").at(-1) ?? "";
   if (!uuid.test(last)) {

@@ -14,7 +14,7 @@ export function refuseUnknownOptions(
     if (known.includes(name)) continue;
     throw new KeyManagerError(
       "invalid_argument",
-      `${what}: there is no option "${name}"${suggestion(name, known)}`,
+      `${what}: unknown option "${name}"${suggestion(name, known)}`,
     );
   }
 }

@@ -10,16 +10,16 @@ import { KeyManagerError } from "./errors.ts";
 export function serviceUrl(option: string, text: string): string {
   const quoted = /[@?#]/.test(text) ? "" : `: ${JSON.stringify(text)}`;
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
-    throw invalid(`${option} is no http or https URL${quoted}`);
+    throw invalid(`${option} is not an http or https URL${quoted}`);
   }
   const url = new URL(text);
   if (url.username !== "" || url.password !== "") {
     throw invalid(
-      `${option} carries a user name or password: give credentials as options of their own`,
+      `${option} contains a user name or password: give credentials as separate options`,
     );
   }
   if (url.search !== "" || url.hash !== "") {
-    throw invalid(`${option} carries a query or fragment: leave out what follows its path`);
+    throw invalid(`${option} contains a query or fragment: remove everything after the path`);
   }
   return url.href.replace(/\/+$/, "");
 }

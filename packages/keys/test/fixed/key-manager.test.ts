@@ -79,9 +79,12 @@ describe("the fixed key manager", () => {
   });
 
   it("gives nothing to nobody", async () => {
-    await refuses(fixed().get(undefined as never, fixedKeyId), "invalid_argument", /no caller/, [
-      key,
-    ]);
+    await refuses(
+      fixed().get(undefined as never, fixedKeyId),
+      "invalid_argument",
+      /caller is missing/,
+      [key],
+    );
     await refuses(fixed().get(alice, null as never), "invalid_argument", /object id/);
   });
 

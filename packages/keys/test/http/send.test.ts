@@ -203,7 +203,7 @@ describe("nodeSend with TLS", () => {
     const url = await secureServer();
     const thrown = await nodeSend()(request(url)).catch((error: unknown) => error);
     const failure = transportFailure(thrown);
-    assert.match(failure.reason, /not trusted: name its CA with tls\.caFile/);
+    assert.match(failure.reason, /not trusted: set tls\.caFile to its CA/);
     assert.equal(failure.neverSent, true);
   });
 
@@ -248,7 +248,7 @@ describe("nodeSend with TLS", () => {
   for (const [label, tls, message] of [
     ["a CA file that is missing", { caFile: "/nowhere/ca.pem" }, /cannot read \/nowhere\/ca\.pem/],
     ["a key without its certificate", { keyFile: "k" }, /no certificateFile/],
-    ["a misspelled switch", { insecure: true }, /no option "insecure"/],
+    ["a misspelled switch", { insecure: true }, /unknown option "insecure"/],
   ] as const) {
     it(`refuses ${label}`, async () => {
       await refuses(() => nodeSend(tls as never), "invalid_argument", message);

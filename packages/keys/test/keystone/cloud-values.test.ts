@@ -149,7 +149,7 @@ describe("a cloud of clouds.yaml is read as openstacksdk reads it:", () => {
       "a project beside auth under a name that nothing reads",
       { project: "p", auth: user },
       "invalid_argument",
-      /no project is named, and "project" is no option: it is one of project_id, project_name, /,
+      /no project is named, and "project" is not an option: it is one of project_id, project_name, /,
     ],
     [
       "one name in two spellings that differ",
@@ -187,7 +187,7 @@ describe("a cloud of clouds.yaml is read as openstacksdk reads it:", () => {
       "a placeholder that nothing fills in",
       { auth: { ...user, auth_url: "https://{region}.k:5000" } },
       "invalid_argument",
-      /auth_url has the placeholder \{region\}, which nothing fills in/,
+      /auth_url has the placeholder \{region\}, and nothing replaces it/,
     ],
   ] as const) {
     it(`refuses ${label}`, async () => {
@@ -290,7 +290,7 @@ describe("OS_* variables are read as openstacksdk reads them:", () => {
     await refuses(
       () => settingsFromEnvironment({ ...openrc, OS_PROJCT_NAME: "p" }),
       "invalid_argument",
-      /no project is named, and "projct_name" is no option: did you mean "project_name"\?/,
+      /no project is named, and "projct_name" is not an option: did you mean "project_name"\?/,
       ["pw"],
     );
   });

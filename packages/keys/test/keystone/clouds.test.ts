@@ -139,11 +139,8 @@ describe("clouds.yaml", () => {
         /a value has a tag that is not supported: see line 3$/,
       ],
       [`clouds:\n  one: {}\n  one: {auth: {${alice}}}\n`, /a name is given twice: see line 3$/],
-      [`clouds: {one: {auth: {${alice}}\n`, /it is no valid YAML: see line \d$/],
-      [
-        "clouds: {one: {auth: {password: *hidden-pw}}}",
-        /it is no valid YAML: an alias leads nowhere/,
-      ],
+      [`clouds: {one: {auth: {${alice}}\n`, /not valid YAML: see line \d$/],
+      ["clouds: {one: {auth: {password: *hidden-pw}}}", /not valid YAML: an alias leads nowhere/],
     ] as const) {
       write("work/clouds.yaml", text);
       assert.throws(read, (error: Error) => {

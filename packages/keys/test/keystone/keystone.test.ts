@@ -215,6 +215,6 @@ describe("Keystone", () => {
   it("refuses secrets that a request cannot hold", async () => {
     const bytes = new SecretBytes(Uint8Array.of(0xff, 0xfe));
     const caller = { ...cloud.caller(), password: bytes } as Caller;
-    await refuses(keystone.token(caller), "invalid_argument", /password is no UTF-8 text/);
+    await refuses(keystone.token(caller), "invalid_argument", /password is not UTF-8 text/);
   });
 });

@@ -222,7 +222,7 @@ describe("a migration", () => {
     await refuses(
       () => migrate({ target: { keyManager: source, caller: alice } }),
       "invalid_argument",
-      /one/,
+      /the same/,
     );
     let second: Promise<unknown> | undefined;
     const progress = () => {

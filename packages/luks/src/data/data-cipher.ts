@@ -24,7 +24,7 @@ export function requireReadable(operation: string, name: string, header: Checked
   const advice = cryptsetupAdvice(name, version, uuid);
   const refuse = (reason: string) =>
     new LuksError("unsupported", `${operation} ${name}: ${reason}${advice}`);
-  if (segment.integrity !== undefined) throw refuse("its dm-integrity is read by the kernel only");
+  if (segment.integrity !== undefined) throw refuse("only the kernel can read its dm-integrity");
   if (isComputable(segment.cipher, volumeKeyBitLength)) return;
   throw refuse(
     `its cipher "${segment.cipher}" with a key of ${volumeKeyBitLength} bits is not supported`,

@@ -130,7 +130,7 @@ export class OpenDisk implements BlockDevice {
 
   #requireInside(operation: string, offset: number, length: number): void {
     if (offset >= 0 && length >= 0 && offset + length <= this.size) return;
-    throw new LuksError("invalid_argument", `${operation} ${this.name}: lies outside of the disk`);
+    throw new LuksError("invalid_argument", `${operation} ${this.name}: is outside the disk`);
   }
 }
 
@@ -196,5 +196,5 @@ async function keyOf(
   const key = authority.use((bytes) => Uint8Array.from(bytes));
   if (await disk.isVolumeKey(key, limits)) return key;
   key.fill(0);
-  throw new LuksError("wrong_passphrase", `${operation}: not its volume key`);
+  throw new LuksError("wrong_passphrase", `${operation}: not the volume key of this disk`);
 }

@@ -34,7 +34,10 @@ export async function privateHeader(
   volumeKey: VolumeKey,
 ): Promise<PrivateHeader> {
   if (volumeKey.bitLength !== header.volumeKeyBitLength) {
-    throw new LuksError("invalid_argument", `${operation} ${header.uuid}: not its volume key`);
+    throw new LuksError(
+      "invalid_argument",
+      `${operation} ${header.uuid}: not the volume key of this disk`,
+    );
   }
   const passphrase = Uint8Array.from(randomBytes(32));
   const write = header.version === 1 ? writeLuks1 : writeLuks2;

@@ -27,7 +27,7 @@ import { ioError } from "./device.ts";
  * @throws `invalid_argument` if nothing is there, `io`
  */
 export async function diskUse(path: string, options: DiskUseOptions = {}): Promise<DiskUse> {
-  const operation = "look at use";
+  const operation = "check use";
   refuseUnknownOptions(operation, options, ["processes"]);
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined);
   try {
@@ -51,7 +51,7 @@ export async function diskUse(path: string, options: DiskUseOptions = {}): Promi
  */
 export async function diskMappings(path: string): Promise<readonly MappingUser[]> {
   const status = await stat(path, { bigint: true }).catch((cause: unknown) => {
-    throw ioError("look at mappings", path, cause);
+    throw ioError("check mappings", path, cause);
   });
   const identity = identityOf(status);
   return identity === undefined ? [] : mappingsOf(identity);

@@ -19,7 +19,7 @@ export async function foreignSignatures(device: BlockDevice): Promise<readonly F
  * @returns each kind once; empty if nothing is recognised, which does not mean that the device is blank
  */
 export async function foreignContent(device: DeviceReference): Promise<readonly string[]> {
-  const operation = "look for content";
+  const operation = "detect content";
   return withDevice(operation, device, "read", async (opened) =>
     kindsOf(await foreignSignatures(opened)),
   );

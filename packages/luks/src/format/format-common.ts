@@ -60,7 +60,7 @@ export async function withBlankDevice<T>(
 export function requireUuid(operation: string, text: string): Uuid {
   const uuid = parseUuid(text.toLowerCase());
   if (uuid) return uuid;
-  throw new LuksError("invalid_argument", `${operation} uuid: is no UUID`);
+  throw new LuksError("invalid_argument", `${operation} uuid: is not a UUID`);
 }
 
 /** A label or subsystem. @throws `invalid_argument` */
@@ -94,6 +94,6 @@ function requireRoom(
   if (rest === 0) return;
   throw new LuksError(
     "invalid_argument",
-    `${operation} ${name}: the ${size - dataOffset} bytes for its data are no multiple of ${sectorSize}, so that the kernel would not open it: use another sector size, or make it ${sectorSize - rest} bytes larger or ${rest} smaller`,
+    `${operation} ${name}: the ${size - dataOffset} bytes for its data are not a multiple of ${sectorSize}, so the kernel would not open it: use another sector size, or make it ${sectorSize - rest} bytes larger or ${rest} smaller`,
   );
 }

@@ -77,7 +77,7 @@ function requireNewPassphrase(operation: string, spec: KeyslotSpec): void {
   if (spec.passphrase.length > 0 || spec.allowEmptyPassphrase === true) return;
   throw new LuksError(
     "invalid_argument",
-    `${operation} passphrase: it is empty, so that everybody who has the disk could open it: give another, or set allowEmptyPassphrase`,
+    `${operation} passphrase: is empty, so anyone with the disk could open it: give a passphrase, or set allowEmptyPassphrase`,
   );
 }
 

@@ -25,5 +25,5 @@ export function sealHeader(
 export function diskOf(operation: string, header: CheckedHeader, device: BlockDevice): CheckedDisk {
   const onDevice = snapshots.get(header);
   if (onDevice) return onDevice(device);
-  throw new LuksError("invalid_argument", `${operation} header: checkHeader did not make it`);
+  throw new LuksError("invalid_argument", `${operation} header: was not created by checkHeader`);
 }

@@ -23,14 +23,14 @@ export async function chooseReading(
 ): Promise<Reading> {
   const givesUpLuks = over.includes("luks");
   if (givesUpLuks && over.length > 1) {
-    throw new LuksError("invalid_argument", `${operation} over: names LUKS and something else`);
+    throw new LuksError("invalid_argument", `${operation} over: contains luks and another kind`);
   }
   const ambiguity = await ambiguityOf(operation, device);
   if (!ambiguity) {
     if (!givesUpLuks) return "unchanged";
     throw new LuksError(
       "invalid_argument",
-      `${operation} ${device.name}: it holds LUKS and nothing else, so its header stays`,
+      `${operation} ${device.name}: it holds only LUKS, so its header is kept`,
     );
   }
   if (givesUpLuks) {

@@ -44,7 +44,7 @@ export async function addKeyslot(
         if (!(await disk.isVolumeKey(key, limits))) {
           throw new LuksError(
             "wrong_passphrase",
-            `${operation} ${opened.name}: not its volume key`,
+            `${operation} ${opened.name}: not the volume key of this disk`,
           );
         }
         return disk.addSlot(operation, key, wanted);
@@ -85,7 +85,7 @@ export async function changePassphrase(
   refuseUnknownOptions(operation, options, ["slot", "limits"]);
   requirePassphrase(operation, old);
   if ("slot" in by) {
-    throw new LuksError("invalid_argument", `${operation} slot: the old slot decides`);
+    throw new LuksError("invalid_argument", `${operation} slot: is taken from the old slot`);
   }
   return withDevice(operation, device, "write", async (opened) => {
     const disk = await loadChecked(operation, opened);
@@ -146,7 +146,7 @@ function settle(operation: string, disk: CheckedDisk, spec: KeyslotSpec): NewKey
     requireInteger(operation, "slot", spec.slot, 0, version === 1 ? 7 : 31);
   }
   if (version === 1 && spec.priority !== undefined) {
-    throw new LuksError("unsupported", `${operation} priority: LUKS1 has none`);
+    throw new LuksError("unsupported", `${operation} priority: LUKS1 does not support it`);
   }
   const settled = settleKdf(operation, spec, disk.slowKdf);
   // A LUKS1 disk has one hash for everything: a default derivation follows it.

@@ -59,5 +59,5 @@ export async function loadLuks2Disk(
 ): Promise<CheckedLuks2Disk> {
   const disk = await loadChecked(operation, device);
   if (disk instanceof CheckedLuks2Disk) return disk;
-  throw new LuksError("unsupported", `${operation} ${device.name}: LUKS1 has no such thing`);
+  throw new LuksError("unsupported", `${operation} ${device.name}: LUKS1 does not support this`);
 }

@@ -43,7 +43,7 @@ export interface RepairHeaderOptions {
 /**
  * Rewrites both copies of a LUKS2 header from the newer intact one.
  *
- * @returns false if there was nothing to repair: both copies were intact and alike, or it is LUKS1
+ * @returns false if nothing to repair: both copies were intact and alike, or it is LUKS1
  * @throws `corrupt_header` if no copy is intact: a header backup is the way back then; `ambiguous` if the device holds
  *   something else that `over` does not name; `in_reencryption`: cryptsetup repairs both copies when it goes on
  */

@@ -259,7 +259,7 @@ async function copyLuks(
         key.fill(0);
         throw new LuksError(
           "invalid_argument",
-          `${name} ${path}: its data is no multiple of ${plan.sectorSize} bytes`,
+          `${name} ${path}: its data is not a multiple of ${plan.sectorSize} bytes`,
         );
       }
       const journal = new ImageJournal(target, options.journal);

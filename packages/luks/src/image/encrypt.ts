@@ -103,7 +103,7 @@ export async function encryptImage(image: string, options: EncryptImageOptions):
     if (source.size % plan.sectorSize !== 0) {
       throw new LuksError(
         "invalid_argument",
-        `${operation} ${image}: its size is no multiple of ${plan.sectorSize}`,
+        `${operation} ${image}: its size is not a multiple of ${plan.sectorSize}`,
       );
     }
     if (target === undefined) return beginInPlace(image, source, plan, options);

@@ -88,7 +88,7 @@ export class ImageJournal {
       const names = await this.#names().catch((): string[] => []);
       const reason = names.includes(stateName)
         ? "an operation waits to be resumed: resume it first"
-        : "it is there already: name a folder that is not there, or remove it if no operation is running";
+        : "it already exists: name a new folder, or remove it if no operation is running";
       throw new LuksError("busy", `${operation} ${this.folder}: ${reason}`);
     });
     await syncFolder(dirname(resolve(this.folder)));

@@ -35,7 +35,7 @@ export function planHeader(operation: string, format: ImageFormat): HeaderPlan {
   const { version, ...options } = format;
   for (const name of ["detachedFrom", "allowDestroyingData", "returnVolumeKey", "reuseVolumeKey"]) {
     if (name in options)
-      throw new LuksError("invalid_argument", `${operation} ${name}: is not for images`);
+      throw new LuksError("invalid_argument", `${operation} ${name}: is not supported for images`);
   }
   if (version === 1) {
     return planFormatLuks1({ ...(options as FormatLuks1Options), returnVolumeKey: true });

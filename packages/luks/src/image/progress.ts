@@ -36,7 +36,7 @@ export function requireInPlace(
   { target, onlyBegin }: { readonly target?: string; readonly onlyBegin?: boolean },
 ): void {
   if (target === undefined || !onlyBegin) return;
-  throw new LuksError("invalid_argument", `${operation} onlyBegin: is not for a target`);
+  throw new LuksError("invalid_argument", `${operation} onlyBegin: is not supported with a target`);
 }
 
 /** Counts the bytes of one run. */

@@ -72,10 +72,7 @@ export async function convertInPlace(
     if (format.version === 1) requireNoLoss(operation, path, disk, allowLosing);
     const plan = planConversion(operation, disk, opened, { uuid, dataOffset, ...format });
     if (plan.dataOffset !== dataOffset) {
-      throw new LuksError(
-        "invalid_argument",
-        `${operation} dataOffset: stays where it is in place`,
-      );
+      throw new LuksError("invalid_argument", `${operation} dataOffset: cannot change in place`);
     }
     return plan;
   };
@@ -123,13 +120,16 @@ async function rewrite(
 /** The new header speaks of the same data: all of it, and nothing behind it. */
 function requireFitting(path: string, header: CheckedHeader, plan: HeaderPlan, room: number): void {
   if (header.segment.size !== "dynamic") {
-    throw new LuksError("unsupported", `${operation} ${path}: its data does not end with it`);
+    throw new LuksError(
+      "unsupported",
+      `${operation} ${path}: its data ends before the end of the image`,
+    );
   }
   const sectors = Math.max(header.sectorSize, plan.sectorSize);
   if (room % sectors !== 0) {
     throw new LuksError(
       "invalid_argument",
-      `${operation} ${path}: its data is no multiple of ${sectors} bytes`,
+      `${operation} ${path}: its data is not a multiple of ${sectors} bytes`,
     );
   }
 }

@@ -94,7 +94,7 @@ export async function resumeImage(image: string, options: ResumeImageOptions): P
   if (options.operation !== undefined && state.operation !== options.operation) {
     throw new LuksError(
       "changed",
-      `${operation} ${image}: ${journal.folder} is of another operation, not of this ${options.operation}: if nobody else began it, remove the folder`,
+      `${operation} ${image}: ${journal.folder} belongs to another operation, not to this ${options.operation}: if no other process uses it, remove the folder`,
     );
   }
   if (state.phase === "done") {

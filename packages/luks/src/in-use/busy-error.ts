@@ -38,19 +38,19 @@ function phraseOf(user: DiskUser): string {
     case "loop":
       return user.isCertain
         ? `${user.device} shows it`
-        : `${user.device} may show it, for what it shows is not at ${user.file}`;
+        : `${user.device} may show it, because its backing file is no longer at ${user.file}`;
     case "mount": {
       const where = user.pid === undefined ? "" : `, as process ${user.pid} sees it`;
       return `${user.device} is mounted at ${user.folder}${where}`;
     }
     case "mapping":
-      return `/dev/mapper/${user.name} lies on it${mounted(user.mountedAt)}`;
+      return `/dev/mapper/${user.name} uses it${mounted(user.mountedAt)}`;
     case "holder":
-      return `${user.device} lies on it${mounted(user.mountedAt)}`;
+      return `${user.device} uses it${mounted(user.mountedAt)}`;
     case "swap":
       return `${user.path} is swap space`;
     case "volume-group":
-      return `it belongs to LVM's group ${user.name}, of which ${user.active} is active`;
+      return `it belongs to the LVM volume group ${user.name}, in which ${user.active} is active`;
     case "process":
       return user.holds === "lock"
         ? `process ${user.pid} has a lock on it (${user.program})`

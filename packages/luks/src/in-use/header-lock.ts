@@ -69,7 +69,7 @@ export async function lockReencryption(
 export function lockedError(operation: string, subject: string): LuksError {
   return new LuksError(
     "busy",
-    `${operation} ${subject}: it is in use: another program has a lock on it (flock); wait for its end`,
+    `${operation} ${subject}: it is in use: another program has a lock on it (flock); wait until it ends`,
   );
 }
 

@@ -24,7 +24,7 @@ export async function requireAnswering(operation: string, path: string): Promise
     if (performance.now() > until) {
       throw new LuksError(
         "busy",
-        `${operation} ${path}: ${nodeOf(name)} is suspended, so that no read of it would end; first dmsetup resume ${attributeOf(name, "dm/name")}`,
+        `${operation} ${path}: ${nodeOf(name)} is suspended, so reads would hang; first run dmsetup resume ${attributeOf(name, "dm/name")}`,
       );
     }
     await setTimeout(pauseMs);

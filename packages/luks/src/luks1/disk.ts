@@ -188,7 +188,7 @@ export class CheckedLuks1Disk implements CheckedDisk {
     if (obstacle !== undefined) throw obstacle;
     throw new LuksError(
       "wrong_passphrase",
-      `${operation} ${this.device.name}: no key slot opens with it`,
+      `${operation} ${this.device.name}: no key slot opens with this passphrase`,
     );
   }
 
@@ -214,7 +214,7 @@ export class CheckedLuks1Disk implements CheckedDisk {
     if (wanted.kdf.type !== "pbkdf2" || wanted.kdf.hash !== hashNameOf(this.#raw.hash)) {
       throw new LuksError(
         "unsupported",
-        `${operation} ${this.device.name}: this LUKS1 disk has pbkdf2 with ${this.#raw.hash} only`,
+        `${operation} ${this.device.name}: this LUKS1 disk supports only pbkdf2 with ${this.#raw.hash}`,
       );
     }
     const { iterations } = wanted.kdf;
@@ -249,7 +249,7 @@ export class CheckedLuks1Disk implements CheckedDisk {
     if (this.#raw.keyslots.filter(({ active }) => active).length < 2) {
       throw new LuksError(
         "last_slot",
-        `${operation} ${this.device.name}: key slot ${slot} is the last`,
+        `${operation} ${this.device.name}: key slot ${slot} is the last one`,
       );
     }
     await this.#requireUnchanged(operation);
@@ -282,7 +282,7 @@ export class CheckedLuks1Disk implements CheckedDisk {
     if (Buffer.compare(now, this.#bytes) !== 0) {
       throw new LuksError(
         "changed",
-        `${operation} ${this.device.name}: somebody else wrote the header meanwhile: try again`,
+        `${operation} ${this.device.name}: another process changed the header in the meantime: try again`,
       );
     }
   }

@@ -107,7 +107,7 @@ export function planFormatLuks1(options: FormatLuks1Options): Luks1Plan {
   const dataOffset = options.dataOffset ?? (detached ? 0 : roundUp(headerEnd, dataAlignment));
   requireInteger(operation, "dataOffset", dataOffset, 0, (2 ** 32 - 1) * sector);
   if (dataOffset % sector !== 0) throw refusal("dataOffset", "must be a multiple of 512");
-  if (!detached && dataOffset < headerEnd) throw refusal("dataOffset", "lies inside the header");
+  if (!detached && dataOffset < headerEnd) throw refusal("dataOffset", "is inside the header");
   const dash = cipher.name.indexOf("-");
   return {
     header: {
@@ -142,8 +142,7 @@ export function planFormatLuks1(options: FormatLuks1Options): Luks1Plan {
 }
 
 function numberSlots(specs: FormatLuks1Options["keyslots"], hash: HashName): Luks1Plan["slots"] {
-  if (!Array.isArray(specs) || specs.length === 0)
-    throw refusal("keyslots", "must be one at least");
+  if (!Array.isArray(specs) || specs.length === 0) throw refusal("keyslots", "must be at least 1");
   const taken = new Set<number>();
   return specs.map((spec: KeyslotSpec) => {
     if (spec.priority !== undefined) throw refusal("priority", "is unknown to LUKS1");

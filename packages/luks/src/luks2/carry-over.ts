@@ -65,7 +65,7 @@ export async function copyCarriedSlots(
     if (area.offset < place.offset || area.offset + area.size > place.offset + place.size) {
       throw new LuksError(
         "no_space",
-        `${operation} ${target.name}: key slot ${id}, which holds another key, would lie outside of the key slots area`,
+        `${operation} ${target.name}: key slot ${id}, which holds another key, would be outside the key slots area`,
       );
     }
     const chunk = new Uint8Array(Math.min(area.size, 1024 * 1024));

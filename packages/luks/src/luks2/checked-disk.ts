@@ -95,7 +95,7 @@ export class CheckedLuks2Disk implements CheckedDisk {
     if (!this.header.waysIn.some((other) => other !== slot)) {
       throw new LuksError(
         "last_slot",
-        `${operation} ${this.device.name}: key slot ${slot} is the last`,
+        `${operation} ${this.device.name}: key slot ${slot} is the last one`,
       );
     }
     const without = <T extends { readonly keyslots: readonly string[] }>(entry: T): T => ({

@@ -45,10 +45,7 @@ export async function meetsDigest(
   const expected = Buffer.from(digest.digest, "base64");
   const hash = hashNameOf(digest.hash);
   if (!hash) {
-    throw new LuksError(
-      "unsupported",
-      "prove volume key: the digest has a hash that we do not know",
-    );
+    throw new LuksError("unsupported", "prove volume key: the digest has an unknown hash");
   }
   const salt = Buffer.from(digest.salt, "base64");
   const spec = { type: "pbkdf2", hash, iterations: digest.iterations } as const;

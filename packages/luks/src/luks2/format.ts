@@ -144,7 +144,7 @@ export function planFormat(options: FormatLuks2Options): FormatPlan {
   const areaEnd = 2 * headerSize + keyslotsSize;
   if (dataOffset % 4096 !== 0) throw refusal("dataOffset", "must be a multiple of 4,096");
   if (keyslotsSize % 4096 !== 0) throw refusal("keyslotsSize", "must be a multiple of 4,096");
-  if (!detached && dataOffset < areaEnd) throw refusal("dataOffset", "lies inside the header");
+  if (!detached && dataOffset < areaEnd) throw refusal("dataOffset", "is inside the header");
   const bitLength = options.volumeKeyBitLength ?? (options.reuseVolumeKey?.length ?? 64) * 8;
   if (bitLength !== 256 && bitLength !== 512) {
     throw refusal("volumeKeyBitLength", "must be 256 or 512");
@@ -185,8 +185,7 @@ export function planFormat(options: FormatLuks2Options): FormatPlan {
 }
 
 function numberSlots(specs: readonly KeyslotSpec[]): FormatPlan["slots"] {
-  if (!Array.isArray(specs) || specs.length === 0)
-    throw refusal("keyslots", "must be one at least");
+  if (!Array.isArray(specs) || specs.length === 0) throw refusal("keyslots", "must be at least 1");
   const taken = new Set<number>();
   return specs.map((spec: KeyslotSpec) => {
     const kdf = settleKdf(operation, spec, passphraseKdf);

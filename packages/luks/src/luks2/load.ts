@@ -132,7 +132,8 @@ async function readCopy(device: BlockDevice, offset: number): Promise<Found> {
   if (!bytes) return { binary, problem: "the device ends inside the header" };
   if (!hasValidChecksum(bytes, binary)) return { binary, problem: "wrong header checksum" };
   const area = parseBoundedJson(bytes.subarray(binaryHeaderBytes));
-  if (!area) return { binary, isWhole: true, problem: "the JSON area is no bounded JSON object" };
+  if (!area)
+    return { binary, isWhole: true, problem: "the JSON area is not a bounded JSON object" };
   const problem = metadataProblem(area.value, binary.headerSize);
   if (problem) return { binary, isWhole: true, problem };
   const metadata = area.value as unknown as Luks2Metadata;

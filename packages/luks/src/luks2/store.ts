@@ -109,6 +109,6 @@ export async function requireUnchanged(
   if (isSame) return now;
   throw new LuksError(
     "changed",
-    `${operation} ${device.name}: somebody else wrote the header meanwhile: try again`,
+    `${operation} ${device.name}: another process changed the header in the meantime: try again`,
   );
 }

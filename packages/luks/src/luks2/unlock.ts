@@ -58,7 +58,7 @@ export async function unlockLuks2(
   const note = reasons.map((reason) => `; ${reason}`).join("");
   throw new LuksError(
     "wrong_passphrase",
-    `${operation} ${device.name}: no key slot opens with it${note}`,
+    `${operation} ${device.name}: no key slot opens with this passphrase${note}`,
   );
 }
 

@@ -100,7 +100,7 @@ async function writeSegment(
     },
   });
   if (!Buffer.from(end.mac).equals(segment.head))
-    throw new AuditProblem(through, "the segment ends with another entry than it was sealed with");
+    throw new AuditProblem(through, "the segment does not end with the entry it was sealed with");
   const head = Buffer.from(segment.head).toString("hex");
   const entries = entriesOf(segment);
   const name = { chain, segment: segment.number, entries };

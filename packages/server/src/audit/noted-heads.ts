@@ -56,7 +56,7 @@ export class NotedHeads {
 /** The heads in the text of an earlier report. @throws SyntaxError if it is none */
 export function parseNotedHeads(report: string): readonly ChainHead[] {
   const chains: unknown = (JSON.parse(report) as { readonly chains?: unknown } | null)?.chains;
-  if (!Array.isArray(chains)) throw new SyntaxError("there are no chains in it");
+  if (!Array.isArray(chains)) throw new SyntaxError("it contains no chains");
   return chains.map((item: unknown) => {
     const { chain, entries, head } = (item ?? {}) as Record<string, unknown>;
     if (typeof chain !== "string" || typeof entries !== "number" || typeof head !== "string")

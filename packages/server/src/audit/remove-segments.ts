@@ -46,7 +46,7 @@ export async function chooseForRemoval(
 ): Promise<readonly ChosenSegment[]> {
   if (force && before === undefined)
     throw new RemovalRefused(
-      "name the time with --before: --force removes entries that no file has",
+      "give a time with --before: --force removes entries that were never exported",
     );
   const chosen: ChosenSegment[] = [];
   for await (const chain of chainsOf(store))
@@ -58,7 +58,7 @@ export async function chooseForRemoval(
       else if (before === undefined) break;
       else
         throw new RemovalRefused(
-          `segment ${segmentName(each.segment)} was never exported; export it first, or lose it with --force`,
+          `segment ${segmentName(each.segment)} was never exported; export it first, or remove it with --force`,
         );
     }
   return chosen;

@@ -183,14 +183,14 @@ function readFile(path: string, put: Put): void {
   if (text.trim() === "")
     throw new ServerError(
       "invalid_config",
-      `${path}: the file is empty, as a write that was cut short leaves it; write it again, or {} for the defaults`,
+      `${path}: the file is empty, perhaps after an interrupted write; write it again, or write {} for the defaults`,
     );
   let content: unknown;
   try {
     // Every value as it is written: YAML would make 7 of 007, and 1.1 of 1.10. But `null` and `~` are no texts.
     content = parse(text, { logLevel: "error", schema: "failsafe", customTags: ["null"] }) ?? {};
   } catch (error) {
-    throw new ServerError("invalid_config", `${path}: it is no valid YAML`, { cause: error });
+    throw new ServerError("invalid_config", `${path}: not valid YAML`, { cause: error });
   }
   for (const [name, raw] of flatten(path, content, "")) {
     const known = settingNames.find((setting) => setting === name);

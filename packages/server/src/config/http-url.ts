@@ -16,7 +16,7 @@ const maxLength = 512;
 /** @throws TypeError with the reason ("must be …"); nothing of the text is in it, because a password may be */
 export function parseHttpUrl(text: string): HttpUrl {
   refuseFlawed(text);
-  if (/[\s\\]/.test(text)) throw new TypeError("must not have a blank or a backslash");
+  if (/[\s\\]/.test(text)) throw new TypeError("must not contain spaces or backslashes");
   // The parser of URLs repairs what is not there: `http:x` and `http:///x` are `http://x` to it.
   const url = /^https?:\/\/[^/]/i.test(text) ? URL.parse(text) : null;
   if (!url) throw new TypeError("must be an http or https URL, such as https://keys.example.com");

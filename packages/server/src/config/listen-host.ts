@@ -12,9 +12,9 @@ export function parseListenHost(text: string): ListenHost {
   refuseUntrimmed(text);
   if (isIP(text)) return (text.includes("%") ? text : parseAddress(text)) as ListenHost;
   if (text === "*")
-    throw new TypeError("must be an address: for every address write 0.0.0.0 (IPv4) or ::");
+    throw new TypeError("must be an address: use 0.0.0.0 (IPv4) or :: for every address");
   if (/^[a-z][a-z\d+.-]*:\/\//i.test(text))
-    throw new TypeError("must be an address, not a URL: clients are told publicUrl");
+    throw new TypeError("must be an address, not a URL: set publicUrl to the URL of the clients");
   refuseBrackets(text);
   refusePort(text);
   const name = URL.parse(`http://${text}`)?.hostname ?? "";

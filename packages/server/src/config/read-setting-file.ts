@@ -15,7 +15,7 @@ export function readSettingFile(setting: string, path: string): Buffer {
     const bytes = readFileSync(path);
     if (bytes.toString().trim() === "")
       throw new Error(
-        "the file is empty, as a write that was cut short leaves it; write it again, or unset the setting",
+        "the file is empty, perhaps after an interrupted write; write it again, or unset the setting",
       );
     return bytes;
   } catch (cause) {

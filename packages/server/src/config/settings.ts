@@ -148,8 +148,12 @@ export const settings = {
     format: "http URL",
     help: "address that clients are told to get a token from (default: keystone.authUrl)",
   },
-  "keystone.username": { type: "text", format: "name", help: "of the server's own user" },
-  "keystone.password": { type: "secret", format: "password", help: "of the server's own user" },
+  "keystone.username": { type: "text", format: "name", help: "name of the server's own user" },
+  "keystone.password": {
+    type: "secret",
+    format: "password",
+    help: "password of the server's own user",
+  },
   "keystone.projectName": {
     type: "text",
     format: "name",

@@ -77,7 +77,7 @@ export function rootKey(id: number, bytes: Uint8Array): RootKey {
 /** A ring of one or more keys; the highest id is current. */
 export function rootKeyRing(keys: readonly RootKey[], rowsTagged = false): RootKeyRing {
   const current = keys.toSorted((a, b) => b.id - a.id)[0];
-  if (!current) throw new RootKeyError("root key: none given");
+  if (!current) throw new RootKeyError("root key: missing");
   return { current, all: new Map(keys.map((key) => [key.id, key])), rowsTagged };
 }
 
@@ -169,11 +169,11 @@ export function checkRootKeys(
     const key = ring.all.get(id);
     if (!key)
       throw new RootKeyError(
-        `root key: the database was written with root key ${id}, which is not at hand; restore the root key file that belongs to this database`,
+        `root key: the database was written with root key ${id}, which is missing; restore the root key file that belongs to this database`,
       );
     if (!timingSafeEqual(key.checkValue, expected))
       throw new RootKeyError(
-        `root key: key ${id} is not the one this database was written with; restore the root key file that belongs to it`,
+        `root key: key ${id} is not the one this database was written with; restore the root key file that belongs to this database`,
       );
   }
 }

@@ -59,7 +59,7 @@ export function unwrapSystemKey(row: SystemKeyRow, ring: RootKeyRing): Buffer {
   if (!root)
     throw new ServerError(
       "integrity",
-      `system key ${row.name}: root key ${row.root_key_id} is not at hand`,
+      `system key ${row.name}: root key ${row.root_key_id} is missing`,
     );
   return open(root.wrapping, context(row.name), row.wrapped);
 }

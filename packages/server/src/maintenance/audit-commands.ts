@@ -84,7 +84,10 @@ export function auditCommands(
     "audit export": {
       async run(onProgress, path = "", before = "", again = "") {
         if (!isAbsolute(path))
-          throw new ServerError("invalid_argument", `audit export: ${path} is no absolute path`);
+          throw new ServerError(
+            "invalid_argument",
+            `audit export: ${path} is not an absolute path`,
+          );
         if (existsSync(path)) throw new ServerError("conflict", `audit export ${path}: it exists`);
         const limit = before === "" ? undefined : timeOf(before);
         const keys = await keysNow();
@@ -98,7 +101,7 @@ export function auditCommands(
         if (chosen.length === 0)
           throw new ServerError(
             "conflict",
-            "audit export: no sealed segment waits for it; see audit segments, and audit seal",
+            "audit export: no sealed segment to export; see audit segments and audit seal",
           );
         const segments = chosen.map(({ segment }) => segment);
         const done = await exportSegments({ store, keys, segments, path, onProgress }).catch(
@@ -162,7 +165,7 @@ function timeOf(text: string): string {
   if (!/^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?$/.test(time) || !isTime(time))
     throw new ServerError(
       "invalid_argument",
-      `${text} is no UTC time such as 2026-01-31 or 2026-01-31T12:00:00Z`,
+      `${text} is not a UTC time such as 2026-01-31 or 2026-01-31T12:00:00Z`,
     );
   return time;
 }
@@ -178,7 +181,7 @@ export function notedHeads(report: string): readonly ChainHead[] {
   } catch (cause) {
     throw new ServerError(
       "invalid_argument",
-      `audit verify: what was noted is no report of audit verify: ${(cause as Error).message}`,
+      `audit verify: the noted file is not a report of audit verify: ${(cause as Error).message}`,
       { cause },
     );
   }

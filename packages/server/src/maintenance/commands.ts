@@ -88,7 +88,7 @@ export function serverCommands(parts: CommandParts): Commands {
           result.refused === "quota" ? "conflict" : "not_found",
           result.refused === "quota"
             ? `restore-secret ${id}: the quota of ${result.kind} of project ${result.projectId} is reached; raise it, or let the project delete others`
-            : `restore-secret ${id}: there is no deleted secret of that id`,
+            : `restore-secret ${id}: no deleted secret has this id`,
         );
       return { id };
     },
@@ -97,10 +97,7 @@ export function serverCommands(parts: CommandParts): Commands {
       const erased = await store.write(eraseProject, { projectId }, audit);
       keys.forget(projectId);
       if (Object.values(erased).every((count) => count === 0))
-        throw new ServerError(
-          "not_found",
-          `erase-project ${projectId}: nothing is kept for such a project`,
-        );
+        throw new ServerError("not_found", `erase-project ${projectId}: this project has no data`);
       const { secrets, containers, orders } = erased;
       return { projectId, secrets, containers, orders };
     },

@@ -66,8 +66,7 @@ export async function openControl(path: string, commands: Commands): Promise<Con
     // A progress line for each report would be more than anybody reads.
     let told = 0;
     const onProgress = (progress: unknown) => {
-      if (outgoing.destroyed)
-        throw new ServerError("conflict", "nobody waits for the answer any more");
+      if (outgoing.destroyed) throw new ServerError("conflict", "the client is gone");
       const now = performance.now();
       if (now - told < progressEveryMs) return;
       told = now;

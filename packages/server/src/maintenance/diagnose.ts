@@ -61,10 +61,10 @@ async function proxyOf(config: ServerConfig): Promise<Outcome> {
       throw error;
     },
   );
-  if (seen?.result !== true) return ok("none is trusted, and none was seen");
+  if (seen?.result !== true) return ok("no proxy is trusted, and none was seen");
   return {
     state: "warning",
-    found: "requests name their client in X-Forwarded-For or Forwarded, and no proxy is trusted",
+    found: "requests have X-Forwarded-For or Forwarded headers, and no proxy is trusted",
     mend: "if a proxy is in front, set listen.trustedProxies: all its clients count as one now",
   };
 }
@@ -83,7 +83,7 @@ async function runtimeOf(config: ServerConfig): Promise<readonly Diagnosis[]> {
 
 function dataDirectoryOf(config: ServerConfig): Outcome {
   const path = config.requiredText("dataDirectory");
-  if (!existsSync(path)) return ok(`${path}: not there yet; the first start makes it`);
+  if (!existsSync(path)) return ok(`${path}: does not exist yet; the first start creates it`);
   const mode = statSync(path).mode & 0o777;
   if ((mode & 0o077) === 0) return ok(path);
   return {
@@ -112,7 +112,7 @@ function certificateOf(config: ServerConfig): Outcome {
     };
   }
   const left = new X509Certificate(tls.cert).validToDate.getTime() - Date.now();
-  const mend = "have it renewed, and reload the server (SIGHUP)";
+  const mend = "renew it, and reload the server (SIGHUP)";
   if (left < 0) return { state: "bad", found: `${file}: it has expired`, mend };
   const found = `${file}: good for ${Math.floor(left / dayMs)} days`;
   return left < 14 * dayMs ? { state: "warning", found, mend } : ok(found);
@@ -121,13 +121,13 @@ function certificateOf(config: ServerConfig): Outcome {
 async function databaseOf(config: ServerConfig): Promise<Outcome> {
   const database = config.path("database", "keys.db");
   const asked = await ask(config, pendingMigrations(readMigrations(dialectOf(database))));
-  if (!asked) return ok(`${database}: not there yet; the first start makes it`);
+  if (!asked) return ok(`${database}: does not exist yet; the first start creates it`);
   const name = isPostgres(database) ? "PostgreSQL" : database;
   const pending = asked.answer.length;
   const found =
     pending === 0
       ? `${name}: of this version`
-      : `${name}: the next start brings ${pending} changes of the schema; make a backup before`;
+      : `${name}: the next start applies ${pending} schema changes; make a backup first`;
   const insecure = insecureConnectionTo(database);
   if (!insecure) return ok(found);
   return {
@@ -144,7 +144,7 @@ function insecureConnectionTo(database: string): string | undefined {
     case "plaintext":
       return "the password and every row travel in clear text";
     case "unverified":
-      return "its certificate is not verified: anyone on the way can read and change every row";
+      return "its certificate is not verified: anyone on the network path can read and change every row";
     case "local":
     case "verified":
       return undefined;
@@ -158,7 +158,7 @@ async function rootKeyOf(config: ServerConfig): Promise<Outcome> {
   const recorded = await ask(config, listRootKeys.steps(null)).catch(() => undefined);
   if (!ring) {
     if ((recorded?.answer.length ?? 0) === 0)
-      return ok(`${path}: not there yet; the first start makes it`);
+      return ok(`${path}: does not exist yet; the first start creates it`);
     return {
       state: "bad",
       found: `${path}: it is missing, and the database was written with a root key`,
@@ -167,7 +167,7 @@ async function rootKeyOf(config: ServerConfig): Promise<Outcome> {
   }
   if (!recorded) return { state: "warning", found: "readable; the database could not be asked" };
   checkRootKeys(ring, recorded.answer);
-  return ok(`${value ? "rootKey.value" : path}: the one that the database was written with`);
+  return ok(`${value ? "rootKey.value" : path}: it is the root key of the database`);
 }
 
 /**

@@ -107,7 +107,7 @@ function assertWhole(backup: string): void {
       database.close();
     }
   } catch (error) {
-    throw new ServerError("integrity", `restore ${backup}: it is no backup of a key server`, {
+    throw new ServerError("integrity", `restore ${backup}: it is not a backup of a key server`, {
       cause: error,
     });
   }

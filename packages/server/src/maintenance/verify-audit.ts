@@ -219,7 +219,7 @@ class Verification {
     if (segment.removed === null) {
       await this.#entriesUntil(chain, walked, upgrade, last);
       if (!sameBytes(walked.place.mac, segment.head))
-        throw new AuditProblem(last, "a segment ends with another entry than it was sealed with");
+        throw new AuditProblem(last, "a segment does not end with the entry it was sealed with");
       return;
     }
     if (walked.removed.sequence !== first - 1)

@@ -7,7 +7,7 @@
  * does it for this database. `io`: the operating system failed a read or write.
  *
  * `integrity`: stored bytes were changed, moved or removed, or sealed under another key. `root_key`: the root key is missing,
- * or is not the one that the database was written with. `untagged_rows`: rows of the database have no tags, and nothing
+ * or is not it is the root key of the database. `untagged_rows`: rows of the database have no tags, and nothing
  * allows the server to tag them.
  *
  * `unavailable`: the database is away, full or read-only; try again later. `locked`: another process serves this database

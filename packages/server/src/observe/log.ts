@@ -43,7 +43,7 @@ export function createLogger(options: LoggerOptions): ReopenableLogger {
   const { file } = options;
   const writer = new LineWriter({
     descriptor: file === undefined ? 2 : openPrivate(file),
-    lost: (lines) => lineOf(levels.error, { lines }, "lines of this log could not be written"),
+    lost: (lines) => lineOf(levels.error, { lines }, "log lines could not be written"),
   });
   const from = (level: number) => (members: object, message: string) => {
     if (level >= levels[options.level]) writer.add(lineOf(level, members, message));

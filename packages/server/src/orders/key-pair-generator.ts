@@ -62,7 +62,7 @@ export class KeyPairGenerator implements KeyPairMaker {
     await this.#takePlace();
     try {
       const answer = (await this.#ask(request, signal)) ?? (await this.#ask(request, signal));
-      if (!answer) throw new Error("key pair: the process that makes it ended twice");
+      if (!answer) throw new Error("key pair: the worker process ended twice");
       if (!answer.ok) throw new Error(`key pair: ${answer.message}`);
       return answer;
     } finally {

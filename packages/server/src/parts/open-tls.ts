@@ -21,7 +21,7 @@ export function openTls(config: ServerConfig): Certificate | undefined {
   if (!belongTogether(cert, key))
     throw new ServerError(
       "invalid_config",
-      `tls.keyFile ${keyFile}: it is not the key of the first certificate in ${certificateFile}; set the two that belong together`,
+      `tls.keyFile ${keyFile}: it is not the key of the first certificate in ${certificateFile}; set a certificate and key that belong together`,
     );
   const certificate = { cert, key };
   try {
@@ -42,7 +42,7 @@ function refuseIfPublic(keyFile: string): void {
   if ((mode & 0o007) !== 0)
     throw new ServerError(
       "invalid_config",
-      `tls.keyFile ${keyFile}: mode ${mode.toString(8)} lets everybody read it; run: chmod 600 ${keyFile}`,
+      `tls.keyFile ${keyFile}: mode ${mode.toString(8)} lets other users read it; run: chmod 600 ${keyFile}`,
     );
 }
 

@@ -95,7 +95,7 @@ export class Fields {
   /** Refuses fields other than these. */
   only(names: readonly string[]): void {
     for (const name of Object.keys(this.#object))
-      if (!names.includes(name)) throw this.error("it has a property too many", name);
+      if (!names.includes(name)) throw this.error("it has too many properties", name);
   }
 
   /** A text; undefined if absent, null if it may be null and is. */

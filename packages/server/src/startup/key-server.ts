@@ -166,7 +166,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     onIgnored: () =>
       log.warn(
         {},
-        "requests name their client in X-Forwarded-For or Forwarded; if that is your proxy, set listen.trustedProxies",
+        "requests have X-Forwarded-For or Forwarded headers; if they come from your proxy, set listen.trustedProxies",
       ),
   });
   const app = createApp({

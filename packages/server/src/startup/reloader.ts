@@ -48,7 +48,10 @@ export class Reloader {
       return true;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#log.error({ part: name, error: reason }, "reload failed; the former one stays in use");
+      this.#log.error(
+        { part: name, error: reason },
+        "reload failed; the previous configuration stays in use",
+      );
       return false;
     }
   }

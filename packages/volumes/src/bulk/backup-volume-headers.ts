@@ -34,7 +34,7 @@ export async function backupVolumeHeaders(
   return eachVolume(context, options, {
     operation: "back up headers",
     impossible: ({ kind, format }) => {
-      if (kind === "snapshot") return "a snapshot's header is its volume's as of then";
+      if (kind === "snapshot") return "a snapshot has its volume's header: back up the volume";
       return format === "plain" ? "plain mode has no header" : undefined;
     },
     work: async (own, location, id = "") => {

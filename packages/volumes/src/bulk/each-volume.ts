@@ -91,7 +91,7 @@ export async function eachVolume<Done extends object>(
 
 /** What is left to its own host, and named, so that nobody takes it for done. */
 function elsewhere({ ledger }: VolumeContext, { host }: VolumeRecord): string | undefined {
-  return host === ledger.host ? undefined : `its disk is on host ${host}: do it there`;
+  return host === ledger.host ? undefined : `its disk is on host ${host}: run the command there`;
 }
 
 /** Does the same to each of several disks, which the ledger need not have. As {@link eachVolume}. */

@@ -46,7 +46,7 @@ async function refuseUnfinished(other: Ledger): Promise<void> {
   if (operation === undefined) return;
   throw new VolumeError(
     "unfinished",
-    `import ledger: its ${operation.kind} of volume ${operation.volumeId} is not finished: recover it there first`,
+    `import ledger: its ${operation.kind} of volume ${operation.volumeId} is not finished: run "chatelaine recover" with that ledger first`,
   );
 }
 
@@ -56,7 +56,7 @@ async function refuseKnown(ledger: Ledger, { id, location }: VolumeRecord): Prom
   if (known === undefined) return;
   throw new VolumeError(
     "exists",
-    `import ledger: this one has volume ${known.id} at ${known.location} of host ${known.host} already`,
+    `import ledger: the configured ledger already has volume ${known.id} at ${known.location} on host ${known.host}`,
   );
 }
 
@@ -94,6 +94,6 @@ async function verify(ledger: Ledger, volume: VolumeRecord): Promise<void> {
   if (isDeepStrictEqual(read && { ...read, updated: volume.updated }, volume)) return;
   throw new VolumeError(
     "mismatch",
-    `import ledger: volume ${volume.id} is not read as it was written: keep using the other ledger`,
+    `import ledger: volume ${volume.id} does not read back as it was written: keep using the other ledger`,
   );
 }

@@ -49,7 +49,7 @@ export async function migrateDisksOffFixedKey(
 
 /** Why the keys of a volume cannot be changed, slots and volume key alike. */
 export function unchangeable({ kind, format }: VolumeRecord): string | undefined {
-  if (kind === "snapshot") return "a snapshot keeps the slots it was made with: delete it";
-  if (format === "plain") return "plain mode has no key slots: make another disk";
+  if (kind === "snapshot") return "a snapshot keeps its key slots: delete the snapshot instead";
+  if (format === "plain") return "plain mode has no key slots: create a new disk instead";
   return undefined;
 }

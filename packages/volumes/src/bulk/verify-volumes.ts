@@ -24,7 +24,7 @@ export async function verifyVolumes(
       operation: "verify",
       impossible: ({ format }) =>
         format === "plain"
-          ? "plain mode opens with any key: nothing shows which is right"
+          ? "plain mode opens with any key, so the key cannot be verified"
           : undefined,
       work: (own, location) => verifyVolume(own, location),
     },

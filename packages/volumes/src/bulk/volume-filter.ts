@@ -13,7 +13,7 @@ const questions: Readonly<Record<string, (text: string) => Matches>> = {
   format: (format) => (volume) => volume.format === format,
   "unchanged-since": (text) => {
     const since = new Date(text);
-    if (Number.isNaN(since.getTime())) throw refusal(`${text} is no date such as 2026-11-01`);
+    if (Number.isNaN(since.getTime())) throw refusal(`${text} is not a date such as 2026-11-01`);
     return ({ updated }) => updated < since;
   },
 };

@@ -27,7 +27,7 @@ export async function copyDevice(
         if (room < total) {
           throw new VolumeError(
             "io",
-            `copy ${from} to ${to}: ${total} bytes have no room in ${room}`,
+            `copy ${from} to ${to}: ${total} bytes do not fit into ${room}`,
           );
         }
         for (let offset = 0; offset < total; ) {
@@ -55,5 +55,5 @@ export async function copyDevice(
 async function bytesOf(path: string): Promise<number> {
   const device = await blockDevice(path);
   if (device !== undefined) return device.bytes;
-  throw new VolumeError("io", `copy ${path}: it is no block device`);
+  throw new VolumeError("io", `copy ${path}: it is not a block device`);
 }

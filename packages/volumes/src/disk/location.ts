@@ -20,10 +20,13 @@ export async function locationOf(path: string): Promise<string> {
 export async function occupantOf(path: string): Promise<Occupant> {
   const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === "ENOENT") return undefined;
-    throw new VolumeError("io", `look at ${path}: ${cause.message}`, { cause });
+    throw new VolumeError("io", `check ${path}: ${cause.message}`, { cause });
   });
   if (found === undefined) return "nothing";
   if (found.isBlockDevice()) return "device";
   if (found.isFile()) return "file";
-  throw new VolumeError("invalid_argument", `look at ${path}: it is neither a file nor a disk`);
+  throw new VolumeError(
+    "invalid_argument",
+    `check ${path}: it is neither a file nor a block device`,
+  );
 }

@@ -27,7 +27,7 @@ export async function makeSparseFile(staging: string, bytes: number): Promise<vo
     }
     await syncFolder(dirname(staging));
   } catch (cause) {
-    throw ioError("make file", staging, cause);
+    throw ioError("create file", staging, cause);
   }
 }
 
@@ -56,7 +56,7 @@ export async function publish(staging: string, location: string): Promise<void> 
     await placeFile(staging, location).catch(async (cause: NodeJS.ErrnoException) => {
       if (cause.code !== "EEXIST") throw cause;
       if (await isSameFile(staging, location)) return;
-      throw new VolumeError("exists", `create ${location}: it exists already`, { cause });
+      throw new VolumeError("exists", `create ${location}: it already exists`, { cause });
     });
     await syncFolder(dirname(location));
     await rm(staging, { force: true });

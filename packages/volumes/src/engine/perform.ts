@@ -97,7 +97,7 @@ export async function resume(
     await run.finish();
     return "finished";
   }
-  await run.undo(record.problem ?? "its process ended in the middle");
+  await run.undo(record.problem ?? "its process ended before it finished");
   return "undone";
 }
 
@@ -106,7 +106,7 @@ async function refuseUnfinished({ ledger }: VolumeContext, volumeId: string): Pr
   if (earlier === undefined) return;
   throw new VolumeError(
     "unfinished",
-    `volume ${volumeId}: an earlier ${earlier.kind} is not finished (${earlier.problem ?? earlier.phase}): recover it first`,
+    `volume ${volumeId}: an earlier ${earlier.kind} is not finished (${earlier.problem ?? earlier.phase}): run "chatelaine recover" first`,
   );
 }
 
@@ -121,7 +121,7 @@ async function refuseChanged(
   const change = keyId === undefined ? "recorded it in the ledger" : "given it another key";
   throw new VolumeError(
     "busy",
-    `volume ${volumeId}: another process has ${change} meanwhile: try again`,
+    `volume ${volumeId}: another process has ${change} in the meantime: try again`,
   );
 }
 
@@ -169,7 +169,7 @@ class Run {
       await this.#write({ phase: "finishing", step: 0 }, changes);
     } catch (cause) {
       const seen = await this.#context.ledger.operation(this.#record.id).catch(() => {
-        throw new CommitInDoubt("it will be finished or taken back", { cause });
+        throw new CommitInDoubt('run "chatelaine recover" to finish or undo it', { cause });
       });
       if (seen?.phase !== "finishing") throw cause;
       this.#record = seen;
@@ -181,7 +181,10 @@ class Run {
       for (const step of this.#operation.finish.slice(this.#record.step)) await this.#take(step);
       await this.#write({ phase: "done" }, this.#operation.end?.(await this.#work()));
     } catch (cause) {
-      throw await this.#unfinished("it is committed and will be finished", cause);
+      throw await this.#unfinished(
+        'the change is committed; run "chatelaine recover" to finish it',
+        cause,
+      );
     }
   }
 
@@ -196,8 +199,8 @@ class Run {
       }
       await this.#write({ phase: "undone" }, this.#operation.abandon?.(await this.#work()));
     } catch (cause) {
-      const because = reason === undefined ? "" : `${problem}; and taking it back failed: `;
-      throw await this.#unfinished("it will be taken back", cause, because);
+      const because = reason === undefined ? "" : `${problem}; undoing it failed: `;
+      throw await this.#unfinished('run "chatelaine recover" to undo it', cause, because);
     }
   }
 
@@ -251,7 +254,7 @@ class Run {
     const { kind, volumeId } = this.#record;
     return new VolumeError(
       "unfinished",
-      `${kind} volume ${volumeId}: ${because}${reason}; ${outlook} by recover`,
+      `${kind} volume ${volumeId}: ${because}${reason}; ${outlook}`,
       { cause },
     );
   }

@@ -250,7 +250,7 @@ export async function resizeDisk(
   if (after < before) {
     throw new VolumeError(
       "invalid_argument",
-      `resize disk ${record.location}: it has ${before - header} bytes and is never made smaller, since a file system may need its end`,
+      `resize disk ${record.location}: it has ${before - header} bytes and is never shrunk, because its file system may use the end`,
     );
   }
   await perform(resizeDiskOperation, context, {

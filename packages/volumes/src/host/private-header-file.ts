@@ -41,6 +41,6 @@ async function memoryFolder(): Promise<string> {
   }
   throw new VolumeError(
     "unsupported",
-    `map: none of ${memoryFolders.join(", ")} is in memory: mount a tmpfs on /run`,
+    `map: none of ${memoryFolders.join(", ")} is a file system in memory: mount a tmpfs on /run`,
   );
 }

@@ -26,7 +26,7 @@ export async function requireWritable(operation: string, path: string): Promise<
 }
 
 const reasons = new Map<string | undefined, string>([
-  ["EACCES", "this user may not write it: run the command as its owner or as root"],
-  ["EPERM", "it may not be written: if lsattr says that it is immutable, first chattr -i it"],
+  ["EACCES", "this user has no write permission: run the command as its owner or as root"],
+  ["EPERM", "it is not writable: if lsattr shows that it is immutable, run chattr -i first"],
   ["EROFS", "its file system is mounted read-only: remount it read-write first"],
 ]);

@@ -46,7 +46,7 @@ export async function grantRead(
   if (!grantsAccess(keyManager)) {
     throw new KeyManagerError(
       "unsupported",
-      `grant key ${keyId}: this key manager cannot let others read a key`,
+      `grant key ${keyId}: this key manager does not support read grants`,
     );
   }
   const access = await keyManager.readAccess(caller, keyId);
@@ -124,8 +124,8 @@ export async function requireRegisteredKey(
   const refusal = (reason: string, options?: { readonly cause: unknown }) =>
     new VolumeError(
       "untrusted",
-      `open ${path}: the ledger does not know the disk, and key ${keyId}, which the disk names, ${reason}: ` +
-        "import the disk with its key, or name the key yourself (--key)",
+      `open ${path}: the disk is not in the ledger, and its key ${keyId} ${reason}: ` +
+        "import the disk with its key, or give the key with --key",
       options,
     );
   const info = await keyManager.describe(caller, keyId).catch((cause: unknown) => {
@@ -134,11 +134,11 @@ export async function requireRegisteredKey(
         cause,
       });
     }
-    if (isCode(cause, "forbidden")) throw refusal("is another project's", { cause });
+    if (isCode(cause, "forbidden")) throw refusal("belongs to another project", { cause });
     throw cause;
   });
   if (!isRegisteredFor(volumeId, info)) throw refusal("is not registered for this volume");
-  if (!(await isOwn(source, info))) throw refusal("is another project's");
+  if (!(await isOwn(source, info))) throw refusal("belongs to another project");
 }
 
 /** Whether a key says that it is a volume's, by its name or by a consumer. Of a key that is not there: no. */

@@ -69,7 +69,7 @@ export const changeKeyOperation: Operation<ChangeKeyInput, ChangeKeyFacts> = {
     { name: "make the new key", take: makeKey, undo: unmakeKey },
     { name: "add a key slot", take: addSlot, undo: removeSlot },
     { name: "prove the new key", take: proveKey, undo: async () => {} },
-    { name: "name the new key on the disk", take: nameKey, undo: unnameKey },
+    { name: "write the new key id to the disk", take: nameKey, undo: unnameKey },
   ],
   commit: ({ context, operation, input, facts, volume }) => {
     const before = volume ?? adopted(context, operation.volumeId, input);
@@ -93,7 +93,7 @@ export const changeKeyOperation: Operation<ChangeKeyInput, ChangeKeyFacts> = {
   },
   finish: [
     { name: "retire the old key slots", take: retireSlots },
-    { name: "take the old key's name off the disk", take: retireName },
+    { name: "remove the old key id from the disk", take: retireName },
     { name: "delete the old key", take: retireKey },
   ],
 };
@@ -114,7 +114,7 @@ async function makeKey(work: ChangeKeyWork): Promise<Partial<ChangeKeyFacts>> {
     if ((await slotsOpenedBy(input.location, passphrase)).length === 0) return;
     throw new VolumeError(
       "invalid_argument",
-      `rekey ${input.location}: key ${input.newKeyId} opens it already, so it would not change`,
+      `rekey ${input.location}: key ${input.newKeyId} already opens it, so nothing would change`,
     );
   });
   await registerConsumer(recipient, volumeId, input.newKeyId);

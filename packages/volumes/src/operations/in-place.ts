@@ -67,8 +67,8 @@ export async function requireNoJournal(operation: string, input: InPlaceInput): 
     },
   );
   if (!isThere) return;
-  const what = waiting === undefined ? "something" : `a cut ${waiting.operation}`;
-  throw new VolumeError("busy", `${operation} ${input.location}: ${what} is in ${folder} already`);
+  const what = waiting === undefined ? "something" : `an interrupted ${waiting.operation}`;
+  throw new VolumeError("busy", `${operation} ${input.location}: ${what} is already in ${folder}`);
 }
 
 export function journalOf({ journal }: InPlaceInput): Pick<ImageRunOptions, "journal"> {

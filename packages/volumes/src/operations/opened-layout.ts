@@ -49,7 +49,7 @@ export function requireWritten(
   if (changes.length === 0) return;
   throw new VolumeError(
     "integrity",
-    `open ${path}: its header is not as it was written: ${describeChanges(changes)}`,
+    `open ${path}: its header differs from what was written: ${describeChanges(changes)}`,
   );
 }
 

@@ -47,7 +47,7 @@ export async function libvirtDisk(
   if (!/^(?:vd|sd|hd|xvd)[a-z]{1,3}$/.test(target)) {
     throw new VolumeError(
       "invalid_argument",
-      `present ${path}: target ${JSON.stringify(target)} is no disk's name such as vda`,
+      `present ${path}: target ${JSON.stringify(target)} is not a device name such as vda`,
     );
   }
   const location = await locationOf(path);

@@ -87,7 +87,7 @@ export async function trustedVolume(
   if (options.keyId !== undefined && options.keyId !== keyId) {
     throw new VolumeError(
       "invalid_argument",
-      `open ${path}: the ledger has key ${keyId} for it, not ${options.keyId}: leave the key out`,
+      `open ${path}: its key in the ledger is ${keyId}, not ${options.keyId}: run the command without a key id`,
     );
   }
   await requireRecorded(ledger, path, record, header, options);
@@ -129,7 +129,7 @@ export function recordedProblem(
   if (header.uuid !== expected) {
     return new VolumeError(
       "mismatch",
-      `open ${path}: its header says volume ${header.uuid}, the ledger has ${expected} there`,
+      `open ${path}: its header says volume ${header.uuid}, but the ledger has ${expected} at this path`,
     );
   }
   const changes = changesOf(record, header).filter((change) => !(mayHaveGrown && isGrowth(change)));
@@ -157,7 +157,7 @@ export function recordedLayout({
 export function changedHeader(path: string, changes: readonly LayoutChange[]): VolumeError {
   return new VolumeError(
     "integrity",
-    `open ${path}: its header is not as the ledger recorded it: ${describeChanges(changes)}; ${remedy(path, changes)}`,
+    `open ${path}: its header differs from the one in the ledger: ${describeChanges(changes)}; ${remedy(path, changes)}`,
   );
 }
 
@@ -167,9 +167,9 @@ function withRestore(path: string, { headerBackup, state }: VolumeRecord, error:
   // While a disk is being made, encrypted, decrypted or deleted, it need not have a header.
   const way =
     state !== "ready"
-      ? `the ledger has it as ${state}: run "chatelaine recover" to finish what was begun`
+      ? `its state in the ledger is ${state}: run "chatelaine recover" to finish the operation`
       : headerBackup === undefined
-        ? `the ledger knows no backup of it: if you have one, run "chatelaine volume restore ${path} FILE"`
+        ? `the ledger has no backup of its header: if you have one, run "chatelaine volume restore ${path} FILE"`
         : `run "chatelaine volume restore ${path}" to put its backup back`;
   return new LuksError(error.code, `${error.message}; ${way}`, { cause: error });
 }

@@ -46,7 +46,10 @@ export async function acceptVolumeHeader(
   const { ledger } = context;
   const record = await recordAt(ledger, path);
   if (record?.keyId === undefined || record.state !== "ready") {
-    throw new VolumeError("not_found", `accept header of ${path}: the ledger has no volume there`);
+    throw new VolumeError(
+      "not_found",
+      `accept header of ${path}: the ledger has no volume at this path`,
+    );
   }
   const header = await checkHeader(path);
   const problem = recordedProblem(path, record, header);
@@ -68,7 +71,7 @@ export async function acceptVolumeHeader(
   if (isChanged) return accepted;
   throw new VolumeError(
     "busy",
-    `accept header of ${path}: another process changes the volume: try again`,
+    `accept header of ${path}: another process is changing the volume: try again`,
   );
 }
 

@@ -43,19 +43,19 @@ export async function cloneVolume(
   const from = await recordedLocation(context.ledger, sourcePath);
   const location = await locationOf(options.path);
   if ((await occupantOf(location)) !== "nothing") {
-    throw new VolumeError("exists", `clone to ${options.path}: something is there already`);
+    throw new VolumeError("exists", `clone to ${options.path}: the file already exists`);
   }
   const source = await proveVolume(context, sourcePath);
   await refuseMismatch(context, source.id, from);
   if ((await occupantOf(from)) !== "file") {
-    throw new VolumeError("unsupported", `clone ${sourcePath}: only of files for now`);
+    throw new VolumeError("unsupported", `clone ${sourcePath}: only files can be cloned`);
   }
   await requireUnused("clone", from);
   const { ownVolumeKey = true } = options;
   if (!ownVolumeKey && (await readLuks(from)).version === 1) {
     throw new VolumeError(
       "unsupported",
-      `clone ${sourcePath}: it is LUKS1, whose clones have a volume key of their own`,
+      `clone ${sourcePath}: a clone of a LUKS1 volume always has its own volume key`,
     );
   }
   const lock = await context.ledger.lock(source.id);

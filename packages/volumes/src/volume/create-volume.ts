@@ -79,17 +79,17 @@ async function checkedInput(
   if (occupant === "file") {
     throw new VolumeError(
       "exists",
-      `create ${path}: it exists already, and nothing is ever formatted over a file`,
+      `create ${path}: it already exists, and an existing file is never overwritten`,
     );
   }
   if (occupant === "device") {
     await refuseRecorded(ledger, "create", path);
     if (sizeBytes !== undefined) {
-      throw refusal(path, "a block device has the size it has: leave it out");
+      throw refusal(path, "the size of a block device is fixed: leave it out");
     }
     const bytes = (await blockDevice(location))?.bytes ?? 0;
     if (bytes % sectorSize === 0) return { ...common, occupant };
-    throw refusal(path, `its ${bytes} bytes are no multiple of the sector size, ${sectorSize}`);
+    throw refusal(path, `its ${bytes} bytes are not a multiple of the sector size, ${sectorSize}`);
   }
   if (sizeBytes === undefined || !Number.isSafeInteger(sizeBytes) || sizeBytes < sectorSize) {
     throw refusal(path, `a new file needs a size of at least ${sectorSize} bytes`);

@@ -101,7 +101,7 @@ async function inputOf(
   const location = await locationOf(path);
   const occupant = await occupantOf(location);
   if (occupant === "nothing") {
-    throw new VolumeError("not_found", `encrypt ${path}: there is nothing`);
+    throw new VolumeError("not_found", `encrypt ${path}: no such file or device`);
   }
   await refuseLuks(path);
   await requireWholeSectors(path, sectorSize);
@@ -127,7 +127,11 @@ async function refuseLuks(path: string): Promise<void> {
       throw error;
     },
   );
-  if (isLuks) throw new VolumeError("exists", `encrypt ${path}: it is LUKS already: adopt it`);
+  if (isLuks)
+    throw new VolumeError(
+      "exists",
+      `encrypt ${path}: it is already LUKS: run "chatelaine volume adopt"`,
+    );
 }
 
 async function requireWholeSectors(path: string, sectorSize: number): Promise<void> {

@@ -45,9 +45,9 @@ export async function findLostVolume(
   }
   const refusal = (reason: string) =>
     new VolumeError("invalid_argument", `forget volume ${id}: ${reason}`);
-  if (host !== ledger.host) throw refusal(`its disk is on host ${host}: do it there`);
+  if (host !== ledger.host) throw refusal(`its disk is on host ${host}: run the command there`);
   if ((await diskIdentity(location)) === undefined) {
-    throw refusal(`${location} is not there now, and may come back: attach the disk first`);
+    throw refusal(`${location} is missing now, and may come back: attach the disk first`);
   }
   const header = await readLuks(location).catch((error: unknown) => {
     if (error instanceof LuksError && error.code === "not_luks") return undefined;

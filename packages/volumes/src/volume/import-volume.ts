@@ -32,7 +32,7 @@ export async function importVolume(
   for (const volume of [known, sharing]) {
     if (volume === undefined) continue;
     const what = volume === known ? "it" : `volume ${volume.id}, which has that key,`;
-    throw new VolumeError("exists", `import ${path}: the ledger has ${what} already`);
+    throw new VolumeError("exists", `import ${path}: the ledger already has ${what}`);
   }
   const format = version === 1 ? "luks1" : "luks2";
   await perform(importOperation, context, {

@@ -24,7 +24,7 @@ export async function inspectVolume(path: string, ledger?: Ledger): Promise<Volu
   if (keyId === undefined) {
     throw new VolumeError(
       "not_a_volume",
-      `inspect ${path}: its LUKS header has no chatelaine token, so it does not say which key it needs`,
+      `inspect ${path}: its LUKS header has no chatelaine token, so it does not name its key`,
     );
   }
   return volumeOfHeader(header, path, keyId);

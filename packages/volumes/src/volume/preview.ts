@@ -38,7 +38,7 @@ export async function previewAdoption(
       ? await slotsOpenedBy(path, opener.passphrase)
       : await lendOpener(path, await keyOf(context, opener.keyId), async (_, slots) => slots);
   if (openedSlots.length === 0) {
-    throw new VolumeError("wrong_key", `adopt ${path}: what was given opens none of its key slots`);
+    throw new VolumeError("wrong_key", `adopt ${path}: the given key opens none of its key slots`);
   }
   return { id, path, format: version === 1 ? "luks1" : "luks2", openedSlots };
 }

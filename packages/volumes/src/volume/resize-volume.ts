@@ -80,13 +80,15 @@ async function fileSize(
     new VolumeError("invalid_argument", `resize ${path}: ${reason}`);
   if ((await occupantOf(path)) === "device") {
     if (sizeBytes !== undefined) {
-      throw refusal("a block device has the size it has: resize that first, and leave it out here");
+      throw refusal(
+        "the size of a block device is fixed: grow the device first, and leave the size out here",
+      );
     }
     const room = ((await blockDevice(path))?.bytes ?? dataOffset) - dataOffset;
     const rest = room % sectorSize;
     if (rest === 0) return undefined;
     throw refusal(
-      `its ${room} bytes for data are no multiple of the sector size, ${sectorSize}, so that the kernel would not open it: make the device ${sectorSize - rest} bytes larger or ${rest} smaller`,
+      `its ${room} bytes for data are not a multiple of the sector size, ${sectorSize}, so the kernel would not open it: make the device ${sectorSize - rest} bytes larger or ${rest} smaller`,
     );
   }
   if (sizeBytes === undefined) throw refusal("a file needs a size");
@@ -96,6 +98,6 @@ async function fileSize(
   const { size } = await stat(path);
   if (dataOffset + sizeBytes >= size) return dataOffset + sizeBytes;
   throw refusal(
-    `it has ${size - dataOffset} bytes and is never made smaller, since a file system may need its end`,
+    `it has ${size - dataOffset} bytes and is never shrunk, because its file system may use the end`,
   );
 }

@@ -74,5 +74,5 @@ export async function findSnapshot(
   if (found?.kind === "snapshot" && found.keyId !== undefined) {
     return { ...found, keyId: found.keyId };
   }
-  throw new VolumeError("not_found", `snapshot ${id}: the ledger has none`);
+  throw new VolumeError("not_found", `snapshot ${id}: not in the ledger`);
 }

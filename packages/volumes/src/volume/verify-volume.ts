@@ -161,6 +161,6 @@ async function unlockTrusted(
   }
   throw new VolumeError(
     "wrong_key",
-    `verify ${path}: key ${volume.keyId} opens none of the slots it should`,
+    `verify ${path}: key ${volume.keyId} opens none of its key slots`,
   );
 }

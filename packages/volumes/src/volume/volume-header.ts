@@ -31,7 +31,7 @@ export async function backupVolumeHeader(
   const target = await locationOf(file);
   await refuseMismatch(context, id, path);
   if ((await occupantOf(target)) !== "nothing") {
-    throw new VolumeError("exists", `back up header to ${file}: something is there already`);
+    throw new VolumeError("exists", `back up header to ${file}: the file already exists`);
   }
   const input = { location, file: target, keyId, isLost: false };
   await perform(backupHeaderOperation, context, { volumeId: id, keyId, input });
@@ -95,7 +95,7 @@ async function restoreOf(context: VolumeContext, path: string, file: string | un
   if (saved.uuid !== volume.id) {
     throw new VolumeError(
       "mismatch",
-      `restore header of ${path}: ${backup} is of volume ${saved.uuid}, not ${volume.id}`,
+      `restore header of ${path}: ${backup} belongs to volume ${saved.uuid}, not to ${volume.id}`,
     );
   }
   const isLost = await readLuks(path).then(
@@ -110,7 +110,7 @@ async function restoreOf(context: VolumeContext, path: string, file: string | un
   if (known !== undefined && fingerprintOf(saved) !== known) {
     throw new VolumeError(
       "mismatch",
-      `restore header of ${path}: ${backup} is from before a re-encryption: it would make the data unreadable`,
+      `restore header of ${path}: ${backup} is older than a re-encryption: restoring it would make the data unreadable`,
     );
   }
   if (volume.layout !== undefined) {

@@ -165,7 +165,7 @@ export class BarbicanConnection {
     if (token.expires === undefined) {
       throw new KeyManagerError(
         "invalid_argument",
-        "barbican: the caller's token came without a catalog (no authUrl), so the endpoint must be given",
+        "barbican: endpoint is missing: the caller's token has no service catalog, because authUrl is not set",
       );
     }
     const wanted = {

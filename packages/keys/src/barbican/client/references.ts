@@ -13,6 +13,6 @@ export function referenceField(what: string, document: Document, field: string):
   try {
     return objectId(reference);
   } catch (cause) {
-    throw new KeyManagerError("bad_response", `${what}: "${field}" is no reference`, { cause });
+    throw new KeyManagerError("bad_response", `${what}: "${field}" is not a reference`, { cause });
   }
 }

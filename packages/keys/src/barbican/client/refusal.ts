@@ -19,14 +19,14 @@ const meaning = new Map<number, KeyManagerErrorCode>([
 ]);
 
 const advice = new Map<number, string>([
-  [401, "Barbican does not accept the identity token, and no other could be had"],
-  [403, "Barbican's policy does not let this caller: which roles has he in the project?"],
+  [401, "Barbican rejects the token, and no new token could be obtained"],
+  [403, "Barbican's policy forbids it: check the caller's roles in the project"],
   [413, "the payload is larger than Barbican accepts"],
   [429, "too many requests: try again later"],
-  [500, "Barbican failed: its log has more; try again later"],
-  [502, "the proxy before Barbican has no answer from it: try again later"],
-  [503, "Barbican, or the Keystone behind it, is not there now: try again later"],
-  [504, "the proxy before Barbican has no answer from it: try again later"],
+  [500, "Barbican failed: see its log, and try again later"],
+  [502, "the proxy in front of Barbican got no answer from it: try again later"],
+  [503, "Barbican or its Keystone is not available: try again later"],
+  [504, "the proxy in front of Barbican got no answer from it: try again later"],
 ]);
 
 /** What the refused request held that no error may repeat. */

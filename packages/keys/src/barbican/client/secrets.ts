@@ -228,7 +228,7 @@ function wirePayload(bytes: Uint8Array, contentType: string): object {
   if (!isUtf8(bytes)) {
     throw new KeyManagerError(
       "invalid_argument",
-      `POST secrets: the payload is no UTF-8 text, as ${contentType} must be`,
+      `POST secrets: the payload is not UTF-8 text, as ${contentType} must be`,
     );
   }
   return { payload: Buffer.from(bytes).toString("utf8"), payload_content_type: contentType };

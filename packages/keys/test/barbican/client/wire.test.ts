@@ -600,7 +600,7 @@ describe("each call of Barbican's API on the wire", () => {
     const call = exchange((c) => c.secrets.create(caller, { type: "opaque", payload }), {
       status: 201,
     });
-    await refuses(call, "invalid_argument", /no UTF-8 text/);
+    await refuses(call, "invalid_argument", /not UTF-8 text/);
   });
 
   it("secret stores are unsupported where there is only one", async () => {

@@ -24,7 +24,7 @@ export async function migrateConfiguredStore(
   const rootKeys = value ? rootKeyFromText(value) : readRootKeyFile(rootKeyPath(config));
   if (!rootKeys)
     throw new RootKeyError(
-      `root key file ${rootKeyPath(config)}: it is missing; put the one there that belongs to ${sqliteFile}`,
+      `root key file ${rootKeyPath(config)}: it is missing; restore the file that belongs to ${sqliteFile}`,
     );
   // With PostgreSQL's client, which a server on SQLite does not need in its memory.
   const { migrateStore } = await import("./copy-store.ts");

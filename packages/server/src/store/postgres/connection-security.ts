@@ -31,10 +31,11 @@ export function connectionSecurity(url: string): ConnectionSecurity {
 export function refuseInsecureConnection(url: string, insecureTransport: boolean): void {
   const security = connectionSecurity(url);
   if (security === "local" || security === "verified" || insecureTransport) return;
-  const why = security === "plaintext" ? "without TLS" : "with TLS that verifies no certificate";
+  const why =
+    security === "plaintext" ? "without TLS" : "with TLS that does not verify the certificate";
   throw new ServerError(
     "insecure",
-    `open database: its URL leads to another host ${why}; add sslmode=verify-full to the URL (and sslrootcert=FILE for an authority of your own), or set postgres.insecureTransport: true if nobody else is on that network`,
+    `open database: its URL leads to another host ${why}; add sslmode=verify-full to the URL (and sslrootcert=FILE for a private CA), or set postgres.insecureTransport: true if you trust its network`,
   );
 }
 

@@ -21,7 +21,7 @@ export function lockFile(path: string): DatabaseSync {
     lock.close();
     const { errcode = 0 } = error as { readonly errcode?: number };
     if ((errcode & 0xff) !== busy) {
-      const reason = `${(error as Error).message}; move that file away if no server made it`;
+      const reason = `${(error as Error).message}; move this file away if no server created it`;
       throw new ServerError("unavailable", `open ${path}.lock: ${reason}`, { cause: error });
     }
     throw new ServerError(
@@ -39,7 +39,7 @@ export function makePrivate(path: string): void {
     for (const file of [path, `${path}.lock`]) closeSync(openSync(file, "a", 0o600));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ServerError("unavailable", `${path}: cannot be made or written: ${reason}`, {
+    throw new ServerError("unavailable", `${path}: cannot be created or written: ${reason}`, {
       cause,
     });
   }

@@ -24,13 +24,13 @@ export function refuseInsecureConnection(
   const { rejectUnauthorized } = (typeof ssl === "object" ? ssl : {}) as {
     readonly rejectUnauthorized?: unknown;
   };
-  if (rejectUnauthorized === false) refuse("with TLS that verifies no certificate");
+  if (rejectUnauthorized === false) refuse("with TLS that does not verify the certificate");
 }
 
 function refuse(how: string): never {
   throw new VolumeError(
     "invalid_argument",
-    `open ledger: its database is on another host, and is asked ${how}; add sslmode=verify-full to the URL (and sslrootcert=FILE for an authority of your own), or set ledgerInsecureTransport: true if nobody else is on that network`,
+    `open ledger: its database is on another host, and is asked ${how}; add sslmode=verify-full to the URL (and sslrootcert=FILE for a private CA), or set ledgerInsecureTransport: true if you trust its network`,
   );
 }
 

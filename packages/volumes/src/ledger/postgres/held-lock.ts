@@ -35,7 +35,7 @@ export class HeldLock {
     clearTimeout(this.#timer);
     const leftMs = sentAt + this.#leaseMs / 2 - performance.now();
     this.#timer = setTimeout(
-      () => this.lose("the database could not be told in time that its holder lives"),
+      () => this.lose("it could not be renewed in the database in time"),
       Math.max(0, leftMs),
     );
     this.#timer.unref();

@@ -26,10 +26,16 @@ export function ledgerError(what: string, error: unknown): VolumeError {
   const message = error instanceof Error ? error.message : String(error);
   const { code } = error as { readonly code?: unknown };
   if ((typeof code === "string" && refused.test(code)) || isWithoutPassword(error)) {
-    const why = isWithoutPassword(error) ? "it asks for a password, and none was given" : message;
-    return new VolumeError("invalid_argument", `${what}: the database refuses: ${why}`, {
-      cause: error,
-    });
+    const why = isWithoutPassword(error)
+      ? "it asks for a password, and none is set (PGPASSWORD or ~/.pgpass)"
+      : message;
+    return new VolumeError(
+      "invalid_argument",
+      `${what}: the database rejects the connection: ${why}`,
+      {
+        cause: error,
+      },
+    );
   }
   if (mayPass(error)) {
     return new VolumeError("unavailable", `${what}: the database does not answer: ${message}`, {

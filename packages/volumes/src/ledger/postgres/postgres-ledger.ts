@@ -65,10 +65,13 @@ export async function openPostgresLedger(options: PostgresLedgerOptions): Promis
   ]);
   const { pool, host, schema = "chatelaine_ledger", now = () => new Date() } = options;
   const { timeoutMs = 10_000, leaseMs = 30_000, insecureTransport = false } = options;
-  refuse(host === "", "host: name this machine");
-  refuse(!/^[a-z_][a-z0-9_]{0,62}$/.test(schema), `schema: ${schema} is no name in lower case`);
+  refuse(host === "", "host: the name of this machine is missing");
+  refuse(!/^[a-z_][a-z0-9_]{0,62}$/.test(schema), `schema: ${schema} is not a name in lower case`);
   for (const [name, value] of Object.entries({ timeoutMs, leaseMs })) {
-    refuse(!Number.isSafeInteger(value) || value < 1, `${name}: a whole number from 1 on`);
+    refuse(
+      !Number.isSafeInteger(value) || value < 1,
+      `${name}: must be a whole number of at least 1`,
+    );
   }
   const database = new PostgresDatabase(pool, { schema, timeoutMs, insecureTransport });
   await migrate(database, schema, readMigrations("postgres"), now());
