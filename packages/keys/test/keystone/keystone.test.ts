@@ -208,7 +208,7 @@ describe("Keystone", () => {
     const project = { type: "project", projectId: "a", userId: "u" } as const;
     await refuses(keystone.token(project), "invalid_argument", /make one with keystoneCaller/);
     for (const nobody of [undefined, null, {}, { type: "x" }]) {
-      await refuses(keystone.token(nobody as never), "invalid_argument", /there is no caller/);
+      await refuses(keystone.token(nobody as never), "invalid_argument", /caller is missing/);
     }
   });
 
