@@ -106,6 +106,20 @@ export const forbidden = [
   },
 ];
 
+/** Folders that only some may import. Their own files may, too. */
+export const reserved = [
+  {
+    folder: "packages/server/src/crypto/root-key/slots",
+    for: [
+      "packages/server/src/crypto/root-key/",
+      "packages/server/src/parts/",
+      "packages/server/src/startup/",
+      "packages/server/src/maintenance/",
+    ],
+    why: "only the start and the maintenance know how the root key is opened; the others get the ring",
+  },
+];
+
 /** Only these files may read the environment: configuration has one door a program. */
 const readsEnvironment = [
   "packages/cli/src/config/settings.ts",
@@ -125,6 +139,9 @@ export function violations(files) {
         targets.push(target);
         const rule = forbidden.find((r) => path.startsWith(r.from) && target.startsWith(r.to));
         if (rule) found.push(`${path}: imports ${target}: ${rule.why}`);
+        const kept = reserved.find((r) => target.startsWith(r.folder));
+        if (kept && !kept.for.some((folder) => path.startsWith(folder)))
+          found.push(`${path}: imports ${target}: ${kept.why}`);
         const climb = climbs(owner, path, target);
         if (climb) found.push(`${path}: imports ${target}: ${climb}`);
         if (!target.startsWith(`packages/${owner}/src/`))

@@ -61,6 +61,20 @@ describe("the layer check", () => {
     );
     assert.match(found[0] ?? "", /import cycle/);
   });
+  it("refuses a slot of the root key outside the start and the maintenance", () => {
+    for (const slots of ["slots.ts", "slots/file.ts"])
+      assert.match(
+        violations(
+          new Map([
+            [
+              "packages/server/src/keyring/a.ts",
+              `import { x } from "../crypto/root-key/${slots}";`,
+            ],
+          ]),
+        )[0] ?? "",
+        /how the root key is opened/,
+      );
+  });
   it("refuses a second door to the environment", () => {
     assert.equal(
       violations(new Map([["packages/keys/src/model/a.ts", "process.env.HOME"]])).length,

@@ -14,7 +14,7 @@ export {
   type TextFormat,
   variableOf,
 } from "./config/settings.ts";
-export { RootKeyError } from "./crypto/root-key.ts";
+export { RootKeyError, type RootKeyErrorReason } from "./crypto/root-key/root-key-error.ts";
 export { firstNames } from "./identity/builtin/first-start.ts";
 export { type OnCommandProgress } from "./maintenance/control.ts";
 export { diagnoseServer } from "./maintenance/diagnose.ts";

@@ -3,7 +3,8 @@ import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { loadServerConfig, type ServerConfig } from "../src/config/config.ts";
-import { createRootKeyFile, RootKeyError } from "../src/crypto/root-key.ts";
+import { RootKeyError } from "../src/crypto/root-key/root-key-error.ts";
+import { RootKeyFile } from "../src/crypto/root-key/slots.ts";
 import type { AuditReport } from "../src/maintenance/verify-audit.ts";
 import { verifyAuditFiles } from "../src/maintenance/verify-audit-files.ts";
 import { type AuditScene, auditScene } from "./support/audit-scene.ts";
@@ -19,7 +20,7 @@ async function archived(
   ...counts: readonly number[]
 ): Promise<AuditScene & { readonly files: readonly string[]; readonly config: ServerConfig }> {
   const folder = temporaryFolder(t);
-  const rootKeys = createRootKeyFile(join(folder, "root-key"));
+  const rootKeys = await new RootKeyFile(join(folder, "root-key")).create();
   const scene = await auditScene(t, { folder, rootKeys });
   const files: string[] = [];
   for (const count of counts) {

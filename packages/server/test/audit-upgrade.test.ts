@@ -19,7 +19,7 @@ async function upgraded(
   ...before: readonly string[]
 ): Promise<AuditScene & { readonly reopen: (parts?: object) => Promise<AuditScene> }> {
   const folder = temporaryFolder(t);
-  const rootKeys = layOutOldDatabase(folder);
+  const rootKeys = await layOutOldDatabase(folder);
   let store = await openOldDatabase(folder);
   t.after(() => store.close());
   for (const sql of before) await store.write(tamper, { sql, args: [] });
@@ -91,7 +91,7 @@ describe("an audit record that commit 2da0dde wrote", () => {
 
   it("does not accept an authentic entry of the old format after the upgrade", async (t) => {
     const scene = await upgraded(t);
-    const keys = await auditKeys(scene.store, layOutOldDatabase(temporaryFolder(t)));
+    const keys = await auditKeys(scene.store, await layOutOldDatabase(temporaryFolder(t)));
     const [last] = await scene.look<{ readonly mac: Uint8Array }>(
       "SELECT mac FROM audit WHERE sequence = 7",
     );

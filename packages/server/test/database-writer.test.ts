@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { addRootKey, createRootKeyFile } from "../src/crypto/root-key.ts";
+import { RootKeyFile } from "../src/crypto/root-key/slots.ts";
 import { RowTags } from "../src/crypto/row-tags.ts";
 import { newToken, tokenHash } from "../src/identity/builtin/random-ids.ts";
 import { SqlIdentityStore } from "../src/identity/builtin/sql/sql-identity-store.ts";
@@ -223,21 +223,21 @@ describe(`somebody who can write the database, on ${storeKind},`, () => {
 
   it("does not go on with a key of tags that leaked, once the root key is rotated", async (t) => {
     const folder = temporaryFolder(t);
-    const path = join(folder, "root-key");
-    const rootKeys = createRootKeyFile(path);
+    const file = new RootKeyFile(join(folder, "root-key"));
+    const rootKeys = await file.create();
     const harness = await startHarness(t, { rootKeys });
     const { ask, store, server } = harness;
     const leaked = new RowTags([await systemKey(store, rootKeys, "row tags")]);
     const orders = [await newOrder(harness), await newOrder(harness), await newOrder(harness)];
     // A rotation that was cut short, after the key was made and some rows had got their new tags.
-    const ring = addRootKey(path);
+    const ring = await file.rotate();
     await admitRootKeys(store, ring, server.context.clock);
     const next = await systemKey(store, ring, "row tags, next");
     await store.startRowTags([next, await systemKey(store, ring, "row tags")]);
     await store.write(retagPage, { table: "orders", after: null, limit: 1 });
     await openRowTags(store, ring, server.context.clock);
     for (const order of orders) assert.equal((await ask("GET", `/v1/orders/${order}`)).status, 200);
-    await rotateRootKey(server.context, path);
+    await rotateRootKey(server.context, file);
     for (const order of orders) {
       const url = `/v1/orders/${order}`;
       assert.equal((await ask("GET", url)).status, 200);

@@ -14,12 +14,8 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, it, type TestContext } from "node:test";
 import { AuditTrail } from "../src/audit/audit-trail.ts";
 import { loadServerConfig, type ServerConfig } from "../src/config/config.ts";
-import {
-  addRootKey,
-  createRootKeyFile,
-  RootKeyError,
-  readRootKeyFile,
-} from "../src/crypto/root-key.ts";
+import { RootKeyError } from "../src/crypto/root-key/root-key-error.ts";
+import { RootKeyFile } from "../src/crypto/root-key/slots.ts";
 import { restoreBackup } from "../src/maintenance/restore-backup.ts";
 import { rotateProjectKeys } from "../src/maintenance/rotate-project-keys.ts";
 import { runServerCommand } from "../src/maintenance/run-command.ts";
@@ -103,7 +99,7 @@ describe("a running server's administrator", () => {
         );
       }
     })();
-    const before = readRootKeyFile(join(folder, "root-key"))?.current.checkValue;
+    const before = (await new RootKeyFile(join(folder, "root-key")).open())?.current.checkValue;
     const rotated = await runServerCommand(config, "rotate project-keys");
     assert.ok((rotated as { payloads: number }).payloads >= ids.length);
     assert.equal(
@@ -112,7 +108,7 @@ describe("a running server's administrator", () => {
     );
     rotation.abort();
     await load;
-    const ring = readRootKeyFile(join(folder, "root-key"));
+    const ring = await new RootKeyFile(join(folder, "root-key")).open();
     assert.deepEqual([ring?.all.size, ring?.current.id], [1, 2]);
     assert.notDeepEqual(ring?.current.checkValue, before);
     await first.server.close();
@@ -126,11 +122,14 @@ describe("a running server's administrator", () => {
     const first = await start(t, folder);
     const id = await first.store("kept");
     await first.server.close();
-    addRootKey(join(folder, "root-key")); // and then the power went
+    await new RootKeyFile(join(folder, "root-key")).rotate(); // and then the power went
     const second = await start(t, folder);
     assert.equal(await second.payload(id), "kept");
     await runServerCommand(configOf(folder), "rotate root-key");
-    assert.deepEqual([...(readRootKeyFile(join(folder, "root-key"))?.all.keys() ?? [])], [2]);
+    assert.deepEqual(
+      [...((await new RootKeyFile(join(folder, "root-key")).open())?.all.keys() ?? [])],
+      [2],
+    );
     assert.equal(await second.payload(id), "kept");
   });
 
@@ -206,7 +205,7 @@ describe("a running server's administrator", () => {
     const before = asItIs();
     const unchanged = () => assert.deepEqual(asItIs(), before);
     const foreign = configOf(folder, { "--root-key-file": join(temporaryFolder(t), "other-key") });
-    createRootKeyFile(foreign.requiredText("rootKey.file"));
+    await new RootKeyFile(foreign.requiredText("rootKey.file")).create();
     await assert.rejects(restoreBackup(foreign, backup), RootKeyError);
     unchanged();
     const newer = join(temporaryFolder(t), "newer.db");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { rootKey, rootKeyRing } from "../src/crypto/root-key.ts";
+import { rootKey, rootKeyRing } from "../src/crypto/root-key/ring.ts";
 import { SqlIdentityStore } from "../src/identity/builtin/sql/sql-identity-store.ts";
 import type { CopyProgress } from "../src/maintenance/migrate-store/copy-progress.ts";
 import { migrateStore } from "../src/maintenance/migrate-store/copy-store.ts";

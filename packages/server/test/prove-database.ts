@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { Client } from "pg";
-import { rootKey, rootKeyRing } from "../src/crypto/root-key.ts";
+import { rootKey, rootKeyRing } from "../src/crypto/root-key/ring.ts";
 import { PostgresStore } from "../src/store/postgres/postgres-store.ts";
 import { SqliteStore } from "../src/store/sqlite/sqlite-store.ts";
 import { apply, type Change, changesOf, isFree, sameKey } from "./prove/changes.ts";

@@ -5,13 +5,8 @@ import { describe, it } from "node:test";
 import { SecretBytes } from "@chatelaine/keys";
 import { loadServerConfig } from "../src/config/config.ts";
 import { Mac } from "../src/crypto/mac.ts";
-import {
-  createRootKeyFile,
-  readRootKeyFile,
-  rootKey,
-  rootKeyFromText,
-  rootKeyRing,
-} from "../src/crypto/root-key.ts";
+import { rootKey, rootKeyRing } from "../src/crypto/root-key/ring.ts";
+import { openRootKeyValue, RootKeyFile } from "../src/crypto/root-key/slots.ts";
 import { open, seal } from "../src/crypto/seal.ts";
 import { payloadContext } from "../src/keyring/project-keys.ts";
 import { admitRootKeys } from "../src/keyring/system-keys.ts";
@@ -25,18 +20,19 @@ import { tamper } from "./support/tamper.ts";
 const clock = systemClock();
 
 describe("the root key", () => {
-  it("is made once, for its owner's eyes", (t) => {
+  it("is created once, readable by its owner alone", async (t) => {
     const path = join(temporaryFolder(t), "keys", "root-key");
-    assert.equal(readRootKeyFile(path), undefined);
-    const made = createRootKeyFile(path);
+    const file = new RootKeyFile(path);
+    assert.equal(await file.open(), undefined);
+    const created = await file.create();
     assert.equal(statSync(path).mode & 0o777, 0o600);
-    assert.deepEqual(readRootKeyFile(path)?.current.checkValue, made.current.checkValue);
-    assert.throws(() => createRootKeyFile(path), /EEXIST/);
+    assert.deepEqual((await file.open())?.current.checkValue, created.current.checkValue);
+    await assert.rejects(file.create(), /already has a key 1/);
     chmodSync(path, 0o640);
-    assert.throws(() => readRootKeyFile(path), /run: chmod 600/);
+    await assert.rejects(file.open(), /run: chmod 600/);
   });
 
-  it("is refused if it is no key", (t) => {
+  it("is refused if it is not a key", async (t) => {
     const path = join(temporaryFolder(t), "root-key");
     const key = Buffer.alloc(32, 1).toString("base64");
     for (const text of [
@@ -46,13 +42,13 @@ describe("the root key", () => {
       `chatelaine-root-key-v1\nx ${key}\n`,
     ]) {
       writeFileSync(path, text, { mode: 0o600 });
-      assert.throws(() => readRootKeyFile(path), /root key file/);
+      await assert.rejects(new RootKeyFile(path).open(), /root key file/);
     }
-    assert.throws(() => rootKeyFromText(SecretBytes.fromText("short")), /32 bytes in base64/);
-    assert.equal(rootKeyFromText(SecretBytes.fromText(key)).current.id, 1);
+    await assert.rejects(openRootKeyValue(SecretBytes.fromText("short")), /32 bytes in base64/);
+    assert.equal((await openRootKeyValue(SecretBytes.fromText(key))).current.id, 1);
   });
 
-  it("must be it is the root key of the database", async (t) => {
+  it("must be the root key of the database", async (t) => {
     const folder = temporaryFolder(t);
     const store = await SqliteStore.open({ path: join(folder, "keys.db"), now: clock.timestamp() });
     t.after(() => store.close());

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { readRootKeyFile } from "../src/crypto/root-key.ts";
+import { RootKeyFile } from "../src/crypto/root-key/slots.ts";
 import { migrateStore } from "../src/maintenance/migrate-store/copy-store.ts";
 import { restoreBackup } from "../src/maintenance/restore-backup.ts";
 import { runServerCommand } from "../src/maintenance/run-command.ts";
@@ -64,7 +64,7 @@ describe("a database that 2da0dde wrote", () => {
     assert.equal((await send(server, "GET", old.deleted, alice)).status, 200);
     await server.close();
     assert.match(readFileSync(join(folder, "log"), "utf8"), /"tagged":\d+/);
-    assert.equal(readRootKeyFile(join(folder, "root-key"))?.rowsTagged, true);
+    assert.equal((await new RootKeyFile(join(folder, "root-key")).open())?.rowsTagged, true);
     await assertAnswersAsBefore(await startOnOld(t, oldConfig(folder)));
   });
 
@@ -143,7 +143,7 @@ describe("a database that 2da0dde wrote, in PostgreSQL", { skip: noPostgres }, (
   it("is tagged while it is moved there from SQLite", async (t) => {
     const folder = oldDataDirectory(t);
     const to = await emptyDatabase(t);
-    const rootKeys = readRootKeyFile(join(folder, "root-key"));
+    const rootKeys = await new RootKeyFile(join(folder, "root-key")).open();
     assert.ok(rootKeys);
     const from = join(folder, "keys.db");
     const result = await migrateStore({ from, to, rootKeys, untaggedRows: "tag" });

@@ -1,4 +1,4 @@
-import type { RootKeyRing } from "../crypto/root-key.ts";
+import type { RootKeyRing } from "../crypto/root-key/ring.ts";
 import { unwrapSystemKey } from "../keyring/system-keys.ts";
 import { isServerError } from "../model/server-error.ts";
 import { type AuditKeys, auditKeyId, auditKeyNames } from "./chain/audit-keys.ts";

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { RootKeyError, type RootKeyRing } from "../crypto/root-key.ts";
+import type { RootKeyRing } from "../crypto/root-key/ring.ts";
 import { unwrapSystemKey, wrapSystemKey } from "../keyring/system-keys.ts";
 import { ServerError } from "../model/server-error.ts";
 import { needsAuditUpgrade, upgradeAudit } from "../store/operations/audit-segments.ts";
@@ -36,7 +36,8 @@ export async function openAudit(
 /** The keys of an audit record that was opened before. */
 export async function auditKeys(store: Store, ring: RootKeyRing): Promise<AuditKeys> {
   const keys = await findAuditKeys(store, ring);
-  if (!keys) throw new RootKeyError("audit record: its key is missing from the database");
+  if (!keys)
+    throw new ServerError("integrity", "audit record: its key is missing from the database");
   return keys;
 }
 

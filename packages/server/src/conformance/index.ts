@@ -1,3 +1,9 @@
+export {
+  keepsTheSlotPromises,
+  type SlotScene,
+} from "../crypto/root-key/conformance/slot-promises.ts";
+export { RootKeyError, type RootKeyErrorReason } from "../crypto/root-key/root-key-error.ts";
+export type { RootKeySlotKind, SealedRootKey, SlotParameters } from "../crypto/root-key/slot.ts";
 export type { TaggedValue } from "../model/tagged-value.ts";
 export type {
   Operation,

@@ -1,6 +1,6 @@
 import { createSecretKey, hkdfSync, type KeyObject, randomBytes } from "node:crypto";
 import { Mac } from "../crypto/mac.ts";
-import type { RootKeyRing } from "../crypto/root-key.ts";
+import type { RootKeyRing } from "../crypto/root-key/ring.ts";
 import { open, seal } from "../crypto/seal.ts";
 import type { Clock } from "../model/clock.ts";
 import { ServerError } from "../model/server-error.ts";

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { checkRootKeys, type RootKeyRing } from "../crypto/root-key.ts";
+import { checkRootKeys, type RootKeyRing } from "../crypto/root-key/ring.ts";
 import { open, seal } from "../crypto/seal.ts";
 import type { Clock } from "../model/clock.ts";
 import { ServerError } from "../model/server-error.ts";

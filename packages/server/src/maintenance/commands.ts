@@ -1,5 +1,6 @@
 import { chmodSync, existsSync } from "node:fs";
 import type { PublicUrl } from "../config/public-url.ts";
+import type { RootKeyFile } from "../crypto/root-key/slots.ts";
 import type { Administration } from "../identity/builtin/administration.ts";
 import { type AuditEntry, auditLine } from "../model/audit-entry.ts";
 import { ServerError } from "../model/server-error.ts";
@@ -15,7 +16,7 @@ import { rotateRootKey } from "./rotate-root-key.ts";
 export interface CommandParts {
   readonly context: ServiceContext;
   /** Absent if the root key does not come from a file. */
-  readonly rootKeyFile?: string;
+  readonly rootKeyFile?: RootKeyFile | undefined;
   /** True while requests are served, perhaps by other processes too. */
   readonly running: boolean;
   readonly administration?: Administration;

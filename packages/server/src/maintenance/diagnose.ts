@@ -2,11 +2,11 @@ import { X509Certificate } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { Client } from "pg";
 import type { ServerConfig } from "../config/config.ts";
-import { checkRootKeys, readRootKeyFile, rootKeyFromText } from "../crypto/root-key.ts";
+import { checkRootKeys } from "../crypto/root-key/ring.ts";
 import { ServerError } from "../model/server-error.ts";
 import { openPolicy } from "../parts/open-policy.ts";
 import { openProxies } from "../parts/open-proxies.ts";
-import { rootKeyPath } from "../parts/open-root-keys.ts";
+import { findRootKeys, rootKeyPath } from "../parts/open-root-keys.ts";
 import { openTls } from "../parts/open-tls.ts";
 import { driveAsync, driveSync } from "../store/drive.ts";
 import { pendingMigrations, readMigrations } from "../store/migrations.ts";
@@ -154,7 +154,7 @@ function insecureConnectionTo(database: string): string | undefined {
 async function rootKeyOf(config: ServerConfig): Promise<Outcome> {
   const value = config.secret("rootKey.value");
   const path = rootKeyPath(config);
-  const ring = value ? rootKeyFromText(value) : readRootKeyFile(path);
+  const ring = await findRootKeys(config);
   const recorded = await ask(config, listRootKeys.steps(null)).catch(() => undefined);
   if (!ring) {
     if ((recorded?.answer.length ?? 0) === 0)

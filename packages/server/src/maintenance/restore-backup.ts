@@ -12,7 +12,7 @@ import {
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { ServerConfig } from "../config/config.ts";
-import { checkRootKeys } from "../crypto/root-key.ts";
+import { checkRootKeys } from "../crypto/root-key/ring.ts";
 import { maxSealsOfKey } from "../keyring/project-keys.ts";
 import { systemClock } from "../model/clock.ts";
 import { ServerError } from "../model/server-error.ts";

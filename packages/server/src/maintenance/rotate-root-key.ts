@@ -1,4 +1,5 @@
-import { addRootKey, dropOldRootKeys, RootKeyError, readRootKeyFile } from "../crypto/root-key.ts";
+import { RootKeyError } from "../crypto/root-key/root-key-error.ts";
+import type { RootKeyFile } from "../crypto/root-key/slots.ts";
 import { admitRootKeys, rewrapSystemKey } from "../keyring/system-keys.ts";
 import { rotateRowTags } from "../row-tagging/rotate-row-tags.ts";
 import type { ServiceContext } from "../services/context.ts";
@@ -15,18 +16,19 @@ const batchSize = 100;
  * Makes a new root key current, wraps every project's key by it and gives every row a tag
  * under a new key, while others read and write. A rotation that was cut short is finished by the next call.
  *
- * @param path the root key file; until the end it holds both keys
- * @returns how many keys were wrapped anew
- * @throws RootKeyError if the root key does not come from a file
+ * @param file until the end it holds both keys
+ * @returns how many keys were wrapped again
+ * @throws RootKeyError if the file does not exist
  */
 export async function rotateRootKey(
   context: ServiceContext,
-  path: string,
+  file: RootKeyFile,
 ): Promise<{ readonly rootKeyId: number; readonly rewrapped: number }> {
   const { store, keys, clock } = context;
-  const before = readRootKeyFile(path);
-  if (!before) throw new RootKeyError(`rotate root-key: there is no root key file ${path}`);
-  const ring = before.all.size > 1 ? before : addRootKey(path);
+  const before = await file.open();
+  if (!before)
+    throw new RootKeyError("absent", `rotate root-key: there is no root key file ${file.path}`);
+  const ring = before.all.size > 1 ? before : await file.rotate();
   await admitRootKeys(store, ring, clock);
   keys.useRootKeys(ring);
   const rootKeyId = ring.current.id;
@@ -46,6 +48,6 @@ export async function rotateRootKey(
     rewrapped += rows.length;
   }
   await store.write(deleteOldRootKeys, { current: rootKeyId });
-  keys.useRootKeys(dropOldRootKeys(path));
+  keys.useRootKeys(await file.keepCurrent());
   return { rootKeyId, rewrapped };
 }

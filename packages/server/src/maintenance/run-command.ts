@@ -7,7 +7,7 @@ import { defaultQuotas } from "../parts/default-quotas.ts";
 import { mayTagRows, recordRowsTagged } from "../parts/may-tag-rows.ts";
 import { openIdentity } from "../parts/open-identity.ts";
 import { openPolicy } from "../parts/open-policy.ts";
-import { openRootKeys, rootKeyPath } from "../parts/open-root-keys.ts";
+import { openRootKeys, rootKeyFileOf } from "../parts/open-root-keys.ts";
 import { openStore } from "../parts/open-store.ts";
 import type { TaggingReport } from "../row-tagging/tag-existing-rows.ts";
 import { serverCommands } from "./commands.ts";
@@ -61,7 +61,7 @@ export async function runServerCommand(
       context,
       running: false,
       tagging,
-      ...(config.text("rootKey.value") === undefined && { rootKeyFile: rootKeyPath(config) }),
+      rootKeyFile: rootKeyFileOf(config),
       ...(administration && { administration }),
     });
     const result = await carryOut(commands, command, args, onProgress);

@@ -7,8 +7,8 @@ import {
   verifyArchives,
 } from "../audit/verify-archives.ts";
 import type { ServerConfig } from "../config/config.ts";
-import { RootKeyError, readRootKeyFile, rootKeyFromText } from "../crypto/root-key.ts";
-import { rootKeyPath } from "../parts/open-root-keys.ts";
+import { RootKeyError } from "../crypto/root-key/root-key-error.ts";
+import { findRootKeys, rootKeyPath } from "../parts/open-root-keys.ts";
 import { notedHeads } from "./audit-commands.ts";
 import type { AuditReport, EntryRange } from "./verify-audit.ts";
 
@@ -25,10 +25,10 @@ export async function verifyAuditFiles(
   noted = "",
   onProgress?: OnAuditProgress,
 ): Promise<AuditReport> {
-  const value = config.secret("rootKey.value");
-  const ring = value ? rootKeyFromText(value) : readRootKeyFile(rootKeyPath(config));
+  const ring = await findRootKeys(config);
   if (!ring)
     throw new RootKeyError(
+      "absent",
       `root key file ${rootKeyPath(config)}: it is missing; archives are verified with the root key of the server that wrote them`,
     );
   const keys = new ArchiveKeys();

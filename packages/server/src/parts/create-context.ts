@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { AuditTrail } from "../audit/audit-trail.ts";
 import { openAudit } from "../audit/open-audit.ts";
-import type { RootKeyRing } from "../crypto/root-key.ts";
+import type { RootKeyRing } from "../crypto/root-key/ring.ts";
 import { ProjectKeys } from "../keyring/project-keys.ts";
 import { admitRootKeys } from "../keyring/system-keys.ts";
 import type { Clock } from "../model/clock.ts";

@@ -1,9 +1,10 @@
 import { accessSync, constants } from "node:fs";
 import { dirname } from "node:path";
 import type { ServerConfig } from "../config/config.ts";
-import { markRowsTagged, type RootKeyRing } from "../crypto/root-key.ts";
+import type { RootKeyRing } from "../crypto/root-key/ring.ts";
+import type { RootKeyFile } from "../crypto/root-key/slots.ts";
 import type { Store } from "../store/store.ts";
-import { rootKeyPath } from "./open-root-keys.ts";
+import { rootKeyFileOf } from "./open-root-keys.ts";
 
 /**
  * True if a start may tag a database whose rows have no tags: only on SQLite, where one server has the database to
@@ -11,18 +12,17 @@ import { rootKeyPath } from "./open-root-keys.ts";
  * the administrator runs `chatelaine server tag-rows`.
  */
 export function mayTagRows(config: ServerConfig, store: Store, rootKeys: RootKeyRing): boolean {
-  if (store.dialect !== "sqlite" || config.text("rootKey.value") !== undefined) return false;
-  return !rootKeys.rowsTagged && canMark(config);
+  const file = rootKeyFileOf(config);
+  return store.dialect === "sqlite" && file !== undefined && !rootKeys.rowsTagged && canMark(file);
 }
 
 /** Records outside the database that its rows have tags, if the root key comes from a file that can be replaced. */
 export function recordRowsTagged(config: ServerConfig, rootKeys: RootKeyRing): void {
-  if (config.text("rootKey.value") !== undefined || rootKeys.rowsTagged || !canMark(config)) return;
-  markRowsTagged(rootKeyPath(config));
+  const file = rootKeyFileOf(config);
+  if (file !== undefined && !rootKeys.rowsTagged && canMark(file)) file.markRowsTagged();
 }
 
-function canMark(config: ServerConfig): boolean {
-  const path = rootKeyPath(config);
+function canMark({ path }: RootKeyFile): boolean {
   try {
     accessSync(path, constants.W_OK);
     accessSync(dirname(path), constants.W_OK);

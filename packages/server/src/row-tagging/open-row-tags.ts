@@ -1,4 +1,4 @@
-import type { RootKeyRing } from "../crypto/root-key.ts";
+import type { RootKeyRing } from "../crypto/root-key/ring.ts";
 import { ProjectKeys } from "../keyring/project-keys.ts";
 import { systemKey, unwrapSystemKey, wrapSystemKey } from "../keyring/system-keys.ts";
 import type { Clock } from "../model/clock.ts";

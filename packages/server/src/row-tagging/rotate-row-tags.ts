@@ -1,4 +1,4 @@
-import type { RootKeyRing } from "../crypto/root-key.ts";
+import type { RootKeyRing } from "../crypto/root-key/ring.ts";
 import { systemKey, unwrapSystemKey, wrapSystemKey } from "../keyring/system-keys.ts";
 import { findSystemKey } from "../store/operations/keys.ts";
 import { finishTagging, retagPage } from "../store/operations/row-tags.ts";

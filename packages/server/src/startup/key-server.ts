@@ -6,7 +6,7 @@ import { auditKeys } from "../audit/open-audit.ts";
 import { SegmentKeeper } from "../audit/segment-keeper.ts";
 import { defaultSegmentLimits, type SegmentLimits } from "../audit/segment-sealer.ts";
 import type { PublicUrl } from "../config/public-url.ts";
-import type { RootKeyRing } from "../crypto/root-key.ts";
+import type { RootKeyRing } from "../crypto/root-key/ring.ts";
 import { createApp } from "../http/app.ts";
 import { ClientAddresses, type ClientAddressesOptions } from "../http/client-addresses.ts";
 import { keystoneRoutes } from "../http/keystone-routes.ts";

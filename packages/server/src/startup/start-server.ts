@@ -14,7 +14,7 @@ import { mayTagRows, recordRowsTagged } from "../parts/may-tag-rows.ts";
 import { type OpenedIdentity, openIdentity } from "../parts/open-identity.ts";
 import { openPolicy } from "../parts/open-policy.ts";
 import { openProxies } from "../parts/open-proxies.ts";
-import { openRootKeys, rootKeyPath } from "../parts/open-root-keys.ts";
+import { openRootKeys, rootKeyFileOf } from "../parts/open-root-keys.ts";
 import { openStore } from "../parts/open-store.ts";
 import { openTls } from "../parts/open-tls.ts";
 import { CurrentPolicy } from "../policy/current-policy.ts";
@@ -118,7 +118,7 @@ export async function startServer(
       seesIgnoredProxy: () => clients.ignored,
       publicUrl: () => taken.url,
       running: true,
-      ...(config.text("rootKey.value") === undefined && { rootKeyFile: rootKeyPath(config) }),
+      rootKeyFile: rootKeyFileOf(config),
       ...(identity.administration && { administration: identity.administration }),
     });
     const control = await openControl(controlPath(config), {

@@ -1,5 +1,5 @@
 import { AuditTrail } from "../../src/audit/audit-trail.ts";
-import type { RootKeyRing } from "../../src/crypto/root-key.ts";
+import type { RootKeyRing } from "../../src/crypto/root-key/ring.ts";
 import { openBuiltinIdentity } from "../../src/identity/builtin/open-builtin-identity.ts";
 import { tokenHash } from "../../src/identity/builtin/random-ids.ts";
 import { SqlIdentityStore } from "../../src/identity/builtin/sql/sql-identity-store.ts";

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { AuditTrail } from "../../src/audit/audit-trail.ts";
-import type { RootKeyRing } from "../../src/crypto/root-key.ts";
+import type { RootKeyRing } from "../../src/crypto/root-key/ring.ts";
+import { RootKeyFile } from "../../src/crypto/root-key/slots.ts";
 import { serverCommands } from "../../src/maintenance/commands.ts";
 import type { AuditReport } from "../../src/maintenance/verify-audit.ts";
 import { systemClock } from "../../src/model/clock.ts";
@@ -69,7 +70,7 @@ export async function sceneOn(
   const commands = serverCommands({
     context,
     running: false,
-    rootKeyFile: join(folder, "root-key"),
+    rootKeyFile: new RootKeyFile(join(folder, "root-key")),
   });
   const command: AuditScene["command"] = async (name, ...args) => {
     const found = commands[name];

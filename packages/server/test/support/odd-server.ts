@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { parsePublicUrl } from "../../src/config/public-url.ts";
-import { rootKey, rootKeyRing } from "../../src/crypto/root-key.ts";
+import { rootKey, rootKeyRing } from "../../src/crypto/root-key/ring.ts";
 import { auditEntryOf } from "../../src/identity/builtin/audit-events.ts";
 import { openBuiltinIdentity } from "../../src/identity/builtin/open-builtin-identity.ts";
 import { SqlIdentityStore } from "../../src/identity/builtin/sql/sql-identity-store.ts";

@@ -1,7 +1,8 @@
 import { chmodSync, copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { type RootKeyRing, readRootKeyFile } from "../../src/crypto/root-key.ts";
+import type { RootKeyRing } from "../../src/crypto/root-key/ring.ts";
+import { RootKeyFile } from "../../src/crypto/root-key/slots.ts";
 import { SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 
 const fixture = new URL("../fixtures/audit-2da0dde/", import.meta.url);
@@ -10,12 +11,12 @@ const fixture = new URL("../fixtures/audit-2da0dde/", import.meta.url);
 export const notedBy2da0dde = readFileSync(new URL("noted.json", fixture), "utf8");
 
 /** Lays out a database and a root key file as commit 2da0dde wrote them: one chain of seven entries. */
-export function layOutOldDatabase(folder: string): RootKeyRing {
+export async function layOutOldDatabase(folder: string): Promise<RootKeyRing> {
   writeFileSync(join(folder, "keys.db"), gunzipSync(readFileSync(new URL("keys.db.gz", fixture))));
   const key = join(folder, "root-key");
   copyFileSync(new URL("root-key", fixture), key);
   chmodSync(key, 0o600);
-  return readRootKeyFile(key) as RootKeyRing;
+  return (await new RootKeyFile(key).open()) as RootKeyRing;
 }
 
 /** Opens it without what a server does at its start. */

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { Client } from "pg";
-import { rootKey, rootKeyRing } from "../../src/crypto/root-key.ts";
+import { rootKey, rootKeyRing } from "../../src/crypto/root-key/ring.ts";
 import { admitRootKeys } from "../../src/keyring/system-keys.ts";
 import { systemClock } from "../../src/model/clock.ts";
 import { openRowTags } from "../../src/row-tagging/open-row-tags.ts";

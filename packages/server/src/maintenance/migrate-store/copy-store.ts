@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import pg from "pg";
 import { openAudit } from "../../audit/open-audit.ts";
-import { checkRootKeys, type RootKeyRing } from "../../crypto/root-key.ts";
+import { checkRootKeys, type RootKeyRing } from "../../crypto/root-key/ring.ts";
 import { ProjectKeys } from "../../keyring/project-keys.ts";
 import { type Clock, systemClock } from "../../model/clock.ts";
 import { ServerError } from "../../model/server-error.ts";

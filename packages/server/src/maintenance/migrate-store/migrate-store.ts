@@ -1,6 +1,6 @@
 import type { ServerConfig } from "../../config/config.ts";
-import { RootKeyError, readRootKeyFile, rootKeyFromText } from "../../crypto/root-key.ts";
-import { rootKeyPath } from "../../parts/open-root-keys.ts";
+import { RootKeyError } from "../../crypto/root-key/root-key-error.ts";
+import { findRootKeys, rootKeyFileOf, rootKeyPath } from "../../parts/open-root-keys.ts";
 
 /** What the copy was, for the command to show. */
 export interface MigrationReport {
@@ -20,10 +20,10 @@ export async function migrateConfiguredStore(
   config: ServerConfig,
   sqliteFile: string,
 ): Promise<MigrationReport> {
-  const value = config.secret("rootKey.value");
-  const rootKeys = value ? rootKeyFromText(value) : readRootKeyFile(rootKeyPath(config));
+  const rootKeys = await findRootKeys(config);
   if (!rootKeys)
     throw new RootKeyError(
+      "absent",
       `root key file ${rootKeyPath(config)}: it is missing; restore the file that belongs to ${sqliteFile}`,
     );
   // With PostgreSQL's client, which a server on SQLite does not need in its memory.
@@ -34,7 +34,7 @@ export async function migrateConfiguredStore(
     insecureTransport: config.boolean("postgres.insecureTransport"),
     rootKeys,
     // As a start on that file would.
-    untaggedRows: value === undefined && !rootKeys.rowsTagged ? "tag" : "refuse",
+    untaggedRows: rootKeyFileOf(config) !== undefined && !rootKeys.rowsTagged ? "tag" : "refuse",
   });
   return { copied: Object.fromEntries(tables), checked: objects, damaged };
 }
