@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { describe, it } from "node:test";
 import { base, type Harness, idOf, startHarness } from "./support/harness.ts";
+import { until } from "./support/until.ts";
 
 const text = { payload: "x", payload_content_type: "text/plain" };
 
@@ -135,11 +136,12 @@ describe("a container", () => {
 });
 
 const finished = async (ask: Harness["ask"], path: string) => {
-  for (;;) {
-    const { json } = await ask("GET", path);
-    if (json["status"] !== "PENDING") return json;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  let order: Readonly<Record<string, unknown>> = {};
+  await until(async () => {
+    order = (await ask("GET", path)).json;
+    return order["status"] !== "PENDING";
+  });
+  return order;
 };
 const order = async (ask: Harness["ask"], type: string, meta: object) => {
   const made = await ask("POST", "/v1/orders", { body: { type, meta } });

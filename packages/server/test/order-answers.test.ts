@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { KeyPairGenerator } from "../src/orders/key-pair-generator.ts";
 import { FakeKeyPairs } from "./support/fake-key-pairs.ts";
 import { type Answer, type Harness, idOf, startHarness } from "./support/harness.ts";
+import { until } from "./support/until.ts";
 
 const pair = { type: "asymmetric", meta: { algorithm: "rsa", bit_length: 2048 } };
 
@@ -15,10 +16,6 @@ const order = (ask: Harness["ask"], project = "p", body: object = pair) =>
   ask("POST", "/v1/orders", { body, token: tokenOf(project) });
 const look = async (ask: Harness["ask"], { json }: Answer, project = "p") =>
   (await ask("GET", `/v1/orders/${idOf(json["order_ref"])}`, { token: tokenOf(project) })).json;
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setImmediate(resolve));
-}
 
 /** Long enough for an answer that waits for nothing. */
 async function someTurns(): Promise<void> {

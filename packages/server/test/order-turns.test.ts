@@ -7,6 +7,7 @@ import { claimOrder } from "../src/store/operations/orders.ts";
 import { eraseProject } from "../src/store/operations/projects.ts";
 import { FakeKeyPairs } from "./support/fake-key-pairs.ts";
 import { type Answer, type Harness, idOf, startHarness } from "./support/harness.ts";
+import { until } from "./support/until.ts";
 
 const slow = { type: "asymmetric", meta: { algorithm: "rsa", bit_length: 3072 } };
 const quick = { type: "asymmetric", meta: { algorithm: "ec", bit_length: 256 } };
@@ -25,10 +26,6 @@ const tokenOf = (project: string) => `u/${project}/member`;
 const order = (ask: Harness["ask"], project: string, body = slow) =>
   ask("POST", "/v1/orders", { body, token: tokenOf(project) });
 const pathOf = ({ json }: Answer) => `/v1/orders/${idOf(json["order_ref"])}`;
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setImmediate(resolve));
-}
 
 async function statuses(ask: Harness["ask"], project: string): Promise<readonly unknown[]> {
   const { json } = await ask("GET", "/v1/orders?limit=100", { token: tokenOf(project) });

@@ -6,6 +6,7 @@ import { PostgresStore } from "../src/store/postgres/postgres-store.ts";
 import { FakeKeyPairs } from "./support/fake-key-pairs.ts";
 import { type Answer, type Harness, idOf, startHarness } from "./support/harness.ts";
 import { emptyDatabase, noPostgres } from "./support/test-store.ts";
+import { until } from "./support/until.ts";
 
 const key = { type: "key", meta: { algorithm: "aes", bit_length: 256 } };
 const pair = { type: "asymmetric", meta: { algorithm: "rsa", bit_length: 2048 } };
@@ -17,10 +18,6 @@ const cancel = async (ask: Harness["ask"], { json }: Answer) =>
   assert.equal((await ask("DELETE", `/v1/orders/${idOf(json["order_ref"])}`)).status, 204);
 const total = async (ask: Harness["ask"], what: string) =>
   (await ask("GET", `/v1/${what}`)).json["total"];
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setImmediate(resolve));
-}
 
 describe("a project with a quota", () => {
   it("gets no more keys by ordering them and deleting the orders", async (t) => {

@@ -107,6 +107,6 @@ async function runLocked(
   if (status !== isLocked) return status;
   throw new VolumeError(
     "busy",
-    `disk ${luksUuid}: a cryptsetup is encrypting it anew: wait for its end`,
+    `disk ${luksUuid}: cryptsetup is re-encrypting it: wait until it ends`,
   );
 }

@@ -128,8 +128,8 @@ async function cutWhileHeldUp(path: string): Promise<void> {
   assert.equal(await mappedDisk(name), "/dev/mapper/vg-data");
   const working = spawn("flock", ["--no-fork", await lockOf(path), "sleep", "infinity"]);
   const workingEnds = once(working, "exit");
-  while (!isLocked(await lockOf(path)));
-  await assert.rejects(closeVolume(name), { code: "busy", message: /wait for its end/ });
+  await until(async () => isLocked(await lockOf(path)));
+  await assert.rejects(closeVolume(name), { code: "busy", message: /wait until it ends/ });
   working.kill();
   await workingEnds;
   await assert.rejects(closeVolume(name), { code: "busy", message: /it is in use/ });
@@ -239,7 +239,7 @@ async function cutInTheMiddle(path: string): Promise<void> {
   const isThere =
     { "cut-done": isReencryptionDone, "cut-late": isOldSlotGone }[act] ?? isReencrypting;
   const cut = async () => {
-    while (!(await isThere(path)));
+    await until(() => isThere(path));
     process.kill(act === "cut-alone" ? process.pid : -process.pid, "SIGKILL");
   };
   await reencryptVolume(
@@ -347,4 +347,11 @@ function volumeKeyOf(name: string): string {
 
 function run(program: string, ...words: readonly string[]): string {
   return execFileSync(program, words, { encoding: "utf8" });
+}
+
+/** @throws after a minute: the program ends instead of hanging in its guest */
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + 60_000;
+  while (!(await condition()))
+    if (performance.now() > end) throw new Error(`after a minute it does not hold: ${condition}`);
 }
