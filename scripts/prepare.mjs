@@ -53,7 +53,7 @@ function ensureRuntime() {
   // First, or npm runs install scripts with it.
   fs.rmSync(node, { force: true });
   if (!npm(["install", "--prefix", folder, `node@${plainerRuntime}`])) {
-    fail(`npm install failed: see its message above; or mend what keeps ${node} from running`);
+    fail(`npm install failed: see its message above; or fix what keeps ${node} from running`);
   }
   fs.symlinkSync(join(folder, "node_modules", "node", "bin", "node"), node);
 }

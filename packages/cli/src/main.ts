@@ -8,7 +8,7 @@ import { standardInput } from "./terminal/standard-input.ts";
 
 closeRuntimeDoors();
 
-// Whoever reads our output may stop early, as head does, or close the terminal while a command ends in order.
+// The reader of the output may stop early, as head does, or close the terminal while a command still ends.
 let outputError: string | undefined;
 for (const stream of [process.stdout, process.stderr])
   stream.on("error", ({ code = "failed" }: NodeJS.ErrnoException) => {
@@ -16,7 +16,7 @@ for (const stream of [process.stdout, process.stderr])
   });
 process.once("exit", () => {
   if (outputError === undefined) return;
-  const lost = "what the command has done stays done, and its output is not complete";
+  const lost = "the command has done its work, but its output is incomplete";
   process.stderr.write(`chatelaine: write output: ${outputError}: ${lost}\n`);
   process.exitCode ||= exitCodes.io[0];
 });
@@ -33,7 +33,7 @@ process.exitCode = await run(process.argv.slice(2), {
   homeDirectory: home(),
   temporaryDirectory: tmpdir(),
   runtime: {
-    open: () => openDoors(environment).map(({ found, mend }) => `${found}: ${mend}`),
+    open: () => openDoors(environment).map(({ found, fix }) => `${found}: ${fix}`),
     diagnose: () => diagnoseRuntime(environment),
   },
   restart: restartWith,

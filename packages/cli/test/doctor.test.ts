@@ -251,6 +251,6 @@ function wrongIn(code: number, out: string): Wrong {
   assert.equal(code, found.some(({ state }) => state === "bad") ? 6 : 0, out);
   const wrong = found.filter(({ state }) => state === "bad" || state === "warning");
   return Object.fromEntries(
-    wrong.map(({ check, state, found: what, mend }) => [check, `${state}: ${what}: ${mend ?? ""}`]),
+    wrong.map(({ check, state, found: what, fix }) => [check, `${state}: ${what}: ${fix ?? ""}`]),
   );
 }

@@ -13,7 +13,7 @@ export type LuksErrorCode =
   | "ambiguous"
   /**
    * An intact header that says what no honest disk says, such as a null cipher, or two digests for one data segment:
-   * somebody may have changed it to read or redirect what is written. It may be inspected, and is never opened.
+   * an attacker may have changed it to read or redirect what is written. It may be inspected, and is never opened.
    */
   | "untrusted_header"
   /** A valid LUKS feature that this library does not handle, such as an unknown cipher or requirement. */
@@ -57,7 +57,7 @@ export class LuksError extends Error {
   readonly code: LuksErrorCode;
   /**
    * With `holds_data`: what was found, in the words that `allowDestroyingData` takes. With `ambiguous`: what there is
-   * besides LUKS, in the words that `over` takes.
+   * in addition to LUKS, in the words that `over` takes.
    */
   readonly holds: readonly string[];
 

@@ -65,7 +65,7 @@ describe("the public address", () => {
     const moved = await listen(t, (_, reply) =>
       reply.writeHead(301, { location: "https://keys.example.com/" }).end(),
     );
-    for (const [url, found, mend] of [
+    for (const [url, found, fix] of [
       ["http://127.0.0.1:9", /ECONNREFUSED/, /set publicUrl/],
       ["http://keys.invalid", /ENOTFOUND|EAI_AGAIN/, /set publicUrl to a name/],
       [page, /status 200.*not this server/, /remove the path/],
@@ -75,7 +75,7 @@ describe("the public address", () => {
       const said = (await doctor())("public address");
       assert.equal(said.state, "warning", url);
       assert.match(said.found, found);
-      assert.match(said.mend ?? "", mend);
+      assert.match(said.fix ?? "", fix);
     }
   });
 
@@ -94,7 +94,7 @@ describe("the public address", () => {
       const { server, folder, doctor } = await started(t, { "--listen-host": host });
       const said = (await doctor())("public address");
       assert.equal(said.state, "warning");
-      assert.match(said.mend ?? "", /set publicUrl/);
+      assert.match(said.fix ?? "", /set publicUrl/);
       await server.close();
       assert.ok(warningsIn(folder).some((line) => /localhost: set publicUrl/.test(line)));
       const url = { "--listen-host": host, "--public-url": "http://127.0.0.1:9" };
@@ -114,7 +114,7 @@ describe("clouds.yaml", () => {
     const said = (await doctor(moved))("clouds.yaml");
     assert.equal(said.state, "warning");
     assert.match(said.found, /names http:\/\/127\.0\.0\.1:\d+, and clients are told https:/);
-    assert.match(said.mend ?? "", /auth_url .* to https:\/\/keys\.example\.com\/v3$/);
+    assert.match(said.fix ?? "", /auth_url .* to https:\/\/keys\.example\.com\/v3$/);
     const accepted = { ...moved, "--accepted-addresses": server.url };
     assert.equal((await doctor(accepted))("clouds.yaml").state, "ok");
     writeFileSync(join(folder, "clouds.yaml"), "clouds: { mine: {} }\n");

@@ -92,7 +92,7 @@ describe("a proxy that nobody told the server of", () => {
     assert.equal((await logIn(password, "192.0.2.99")).status, 429);
     const found = await proxyFound();
     assert.equal(found?.state, "warning");
-    assert.match(String(found?.mend), /listen\.trustedProxies/);
+    assert.match(String(found?.fix), /listen\.trustedProxies/);
     await server.close();
     const warnings = logged().filter(({ level }) => level === 40);
     assert.equal(warnings.length, 1);

@@ -24,7 +24,7 @@ export interface Context {
   /** The configured Barbican and the caller; nothing is opened. */
   readonly cloud: () => CloudSettings;
   /**
-   * Opens the ledger besides, and closes it when `work` is done. Shows how far long work is,
+   * Opens the key manager and the ledger, and closes the ledger when `work` is done. Shows the progress of long work
    * on standard error: as lines of JSON with `--json`, else as a bar on a terminal.
    */
   readonly withVolumes: <T>(
@@ -34,7 +34,7 @@ export interface Context {
   ) => Promise<T>;
   /** The ledger alone, and only if there is one: for commands that ask no key manager. */
   readonly withLedger: <T>(work: (ledger: Ledger | undefined) => Promise<T>) => Promise<T>;
-  /** Warns a person, and with `--json` nobody, of users of a disk that this process cannot see. */
+  /** Warns of users of a disk that this process cannot see; prints nothing with `--json`. */
   readonly warnOfUnseenUsers: (operation: string, path: string) => Promise<void>;
   /** Of another project, by its name in clouds.yaml. */
   readonly callerOf: (cloud: string) => Caller;
@@ -109,7 +109,7 @@ export function contextOf(terminal: Terminal, flags: GlobalFlags, open: Open | u
   };
 }
 
-/** A noun, such as `key`, whose verbs are added to it. */
+/** A command group, such as `key`. */
 export function noun(name: string, summary: string): Command {
   return new Command(name).description(summary);
 }

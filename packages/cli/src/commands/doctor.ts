@@ -6,7 +6,7 @@ import { styled } from "../terminal/styled.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { type Context, examples } from "./command.ts";
 
-/** `chatelaine doctor`: what of the set-up does not work, and how to mend it. */
+/** `chatelaine doctor`: finds problems of the installation, and says how to fix each. */
 export function doctorCommand(context: (command: Command) => Context): Command {
   const doctor = new Command("doctor")
     .description(
@@ -59,12 +59,12 @@ const narrow = 72;
 
 /** Beside the name of the check, or below it where there is no room. */
 function diagnosisText(terminal: Terminal, diagnosis: Diagnosis, width: number): string {
-  const { check, state, found, mend } = diagnosis;
+  const { check, state, found, fix } = diagnosis;
   const sign = styled(terminal, colors[state], signs[state].padEnd(7));
   if ((terminal.columns ?? narrow) < narrow)
-    return [`${sign}  ${check}`, found, ...(mend === undefined ? [] : [`→ ${mend}`])]
+    return [`${sign}  ${check}`, found, ...(fix === undefined ? [] : [`→ ${fix}`])]
       .map((line, index) => `${index === 0 ? "" : "  "}${line}\n`)
       .join("");
   const line = `${sign}  ${check.padEnd(width)}  ${found}\n`;
-  return mend === undefined ? line : `${line}${" ".repeat(width + 11)}→ ${mend}\n`;
+  return fix === undefined ? line : `${line}${" ".repeat(width + 11)}→ ${fix}\n`;
 }

@@ -15,7 +15,7 @@ import type { Context } from "./command.ts";
 
 const defaultConfigFile = "/etc/chatelaine/server.yaml";
 
-/** A verb whose arguments go to the running server, or to its database if none runs. */
+/** A command that the running server carries out, or this process on its database if no server runs. */
 export function simple(
   parent: Command,
   context: (command: Command) => Context,

@@ -32,7 +32,7 @@ type SharedPlace = Extract<LedgerPlace, { readonly type: "postgres" }>;
 
 /**
  * Where the ledger is: as configured, else /var/lib/chatelaine/ledger.sqlite for
- * root, and below the user's state folder for anybody else.
+ * root, and below the state folder of any other user.
  *
  * @throws `invalid_argument`
  */
@@ -87,7 +87,7 @@ export async function isThere(place: LedgerPlace): Promise<boolean> {
       const found = "SELECT to_regclass('chatelaine_ledger.volumes') IS NOT NULL AS found";
       return (await pool.query<{ readonly found: boolean }>(found)).rows[0]?.found !== false;
     } catch {
-      // Whoever opens it is told what is wrong.
+      // Opening it reports the error.
       return true;
     }
   });

@@ -13,7 +13,7 @@ import {
 import type { Terminal } from "../terminal/terminal.ts";
 import { readIfThere, type Settings } from "./settings.ts";
 
-/** A key manager, and on whose behalf it is called. */
+/** A key manager and its caller. */
 export interface Opened {
   readonly keyManager: KeyManager;
   readonly caller: Caller;
@@ -112,7 +112,7 @@ export function cloudSettings(terminal: Terminal, settings: Settings): CloudSett
   }
 }
 
-/** Nothing names a key manager. The message has lines of its own, and no words of anybody else. */
+/** No key manager is configured. The message has several lines, and no text from outside. */
 export class NoKeyManagerError extends KeyManagerError {
   constructor(options: { readonly cause: unknown }) {
     super("invalid_argument", howToNameOne, options);
@@ -123,7 +123,7 @@ const howToNameOne = `no key manager is named. Name one in one of these ways:
   --os-cloud NAME, or OS_CLOUD=NAME    a cloud of clouds.yaml (in ., ~/.config/openstack or /etc/openstack)
   OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME
                                        Keystone credentials, as for the openstack command
-  --endpoint URL                       besides either, if the catalog has no key-manager endpoint
+  --endpoint URL                       in addition, if the catalog has no key-manager endpoint
   --backend NAME                       another backend than barbican`;
 
 function readFixedKey(path: string): string {

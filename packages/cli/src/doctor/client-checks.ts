@@ -6,7 +6,7 @@ import {
   SecretBytes,
 } from "@chatelaine/keys";
 import { type Diagnosis, diagnosed, type Outcome, ok } from "@chatelaine/server/diagnosis";
-import { mendingOf, type Probe, probe } from "./probe.ts";
+import { fixOf, type Probe, probe } from "./probe.ts";
 
 const dayMs = 86_400_000;
 /** More makes tokens expire early, or not at all. */
@@ -51,7 +51,7 @@ async function service(
     seen = await probe(url, tls);
   } catch (error) {
     const found = `${origin}: ${error instanceof Error ? error.message : String(error)}`;
-    return [{ check: `${name}: connection`, state: "bad", found, mend: mendingOf(error) }];
+    return [{ check: `${name}: connection`, state: "bad", found, fix: fixOf(error) }];
   }
   const isLocal = ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
   return [
@@ -65,7 +65,7 @@ async function service(
           : {
               state: "warning",
               found: "none: passwords and keys travel in clear text",
-              mend: "give the service a certificate, and its URL https://",
+              fix: "give the service a certificate, and its URL https://",
             }),
     },
     { check: `${name}: clock`, ...clockOf(seen) },
@@ -77,11 +77,11 @@ function certificateOf({ certificateEnds }: Probe, tls: CloudSettings["tls"]): O
     return {
       state: "warning",
       found: "certificates are not verified: anyone on the network path can read every key",
-      mend: "remove insecure (or verify: false), and set cacert to the CA",
+      fix: "remove insecure (or verify: false), and set cacert to the CA",
     };
   const days = Math.floor(((certificateEnds?.getTime() ?? 0) - Date.now()) / dayMs);
   const found = `its certificate is good for ${days} days`;
-  return days < 14 ? { state: "warning", found, mend: "have it renewed" } : ok(found);
+  return days < 14 ? { state: "warning", found, fix: "have it renewed" } : ok(found);
 }
 
 function clockOf({ clockSkewMs }: Probe): Outcome {
@@ -92,7 +92,7 @@ function clockOf({ clockSkewMs }: Probe): Outcome {
   return {
     state: "bad",
     found: `it is ${seconds} s ${clockSkewMs > 0 ? "ahead of" : "behind"} this host: tokens expire early or late`,
-    mend: "synchronize both hosts with NTP (Debian: systemd-timesyncd or chrony)",
+    fix: "synchronize both hosts with NTP (Debian: systemd-timesyncd or chrony)",
   };
 }
 
@@ -102,7 +102,7 @@ async function identityOf(manager: BarbicanKeyManager, caller: KeystoneCaller): 
     return {
       state: "bad",
       found: "the token has no project",
-      mend: "set project_name and project_domain_name in clouds.yaml, or OS_PROJECT_NAME",
+      fix: "set project_name and project_domain_name in clouds.yaml, or OS_PROJECT_NAME",
     };
   const roles = token.roles.length > 0 ? token.roles.join(", ") : "none in the token";
   return ok(`user ${token.userId ?? "?"} in project ${token.projectId ?? "?"}, roles: ${roles}`);
@@ -114,7 +114,7 @@ async function versionOf(manager: BarbicanKeyManager, caller: KeystoneCaller): P
   return {
     state: "warning",
     found: "v1 without microversions: consumers of keys cannot be registered there",
-    mend: "upgrade the key manager to microversion 1.1 or later",
+    fix: "upgrade the key manager to microversion 1.1 or later",
   };
 }
 
@@ -148,6 +148,6 @@ function withoutRole(error: unknown): Outcome {
   return {
     state: "bad",
     found: error.message,
-    mend: "give the user a role in the project: member (secure policy) or creator (legacy policy)",
+    fix: "give the user a role in the project: member (secure policy) or creator (legacy policy)",
   };
 }

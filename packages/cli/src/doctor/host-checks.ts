@@ -27,7 +27,7 @@ export async function diagnoseHost(
         : {
             state: "warning",
             found: "no: volumes in files can be made and changed, not opened in the kernel",
-            mend: "run chatelaine volume open and chatelaine disk as root",
+            fix: "run chatelaine volume open and chatelaine disk as root",
           },
     ),
     await diagnosed("cryptsetup", () =>
@@ -52,7 +52,7 @@ async function ledgerOf(place: LedgerPlace): Promise<Outcome> {
     const mode = statSync(place.path).mode & 0o777;
     if ((mode & 0o077) !== 0) {
       const what = `${where}: mode ${mode.toString(8)} lets other users see which key each disk needs`;
-      return { state: "warning", found: what, mend: `chmod 600 ${place.path}` };
+      return { state: "warning", found: what, fix: `chmod 600 ${place.path}` };
     }
   }
   return withLedgerAt(place, async (ledger) => {
@@ -63,11 +63,11 @@ async function ledgerOf(place: LedgerPlace): Promise<Outcome> {
       return {
         state: "warning",
         found: `${where}: ${length} volumes; its network can read and change them`,
-        mend: "set sslmode=verify-full in the ledger's URL, and ledgerInsecureTransport: false",
+        fix: "set sslmode=verify-full in the ledger's URL, and ledgerInsecureTransport: false",
       };
     if (own.length === 0) return ok(`${where}: ${length} volumes`);
     const what = `${where}: ${own.length} operations were interrupted`;
-    return { state: "warning", found: what, mend: "chatelaine recover" };
+    return { state: "warning", found: what, fix: "chatelaine recover" };
   });
 }
 
@@ -79,7 +79,7 @@ async function found(version: Promise<string>, debian: string, use: string): Pro
     return {
       state: "warning",
       found: missing ? `not installed: ${use} needs it` : String(error),
-      mend: `apt-get install ${debian}`,
+      fix: `apt-get install ${debian}`,
     };
   }
 }
@@ -95,6 +95,6 @@ async function kernelOf(targets: Promise<string>): Promise<Outcome> {
   }
 }
 
-function without(what: string, mend: string): Outcome {
-  return { state: "warning", found: `${what}: volumes cannot be opened in this kernel`, mend };
+function without(what: string, fix: string): Outcome {
+  return { state: "warning", found: `${what}: volumes cannot be opened in this kernel`, fix };
 }

@@ -49,7 +49,7 @@ export function probe(url: string, tls: TlsOptions): Promise<Probe> {
 }
 
 /** What can be done about an error of {@link probe}, by its code. */
-export function mendingOf(error: unknown): string {
+export function fixOf(error: unknown): string {
   const { code } = error as { readonly code?: unknown };
   return mendings.find(([codes]) => codes.test(String(code)))?.[1] ?? mendUrl;
 }

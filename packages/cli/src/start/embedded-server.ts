@@ -48,7 +48,7 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
       url: server.url,
       cloudsFile,
       cloud,
-      // The file is never written anew, so after a change of port it names the old one.
+      // The file is written once, so after a change of the port it has the old one.
       caller: caller.type === "project" ? caller : { ...caller, authUrl: `${server.url}/v3` },
       keyManager: openKeyManager({ barbican: { endpoint: server.url } }),
       command: (name, ...args) => runServerCommand(config, name, args),

@@ -37,7 +37,7 @@ export class ServerSignals {
   }
 
   readonly #hangUp = (): void => {
-    // The same signal says that the terminal was closed: then nobody is there to end the server later.
+    // The signal also means that the terminal was closed; then no user can stop the server later.
     if (this.#terminals.length > 0 && !this.#terminals.some((one) => isatty(one)))
       this.#ended.abort();
     else if (this.#reload) this.#reload();

@@ -15,7 +15,7 @@ const indivisible = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$|^\d{4}-\d\d-\d\d
 
 /**
  * Rows under headings. If the terminal is too narrow, the widest columns are cut
- * with an ellipsis, but ids and times never, for half of one is none; if it is narrower
+ * with an ellipsis, but never ids and times, which are useless when cut; if it is narrower
  * than that, each row becomes a record of its own.
  */
 export function table<T>(

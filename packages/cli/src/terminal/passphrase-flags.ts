@@ -4,14 +4,14 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { isSameSource, type PassphraseSource, readPassphrase } from "./passphrase.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** Where the passphrase that opens a disk comes from. */
+/** The source of the passphrase that opens a disk. */
 export interface PassphraseFlags {
   readonly passphraseFile?: string;
   readonly passphraseOffset?: number;
   readonly passphraseSize?: number;
 }
 
-/** Where the passphrase of a slot that is made comes from, besides. */
+/** The sources of the passphrases of a new slot. */
 export interface NewPassphraseFlags extends PassphraseFlags {
   readonly newPassphraseFile?: string;
   readonly newPassphraseOffset?: number;

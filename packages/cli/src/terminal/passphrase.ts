@@ -37,7 +37,7 @@ export interface Question {
 /**
  * Reads a passphrase, at most 8 MiB. Overwrite it after use.
  *
- * An empty file is an empty passphrase. An empty pipe is none: the program that should have written it has failed.
+ * An empty file is an empty passphrase. An empty pipe is an error: the program that writes to it has failed.
  *
  * @throws `invalid_argument`, `io`
  */
@@ -168,7 +168,7 @@ async function ask(terminal: Terminal, { text, isNew }: Question): Promise<Uint8
 
 function inputOf({ input }: Terminal): ByteReader {
   if (input !== undefined) return input.bytes;
-  throw refusal("standard input", "there is none: give --passphrase-file");
+  throw refusal("standard input", "it is empty: give --passphrase-file");
 }
 
 function refusal(name: string, reason: string): VolumeError {

@@ -10,7 +10,7 @@ export type ProgressUnit = "bytes" | "items";
 /** Draws a bar with speed and time left on the terminal; draws nothing where there is none. */
 export interface ProgressBar {
   readonly update: (done: number, total: number) => void;
-  /** Leaves the bar as it is and begins a new line. */
+  /** Keeps the bar and begins a new line. */
   readonly end: () => void;
 }
 

@@ -5,7 +5,7 @@ import type { Terminal } from "./terminal.ts";
 
 /**
  * Writes an object's bytes where the user said: to standard output for `-`, else
- * to a new file that only he may read.
+ * to a new file that only its owner may read.
  *
  * @throws `exists` if there is such a file: a key is never overwritten
  */

@@ -1,7 +1,7 @@
 import { readLuks } from "@chatelaine/luks";
 
 /**
- * Runs what gives an image another volume key, in place. Slots that nobody named cannot hold the new key.
+ * Runs an operation that replaces the volume key of an image in place. Slots without a given passphrase cannot hold the new key.
  *
  * @returns the slots that opened the image before, and are gone
  */

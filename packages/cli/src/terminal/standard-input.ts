@@ -7,8 +7,8 @@ import { ByteReader } from "./byte-reader.ts";
 import type { TerminalInput } from "./terminal.ts";
 
 /**
- * The process's standard input, by its descriptor: opening /dev/stdin anew fails for a socket (ENXIO) and for a pipe of
- * another user (EACCES). Nothing is read before somebody asks.
+ * The process's standard input, by its descriptor: opening /dev/stdin fails for a socket (ENXIO) and for a pipe of
+ * another user (EACCES). Reads only on demand.
  */
 export function standardInput(): TerminalInput {
   const bytes = new ByteReader(chunks());

@@ -3,7 +3,7 @@ export const stopSignals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIG
 
 /**
  * Resolves at the first signal that asks the process to end, or when `unless` is aborted.
- * A second signal ends the process as if nobody had listened.
+ * A second signal ends the process at once.
  *
  * @param signals Those that ask it to end. Default: {@link stopSignals}.
  */

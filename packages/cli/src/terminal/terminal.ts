@@ -4,7 +4,7 @@ import type { ByteReader } from "./byte-reader.ts";
 /** Where the command's input comes from. */
 export interface TerminalInput {
   readonly bytes: ByteReader;
-  /** A regular file, whose emptiness says something; an empty pipe says that its writer failed. */
+  /** True for a regular file, which may be empty on purpose; an empty pipe means that its writer failed. */
   readonly isFile: boolean;
   /** Of a terminal with a person at it: key by key and without echo, or as before. Absent: there is no person to ask. */
   readonly setRawMode?: ((isRaw: boolean) => void) | undefined;

@@ -90,7 +90,7 @@ export class BarbicanKeyManager implements KeyManager, ConsumerTracking, AccessG
   ): Promise<ObjectId> {
     checkKeySpec("createKey", spec);
     const { algorithm, bitLength, expiration } = spec;
-    // Barbican's stores refuse a 512-bit key unless they are told that it is two in one.
+    // Barbican's stores reject a 512-bit key unless mode xts says that it is two keys.
     const mode = spec.mode ?? (/^aes$/i.test(algorithm) && bitLength > 256 ? "xts" : undefined);
     const { name, nameIsUnique } = named(spec);
     return this.#generation.run(
@@ -331,7 +331,7 @@ function named(spec: {
     : { name: spec.name, nameIsUnique: spec.nameIsUnique === true };
 }
 
-/** So that an object whose reference was lost on the way can be found again; and Python clients fetch named ones 8 × faster. */
+/** Makes an object findable if its reference was lost in transit. Python clients also fetch named objects 8 × faster. */
 function uniqueName(): string {
   return `chatelaine-${randomUUID()}`;
 }

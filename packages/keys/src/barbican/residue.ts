@@ -13,13 +13,13 @@ export interface ResidueOptions {
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
-/** By what the leftovers of a call can be told from everything else. */
+/** Identifies the leftovers of a call. */
 export interface Named {
   readonly name: string;
   readonly nameIsUnique: boolean;
 }
 
-/** How often to look for what a request whose reply was lost may have made: the server may still be at it. */
+/** How often to look for the result of a request whose reply was lost: the server may still be working. */
 const looks = 4;
 /** How often to see whether a pending order is done by then: RSA keys of 4096 bits take seconds. */
 const looksAtPending = 8;

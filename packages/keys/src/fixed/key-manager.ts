@@ -41,7 +41,7 @@ export class FixedKeyManager implements KeyManager {
     );
   }
 
-  /** One key, whoever asks. */
+  /** The same for every caller. */
   async location(): Promise<string> {
     return this.backend;
   }

@@ -19,7 +19,7 @@ export async function beforeSending<T>(preparation: Promise<T>): Promise<T> {
 
 /**
  * True for a status that promises that nothing was done: a refusal, or a redirect
- * to another place. (A 408 may come from a proxy whose server is at it still.)
+ * to another place. (A 408 may come from a proxy while its server still works on the request.)
  */
 export function promisesNoEffect(status: number): boolean {
   return (status >= 400 && status < 500 && status !== 408) || [301, 302, 307, 308].includes(status);

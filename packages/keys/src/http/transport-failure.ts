@@ -23,7 +23,7 @@ const hints = new Map([
   ["HPE_INVALID_CONSTANT", "it does not speak HTTP: is it https rather than http?"],
 ]);
 
-/** Codes of failures before a request was sent, besides those of the system's `connect` and name look-up. */
+/** Codes of failures before a request was sent, in addition to those of `connect` and name resolution. */
 const unconnected =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|CERT_|ERR_TLS_CERT|ERR_SSL_WRONG|ERR_SSL_PACKET)/;
 

@@ -1,6 +1,6 @@
 import { KeyManagerError } from "../model/errors.ts";
 
-/** What a call whose signal fired rejects with. */
+/** The error of a call whose signal fired. */
 export function aborted(what: string, signal: AbortSignal | undefined): KeyManagerError {
   return new KeyManagerError("unavailable", `${what}: aborted by the caller`, {
     cause: signal?.reason,

@@ -159,7 +159,7 @@ function level(written: CloudValues): Map<string, string> {
   return values;
 }
 
-/** Which spelling openstacksdk prefers depends on the name; nobody means to find out. */
+/** openstacksdk prefers one spelling or the other, depending on the name. */
 function refuseTwoSpellings(source: string, { beside, auth }: WrittenCloud): void {
   const seen = new Map<string, readonly [name: string, value: string]>();
   for (const [name, value] of [...Object.entries(beside), ...Object.entries(auth)]) {

@@ -26,7 +26,7 @@ export function readFile(path: string): File | undefined {
 function contentOf(path: string, text: string): unknown {
   // Every scalar as it is written, but null: a password of digits is no number, and "null" in quotes is a text.
   const document = parseDocument(text, { schema: "failsafe", customTags: ["null"], merge: true });
-  // A tag that nobody here knows is a warning only; the value may be encrypted text, as Ansible writes it.
+  // An unknown tag is only a warning; the value may be encrypted text, as Ansible writes it.
   const [problem] = [...document.errors, ...document.warnings];
   if (problem === undefined) {
     try {
@@ -35,7 +35,7 @@ function contentOf(path: string, text: string): unknown {
       throw invalid(path, "not valid YAML: an alias leads nowhere, to itself, or to too much");
     }
   }
-  // The parser's message quotes the line, which may hold a password: only its place is told.
+  // The parser's message quotes the line, which may contain a password: report only its position.
   const line = problem.linePos?.[0].line;
   const place = line === undefined ? "" : `: see line ${line}`;
   throw invalid(path, `${reasons.get(problem.code) ?? "not valid YAML"}${place}`);

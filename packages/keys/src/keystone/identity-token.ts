@@ -14,7 +14,7 @@ import { catalogOf } from "./catalog.ts";
 /** Proof of who a caller is, from Keystone. */
 export interface IdentityToken {
   readonly value: SecretBytes;
-  /** Undefined if nobody was asked: the token was given, and no Keystone. */
+  /** Undefined if the token was given without a Keystone to ask. */
   readonly expires: Date | undefined;
   readonly userId: string | undefined;
   readonly projectId: string | undefined;

@@ -18,7 +18,7 @@ export interface KeystoneOptions {
 /** A token this close to its end is renewed first, so that it does not end on the way. */
 const renewBeforeMs = 60_000;
 
-/** Callers whose tokens are kept; the one used longest ago goes first. */
+/** Callers with a cached token; the least recently used one is dropped first. */
 const maxCallers = 1_000;
 
 /** What Keystone means by a status. A status in no row is `bad_response`: never success. */

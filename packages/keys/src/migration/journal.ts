@@ -71,7 +71,7 @@ export class MigrationJournal {
     return this.#copies.get(sourceId);
   }
 
-  /** True if a target object may be a copy of which the journal was not told: it is new, and nobody's yet. */
+  /** True if a target object may be a copy that is not in the journal: it is new, and no other object claims it. */
   isUnclaimed(targetId: ObjectId): boolean {
     return !this.#foreign.has(targetId) && !this.#claimed.has(targetId);
   }

@@ -14,7 +14,7 @@ import { Migrator } from "./migrator.ts";
 import type { MigratedItem, MigrationProgress, MigrationReport } from "./report.ts";
 import { type CopyPlan, containerItem, differences, formOf, objectItem } from "./transfer-item.ts";
 
-/** One side: a key manager, and on whose behalf it is called. */
+/** One side: a key manager and its caller. */
 export interface MigrationSide {
   readonly keyManager: KeyManager;
   readonly caller: Caller;

@@ -23,7 +23,7 @@ export interface ListedObject extends ObjectForm {
   readonly consumers: readonly Consumer[];
 }
 
-/** All of an object that is carried over besides its form. */
+/** The parts of an object that are copied in addition to its form. */
 export interface ObjectContent {
   /** As they cross Barbican's wire: PEM for keys and certificates. */
   readonly bytes: SecretBytes;
@@ -87,7 +87,7 @@ export interface MigrationAdapter {
   /** Registers who needs the object. */
   addConsumers(id: ObjectId, consumers: readonly Consumer[]): Promise<void>;
   delete(id: ObjectId): Promise<void>;
-  /** Undefined where there are none. */
+  /** Undefined if the backend has no containers. */
   readonly containers: ContainerAdapter | undefined;
 }
 

@@ -14,7 +14,7 @@ export interface MigratorOptions {
   readonly sleep: (ms: number) => Promise<void>;
 }
 
-/** How often to look for what a request whose reply was lost may have made: the server may still be at it. */
+/** How often to look for the result of a request whose reply was lost: the server may still be working. */
 const looks = 4;
 /** Before the second look; it doubles from then on. */
 const firstPauseMs = 250;
@@ -63,7 +63,7 @@ export class Migrator {
     return items.flatMap(({ sourceId }) => settled.get(sourceId) ?? []);
   }
 
-  /** Finds the copies of which the journal was not told. @returns the ids of everything in the target */
+  /** Finds copies that are not in the journal. @returns the ids of everything in the target */
   async #reconcile(
     items: readonly TransferItem[],
     list: () => Promise<readonly Candidate[]>,

@@ -46,7 +46,7 @@ function checkText(what: string, field: string, text: string, maxLength: number)
   }
 }
 
-/** What Barbican strips off every text: Python's white space, which has some control characters besides. */
+/** What Barbican strips off every text: Python's white space, which includes some control characters. */
 function isBlank(character = ""): boolean {
   return /[\s\u0085]/.test(character) || (character >= "\u001c" && character <= "\u001f");
 }

@@ -20,7 +20,7 @@ export type Scope =
   | { readonly type: "trust"; readonly id: string }
   | { readonly type: "unscoped" };
 
-/** Names a project directly, for backends inside this process (`memory`, `fixed`) that have nobody to ask. */
+/** Names a project directly, for backends inside this process (`memory`, `fixed`), which have no identity service. */
 export interface ProjectCaller {
   readonly type: "project";
   readonly projectId: string;
@@ -52,12 +52,12 @@ export type KeystoneCaller =
       readonly secret: SecretBytes;
     };
 
-/** On whose behalf a call is made. The first argument of every call; nothing is shared between callers. */
+/** The identity that a call acts for. The first argument of every call; nothing is shared between callers. */
 export type Caller = KeystoneCaller | ProjectCaller;
 
 /** The flat form that `OS_*` variables and clouds.yaml have as well, in camel case. */
 export interface KeystoneOptions {
-  /** Default: told from what else is given. */
+  /** Default: derived from the other fields. */
   readonly authType?: "password" | "token" | "application_credential" | undefined;
   /** Keystone's URL; `/v3` is added where it is missing. */
   readonly authUrl?: string | undefined;
@@ -146,7 +146,7 @@ export function keystoneCaller(options: KeystoneOptions): KeystoneCaller {
 }
 
 /**
- * A program in plain JavaScript may have forgotten its caller; nobody gets nothing.
+ * A program in plain JavaScript may pass no caller; then nothing is returned.
  *
  * @throws `invalid_argument`
  */

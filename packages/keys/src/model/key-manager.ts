@@ -8,9 +8,9 @@ import type {
   StoredObject,
 } from "./managed-object.ts";
 
-/** What every call accepts besides its arguments. */
+/** Options of every call. */
 export interface CallOptions {
-  /** Ends the call with `unavailable`; what it had half made is removed first. */
+  /** Ends the call with `unavailable`; what it has already created is removed first. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -25,7 +25,7 @@ export interface SymmetricKeySpec {
   /** Default: a name that no other object has. */
   readonly name?: string | undefined;
   /**
-   * The caller vouches that no other object of his will ever bear `name`, so that
+   * The caller guarantees that none of its other objects ever has this `name`, so that
    * what a lost reply left behind can be found by it and removed. Default false;
    * a name that the backend's adapter made is always unique.
    */
@@ -106,7 +106,7 @@ export interface KeyManager {
   delete(caller: Caller, id: ObjectId, options?: DeleteOptions): Promise<void>;
 }
 
-/** What some backends can do besides. Ask with {@link tracksConsumers}; no method throws "not implemented". */
+/** An ability that some backends have. Check with {@link tracksConsumers}; no method throws "not implemented". */
 export interface ConsumerTracking {
   /** Registers who needs the object. Doing it twice is the same as once. */
   addConsumer(
@@ -129,7 +129,7 @@ export function tracksConsumers(manager: KeyManager): manager is KeyManager & Co
   return "addConsumer" in manager && "removeConsumer" in manager;
 }
 
-/** Who may read an object besides its creator. */
+/** The readers of an object, in addition to its creator. */
 export interface ReadAccess {
   /** True if every authorised member of the project may read it. */
   readonly projectAccess: boolean;

@@ -52,7 +52,7 @@ export interface Consumer {
   readonly resourceId: string;
 }
 
-/** What may be said of an object besides its type. Objects that others stored may lack any of it. */
+/** Attributes of an object in addition to its type. Objects that others stored may lack any of them. */
 export interface ObjectAttributes {
   /** For people and for finding it again; at most 255 characters; need not be unique. */
   readonly name?: string | undefined;
@@ -122,7 +122,7 @@ export interface StorageRecord {
   readonly consumers: readonly Consumer[];
 }
 
-/** An object as it is kept, with its secret bytes. */
+/** A stored object with its secret bytes. */
 export type StoredObject = ManagedObject & StorageRecord;
 
 /** What is known of an object without its secret bytes. */

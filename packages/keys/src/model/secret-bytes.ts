@@ -13,7 +13,7 @@ import { inspect } from "node:util";
 export class SecretBytes {
   readonly #bytes: Uint8Array;
 
-  /** Keeps a copy of `bytes`; whoever made `bytes` may overwrite it afterwards. */
+  /** Keeps a copy of `bytes`; the caller may overwrite its own afterwards. */
   constructor(bytes: Uint8Array) {
     this.#bytes = Uint8Array.from(bytes);
   }

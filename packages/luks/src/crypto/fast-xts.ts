@@ -73,7 +73,7 @@ function transformChunk(
 }
 
 /**
- * Node.js allocates a cipher's output anew for each call, and the collector lets a hundred megabytes of it pile up.
+ * Node.js allocates the output of a cipher for each call, and the garbage collector lets a hundred megabytes pile up.
  * To transfer a buffer into one of no bytes frees it at once; the next call then gets the same memory, warm.
  */
 function takeOutput(into: Uint8Array, output: Uint8Array<ArrayBuffer>): void {

@@ -101,7 +101,7 @@ function swapBytes(): number {
     const kibibytes = /^SwapTotal: +(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
     return Number(kibibytes ?? 0) * 1024;
   } catch {
-    // Not Linux: nobody can say.
+    // Not Linux: unknown.
     return Number.POSITIVE_INFINITY;
   }
 }

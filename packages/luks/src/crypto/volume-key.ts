@@ -10,7 +10,7 @@ import { inspect } from "node:util";
 export class VolumeKey {
   readonly #bytes: Uint8Array;
 
-  /** Keeps a copy of `bytes`; whoever made `bytes` should overwrite them afterwards. */
+  /** Keeps a copy of `bytes`; the caller should overwrite its own afterwards. */
   constructor(bytes: Uint8Array) {
     this.#bytes = Uint8Array.from(bytes);
   }

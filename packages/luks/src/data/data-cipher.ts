@@ -14,7 +14,7 @@ export interface DataCipher {
 }
 
 /**
- * Refuses a disk whose data only the kernel reads. To be asked before anything is begun.
+ * Refuses a disk whose data only the kernel can read. Call it before any work begins.
  *
  * @param name of the device
  * @throws `unsupported`

@@ -92,7 +92,7 @@ const signatures: readonly Signature[] = [
 /** Read at once; the few signatures behind it are read one by one. */
 const startBytes = 0x40000;
 
-/** The signatures near the beginning of a device: of what it holds now, or held once and nobody erased. */
+/** The signatures near the beginning of a device: of what it holds now, or once held and was never erased. */
 export async function findSignatures(device: BlockDevice): Promise<readonly FoundSignature[]> {
   const found: FoundSignature[] = [];
   const start = new Uint8Array(Math.min(device.size, startBytes));

@@ -35,7 +35,7 @@ export interface BlockDevice {
  * A path of a regular file or block device, an open file handle, or a {@link BlockDevice}.
  *
  * A symbolic link is followed only where it names a block device (as /dev/disk/by-id does):
- * one that leads to a regular file is refused, because whoever may change the link may choose what we overwrite.
+ * one that leads to a regular file is refused, because a user who can change the link could choose which file is overwritten.
  */
 export type DeviceReference = string | FileHandle | BlockDevice;
 
@@ -44,7 +44,7 @@ export type DeviceReference = string | FileHandle | BlockDevice;
  * - `write`: a header is changed. The disk may be mapped; one that is used as something else than LUKS is `busy`. Others
  *   that change the header, cryptsetup among them, are waited for, half a minute at most, and wait for the end of this.
  * - `exclusive`: everything may change. A block device that is mapped, mounted or otherwise claimed is `busy` at once; right
- *   before the first write, so is every disk that anybody else uses (see `diskUse`).
+ *   before the first write, so is every disk that is in use elsewhere (see `diskUse`).
  *
  * Only what is opened by its path is looked at: a handle's users are for its owner to know.
  */
@@ -128,7 +128,7 @@ async function openPath(
     const flags =
       (access === "read" ? constants.O_RDONLY : constants.O_RDWR) |
       constants.O_NOFOLLOW |
-      // Without O_CREAT, Linux takes O_EXCL on a block device as "fail if anybody has claimed it".
+      // Without O_CREAT, Linux takes O_EXCL on a block device as "fail if it is claimed".
       (access === "exclusive" && isBlockDevice ? constants.O_EXCL : 0) |
       constants.O_NONBLOCK;
     return await open(target, flags);

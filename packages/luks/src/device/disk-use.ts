@@ -14,7 +14,7 @@ import { refuseUnknownOptions } from "../options.ts";
 import { ioError } from "./device.ts";
 
 /**
- * Tells who uses a disk, a file or a block device, besides this process. It goes by inode and device number, whatever the
+ * Finds the users of a disk (a file or a block device) other than this process. It compares inode and device number, whatever the
  * disk is called, and writes nothing.
  *
  * Seen are loop devices, file systems, swap space, what device-mapper (dm-crypt, LVM), MD and the like have made of the

@@ -14,7 +14,7 @@ export async function foreignSignatures(device: BlockDevice): Promise<readonly F
 }
 
 /**
- * What a device holds near its beginning besides LUKS, in the words of `LuksError.holds`, such as `lvm`.
+ * What a device holds near its beginning in addition to LUKS, in the words of `LuksError.holds`, such as `lvm`.
  *
  * @returns each kind once; empty if nothing is recognised, which does not mean that the device is blank
  */
@@ -26,7 +26,7 @@ export async function foreignContent(device: DeviceReference): Promise<readonly 
 }
 
 /**
- * Refuses a device that holds something else besides a LUKS header which does not prove by itself that it is current:
+ * Refuses a device that holds other data and a LUKS header that does not prove itself current:
  * the second copy of LUKS2 alone, or LUKS1, which has no checksum. One of the two is stale. Who writes to the disk, or
  * maps it, by the wrong one destroys the other.
  *

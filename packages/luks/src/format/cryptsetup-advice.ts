@@ -3,7 +3,7 @@ import { parseUuid } from "../texts/uuid.ts";
 
 /**
  * Ciphers of LUKS that the kernel has, and what may follow them in dm-crypt's spelling. A header that says anything else
- * was written by hand: nobody is told to open it.
+ * was written by hand: no command to open it is suggested.
  */
 const kernelCipher =
   /^(aes|anubis|aria|blowfish|camellia|cast5|cast6|des3_ede|khazad|seed|serpent|sm4|twofish)-(cbc|ctr|ecb|lrw|pcbc|xts)(-[a-z\d]{1,16}(:[a-z\d-]{1,16})?)?$/;

@@ -26,7 +26,7 @@ export interface LuksDisk {
  * A LUKS disk whose header was checked: what both versions can do.
  *
  * It reflects the header as it was checked. Each change is durable when its promise resolves, leaves a header that
- * opens wherever it is cut, and finds `changed` if somebody else wrote the header in between.
+ * opens wherever it is interrupted, and fails with `changed` if another process wrote the header in between.
  */
 export interface CheckedDisk {
   readonly header: CheckedHeader;

@@ -75,7 +75,7 @@ export function requireName(operation: string, name: string, text: string): stri
 }
 
 /**
- * The kernel maps no disk whose last sector is cut off, and cryptsetup makes none. What a file has behind its last 512 bytes
+ * The kernel does not map a disk whose last sector is cut off, and cryptsetup does not create one. What a file has behind its last 512 bytes
  * is never mapped, and may be there.
  */
 function requireRoom(

@@ -65,7 +65,7 @@ export interface KeyslotInfo {
   readonly volumeKeyBitLength: number;
   readonly priority: KeyslotPriority;
   /**
-   * Whether it holds the key of the data. A slot that is not bound holds another key, which somebody keeps there: its
+   * Whether it holds the key of the data. A slot that is not bound holds another key, which a user stores there: its
    * passphrase does not open the disk.
    */
   readonly isBound: boolean;

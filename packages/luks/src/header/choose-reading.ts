@@ -6,7 +6,7 @@ import { luksVersion } from "../luks2/binary-header.ts";
 import { secondaryOffsets } from "../luks2/load.ts";
 import { loadLuks } from "./load.ts";
 
-/** What became of a device that may have had two readings. */
+/** The decision about a device with two possible readings. */
 export type Reading = "unchanged" | "luks" | "foreign";
 
 /**

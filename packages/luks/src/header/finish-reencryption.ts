@@ -41,7 +41,7 @@ export interface FinishReencryptionOptions {
  * it asks for the old one. Removes the state of the re-encryption and the old key's slots from the header, and
  * erases where they lay. No data is read or written. After a cut, call it again.
  *
- * Of a detached header, nobody looks whether its data is open: close it first.
+ * Does not check whether the data of a detached header is open: close it first.
  *
  * @param passphrase opens a slot of the new volume key
  * @returns false if that is not the state of the disk (`isReencryptionDone`)
@@ -90,7 +90,7 @@ async function finish(
   } finally {
     volumeKey.destroy();
   }
-  // As cryptsetup does it: once the header does not name them any more, nobody would erase them after a cut.
+  // As cryptsetup does: once the header does not name them, an interruption would leave them unerased.
   for (const area of done.areas) await eraseArea(device, area);
   await disk.change(operation, {});
   return true;

@@ -35,7 +35,7 @@ export async function loadLuks(operation: string, device: BlockDevice): Promise<
   return Luks2Disk.load(operation, device);
 }
 
-/** In place of the magic while cryptsetup, or this library, re-encrypts LUKS1, so that nobody opens the disk. */
+/** In place of the magic while cryptsetup, or this library, re-encrypts LUKS1, so that the disk cannot be opened. */
 const luks1ReencryptionMagic = "LUKS\xde\xad";
 
 function isLuks1InReencryption(start: Uint8Array): boolean {

@@ -42,7 +42,7 @@ export function openDataMover(
 
 /** The threads' shares of a range begin at multiples of so many bytes. */
 const shareBytes = 1024 * 1024;
-/** What a thread has of its own besides its chunk is little: with the defaults it would be let grow to megabytes. */
+/** A thread needs little memory in addition to its chunk; the defaults would let it grow to megabytes. */
 const threadLimits = { maxYoungGenerationSizeMb: 1, stackSizeMb: 1 };
 
 class ThreadedDataMover implements DataMover {

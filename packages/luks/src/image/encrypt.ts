@@ -59,7 +59,7 @@ export interface EncryptImageOptions extends ImageRunOptions {
   readonly allowDestroyingData?: readonly string[];
   /**
    * With `target`: zeroes of the image become holes in the file, which is smaller then and tells where data is. Our
-   * `decryptImage` with `keepHoles` gives zeroes back; whoever else reads the holes sees noise. Default false.
+   * `decryptImage` with `keepHoles` gives zeroes back; any other reader of the holes sees random bytes. Default false.
    */
   readonly keepHoles?: boolean;
   /**
@@ -75,7 +75,7 @@ export interface EncryptImageOptions extends ImageRunOptions {
  * If it is cut or aborted, the image is neither raw nor LUKS, but nothing is lost: `resumeImage` goes on.
  *
  * @throws `holds_data` if the image is LUKS already, or a block device's end is not free; `ambiguous` if it may be LUKS;
- *   `busy` if somebody uses it, or an operation on it waits to be resumed; `aborted`
+ *   `busy` if it is in use, or an interrupted operation on it must be resumed; `aborted`
  */
 export async function encryptImage(image: string, options: EncryptImageOptions): Promise<void> {
   const known = [

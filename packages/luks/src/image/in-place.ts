@@ -62,7 +62,7 @@ export async function shiftInPlace(
 }
 
 /**
- * Changes the encryption of data where it lies. Each batch is first written to the journal, encrypted anew, so that
+ * Changes the encryption of data where it lies. Each batch is first written to the journal in its new encryption, so that
  * a cut in the middle of overwriting it loses nothing.
  *
  * @param batchFile open and empty, or holding the batch that `begun` names

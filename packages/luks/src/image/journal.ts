@@ -109,7 +109,7 @@ export class ImageJournal {
     }
   }
 
-  /** To be called right before the first change of the image: from then on nobody forgets the operation. */
+  /** To be called right before the first change of the image: from then on the operation cannot be forgotten. */
   async start(begun: ImageState): Promise<ImageState> {
     if (begun.isStarted) return begun;
     const state: ImageState = { ...begun, isStarted: true };

@@ -33,7 +33,7 @@ export interface ReencryptImageOptions extends ImageRunOptions {
 }
 
 /**
- * Gives an image a new volume key and encrypts every sector anew, in place. All else in the header stays byte for byte:
+ * Gives an image a new volume key and re-encrypts every sector in place. All else in the header stays byte for byte:
  * UUID, label, layout, cipher, persistent flags, tokens, members that we do not know, and key slots that hold other keys
  * than that of the data. Slots of the old volume key are gone, and tokens name them no longer. A slot without a number
  * gets that of the slot which the passphrase opens.

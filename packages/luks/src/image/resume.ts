@@ -56,7 +56,7 @@ export interface ResumeImageOptions extends ImageRunOptions {
   /** Of a re-encryption or conversion, the first of the new slots. Default: the same. */
   readonly newPassphrase?: Uint8Array;
   /**
-   * What must have been begun. Default: anything, as the journal says; so leave it out only where nobody else can write
+   * What must have been begun. Default: anything, as the journal says; so leave it out only where no other user can write
    * the journal's folder, for the record of a copy names the file that is read.
    */
   readonly operation?: ImageState["operation"];

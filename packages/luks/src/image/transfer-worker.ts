@@ -17,7 +17,7 @@ export interface WorkerStart {
   readonly target: OpenFd;
 }
 
-/** What it is told to do. */
+/** A message to the worker. */
 export interface WorkerRange {
   readonly start: number;
   readonly end: number;

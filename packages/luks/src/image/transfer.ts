@@ -133,7 +133,7 @@ export class Transfer {
   }
 }
 
-/** Its outcome is awaited further down; until then a failure must not count as one that nobody handles. */
+/** Its outcome is awaited further down; until then a failure must not count as unhandled. */
 function handledLater<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;

@@ -12,7 +12,7 @@ import { type ImageJournal, type ImageState, sha256 } from "./journal.ts";
 import { type ImageRunOptions, progressCounter } from "./progress.ts";
 
 // The first bytes of the data are moved last. Until then their ciphertext is in the journal, and the image begins with a
-// mark: the superblocks of common file systems lie in these bytes, so that nobody can mount half-done work.
+// mark: the superblocks of common file systems are in these bytes, so half-done work cannot be mounted.
 
 /** How many bytes of data are withheld. They hold the superblocks of file systems, and the first two labels of ZFS. */
 const withheldBytes = 512 * 1024;

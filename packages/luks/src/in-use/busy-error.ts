@@ -8,7 +8,7 @@ const mostUsers = 4;
 /**
  * The error that says who uses a disk, and what to do about it.
  *
- * @param next what to do when nobody uses it any more. Default: the same again
+ * @param next what to do once it is free. Default: retry
  */
 export function busyError(
   operation: string,

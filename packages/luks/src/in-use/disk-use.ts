@@ -21,7 +21,7 @@ export type DiskUser =
   /** A process that this one may not see has a lock of fcntl(2) on it. */
   | { readonly type: "lock" };
 
-/** Who uses a disk besides this process. */
+/** A user of a disk other than this process. */
 export interface DiskUse {
   readonly users: readonly DiskUser[];
   /** What could not be looked at, in words; empty if everything was seen. */

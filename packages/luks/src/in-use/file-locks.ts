@@ -2,7 +2,7 @@ import type { KernelInode } from "./inode-in-kernel.ts";
 import { kernelText } from "./kernel-files.ts";
 
 /**
- * Whether somebody else has a lock of fcntl(2) on a file, as QEMU and libvirt have on the images of running guests, also on
+ * Whether another process has an fcntl(2) lock on a file, as QEMU and libvirt have on the images of running guests, also on
  * those that they only read (proc(5), /proc/locks). Locks of flock(2) are left out: who takes one finds the others.
  */
 export function isLockedByOthers(place: KernelInode): boolean {

@@ -83,7 +83,7 @@ async function lockName(operation: string, subject: string, name: string): Promi
     lock = await openLock(path);
     if (lock === undefined) return "unavailable";
     const now = await holdFile(lock.fd);
-    // The process that held it removes the file at the end: a lock on the removed file excludes nobody.
+    // The process that held it removes the file at the end: a lock on the removed file excludes no one.
     return now === "held" && !(await isAt(path, lock)) ? "taken" : now;
   });
   const held = lock;

@@ -9,7 +9,7 @@ const patienceMs = 3000;
 const pauseMs = 50;
 
 /**
- * Refuses a disk that device-mapper has suspended, or that lies on such a device: a read would wait until somebody resumes
+ * Refuses a disk that device-mapper has suspended, or that lies on such a device: a read would wait until a user resumes
  * it, and nothing could end this process meanwhile. Waits three seconds first.
  *
  * @throws `busy`, with what to resume; the system's error if nothing is at the path

@@ -8,7 +8,7 @@ export interface BinaryHeader {
   readonly sequence: number;
   readonly label: string;
   readonly checksumAlgorithm: "sha256" | "sha512";
-  /** Drawn anew with each write, so that no two headers have the same checksum. */
+  /** New random bytes for each write, so that no two headers have the same checksum. */
   readonly salt: Uint8Array;
   readonly uuid: string;
   readonly subsystem: string;

@@ -44,7 +44,7 @@ export function describeLuks2(name: string, header: Luks2Header): LuksHeader {
       keyslots: of.keyslots.map(Number),
       segments: of.segments.map(Number),
       fingerprint: [of.digest, of.salt]
-        // Of a type that we do not know, nobody has checked what it has.
+        // The fields of an unknown type are not validated.
         .map((text: unknown) => Buffer.from(typeof text === "string" ? text : "", "base64"))
         .map((bytes) => bytes.toString("hex"))
         .join(""),

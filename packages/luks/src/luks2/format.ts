@@ -57,7 +57,7 @@ export interface FormatLuks2Options {
    * `LuksError.holds`: `["ext"]`, `["unrecognised"]`. Default: nothing may be destroyed.
    */
   readonly allowDestroyingData?: readonly string[];
-  /** Also return the volume key. Default false: it is generated here and nobody else gets to see it. */
+  /** Also return the volume key. Default false: it is generated here and never returned. */
   readonly returnVolumeKey?: boolean;
   /**
    * Use these bytes as the volume key instead of random ones. Two disks with one volume key are as secret as

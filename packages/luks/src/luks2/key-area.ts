@@ -13,7 +13,7 @@ export interface Area {
 /**
  * Finds room for key material in the key slots area (LUKS2 On-Disk Format, section 2.1, figure 1).
  *
- * @param taken areas to keep clear of besides those of the header's own slots
+ * @param taken areas to avoid, in addition to those of the header's own slots
  * @throws `no_space`
  */
 export function freeArea(

@@ -62,7 +62,7 @@ export async function unlockLuks2(
   );
 }
 
-/** Bound slots that nobody tries unless they are asked for. */
+/** Bound slots that are tried only if they are named. */
 function untried({ metadata }: Luks2Header, digest: Luks2Digest): readonly string[] {
   return digest.keyslots
     .filter((id) => metadata.keyslots[id]?.priority === 0)

@@ -11,7 +11,7 @@ export type Code = readonly number[];
 export interface WasmFunction {
   readonly name: string;
   readonly parameters: number;
-  /** Local variables besides the parameters, numbered after them: first all i32, then all i64, then all v128. */
+  /** Local variables in addition to the parameters, numbered after them: first all i32, then all i64, then all v128. */
   readonly locals: { readonly i32: number; readonly i64?: number; readonly v128?: number };
   readonly body: Code;
 }

@@ -4,7 +4,7 @@ import { compile, instantiate, type WasmInstance } from "./instantiate.ts";
 /**
  * SHA-256 of messages of one block, for the anti-forensic splitter: it makes 8,000 digests of 36 bytes for each key
  * slot, and a call into OpenSSL costs ten times the digest itself. There is one instance for all: each takes gigabytes
- * of address space. Whoever uses it is done, and has erased it, before anybody else can run.
+ * of address space. A user of it finishes, and erases it, before any other code can run.
  *
  * @returns undefined where the runtime has no WebAssembly
  */

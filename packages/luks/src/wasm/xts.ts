@@ -55,7 +55,7 @@ const modules = new Map<number, WasmModule>();
 
 /**
  * The memory of all ciphers that have none of their own; each instance takes gigabytes of address space. Whoever uses
- * it is done, and has erased it, before anybody else can run.
+ * a caller finishes, and erases it, before any other code can run.
  */
 export function sharedXtsMemory(): XtsMemory | undefined {
   shared ??= loadXtsMemory(xtsChunkBytes);

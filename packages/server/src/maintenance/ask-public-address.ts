@@ -74,18 +74,18 @@ function judge(address: PublicUrl, { status, body }: Answer): Outcome {
     return {
       state: "bad",
       found: `${address}: a server answers there whose clients are told another address`,
-      mend: "set publicUrl to the address that clients use for this server, and the same on all servers of one database",
+      fix: "set publicUrl to the address that clients use for this server, and the same on all servers of one database",
     };
   if (status >= 301 && status < 400)
     return {
       state: "warning",
       found: `${address}: it redirects (status ${status}), which clients do not follow when they store`,
-      mend: "set publicUrl to the address that it redirects to",
+      fix: "set publicUrl to the address that it redirects to",
     };
   return {
     state: "warning",
     found: `${address}: its answer (status ${status}) is not this server's list of versions`,
-    mend: "correct publicUrl, or the proxy: one that serves a path must remove the path before it passes a request on",
+    fix: "correct publicUrl, or the proxy: one that serves a path must remove the path before it passes a request on",
   };
 }
 
@@ -113,11 +113,11 @@ function isUnknownAuthority(error: unknown): boolean {
 function unreachable(address: PublicUrl, error: unknown): Outcome {
   const code = codeOf(error);
   const found = `${address}: ${code === "" ? `no answer within ${timeoutMs / 1_000} s` : code}`;
-  const mend = mendings.find(([codes]) => codes.test(code))?.[1];
+  const fix = mendings.find(([codes]) => codes.test(code))?.[1];
   return {
     state: "warning",
     found,
-    mend: mend ?? "set publicUrl to the address that clients use, or let this host reach it, too",
+    fix: fix ?? "set publicUrl to the address that clients use, or let this host reach it, too",
   };
 }
 

@@ -45,7 +45,7 @@ async function publicAddressOf(
     return {
       state: "warning",
       found: `${address}: others than this host are served, and told that address`,
-      mend: "set publicUrl to the address that clients use",
+      fix: "set publicUrl to the address that clients use",
     };
   if (!runs) return { state: "not checked", found: `${address}: no server runs` };
   const file = config.text("tls.certificateFile");
@@ -63,7 +63,7 @@ function cloudsFileOf(config: ServerConfig, address: PublicUrl): Outcome {
   return {
     state: "warning",
     found: `${path}: names ${named}, and clients are told ${address}`,
-    mend: `set auth_url there, and in copies of it, to ${address}/v3`,
+    fix: `set auth_url there, and in copies of it, to ${address}/v3`,
   };
 }
 

@@ -49,7 +49,7 @@ async function serverOf(config: ServerConfig): Promise<Outcome> {
   });
   return running
     ? ok("runs")
-    : { state: "warning", found: "does not run", mend: "chatelaine server start" };
+    : { state: "warning", found: "does not run", fix: "chatelaine server start" };
 }
 
 async function proxyOf(config: ServerConfig): Promise<Outcome> {
@@ -65,7 +65,7 @@ async function proxyOf(config: ServerConfig): Promise<Outcome> {
   return {
     state: "warning",
     found: "requests have X-Forwarded-For or Forwarded headers, and no proxy is trusted",
-    mend: "if a proxy is in front, set listen.trustedProxies: all its clients count as one now",
+    fix: "if a proxy is in front, set listen.trustedProxies: all its clients count as one now",
   };
 }
 
@@ -89,7 +89,7 @@ function dataDirectoryOf(config: ServerConfig): Outcome {
   return {
     state: "warning",
     found: `${path}: mode ${mode.toString(8)} lets others look into it`,
-    mend: `chmod 700 ${path}`,
+    fix: `chmod 700 ${path}`,
   };
 }
 
@@ -108,14 +108,14 @@ function certificateOf(config: ServerConfig): Outcome {
     return {
       state: "warning",
       found: `none: keys travel in clear text to and from ${host}`,
-      mend: "set tls.certificateFile and tls.keyFile, or put a proxy in front that has TLS",
+      fix: "set tls.certificateFile and tls.keyFile, or put a proxy in front that has TLS",
     };
   }
   const left = new X509Certificate(tls.cert).validToDate.getTime() - Date.now();
-  const mend = "renew it, and reload the server (SIGHUP)";
-  if (left < 0) return { state: "bad", found: `${file}: it has expired`, mend };
+  const fix = "renew it, and reload the server (SIGHUP)";
+  if (left < 0) return { state: "bad", found: `${file}: it has expired`, fix };
   const found = `${file}: good for ${Math.floor(left / dayMs)} days`;
-  return left < 14 * dayMs ? { state: "warning", found, mend } : ok(found);
+  return left < 14 * dayMs ? { state: "warning", found, fix } : ok(found);
 }
 
 async function databaseOf(config: ServerConfig): Promise<Outcome> {
@@ -133,7 +133,7 @@ async function databaseOf(config: ServerConfig): Promise<Outcome> {
   return {
     state: "warning",
     found: `${found}; ${insecure}`,
-    mend: "set sslmode=verify-full in the database's URL, and postgres.insecureTransport: false",
+    fix: "set sslmode=verify-full in the database's URL, and postgres.insecureTransport: false",
   };
 }
 
@@ -162,7 +162,7 @@ async function rootKeyOf(config: ServerConfig): Promise<Outcome> {
     return {
       state: "bad",
       found: `${path}: it is missing, and the database was written with a root key`,
-      mend: "restore the file from its backup: without it no secret can be read",
+      fix: "restore the file from its backup: without it no secret can be read",
     };
   }
   if (!recorded) return { state: "warning", found: "readable; the database could not be asked" };

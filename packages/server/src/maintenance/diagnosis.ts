@@ -5,7 +5,7 @@ export interface Diagnosis {
   readonly state: "ok" | "warning" | "bad" | "not checked";
   readonly found: string;
   /** What to do, where the finding does not say so itself. */
-  readonly mend?: string;
+  readonly fix?: string;
 }
 
 /** What a check found, without the check's name. */

@@ -43,7 +43,7 @@ export interface OpenDoor {
   /** What somebody can do through it. */
   readonly found: string;
   /** How to start the process without it. */
-  readonly mend: string;
+  readonly fix: string;
 }
 
 /**
@@ -58,21 +58,21 @@ export function openDoors(environment: RuntimeEnvironment): readonly OpenDoor[] 
     doors.push({
       check: "debugger",
       found: `a debugger listens on ${address}: any account of this host can read keys through it`,
-      mend: "start without --inspect, also in NODE_OPTIONS",
+      fix: "start without --inspect, also in NODE_OPTIONS",
     });
   for (const { option, effect } of writers)
     if (optionsIn(environment).some(({ name, value }) => name === option && value !== "0"))
       doors.push({
         check: "memory files",
         found: `${option} writes ${effect} to a file`,
-        mend: `start without ${option}, also in NODE_OPTIONS`,
+        fix: `start without ${option}, also in NODE_OPTIONS`,
       });
   // Node.js compares the text, and takes no other for it.
   if (environment[verification] === "0")
     doors.push({
       check: "TLS verification",
       found: `${verification}=0 accepts every TLS certificate: anyone on the way can read tokens and keys`,
-      mend: `unset ${verification}, and name the authority of a private certificate: in the setting keystone.caFile, cacert of clouds.yaml or NODE_EXTRA_CA_CERTS`,
+      fix: `unset ${verification}, and name the authority of a private certificate: in the setting keystone.caFile, cacert of clouds.yaml or NODE_EXTRA_CA_CERTS`,
     });
   return doors;
 }
@@ -114,8 +114,8 @@ export function diagnoseRuntime(environment: RuntimeEnvironment): readonly Diagn
   ];
 }
 
-function bad({ found, mend }: OpenDoor): Outcome {
-  return { state: "bad", found, mend };
+function bad({ found, fix }: OpenDoor): Outcome {
+  return { state: "bad", found, fix };
 }
 
 function signalOutcome(): Outcome {
@@ -125,7 +125,7 @@ function signalOutcome(): Outcome {
   return {
     state: "bad",
     found: "SIGUSR1 opens one, and any account of this host can then read keys",
-    mend: "start Node.js with --disable-sigusr1, or call closeRuntimeDoors() first",
+    fix: "start Node.js with --disable-sigusr1, or call closeRuntimeDoors() first",
   };
 }
 
@@ -136,7 +136,7 @@ function reportOutcome(): Outcome {
   return {
     state: "warning",
     found: "a signal or a crash writes a report, with the environment in it",
-    mend: "start without the --report options, also in NODE_OPTIONS",
+    fix: "start without the --report options, also in NODE_OPTIONS",
   };
 }
 
@@ -157,7 +157,7 @@ function coreOutcome(): Outcome {
   return {
     state: "bad",
     found: "a crash writes the memory, keys included, to a file",
-    mend: "set LimitCORE=0 in the unit, or ulimit -c 0, or call closeRuntimeDoors() first",
+    fix: "set LimitCORE=0 in the unit, or ulimit -c 0, or call closeRuntimeDoors() first",
   };
 }
 
@@ -170,7 +170,7 @@ function preloadOutcome(environment: RuntimeEnvironment): Outcome {
   return {
     state: "warning",
     found: `${list}: that code can read every key`,
-    mend: "unset NODE_OPTIONS unless you trust it as you trust chatelaine",
+    fix: "unset NODE_OPTIONS unless you trust it as you trust chatelaine",
   };
 }
 

@@ -5,7 +5,7 @@ export async function until(condition: () => Promise<boolean>): Promise<void> {
   const end = performance.now() + boundMs;
   while (!(await condition())) {
     if (performance.now() > end)
-      throw new Error(`after ${boundMs} ms it does not hold: ${condition}`);
+      throw new Error(`after ${boundMs} ms it does not hold: ${condition.toString()}`);
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

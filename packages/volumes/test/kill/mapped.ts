@@ -128,7 +128,7 @@ async function cutWhileHeldUp(path: string): Promise<void> {
   assert.equal(await mappedDisk(name), "/dev/mapper/vg-data");
   const working = spawn("flock", ["--no-fork", await lockOf(path), "sleep", "infinity"]);
   const workingEnds = once(working, "exit");
-  await until(async () => isLocked(await lockOf(path)));
+  await untilHolds(async () => isLocked(await lockOf(path)));
   await assert.rejects(closeVolume(name), { code: "busy", message: /wait until it ends/ });
   working.kill();
   await workingEnds;
@@ -239,7 +239,7 @@ async function cutInTheMiddle(path: string): Promise<void> {
   const isThere =
     { "cut-done": isReencryptionDone, "cut-late": isOldSlotGone }[act] ?? isReencrypting;
   const cut = async () => {
-    await until(() => isThere(path));
+    await untilHolds(() => isThere(path));
     process.kill(act === "cut-alone" ? process.pid : -process.pid, "SIGKILL");
   };
   await reencryptVolume(
@@ -350,8 +350,9 @@ function run(program: string, ...words: readonly string[]): string {
 }
 
 /** @throws after a minute: the program ends instead of hanging in its guest */
-async function until(condition: () => Promise<boolean>): Promise<void> {
+async function untilHolds(condition: () => Promise<boolean>): Promise<void> {
   const end = performance.now() + 60_000;
   while (!(await condition()))
-    if (performance.now() > end) throw new Error(`after a minute it does not hold: ${condition}`);
+    if (performance.now() > end)
+      throw new Error(`after a minute it does not hold: ${condition.toString()}`);
 }

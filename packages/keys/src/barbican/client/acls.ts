@@ -14,7 +14,7 @@ export class Acls {
     this.#resource = resource;
   }
 
-  /** Without an ACL: the project may read, and nobody else. */
+  /** Without an ACL, only the project may read. */
   async get(caller: Caller, id: ObjectId, options: BarbicanCallOptions = {}): Promise<ReadAccess> {
     const what = `GET ${this.#resource}/${id}/acl`;
     const document = await this.#connection.document(caller, {

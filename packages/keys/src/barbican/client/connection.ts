@@ -91,7 +91,7 @@ export class BarbicanConnection {
     return this.#baseFor(await this.#keystone.token(caller, signal));
   }
 
-  /** The caller's identity token: who he is to the key manager. */
+  /** The caller's token, which identifies it to the key manager. */
   identify(caller: Caller, signal?: AbortSignal): Promise<IdentityToken> {
     return this.#keystone.token(caller, signal);
   }

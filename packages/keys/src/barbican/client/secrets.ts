@@ -170,7 +170,7 @@ export class Secrets {
     const response = await this.#connection.call(caller, {
       method: "GET",
       path: ["secrets", id, "payload"],
-      // Any secret may be had as bytes.
+      // Any secret can be requested as bytes.
       accept: options.accept ?? "application/octet-stream",
       expect: [200],
       signal: options.signal,

@@ -53,7 +53,7 @@ export class TransportKeys {
     const document = await this.#connection.document(caller, {
       method: "GET",
       path: ["transport_keys", id],
-      // Barbican answers this one with JSON, but refuses whoever asks for JSON: status 406.
+      // Barbican answers this one with JSON, but rejects a request that accepts JSON: status 406.
       accept: "*/*",
       expect: [200],
       signal: options.signal,
