@@ -15,7 +15,7 @@ describe("the configuration of chatelaine", () => {
   it("says how to name a key manager where none is named", async () => {
     const { code, error } = await new Session().runConfigured("key", "list");
     assert.equal(code, 2);
-    assert.match(error, /no key manager is named/);
+    assert.match(error, /no key manager is configured/);
     assert.match(error, /OS_CLOUD/);
     assert.match(error, /OS_AUTH_URL/);
   });

@@ -79,9 +79,9 @@ describe("chatelaine doctor", () => {
     assert.match(wide.out, /^BAD      identity: connection {2,}http:.*\n {20,}→ nothing listens/m);
   });
 
-  it("1: no key manager is named", async () => {
+  it("1: no key manager is configured", async () => {
     const { configuration } = await wrongWith({ OS_AUTH_URL: "" });
-    assert.match(configuration ?? "", /no key manager is named.*OS_CLOUD/s);
+    assert.match(configuration ?? "", /no key manager is configured.*OS_CLOUD/s);
   });
 
   it("2: a cloud that clouds.yaml does not have", async () => {

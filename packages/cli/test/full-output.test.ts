@@ -15,7 +15,7 @@ it("says in one line that its output could not be written, and fails", () => {
     });
     assert.equal(
       stderr,
-      "chatelaine: write output: ENOSPC: what the command has done stays done, and its output is not complete\n",
+      "chatelaine: write output: ENOSPC: the command has done its work, but its output is incomplete\n",
     );
     assert.equal(status, 13);
   } finally {

@@ -119,12 +119,12 @@ export class NoKeyManagerError extends KeyManagerError {
   }
 }
 
-const howToNameOne = `no key manager is named. Name one in one of these ways:
+const howToNameOne = `no key manager is configured. Name one in one of these ways:
   --os-cloud NAME, or OS_CLOUD=NAME    a cloud of clouds.yaml (in ., ~/.config/openstack or /etc/openstack)
   OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME
                                        Keystone credentials, as for the openstack command
   --endpoint URL                       in addition, if the catalog has no key-manager endpoint
-  --backend NAME                       another backend than barbican`;
+  --backend NAME                       a backend other than barbican`;
 
 function readFixedKey(path: string): string {
   const text = readIfThere(path, true) ?? "";
