@@ -1,7 +1,7 @@
 /** How far a long look at the audit record is. */
 export interface AuditProgress {
   readonly doneEntries: number;
-  /** As known at the beginning; more may come meanwhile. Absent where it is not known. */
+  /** As known at the beginning; more may be added in the meantime. Absent if unknown. */
   readonly totalEntries?: number;
 }
 

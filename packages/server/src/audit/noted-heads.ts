@@ -53,7 +53,7 @@ export class NotedHeads {
   }
 }
 
-/** The heads in the text of an earlier report. @throws SyntaxError if it is none */
+/** The heads in the text of an earlier report. @throws SyntaxError */
 export function parseNotedHeads(report: string): readonly ChainHead[] {
   const chains: unknown = (JSON.parse(report) as { readonly chains?: unknown } | null)?.chains;
   if (!Array.isArray(chains)) throw new SyntaxError("it contains no chains");

@@ -11,7 +11,7 @@ import { type AuditKeys, auditKeyNames } from "./chain/audit-keys.ts";
  * The keys of the audit record. A record in the format of an older version is closed first: its chains end where they
  * are, and entries in that format after this point are not authentic.
  *
- * @param mayUpgrade whether the record may be in that format. The database cannot say: somebody may have put it back
+ * @param mayUpgrade whether the record may be in that format. The database cannot say: an attacker may have put it back
  * @throws `untagged_rows` if it is in that format, and may not be
  */
 export async function openAudit(

@@ -20,7 +20,7 @@ export interface RecordSize {
   readonly exported: number;
 }
 
-/** Seals what is due while the server runs, and finishes a removal that was cut short. */
+/** Seals what is due while the server runs, and finishes an interrupted removal. */
 export class SegmentKeeper {
   readonly #store: Store;
   readonly #key: Mac;

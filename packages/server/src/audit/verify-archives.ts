@@ -32,7 +32,7 @@ export interface ArchivedSegment {
 /** What is wrong with a file. */
 export interface BrokenArchive {
   readonly file: string;
-  /** The segment, as `main/3`; absent if it cannot be told. */
+  /** The segment, as `main/3`; absent if it is unknown. */
   readonly segment?: string;
   /** Number of the entry where it begins. */
   readonly sequence?: number;

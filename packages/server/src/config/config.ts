@@ -94,7 +94,7 @@ export class ServerConfig {
     return this.text(name) ?? join(this.requiredText("dataDirectory"), fallback);
   }
 
-  /** The address that clients use; `port` is the one that was taken. @throws TypeError if there is none and it is not set */
+  /** The base URL for clients; `port` is the actual port. @throws TypeError if it is not set and cannot be derived */
   publicUrl(port: number): PublicUrl {
     const given = this.text("publicUrl");
     if (given !== undefined) return parsePublicUrl(given);
@@ -107,7 +107,7 @@ export class ServerConfig {
     return this.list("acceptedAddresses").map(parsePublicUrl);
   }
 
-  /** True if clients are told `localhost` for want of a better address, while others than this host are served. */
+  /** True if the URL for clients is `localhost` by default, while other hosts are served. */
   get tellsLocalhost(): boolean {
     return this.text("publicUrl") === undefined && isEveryAddress(this.requiredText("listen.host"));
   }
@@ -187,7 +187,7 @@ function readFile(path: string, put: Put): void {
     );
   let content: unknown;
   try {
-    // Every value as it is written: YAML would make 7 of 007, and 1.1 of 1.10. But `null` and `~` are no texts.
+    // Every value as written: YAML would make 7 of 007, and 1.1 of 1.10. But `null` and `~` are no texts.
     content = parse(text, { logLevel: "error", schema: "failsafe", customTags: ["null"] }) ?? {};
   } catch (error) {
     throw new ServerError("invalid_config", `${path}: not valid YAML`, { cause: error });

@@ -25,7 +25,7 @@ export function parseListenHost(text: string): ListenHost {
   return name as ListenHost;
 }
 
-/** True if requests are taken on every address of the host, which is none that a client could be told. */
+/** True if requests are accepted on every address of the host; such an address is useless for clients. */
 export function isEveryAddress(host: string): boolean {
   return host === "0.0.0.0" || host === "::";
 }

@@ -34,7 +34,7 @@ export function urlOfListener(scheme: "http" | "https", host: ListenHost, port: 
     throw new TypeError("must be set: an address with a zone (%) means nothing to clients");
   const shown = isEveryAddress(host) ? "localhost" : host;
   const name = shown.includes(":") ? `[${shown}]` : shown;
-  // Port 0 becomes the one that was taken before anybody is told.
+  // Port 0 is replaced by the actual port before clients see it.
   const { origin } = new URL(`${scheme}://${name}:${port}`);
   return origin as PublicUrl;
 }

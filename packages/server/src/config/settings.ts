@@ -21,7 +21,7 @@ export type Setting = {
       readonly type: "text" | "list";
       /** Of the text, or of each item. */
       readonly format: TextFormat;
-      /** Absent: the setting is unset unless somebody sets it. */
+      /** Absent: the setting has no default. */
       readonly default?: string;
     }
   | { readonly type: "secret"; readonly format: TextFormat; readonly default?: never }
@@ -146,7 +146,7 @@ export const settings = {
   "keystone.publicUrl": {
     type: "text",
     format: "http URL",
-    help: "address that clients are told to get a token from (default: keystone.authUrl)",
+    help: "URL at which clients get a token (default: keystone.authUrl)",
   },
   "keystone.username": { type: "text", format: "name", help: "name of the server's own user" },
   "keystone.password": {

@@ -27,7 +27,7 @@ export class BoundedCache<Value> {
       this.#entries.delete(key);
       return undefined;
     }
-    // A map that is always changed makes itself anew again and again.
+    // A map that changes on each read is rehashed again and again.
     if (key !== this.#lastUsed) {
       this.#entries.delete(key);
       this.#entries.set(key, entry);
@@ -54,7 +54,7 @@ export class BoundedCache<Value> {
     this.#entries.clear();
   }
 
-  /** Entries held, the expired ones that nobody asked for included. */
+  /** The number of entries, including expired ones that were not requested since. */
   get size(): number {
     return this.#entries.size;
   }

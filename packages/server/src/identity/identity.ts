@@ -1,7 +1,7 @@
 import type { Principal } from "../model/principal.ts";
 import type { RequestTarget } from "../model/request-target.ts";
 
-/** What of a request says who makes it. Every other identity header (`X-Roles`, `X-Project-Id`, …) is somebody's wish. */
+/** The request headers that carry credentials. Other identity headers (`X-Roles`, `X-Project-Id`, …) come from the client and are ignored. */
 export interface IdentityHeaders {
   /** `X-Auth-Token`, or else `X-Storage-Token`. */
   readonly token?: string;
@@ -27,7 +27,7 @@ export interface Identity {
    * @param askedFor if it is not given, a token that is bound to access rules is refused.
    * @throws `invalid_token` for a token that is missing, unknown, expired or
    *   revoked, or whose access rules do not cover `askedFor`; `no_project` for a
-   *   valid one that is not scoped to a project; `unavailable` if nobody can tell now.
+   *   valid one that is not scoped to a project; `unavailable` if it cannot be validated now.
    */
   authenticate(
     headers: IdentityHeaders,

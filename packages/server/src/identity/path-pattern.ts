@@ -26,7 +26,7 @@ export class PathPattern {
     return match(this.#elements, path.split("/").slice(1), work);
   }
 
-  /** Why nobody should write such a pattern; undefined if it is a good one. */
+  /** Why the pattern is invalid; undefined if it is valid. */
   static mistakeIn(text: string): string | undefined {
     if (!text.startsWith("/") && !text.startsWith("**")) return "must begin with /";
     if (text.split("/").some((part) => /[^*]\*{2,}[^*]/.test(part)))

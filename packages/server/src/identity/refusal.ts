@@ -8,7 +8,7 @@ export interface Refusal {
 }
 
 /**
- * What a request under `/v3` gets whose caller could not be identified. Clients look at the status and at the header to
+ * The answer to a request under `/v3` whose caller could not be identified. Clients look at the status and at the header to
  * decide whether to log in again.
  */
 export function refusal(error: IdentityError, wwwAuthenticateUri: string): Refusal {

@@ -36,7 +36,7 @@ export function principalOf(
   };
 }
 
-/** In characters. Keystone's own are 180–255, signed ones about 1,000; a longer one is somebody's test of our patience. */
+/** In characters. Keystone's own are 180–255, signed ones about 1,000; a longer one is not a token. */
 export const maxTokenLength = 3_072;
 
 /**

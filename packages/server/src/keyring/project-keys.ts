@@ -182,7 +182,7 @@ export class ProjectKeys {
     return cached && cached.until >= this.#clock.nowMs() ? cached : undefined;
   }
 
-  /** The newest key if a seal of it is at hand. */
+  /** The newest key, if a reserved seal of it is left. */
   #take(projectId: string): ProjectKey | undefined {
     const cached = this.#cached(projectId);
     if (!cached || cached.sealsLeft === 0) return undefined;
@@ -248,7 +248,7 @@ export class ProjectKeys {
     if (!root)
       throw new ServerError(
         "integrity",
-        `project key ${row.project_id}: wrapped by root key ${row.root_key_id}, which is not at hand`,
+        `project key ${row.project_id}: wrapped by root key ${row.root_key_id}, which is missing`,
       );
     return open(root.wrapping, wrapContext(row.project_id, row.generation), row.wrapped);
   }

@@ -53,7 +53,7 @@ export function wrapSystemKey(name: string, bytes: Uint8Array, ring: RootKeyRing
   return { name, root_key_id: ring.current.id, wrapped };
 }
 
-/** @throws `integrity` if its root key is not at hand, or did not wrap it */
+/** @throws `integrity` if its root key is missing, or did not wrap it */
 export function unwrapSystemKey(row: SystemKeyRow, ring: RootKeyRing): Buffer {
   const root = ring.all.get(row.root_key_id);
   if (!root)

@@ -22,7 +22,7 @@ export interface CommandParts {
   readonly administration?: Administration;
   /** True if requests named another client, and no proxy is trusted. Default: it is not known. */
   readonly seesIgnoredProxy?: () => boolean;
-  /** What clients of the running server are told. Default: it is not known. */
+  /** The base URL for clients of the running server. Default: unknown. */
   readonly publicUrl?: () => PublicUrl;
   /** What opening the database tagged. Default: nothing, as in a server that runs. */
   readonly tagging?: TaggingReport;

@@ -63,7 +63,7 @@ export async function openControl(path: string, commands: Commands): Promise<Con
   rmSync(path, { force: true }); // of an earlier life; the database's lock says that it ended
   const server = createServer((incoming, outgoing) => {
     outgoing.setHeader("content-type", "application/jsonl");
-    // A progress line for each report would be more than anybody reads.
+    // A line for each report would be too many.
     let told = 0;
     const onProgress = (progress: unknown) => {
       if (outgoing.destroyed) throw new ServerError("conflict", "the client is gone");

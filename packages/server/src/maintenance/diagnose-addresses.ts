@@ -10,7 +10,7 @@ import { callControl } from "./control.ts";
 import { type Diagnosis, diagnosed, type Outcome, ok } from "./diagnosis.ts";
 import { controlPath } from "./run-command.ts";
 
-/** Whether the addresses that clients are told lead here. */
+/** Checks that the addresses for clients lead here. */
 export async function diagnoseAddresses(config: ServerConfig): Promise<readonly Diagnosis[]> {
   const { runs, told } = await askRunning(config);
   const address = told ?? config.publicUrl(config.integer("listen.port"));

@@ -24,7 +24,7 @@ import { controlPath } from "./run-command.ts";
 
 const dayMs = 86_400_000;
 
-/** Looks at what a server's start depends on. Changes nothing, and makes nothing; a server may run meanwhile. */
+/** Checks the conditions of a server's start. Changes and creates nothing; a server may run at the same time. */
 export async function diagnoseServer(config: ServerConfig): Promise<readonly Diagnosis[]> {
   return [
     await diagnosed("server", () => serverOf(config)),

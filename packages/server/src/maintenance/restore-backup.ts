@@ -51,7 +51,7 @@ export async function restoreBackup(config: ServerConfig, backup: string): Promi
   }
 }
 
-/** Makes a copy that a server of this version, with the root key at hand, can start on. */
+/** Makes a copy that a server of this version with this root key can start on. */
 async function prepare(config: ServerConfig, backup: string, fresh: string): Promise<void> {
   copyFileSync(backup, fresh);
   chmodSync(fresh, 0o600);

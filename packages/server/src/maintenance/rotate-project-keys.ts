@@ -14,7 +14,7 @@ const batchSize = 50;
 
 /**
  * Gives every project a new key and seals all of its payloads with it, while others
- * read and write; then the old keys are deleted. A rotation that was cut short is
+ * read and write; then the old keys are deleted. An interrupted rotation is
  * finished by the next call, without yet another key.
  *
  * @returns how many projects, and how many payloads

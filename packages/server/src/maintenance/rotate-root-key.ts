@@ -14,7 +14,7 @@ const batchSize = 100;
 
 /**
  * Makes a new root key current, wraps every project's key by it and gives every row a tag
- * under a new key, while others read and write. A rotation that was cut short is finished by the next call.
+ * under a new key, while others read and write. The next call finishes an interrupted rotation.
  *
  * @param file until the end it holds both keys
  * @returns how many keys were wrapped again

@@ -40,7 +40,7 @@ export type RuntimeEnvironment = Readonly<Record<string, string | undefined>>;
 /** A door that cannot be closed from inside. */
 export interface OpenDoor {
   readonly check: "debugger" | "memory files" | "TLS verification";
-  /** What somebody can do through it. */
+  /** What an attacker can do through it. */
   readonly found: string;
   /** How to start the process without it. */
   readonly fix: string;
@@ -79,7 +79,7 @@ export function openDoors(environment: RuntimeEnvironment): readonly OpenDoor[] 
 
 const verification = "NODE_TLS_REJECT_UNAUTHORIZED";
 
-/** Node.js cannot be told to stop these. */
+/** Node.js cannot stop these. */
 const writers = [
   { option: "--heapsnapshot-near-heap-limit", effect: "the memory, keys included," },
   { option: "--tls-keylog", effect: "the keys of TLS connections" },

@@ -53,7 +53,7 @@ export interface AuditReport {
   readonly gaps: readonly EntryRange[];
   /** Entries that an administrator removed by force: they were never exported. */
   readonly discarded: readonly EntryRange[];
-  /** Entries of removed segments that are still in the database: `audit remove` was cut short. */
+  /** Entries of removed segments that are still in the database: `audit remove` was interrupted. */
   readonly leftOver: readonly { readonly chain: string; readonly entries: number }[];
 }
 

@@ -23,7 +23,7 @@ const withoutLinks: ReadonlySet<string> = new Set([
 /**
  * Gives a finished file a name that nothing may have yet, on the same file system; its former name may stay.
  *
- * A rename would replace what somebody else has put there meanwhile, and a hard link does not. Where there are no hard
+ * A rename would replace a file that another process has put there in the meantime; a hard link does not. Where there are no hard
  * links, an empty file takes the name first, which only one process can do; a process that is killed right then leaves
  * it there.
  *

@@ -39,7 +39,7 @@ interface Redirection {
 }
 
 /**
- * Writes lines, many at a time, without ever making anybody wait. What a full
+ * Writes lines, many at a time, and never blocks the caller. What a full
  * disk or a stuck reader does not take is lost, and counted.
  */
 export class LineWriter {

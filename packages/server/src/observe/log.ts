@@ -6,11 +6,11 @@ import { LineWriter } from "./line-writer.ts";
 export interface Logger {
   /** What is as it should be. */
   info(members: object, message: string): void;
-  /** What somebody should look at some day. */
+  /** Needs attention at some time. */
   warn(members: object, message: string): void;
-  /** What somebody should look at now. */
+  /** Needs attention now. */
   error(members: object, message: string): void;
-  /** Writes what is buffered, if anybody is there to read it. */
+  /** Writes what is buffered, if there is a reader. */
   flush(): Promise<void>;
 }
 
@@ -25,7 +25,7 @@ export interface ReopenableLogger extends Logger {
   reopen(): Promise<void>;
 }
 
-/** As pino numbers them, whose readers there are many of. */
+/** Uses pino's level numbers, so existing log tools understand them. */
 const levels = { debug: 20, info: 30, warn: 40, error: 50, silent: 60 } as const;
 
 export interface LoggerOptions {
@@ -94,7 +94,7 @@ const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants;
 
 function openPrivate(path: string): number {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  // A pipe that nobody reads would make the server wait, and serve nobody.
+  // A pipe without a reader would block the server.
   return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o600);
 }
 

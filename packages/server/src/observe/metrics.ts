@@ -3,7 +3,7 @@ import type { RecordSize } from "../audit/segment-keeper.ts";
 
 const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
-/** What Prometheus is told. Labels are route patterns and statuses, never ids. */
+/** The metrics for Prometheus. Labels are route patterns and statuses, never ids. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #requests: Histogram<"method" | "route" | "status">;

@@ -17,7 +17,7 @@ export interface Unfit {
 }
 
 /**
- * Who gets an AES key of 512 bits, which is the two halves of AES-256-XTS: `any` order, or only one whose mode is `xts`.
+ * Which orders get an AES key of 512 bits, the two halves of AES-256-XTS: `any`, or only those with the mode `xts`.
  */
 export type Aes512 = "any" | "xts";
 
@@ -51,7 +51,7 @@ export function recipeOf(
   return { type: "key", bytes: bitLength / 8 };
 }
 
-/** Nova and Cinder name no mode, and `openstack` says cbc unless it is told another: only the length says XTS. */
+/** Nova and Cinder name no mode, and `openstack` sends cbc by default: only the length says XTS. */
 function sizesOf(name: string, isXts: boolean, aes512: Aes512): readonly number[] {
   if (isXts) return xtsSizes;
   if (name.startsWith("hmac")) return [...plainSizes, 384, 512];

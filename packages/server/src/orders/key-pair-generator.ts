@@ -162,7 +162,7 @@ function stopped(): Error {
 function startProcess(): ChildProcess {
   const isSource = import.meta.url.endsWith(".ts");
   const script = isSource ? "./key-pair-process.ts" : "./key-pair-process.js";
-  // Without our environment, older versions must be told that they may run TypeScript.
+  // Without this process's environment, older versions need a flag to run TypeScript.
   const wanted = ["--disable-sigusr1", ...(isSource ? ["--experimental-strip-types"] : [])];
   const known = wanted.filter((flag) => process.allowedNodeEnvironmentFlags.has(flag));
   const child = fork(fileURLToPath(new URL(script, import.meta.url)), [], {

@@ -30,7 +30,7 @@ export async function generate({ recipe, passphrase }: KeyPairRequest): Promise<
 
 type Pair = { readonly privateKey: KeyObject; readonly publicKey: KeyObject };
 
-/** On the thread pool, so that signals and the end of the parent are heard meanwhile. */
+/** On the thread pool, so that signals and the end of the parent are noticed in the meantime. */
 function makePair({ algorithm, bitLength }: KeyPairRecipe): Promise<Pair> {
   const { promise, resolve, reject } = Promise.withResolvers<Pair>();
   const done = (error: Error | null, publicKey: KeyObject, privateKey: KeyObject) =>

@@ -22,7 +22,7 @@ export interface OpenedIdentity {
   /** Built-in identity's own interface. */
   readonly keystoneApi?: KeystoneApi;
   readonly administration?: Administration;
-  /** To be called once the address is known: makes the first user, if there is none. */
+  /** Call it once the address is known: creates the first user if there is none. */
   readonly ready?: () => Promise<void>;
 }
 

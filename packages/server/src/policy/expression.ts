@@ -28,14 +28,14 @@ export const maxExpressionLength = 4096;
 export const maxExpressionDepth = 32;
 
 /**
- * Parses one expression: `@` (everybody), `!` (nobody), `role:name`,
+ * Parses one expression: `@` (everyone), `!` (no one), `role:name`,
  * `rule:name`, `attribute:%(target.secret.project_id)s`,
  * `'text':%(target.secret.read)s`, `not`, `and`, `or`, parentheses. `not` binds
  * tightest, then `and`, then `or`. Linear in the text's length.
  *
  * Unlike oslo.policy it refuses the empty text (which there means everybody,
  * and which YAML makes of an unquoted `!`) and text it cannot read (which there
- * means nobody, silently).
+ * silently means no one).
  *
  * https://docs.openstack.org/oslo.policy/latest/reference/api/oslo_policy.policy.html
  *

@@ -11,7 +11,7 @@ import { type TaggingProgress, type TaggingReport, tagExistingRows } from "./tag
 export interface RowTagsOptions {
   /**
    * What to do with a database whose rows have no tags: from before rows had tags, or with its key of tags removed.
-   * Only somebody outside the database can tell these two. Default `refuse`.
+   * Only information outside the database distinguishes these two. Default `refuse`.
    */
   readonly untaggedRows?: "refuse" | "tag";
   /** Called after every few hundred rows. Default: nothing happens. */
@@ -34,7 +34,7 @@ const { complete, unfinished, next } = rowTagKeys;
 /**
  * Gives the store the key of its rows' tags. An empty database gets its key here, and rows without a tag are refused
  * from then on. A database with rows and without a key is tagged once, if `untaggedRows` says so; a tagging that was
- * cut short goes on where it was.
+ * interrupted continues where it stopped.
  *
  * @throws `untagged_rows` for such a database otherwise
  */
@@ -67,7 +67,7 @@ export async function openRowTags(
 async function start(store: Store, rootKeys: RootKeyRing): Promise<boolean> {
   const row = await store.read(findSystemKey, { name: complete });
   if (!row) return false;
-  // Of a rotation that was cut short.
+  // Of an interrupted rotation.
   const newer = await store.read(findSystemKey, { name: next });
   const rows = newer ? [newer, row] : [row];
   await store.startRowTags(rows.map((one) => unwrapSystemKey(one, rootKeys)));

@@ -10,8 +10,8 @@ const rowsAtOnce = 500;
 
 /**
  * Gives every row a tag under a new key, which the current root key wraps, and forgets the old one. Others may read and
- * write meanwhile through the same store, and through no other. Does nothing if the current root key wraps the key already.
- * A rotation that was cut short goes on: until it is complete, tags under both keys are accepted.
+ * write at the same time through the same store, and through no other. Does nothing if the current root key wraps the key already.
+ * An interrupted rotation continues: until it is complete, tags under both keys are accepted.
  */
 export async function rotateRowTags(store: Store, rootKeys: RootKeyRing): Promise<void> {
   const { complete, next } = rowTagKeys;

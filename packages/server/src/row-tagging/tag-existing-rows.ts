@@ -24,7 +24,7 @@ export interface TaggingReport {
 
 /**
  * Tags the rows of a database from before rows had tags. Where a row had a tag of ownership, that is checked first.
- * Rows that have their tag are left alone, so that a tagging which was cut short can be run again.
+ * Rows that have their tag are left alone, so that an interrupted tagging can be run again.
  */
 export async function tagExistingRows(
   store: Store,

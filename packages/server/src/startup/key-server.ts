@@ -54,7 +54,7 @@ export interface KeyServerParts {
   readonly store: Store;
   readonly rootKeys: RootKeyRing;
   readonly identity: Identity;
-  /** Built-in identity's own interface, served under /v3. Default: there is none. */
+  /** The API of the built-in identity, served under /v3. Default: none. */
   readonly keystoneApi?: KeystoneApi;
   readonly policy: Policy;
   readonly log: Logger;

@@ -129,7 +129,7 @@ export async function startServer(
     if (config.tellsLocalhost)
       log.warn(
         { url: taken.url },
-        "listen.host takes requests on every address, and clients are told localhost: set publicUrl to the address that they use",
+        "listen.host accepts requests on every address, and links in responses have localhost: set publicUrl to the URL that clients use",
       );
     const parts = { server, identity };
     const reloader = new Reloader(reloadableParts(config, { log: ownLog, policy, server }), log);

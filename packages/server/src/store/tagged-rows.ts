@@ -6,7 +6,7 @@ import { type TaggedTable, taggedTables } from "./tagged-tables.ts";
 /** What belongs to a row and is kept in rows of another table: a container's members. */
 export type Parts = readonly (readonly SqlValue[])[];
 
-/** A row as it is read: its columns and its tag, null if it never had one. */
+/** A row as read: its columns and its tag, null if it never had one. */
 export type Tagged<Row> = Row & { readonly tag: Uint8Array | null };
 
 /** The columns to select, with an optional alias of the table before each. */
@@ -74,7 +74,7 @@ export function* insertRow(
   );
 }
 
-/** Changes columns of a row that this transaction has read and verified. @returns the row as it is then */
+/** Changes columns of a row that this transaction has read and verified. @returns the changed row */
 export function* updateRow<Row extends object>(
   table: TaggedTable,
   row: Tagged<Row>,

@@ -24,7 +24,7 @@ export interface ChainCheck {
   rewind(place: ChainPlace): void;
 }
 
-/** Checks the entries that follow `last`. @returns undefined if the key of that format is not at hand */
+/** Checks the entries that follow `last`. @returns undefined if the key of that format is missing */
 export function chainCheck(
   keys: AuditKeys,
   format: ChainFormat,

@@ -142,10 +142,10 @@ export class Administration {
     this.#changed();
   }
 
-  /** Erases everything that is kept for it, then the project. One that was cut short leaves it disabled, for another try. */
+  /** Erases all its data, then the project. An interrupted deletion leaves it disabled, so it can be repeated. */
   async deleteProject(idOrName: string): Promise<ProjectRecord> {
     const project = await this.findProject(idOrName);
-    await this.setProjectEnabled(project.id, false); // so that nothing comes meanwhile
+    await this.setProjectEnabled(project.id, false); // so that nothing is added in the meantime
     await this.#eraseProject(project.id);
     await this.#store.deleteProject(project.id);
     this.#changed();

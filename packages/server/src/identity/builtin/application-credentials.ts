@@ -21,7 +21,7 @@ export interface ApplicationCredentialRequest {
   readonly expiresAtMs: number | undefined;
 }
 
-/** How many of them one user may have, so that nobody fills the database. */
+/** How many of them one user may have, so that no user fills the database. */
 const maxPerUser = 100;
 
 /**
@@ -53,7 +53,7 @@ export class ApplicationCredentials {
    * @returns the record, and the secret, which exists nowhere else.
    * @throws IdentityApiError `forbidden` with a token of an application credential that
    *   is not unrestricted, or if the user has too many; `bad_request`; `conflict` for a
-   *   name that is taken; `unauthorized` if the right to it ended meanwhile.
+   *   name that is taken; `unauthorized` if the role was revoked in the meantime.
    */
   async create(
     caller: LiveToken,

@@ -25,7 +25,7 @@ export type IdentityEvent =
       readonly type: "login";
       readonly outcome: "refused";
       readonly method: "password" | "token" | "application_credential";
-      /** Absent if nobody is called so. */
+      /** Absent if there is no such user. */
       readonly userId?: string;
       /** Of the first; `several` where too many addresses failed to name each. */
       readonly address: string;
@@ -35,7 +35,7 @@ export type IdentityEvent =
       readonly times?: number;
     }
   | {
-      /** Something was changed, or somebody tried to: a user, project, role, credential or token. */
+      /** A change, or an attempt: of a user, project, role, credential or token. */
       readonly type: "change";
       /** Method and address pattern: `DELETE /v3/users/:user`. */
       readonly action: string;
@@ -49,7 +49,7 @@ export type IdentityEvent =
       readonly requestId: string;
     };
 
-/** Where users are kept, what clients are told, and limits. */
+/** The store of users, the address for clients, and limits. */
 export interface BuiltinIdentityOptions {
   readonly store: IdentityStore;
   /**
@@ -58,7 +58,7 @@ export interface BuiltinIdentityOptions {
    * when a port has been taken; see `parsePublicUrl`.
    */
   readonly publicUrl: string | (() => PublicUrl);
-  /** Default: `RegionOne`, which clients expect unless told otherwise. */
+  /** Default: `RegionOne`, which clients expect by default. */
   readonly region?: string;
   /** How long an identity token lives. Default: 3,600, as Keystone's. */
   readonly tokenSeconds?: number;
@@ -77,9 +77,9 @@ export interface BuiltinIdentityOptions {
   readonly passwords?: PasswordHasherOptions;
   readonly logins?: LoginLimiterOptions;
   /**
-   * Awaited before the answer. Refused logins are gathered and told once a minute
+   * Awaited before the answer. Refused logins are collected and reported once a minute
    * and at `close`, so that strangers do not fill the record; those that were
-   * turned away unseen are not told at all. Default: none.
+   * turned away unseen are not reported at all. Default: none.
    */
   readonly audit?: (event: IdentityEvent) => Promise<void>;
   /** Erases what is kept for a project that is about to be deleted. Default: nothing is. */

@@ -37,7 +37,7 @@ export class FailureCounts {
     return count ? count.sinceMs + windowMs - nowMs() : 0;
   }
 
-  /** Counts one, which can be taken back once. */
+  /** Counts one failure, which can be undone once. */
   add(key: string): { takeBack(): void } {
     this.#sweep();
     const count = this.#counts.get(key) ?? { failures: 0, sinceMs: this.#options.nowMs() };

@@ -48,7 +48,7 @@ export class FairTurns {
     });
   }
 
-  /** Ends a turn. It goes from hand to hand, so that nobody who comes now can slip in between. */
+  /** Ends a turn. It goes directly to the next, so that no newcomer can slip in between. */
   done(): void {
     const next = this.#next();
     if (next) next.go();

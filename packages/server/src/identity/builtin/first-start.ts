@@ -5,7 +5,7 @@ import { parse, stringify } from "yaml";
 import type { Administration } from "./administration.ts";
 import { defaultDomain } from "./records.ts";
 
-/** Where the first user's password is written, and what clients are told. */
+/** Where the first user's password is written, and the address for clients. */
 export interface FirstStartOptions {
   readonly administration: Administration;
   /** Where `clouds.yaml` is written, mode 0600. What is there is never overwritten. */
@@ -22,10 +22,10 @@ export const firstNames = { cloud: "chatelaine", user: "admin", project: "admin"
 /**
  * Makes the first user, an admin, and a clouds.yaml with the password, so that
  * `openstack --os-cloud chatelaine secret list` works at once. Does nothing if
- * anybody has a role already.
+ * any user already has a role.
  *
  * The file is written, and on the disk, before the user exists, and the role is
- * given last: a start that is cut short anywhere is finished by the next one,
+ * given last: the next start finishes an interrupted one,
  * with the password of the file. Of several nodes start one alone the first time.
  *
  * @returns true if it made the user.
@@ -68,7 +68,7 @@ function cloudsText({ publicUrl, region }: FirstStartOptions, password: string):
 ${stringify({ clouds: { [firstNames.cloud]: cloud } })}`;
 }
 
-/** False if there is a file already, whoever's it is. */
+/** False if there is already a file, of any owner. */
 async function writeNew(path: string, text: string): Promise<boolean> {
   let file: FileHandle;
   try {

@@ -11,7 +11,7 @@ export type IdentityApiErrorCode =
   | "conflict"
   | "too_many";
 
-/** What the built-in identity's own interface refuses. The message goes to the client, so it tells only what he may know. */
+/** What the built-in identity's own interface refuses. The message goes to the client, so it contains only what the client may know. */
 export class IdentityApiError extends Error {
   override readonly name = "IdentityApiError";
   readonly code: IdentityApiErrorCode;

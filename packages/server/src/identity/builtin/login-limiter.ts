@@ -41,7 +41,7 @@ export type ClaimedAccount = readonly string[];
  * Ten failures close one account to one address, and nothing else: whatever
  * others do, or the same address does with other accounts, a right password from
  * elsewhere is never turned away. What an address fails at altogether only delays
- * the refusals that it gets. It counts accounts that nobody has as well, so that
+ * the refusals that it gets. It counts unknown accounts as well, so that
  * it does not tell which exist.
  *
  * No claimed name is kept, only a digest under a key of this process: people type

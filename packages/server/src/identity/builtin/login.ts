@@ -16,7 +16,7 @@ import {
 import type { RefusedLogins } from "./refused-logins.ts";
 import type { LiveToken, TokenKeeper } from "./token-keeper.ts";
 
-/** Names a user or project by id, or by name and domain. A domain other than the only one there is names nobody. */
+/** Names a user or project by id, or by name and domain. A domain other than the only one matches no user. */
 export type Named =
   | { readonly id: string }
   | { readonly name: string; readonly domain: { readonly id: string } | { readonly name: string } };

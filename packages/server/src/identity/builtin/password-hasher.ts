@@ -54,7 +54,7 @@ export class PasswordHasher {
   }
 
   /**
-   * True if `hash` was made of `password`. Without a hash (nobody of that name)
+   * True if `hash` was made of `password`. Without a hash (unknown user)
    * it does the same work, and says false.
    *
    * @throws IdentityError `unavailable` if too many wait.
@@ -66,7 +66,7 @@ export class PasswordHasher {
       this.#decoy = undefined;
       throw error;
     });
-    // Waited for in either case: the very first login must not take longer for a name that nobody has.
+    // Waited for in either case: the very first login must not take longer for an unknown name.
     const decoy = await this.#decoy;
     const parsed = parse(hash ?? decoy);
     const key = await this.#derive(tried, parsed.salt, parsed.costLog2, lane);

@@ -19,7 +19,7 @@ export interface UserRecord {
   readonly createdAtMs: number;
 }
 
-/** A project as it is kept. */
+/** A stored project. */
 export interface ProjectRecord {
   readonly id: string;
   /** Unique. */

@@ -14,7 +14,7 @@ export interface RefusedLoginsOptions {
 }
 
 /**
- * Gathers refused logins, of which anybody can cause any number, and puts on
+ * Collects refused logins, of which any client can cause any number, and puts on
  * record once a minute how many there were: by method, user and address. So a
  * stranger adds at most 23 entries a minute to a record that nothing is taken out
  * of, whatever they send. What the last minute saw is lost if the process is killed.

@@ -54,7 +54,7 @@ export class TokenKeeper {
    * Makes a token. One that is got with another (`from`) expires with it, so
    * that no chain of tokens outlives the password that began it.
    *
-   * @returns undefined if what was proven (`basis`) no longer holds, or the right to the project ended meanwhile
+   * @returns undefined if what was proven (`basis`) no longer holds, or the role in the project was revoked in the meantime
    */
   async issue(grant: {
     readonly userId: string;

@@ -108,7 +108,7 @@ export class KeystoneClient {
     return this.#getting;
   }
 
-  /** Gets a token in place of `stale`, unless somebody else did or does: many find out at the same time. */
+  /** Gets a token in place of `stale`, unless another request has done so or is doing so. */
   #renew(stale: OwnToken): Promise<OwnToken> {
     if (this.#own === stale) {
       this.#own = undefined;
@@ -195,7 +195,7 @@ interface Answer {
   readonly body: string;
 }
 
-/** What Keystone and the proxies before it say of a token that is none. */
+/** Statuses of Keystone, and of proxies in front of it, for an invalid token. */
 const notKnown: ReadonlySet<number> = new Set([400, 404, 413, 414, 431]);
 const renewBeforeMs = 60_000;
 const firstDelayMs = 100;

@@ -16,10 +16,10 @@ import {
 } from "./keystone-options.ts";
 
 /**
- * Has a Keystone say whose a token is, and believes an answer for a while, as
+ * Validates tokens at a Keystone, and caches each answer for a time, as
  * keystonemiddleware does.
  *
- * Answers are kept under the SHA-256 of the token, so that nobody who sees this
+ * Answers are kept under the SHA-256 of the token, so that a reader of this
  * process's memory finds tokens in its cache. A kept answer's expiry is checked
  * each time; a revocation is noticed when the answer is `tokenCacheSeconds` old.
  */
@@ -122,5 +122,5 @@ export class KeystoneIdentity implements Identity {
   }
 }
 
-/** A token that Keystone does not know will not come to life, but its operator may have mended Keystone meanwhile. */
+/** A token that Keystone does not know will not come to life, but its operator may have fixed Keystone in the meantime. */
 const maxUnknownSeconds = 60;

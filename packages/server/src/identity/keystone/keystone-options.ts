@@ -18,7 +18,7 @@ export interface KeystoneIdentityOptions {
   /** Keystone's address, with or without `/v3`. */
   readonly authUrl: string;
   readonly credentials: ServiceCredentials;
-  /** What clients are told to ask for a token. Default: `authUrl` with `/v3`. */
+  /** The URL at which clients get a token. Default: `authUrl` with `/v3`. */
   readonly wwwAuthenticateUri?: string;
   /** How long an answer is believed, and so how long a revoked token lives on. Default: 300; 0 asks every time. */
   readonly tokenCacheSeconds?: number;
@@ -118,7 +118,7 @@ export function keystoneUrl(authUrl: string): HttpUrl {
   return new URL(url).pathname.endsWith("/v3") ? url : parseHttpUrl(`${url}/v3`);
 }
 
-/** What clients are told of Keystone goes into a header. @throws TypeError */
+/** The URL for clients goes into a header. @throws TypeError */
 export function httpUrl(option: string, text: string): HttpUrl {
   try {
     return parseHttpUrl(text);

@@ -3,7 +3,7 @@ import { IdentityError } from "../identity-error.ts";
 import type { ValidatedToken } from "../validated-token.ts";
 
 /**
- * Reads Keystone's answer to "whose token is this?". What it needs must be there
+ * Reads Keystone's answer to a token validation. The fields that are needed must be there
  * in the right form; what it does not know it ignores.
  *
  * https://docs.openstack.org/api-ref/identity/v3/#validate-and-show-information-for-token

@@ -49,7 +49,7 @@ export interface MigrateStoreResult extends Verification {
  * One transaction: whatever interrupts it, PostgreSQL is as empty as before, and
  * it can be run again. Before it commits, every row was read back and compared,
  * and every object's integrity tag checked and payload opened; what is damaged is
- * copied as it is, and named in the result.
+ * copied unchanged, and named in the result.
  *
  * @throws ServerError if PostgreSQL is not empty, or does not give back what was written
  * @throws `locked` while a server runs on the file; `schema`, `unavailable` of either database

@@ -61,7 +61,7 @@ async function copyTable(
 }
 
 async function refuseUnlessEmpty(client: PoolClient, { name }: SourceTable): Promise<void> {
-  // Also keeps a server that was started meanwhile from writing.
+  // Also prevents a server that was started in the meantime from writing.
   await client.query(`LOCK TABLE ${name} IN EXCLUSIVE MODE`);
   const { rows } = await client.query(`SELECT 1 FROM ${name} LIMIT 1`);
   if (rows.length > 0)

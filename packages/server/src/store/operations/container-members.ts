@@ -39,7 +39,7 @@ export interface ContainerWithMembers {
   readonly parts: Parts;
 }
 
-/** What a container's tag covers besides its own row: all members, by position. */
+/** The tag of a container covers its row and all members, by position. */
 export function partsOf(members: readonly MemberRow[]): Parts {
   return members
     .toSorted((a, b) => a.position - b.position)
@@ -47,7 +47,7 @@ export function partsOf(members: readonly MemberRow[]): Parts {
 }
 
 /**
- * Reads containers with their members in one statement, so that nobody changes one between its row and its members,
+ * Reads containers with their members in one statement, so that no writer changes one between its row and its members,
  * and verifies them.
  *
  * @param which what follows FROM containers; its order must be by age
@@ -115,7 +115,7 @@ export function* dropMember(secretId: string): Steps<void> {
 
 /** Takes a project's secrets, which are about to be erased, out of other projects' containers. */
 export function* dropMembersOfProject(projectId: string): Steps<void> {
-  // Nobody may put one of them into a container meanwhile.
+  // None of them may be put into a container in the meantime.
   yield* one(
     `SELECT COUNT(*) AS n FROM
      (SELECT id FROM secrets WHERE project_id = ? /*pg FOR UPDATE */) s`,
@@ -142,7 +142,7 @@ function* dropMembers(which: string, containers: string, argument: string): Step
   }
 }
 
-/** Locks the row first, so that nobody changes the members meanwhile. */
+/** Locks the row first, so that the members do not change in the meantime. */
 function* unverified(id: string): Steps<ContainerWithMembers | undefined> {
   const row = yield* one<Tagged<ContainerRow>>(
     `SELECT ${columns} FROM containers WHERE id = ? /*pg FOR UPDATE */`,

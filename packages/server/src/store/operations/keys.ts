@@ -31,7 +31,7 @@ export const findProjectKeys = operation(
   },
 );
 
-/** Adds a key unless the project has one of that generation: the first of two wins, and is told so. */
+/** Adds a key unless the project has one of that generation: the first of two wins, and the result says which. */
 export const insertProjectKey = operation(
   import.meta.url,
   "insertProjectKey",
@@ -86,7 +86,7 @@ export const reserveSeals = operation(
   },
 );
 
-/** Counts every key as used up: nobody knows what was sealed since a backup was made. */
+/** Marks every key as used up: what was sealed after a backup is unknown. */
 export const useUpProjectKeys = operation(
   import.meta.url,
   "useUpProjectKeys",
@@ -172,7 +172,7 @@ export const findForeignSystemKeys = operation(
   },
 );
 
-/** Replaces wrapped keys by the same keys, wrapped anew. */
+/** Replaces wrapped keys by the same keys, wrapped again. */
 export const replaceWrappedKeys = operation(
   import.meta.url,
   "replaceWrappedKeys",

@@ -106,7 +106,7 @@ export function* quotaInTheWay(
   return undefined;
 }
 
-/** In one statement, so that an order that finishes meanwhile is seen either as waiting or as made. */
+/** In one statement, so that an order that finishes in the meantime is seen either as waiting or as created. */
 function* usedOf(projectId: string, kind: CountedKind, now: string): Steps<number> {
   const { sql, args } = countSql(projectId, kind, now);
   const reserved = reservedSql[kind];

@@ -8,7 +8,7 @@ const columns = columnsOf("secrets");
 /**
  * Brings a deleted secret back, with all that hangs on it, while the restore window
  * is open. Refused if its place in the quota, or that of its consumers in the quotas
- * of the projects that registered them, is taken meanwhile.
+ * of the projects that registered them, is taken in the meantime.
  */
 export const restoreSecret = operation(
   import.meta.url,

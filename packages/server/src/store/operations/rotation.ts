@@ -86,7 +86,7 @@ export const deleteOlderKeys = operation(
   "deleteOlderKeys",
   function* (p: { readonly projectId: string; readonly generation: number }) {
     const { projectId, generation } = p;
-    // Holding the keys keeps those away who would seal with one of them meanwhile.
+    // The lock on the keys prevents other writers from sealing with one of them.
     yield* all(
       "SELECT generation FROM project_keys WHERE project_id = ? /*pg FOR UPDATE */",
       projectId,

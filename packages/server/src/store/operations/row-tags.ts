@@ -9,7 +9,7 @@ export type AnyRow = Readonly<Record<string, SqlValue>>;
 /** A row, whatever its tag is. */
 export interface FoundRow {
   readonly row: Tagged<AnyRow>;
-  /** What its tag covers besides it. */
+  /** What its tag covers in addition to the row. */
   readonly parts?: Parts;
   readonly authentic: boolean;
 }

@@ -4,7 +4,7 @@ import { ServerError } from "../../model/server-error.ts";
 /**
  * What protects the connection to a database. `local`: it does not leave this host.
  * `verified`: TLS, and the database must have a certificate for its name (with
- * `verify-ca`, from its authority). `unverified`: TLS with anybody, who may be in
+ * `verify-ca`, from its authority). `unverified`: TLS with any peer, which may be in
  * between. `plaintext`: everybody on the way can read and change it.
  */
 export type ConnectionSecurity = "local" | "verified" | "unverified" | "plaintext";

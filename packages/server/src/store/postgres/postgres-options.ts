@@ -58,7 +58,7 @@ const getTypeParser: pg.CustomTypesConfig["getTypeParser"] = (oid, format) => {
     : pg.types.getTypeParser(oid, "text");
 };
 
-/** An acknowledged write must survive a loss of power, so a database that was told not to care is refused. */
+/** An acknowledged write must survive a loss of power, so a database configured otherwise is refused. */
 async function assertDurable(client: pg.ClientBase): Promise<void> {
   const { rows } = await client.query<{ fsync: string | null; commit: string | null }>(
     `SELECT current_setting('fsync', true) AS fsync,

@@ -24,7 +24,7 @@ const migrationLock = 7_024_593_811;
 /**
  * The store on PostgreSQL, for any number of processes at once. Each operation
  * has a connection of the pool to itself; a connection that breaks is replaced,
- * so that a database which went away is used again as soon as it is back.
+ * so that a database that was away is used again as soon as it is back.
  */
 export class PostgresStore implements Store {
   readonly dialect = "postgres";
@@ -42,7 +42,7 @@ export class PostgresStore implements Store {
 
   private constructor(options: PostgresStoreOptions) {
     this.#pool = new Pool(poolConfig(options));
-    // A connection that breaks while nobody uses it is dropped by the pool; one in use fails its query.
+    // The pool drops an idle connection that breaks; one in use fails its query.
     this.#pool.on("error", () => undefined);
     this.#pool.on("connect", (client) => client.on("error", () => undefined));
     this.#pool.on("remove", (client) => {

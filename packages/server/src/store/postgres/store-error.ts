@@ -14,7 +14,7 @@ const yielding = /^(40001|40P01)$/;
 /** A row that another transaction added or took away between a look and a change: unique, foreign key. */
 const lostRace = /^(23505|23503)$/;
 
-/** Tells a database that is away or full from a mistake of ours, which stays as it is. */
+/** Distinguishes a database that is away or full from a programming error, which is passed on unchanged. */
 export function storeError(error: unknown): unknown {
   if (isDatabaseError(error)) return error;
   if (error instanceof DatabaseError)

@@ -42,7 +42,7 @@ export class Transaction {
     }
   }
 
-  /** Sends a query whose result nobody needs; the commit tells if it failed. */
+  /** Sends a query whose result is not needed; the commit fails if it failed. */
   send(query: QueryConfig): void {
     this.#send(this.#client.query(query));
   }

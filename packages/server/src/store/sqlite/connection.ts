@@ -6,7 +6,7 @@ import type { Statement, StatementResult } from "../operation.ts";
 /** Lists compose their filters into SQL, so the number of texts is large, though finite. */
 const maxStatements = 500;
 
-/** Of SQLite's own pages; the system caches the file besides. No memory map: what it touches counts as resident. */
+/** SQLite's own page cache; the system also caches the file. No memory map, because its pages count as resident. */
 const writerCacheKiB = 4_096;
 const readerCacheKiB = 8_192;
 
@@ -36,7 +36,7 @@ export class Connection {
    * Opens the connection that writes: write-ahead log, every commit synced to the disk,
    * deleted rows overwritten with zeroes. Each is asserted, because SQLite ignores what it cannot set.
    *
-   * @throws `unavailable` if the file is no database; it stays as it is
+   * @throws `unavailable` if the file is not a database; it is not changed
    */
   static writer(path: string): Connection {
     const connection = new Connection(path, false);
@@ -159,7 +159,7 @@ function translating<T>(path: string, action: () => T): T {
   }
 }
 
-/** Tells a database that is away or full from a mistake of ours, which stays as it is. */
+/** Distinguishes a database that is away or full from a programming error, which is passed on unchanged. */
 function storeError(error: unknown, path: string): unknown {
   const code = (error as { readonly errcode?: number }).errcode;
   if (code === undefined || !passing.has(code & 0xff)) return error;

@@ -154,7 +154,7 @@ export class SqliteStore implements Store {
   async #closeWriter(): Promise<void> {
     const gone = new Promise((resolve) => this.#worker.once("exit", resolve));
     const closed = this.#ask({ type: "close" });
-    // What comes from here on nobody would answer.
+    // No later message would be answered.
     this.#failure = new ServerError("unavailable", `store ${this.#path}: closed`);
     only(await closed);
     await gone;
@@ -181,7 +181,7 @@ export class SqliteStore implements Store {
     });
   }
 
-  /** Sends what waits, and goes on for as long as something came meanwhile. */
+  /** Sends what waits, and continues while more arrives. */
   #send(): void {
     const batch = this.#queue.slice(0, maxBatch);
     this.#queue = this.#queue.slice(maxBatch);
@@ -203,7 +203,7 @@ export class SqliteStore implements Store {
     try {
       this.#worker.postMessage({ type: "batch", units: batch.map(({ unit }) => unit) });
     } catch (error) {
-      // A parameter that cannot be cloned is a mistake of ours, and nobody else's.
+      // A parameter that cannot be cloned is a programming error.
       this.#answers.pop();
       this.#busy = false;
       for (const waiting of batch) waiting.reject(error as Error);

@@ -115,7 +115,7 @@ async function createProject(call: AuthenticatedCall): Promise<Answer> {
   };
 }
 
-/** To an admin, and to whoever has a token for it. */
+/** For an admin, and for the owner of a token of the project. */
 async function showProject({ parts, caller, parameters }: AuthenticatedCall): Promise<Answer> {
   const id = parameters["project"] ?? "";
   if (!caller.roles.includes("admin") && caller.project?.id !== id) {
@@ -231,7 +231,7 @@ async function roleName(call: AuthenticatedCall): Promise<string> {
   return name;
 }
 
-/** What the two rule sets know, and what somebody has been given. A role exists by being given. */
+/** The roles of the two rule sets, and every role that was granted. A role exists once it is granted. */
 async function roleNames({ parts }: AuthenticatedCall): Promise<readonly string[]> {
   const given = (await parts.store.listAssignments({})).map(({ role }) => role);
   return [...new Set([...knownRoles, ...given])].toSorted();

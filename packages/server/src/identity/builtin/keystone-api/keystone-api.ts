@@ -32,7 +32,7 @@ export class KeystoneApi {
     this.#parts = parts;
   }
 
-  /** The whole surface, for whoever reviews it. */
+  /** The whole surface, for a reviewer. */
   static readonly routes: readonly Route[] = [
     ...tokenRoutes,
     ...userRoutes,

@@ -47,7 +47,7 @@ export interface AuthenticatedCall extends Call {
   readonly caller: LiveToken;
 }
 
-/** What a handler answers: a status, a JSON document unless there is none, and headers besides. */
+/** What a handler answers: a status, an optional JSON document, and further headers. */
 export interface Answer {
   readonly status: number;
   readonly document?: object;
@@ -56,7 +56,7 @@ export interface Answer {
   readonly objectId?: string;
 }
 
-/** `open` to anybody; `token`: any valid one; `admin`: one with the role admin, on whichever project. */
+/** `open`: no token needed; `token`: any valid token; `admin`: one with the role admin, on whichever project. */
 export type Route = {
   readonly method: string;
   /** Segments; `:name` takes any one. */
