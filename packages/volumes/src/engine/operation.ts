@@ -1,4 +1,7 @@
+import type { ObjectId, StoredObject } from "@chatelaine/keys/interface";
+import { VolumeError } from "../model/errors.ts";
 import type { OperationRecord, VolumeChange, VolumeRecord } from "../model/ledger.ts";
+import type { KeySource } from "../model/volume.ts";
 import type { VolumeContext } from "../model/volume-context.ts";
 
 /** What a step has to go by. */
@@ -14,6 +17,30 @@ export interface Work<Input extends object, Facts extends object> {
   readonly passphrase: Uint8Array | undefined;
   /** Aborted when the volume may be another process's by now: a step that takes long asks it in between. */
   readonly signal: AbortSignal;
+  /**
+   * A key with its bytes. It is fetched once and kept until the run ends; `again` asks the key manager again, for a step that
+   * must prove what the key manager has.
+   *
+   * @param source Default: the context
+   * @throws `missing_key`
+   */
+  key(
+    keyId: ObjectId,
+    options?: { readonly source?: KeySource; readonly again?: boolean },
+  ): Promise<StoredObject>;
+}
+
+/** A fact that an earlier step of the operation has found. @throws `integrity` if the ledger's row lacks it */
+export function factOf<Facts extends object, Name extends keyof Facts & string>(
+  { operation, facts }: Pick<Work<object, Facts>, "operation" | "facts">,
+  name: Name,
+): NonNullable<Facts[Name]> {
+  const fact = facts[name];
+  if (fact !== undefined && fact !== null) return fact;
+  throw new VolumeError(
+    "integrity",
+    `${operation.kind} volume ${operation.volumeId}: the ledger lacks its ${name}: restore the ledger from a backup`,
+  );
 }
 
 /** One thing that is done to a disk or in a key manager. */
@@ -32,6 +59,14 @@ export interface UndoableStep<Input extends object, Facts extends object>
   extends Step<Input, Facts> {
   /** Makes it as if it had never been taken, also if it was taken in part or not at all. */
   undo(work: Work<Input, Facts>): Promise<void>;
+}
+
+/** A step without an undo: it changes nothing, or the undo of an earlier step removes what it changes. */
+export function withoutUndo<Input extends object, Facts extends object>(
+  name: string,
+  take: Step<Input, Facts>["take"],
+): UndoableStep<Input, Facts> {
+  return { name, take, undo: async () => {} };
 }
 
 /**

@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
-import type { ObjectId } from "@chatelaine/keys/interface";
+import type { Caller, ObjectId, StoredObject } from "@chatelaine/keys/interface";
+import { fetchKey } from "../key/fetch-key.ts";
 import { messageOf, VolumeError } from "../model/errors.ts";
 import type { Lock, OperationRecord, VolumeChange } from "../model/ledger.ts";
+import type { KeySource } from "../model/volume.ts";
 import { nowOf, projectOf, type StepEvent, type VolumeContext } from "../model/volume-context.ts";
 import type { AnyOperation, Operation, Step, UndoableStep, Work } from "./operation.ts";
 
@@ -134,6 +136,7 @@ class Run {
   #record: OperationRecord;
   readonly #lost: AbortSignal;
   readonly #passphrase: Uint8Array | undefined;
+  readonly #keys = new Map<Caller, Map<ObjectId, Promise<StoredObject>>>();
 
   constructor(
     operation: AnyOperation,
@@ -234,7 +237,22 @@ class Run {
       volume: await this.#context.ledger.volume(volumeId),
       passphrase: this.#passphrase,
       signal: this.#lost,
+      key: (keyId, { source = this.#context, again = false } = {}) =>
+        this.#key(source, keyId, again),
     };
+  }
+
+  /** The callers of a run are few objects, each with few keys. */
+  #key(source: KeySource, keyId: ObjectId, again: boolean): Promise<StoredObject> {
+    const fetched = this.#keys.get(source.caller) ?? new Map<ObjectId, Promise<StoredObject>>();
+    this.#keys.set(source.caller, fetched);
+    const known = again ? undefined : fetched.get(keyId);
+    if (known !== undefined) return known;
+    const key = fetchKey(source, keyId);
+    fetched.set(keyId, key);
+    // A failure is not kept: the next step may ask again.
+    key.catch(() => fetched.delete(keyId));
+    return key;
   }
 
   /** The ledger first: what is not in it has not happened. */

@@ -9,6 +9,7 @@ import {
 import { VolumeError } from "../model/errors.ts";
 import type { VolumeRecord } from "../model/ledger.ts";
 import type { KeySource } from "../model/volume.ts";
+import { isCode, missingKey } from "./missing-key.ts";
 import { keyBitLength } from "./passphrase.ts";
 
 /**
@@ -130,9 +131,7 @@ export async function requireRegisteredKey(
     );
   const info = await keyManager.describe(caller, keyId).catch((cause: unknown) => {
     if (isCode(cause, "not_found")) {
-      throw new VolumeError("missing_key", `open ${path}: the key manager has no key ${keyId}`, {
-        cause,
-      });
+      throw missingKey(keyId, cause, `open ${path}`);
     }
     if (isCode(cause, "forbidden")) throw refusal("belongs to another project", { cause });
     throw cause;
@@ -189,7 +188,9 @@ export async function registerConsumer(
   keyId: ObjectId,
 ): Promise<void> {
   if (!tracksConsumers(keyManager)) return;
-  await keyManager.addConsumer(caller, keyId, consumerOf(volumeId));
+  await keyManager.addConsumer(caller, keyId, consumerOf(volumeId)).catch((cause: unknown) => {
+    throw isCode(cause, "not_found") ? missingKey(keyId, cause) : cause;
+  });
 }
 
 /** Ends a volume's need of a key; the key itself stays. */
@@ -255,8 +256,4 @@ function isMadeFor(volumeId: string, { name }: ObjectInfo): boolean {
 /** What stands in the key manager for a volume that needs a key. */
 export function consumerOf(volumeId: string): Consumer {
   return { service: "volume", resourceType: "volume", resourceId: volumeId };
-}
-
-export function isCode(error: unknown, code: KeyManagerError["code"]): boolean {
-  return error instanceof KeyManagerError && error.code === code;
 }

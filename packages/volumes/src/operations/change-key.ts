@@ -1,9 +1,9 @@
-import { KeyManagerError, type ObjectId, type StoredObject } from "@chatelaine/keys/interface";
+import { KeyManagerError, type ObjectId } from "@chatelaine/keys/interface";
 import { addKeyslot, addToken, chatelaineToken, LuksError, readLuks } from "@chatelaine/luks";
 import { lendOpener } from "../disk/opener.ts";
 import { killSlots, removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
 import { tokensOf } from "../disk/tokens.ts";
-import type { Operation, Work } from "../engine/operation.ts";
+import { factOf, type Operation, type Work, withoutUndo } from "../engine/operation.ts";
 import {
   createManagedKey,
   discardKey,
@@ -68,7 +68,7 @@ export const changeKeyOperation: Operation<ChangeKeyInput, ChangeKeyFacts> = {
   prepare: [
     { name: "make the new key", take: makeKey, undo: unmakeKey },
     { name: "add a key slot", take: addSlot, undo: removeSlot },
-    { name: "prove the new key", take: proveKey, undo: async () => {} },
+    withoutUndo("prove the new key", (work) => proveKey(work)),
     { name: "write the new key id to the disk", take: nameKey, undo: unnameKey },
   ],
   commit: ({ context, operation, input, facts, volume }) => {
@@ -110,7 +110,8 @@ async function makeKey(work: ChangeKeyWork): Promise<Partial<ChangeKeyFacts>> {
   if (input.newKeyId === undefined) {
     return { keyId: await createManagedKey(recipient, volumeId, keyName(volumeId, id)) };
   }
-  await lendKey(recipient, input.newKeyId, async (passphrase) => {
+  const newKey = await work.key(input.newKeyId, { source: recipient });
+  await lendPassphrase(newKey, async (passphrase) => {
     if ((await slotsOpenedBy(input.location, passphrase)).length === 0) return;
     throw new VolumeError(
       "invalid_argument",
@@ -150,19 +151,26 @@ async function removeSlot(work: ChangeKeyWork): Promise<void> {
   const named = await keysNamed(recipient, keyName(operation.volumeId, operation.id));
   const keyId = facts.keyId ?? named[0]?.id;
   if (keyId === undefined) return;
-  await lendKey(recipient, keyId, async (passphrase) =>
-    killSlots(input.location, await slotsOpenedBy(input.location, passphrase)),
-  ).catch((error: unknown) => {
-    // Undone to the end once before: the key was deleted after the slot.
-    if (!(error instanceof VolumeError && error.code === "missing_key")) throw error;
+  const key = await work.key(keyId, { source: recipient }).catch((error: unknown) => {
+    // An earlier undo already deleted the key; it does so after removing the slot.
+    if (error instanceof VolumeError && error.code === "missing_key") return undefined;
+    throw error;
   });
+  if (key === undefined) return;
+  await lendPassphrase(key, async (passphrase) =>
+    killSlots(input.location, await slotsOpenedBy(input.location, passphrase)),
+  );
 }
 
-async function proveKey(work: ChangeKeyWork): Promise<Pick<ChangeKeyFacts, "layout">> {
-  const { input, facts, volume } = work;
-  return lendNew(work, async (passphrase) => {
+/** @param again asks the key manager again for the key, before the old slots go */
+async function proveKey(
+  work: ChangeKeyWork,
+  again = false,
+): Promise<Pick<ChangeKeyFacts, "layout">> {
+  const { input, volume } = work;
+  const prove = async (passphrase: Uint8Array) => {
     const { location } = input;
-    const slot = facts.slot as number;
+    const slot = factOf(work, "slot");
     const layout = await openedLayout(location, passphrase, volume?.layout, { slot }).catch(
       (cause: unknown) => {
         if (!(cause instanceof LuksError) || !notOpened.includes(cause.code)) throw cause;
@@ -171,15 +179,17 @@ async function proveKey(work: ChangeKeyWork): Promise<Pick<ChangeKeyFacts, "layo
       },
     );
     return { layout };
-  });
+  };
+  return lendNew(work, prove, again);
 }
 
 const notOpened: readonly string[] = ["wrong_passphrase", "no_such_slot"];
 
-async function nameKey({ context, input, facts }: ChangeKeyWork): Promise<undefined> {
+async function nameKey(work: ChangeKeyWork): Promise<undefined> {
+  const { context, input } = work;
   if (input.format === "luks1") return;
-  const object = facts.keyId as ObjectId;
-  const keyslots = [facts.slot as number];
+  const object = factOf(work, "keyId");
+  const keyslots = [factOf(work, "slot")];
   await addToken(input.location, chatelaineToken({ keyslots, object, created: nowOf(context) }));
 }
 
@@ -191,7 +201,7 @@ async function retireSlots(work: ChangeKeyWork): Promise<undefined> {
   const { input, facts } = work;
   if (!input.retire) return;
   const { slot, oldSlots = [] } = facts;
-  await proveKey(work);
+  await proveKey(work, true);
   await killSlots(
     input.location,
     oldSlots.filter((old) => old !== slot),
@@ -238,9 +248,9 @@ async function lendOld<T>(
   work: ChangeKeyWork,
   use: (passphrase: Uint8Array, slots: readonly number[]) => Promise<T>,
 ): Promise<T> {
-  const { context, input, passphrase } = work;
+  const { input, passphrase } = work;
   const { location, oldKeyId } = input;
-  if (oldKeyId !== undefined) return lendOpener(location, await keyOf(context, oldKeyId), use);
+  if (oldKeyId !== undefined) return lendOpener(location, await work.key(oldKeyId), use);
   if (passphrase !== undefined) return use(passphrase, await slotsOpenedBy(location, passphrase));
   throw new VolumeError(
     "invalid_argument",
@@ -248,25 +258,11 @@ async function lendOld<T>(
   );
 }
 
-function lendNew<T>(work: ChangeKeyWork, use: (passphrase: Uint8Array) => Promise<T>): Promise<T> {
-  return lendKey(recipientOf(work), work.facts.keyId as ObjectId, use);
-}
-
-async function lendKey<T>(
-  context: VolumeContext,
-  keyId: ObjectId,
+async function lendNew<T>(
+  work: ChangeKeyWork,
   use: (passphrase: Uint8Array) => Promise<T>,
+  again = false,
 ): Promise<T> {
-  return lendPassphrase(await keyOf(context, keyId), use);
-}
-
-/** @throws `missing_key` */
-export async function keyOf(
-  { keyManager, caller }: VolumeContext,
-  keyId: ObjectId,
-): Promise<StoredObject> {
-  return keyManager.get(caller, keyId).catch((cause: unknown) => {
-    if (!(cause instanceof KeyManagerError) || cause.code !== "not_found") throw cause;
-    throw new VolumeError("missing_key", `the key manager has no key ${keyId}`, { cause });
-  });
+  const source = recipientOf(work);
+  return lendPassphrase(await work.key(factOf(work, "keyId"), { source, again }), use);
 }

@@ -4,10 +4,9 @@ import { killSlots, removeTokensNaming } from "../disk/slots.ts";
 import { sparseCopy } from "../disk/sparse-copy.ts";
 import { publish, stagingPath, withdraw } from "../disk/staging.ts";
 import { tokensOf } from "../disk/tokens.ts";
-import type { Operation, Work } from "../engine/operation.ts";
+import { factOf, type Operation, type Work, withoutUndo } from "../engine/operation.ts";
 import { keyBitLength, lendPassphrase } from "../key/passphrase.ts";
 import { nowOf } from "../model/volume-context.ts";
-import { keyOf } from "./change-key.ts";
 import { abandonMade, type CreateFacts, commitMade, makeKey, unmakeKey } from "./create.ts";
 import { openedLayout } from "./opened-layout.ts";
 
@@ -31,7 +30,7 @@ export const cloneOperation: Operation<CloneInput, CreateFacts> = {
   prepare: [
     { name: "copy the disk", take: copyDisk, undo: withdrawCopy },
     { name: "make the key", take: makeKey, undo: unmakeKey },
-    { name: "give the copy its own key", take: changeKey, undo: async () => {} },
+    withoutUndo("give the copy its own key", changeKey),
     { name: "publish", take: publishCopy, undo: withdrawCopy },
   ],
   commit: commitMade,
@@ -45,11 +44,11 @@ async function copyDisk(work: CloneWork): Promise<undefined> {
 
 /** Only ever taken once: before the commit, what was cut is taken back. */
 async function changeKey(work: CloneWork): Promise<Pick<CreateFacts, "layout">> {
-  const { context, operation, input, facts } = work;
+  const { context, operation, input } = work;
   const path = copyPath(work);
-  const object = facts.keyId as ObjectId;
+  const object = factOf(work, "keyId");
   const before = await readLuks(path);
-  const [old, own] = [await keyOf(context, input.from.keyId), await keyOf(context, object)];
+  const [old, own] = [await work.key(input.from.keyId), await work.key(object)];
   const slot = await lendPassphrase(old, (opener) =>
     lendPassphrase(own, (passphrase) =>
       addKeyslot(path, opener, { passphrase, entropyBits: keyBitLength }),

@@ -10,7 +10,7 @@ import {
 import type { Occupant } from "../disk/location.ts";
 import { makeSparseFile, publish, stagingPath, withdraw, withStagedFile } from "../disk/staging.ts";
 import { requireZeroes, wipeHeader } from "../disk/wipe.ts";
-import type { Operation, Work } from "../engine/operation.ts";
+import { factOf, type Operation, type Work, withoutUndo } from "../engine/operation.ts";
 import { requireWritable } from "../host/writable.ts";
 import {
   createManagedKey,
@@ -59,7 +59,7 @@ export const createOperation: Operation<CreateInput, CreateFacts> = {
     { name: "claim the disk", take: claim, undo: withdrawFile },
     { name: "make the key", take: makeKey, undo: unmakeKey },
     { name: "format", take: format, undo: unformat },
-    { name: "copy the data", take: copyData, undo: async () => {} },
+    withoutUndo("copy the data", copyData),
     { name: "publish", take: publishFile, undo: withdrawFile },
   ],
   commit: commitMade,
@@ -153,11 +153,10 @@ export async function unmakeKey({ context, operation, input }: KeyWork): Promise
 }
 
 async function format(work: CreateWork): Promise<Pick<CreateFacts, "layout">> {
-  const { context, operation, input, facts } = work;
-  const { keyManager, caller } = context;
+  const { context, operation, input } = work;
   const path = workPath(work);
-  const keyId = facts.keyId as ObjectId;
-  return lendPassphrase(await keyManager.get(caller, keyId), async (passphrase) => {
+  const keyId = factOf(work, "keyId");
+  return lendPassphrase(await work.key(keyId), async (passphrase) => {
     const uuid = operation.volumeId;
     const keyslots = [{ passphrase, entropyBits: keyBitLength }];
     const write = (disk: DeviceReference) =>
@@ -200,11 +199,7 @@ async function copyData(work: CreateWork): Promise<undefined> {
   const recorded = await context.ledger.volumeAt(location);
   const source = await writtenHeader(location, recorded?.layout);
   const target = await writtenHeader(path, facts.layout);
-  const { keyManager, caller } = context;
-  const [from, to] = [
-    await keyManager.get(caller, keyId),
-    await keyManager.get(caller, facts.keyId as ObjectId),
-  ];
+  const [from, to] = [await work.key(keyId), await work.key(factOf(work, "keyId"))];
   await lendPassphrase(from, (open) =>
     lendPassphrase(to, (seal) =>
       withOpenDisk(

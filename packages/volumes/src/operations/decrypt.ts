@@ -2,12 +2,11 @@ import type { ObjectId } from "@chatelaine/keys/interface";
 import { decryptImage, forgetImage, LuksError, resumeImage } from "@chatelaine/luks";
 import { requireRoom } from "../disk/room.ts";
 import { slotsOpenedBy } from "../disk/slots.ts";
-import type { Operation, Work } from "../engine/operation.ts";
+import { type Operation, type Work, withoutUndo } from "../engine/operation.ts";
 import { requireUnused } from "../host/disk-use.ts";
 import { requireWritable } from "../host/writable.ts";
 import { lendPassphrase } from "../key/passphrase.ts";
 import { VolumeError } from "../model/errors.ts";
-import { keyOf } from "./change-key.ts";
 import { type DeleteFacts, deleteKeys } from "./delete.ts";
 import {
   type InPlaceInput,
@@ -39,7 +38,7 @@ type DecryptWork = Work<DecryptInput, DecryptFacts>;
 export const decryptOperation: Operation<DecryptInput, DecryptFacts> = {
   kind: "decrypt",
   prepare: [
-    { name: "look at the disk", take: look, undo: async () => {} },
+    withoutUndo("look at the disk", look),
     {
       name: "write the journal",
       take: begin,
@@ -65,8 +64,8 @@ async function look({ input }: DecryptWork): Promise<undefined> {
   await requireRoom("decrypt", { location, journal, keepsBatch: false, growthBytes: 0 });
 }
 
-async function begin({ context, input }: DecryptWork): Promise<Partial<DecryptFacts>> {
-  await lendPassphrase(await keyOf(context, input.keyId), (passphrase) =>
+async function begin({ input, key }: DecryptWork): Promise<Partial<DecryptFacts>> {
+  await lendPassphrase(await key(input.keyId), (passphrase) =>
     decryptImage(input.location, { ...journalOf(input), passphrase, onlyBegin: true }),
   );
   return { keepsJournal: true };
@@ -74,10 +73,10 @@ async function begin({ context, input }: DecryptWork): Promise<Partial<DecryptFa
 
 /** Without a journal it has not begun, or the journal was lost: the key of a disk that is half decrypted is all there is. */
 async function decryptData(work: DecryptWork): Promise<undefined> {
-  const { context, input, facts } = work;
+  const { input, facts } = work;
   const { location } = input;
   const keepJournal = facts.keepsJournal === true;
-  await lendPassphrase(await keyOf(context, input.keyId), async (passphrase) => {
+  await lendPassphrase(await work.key(input.keyId), async (passphrase) => {
     const options = { ...runOptions(work), passphrase, operation: "decrypt", keepJournal } as const;
     const isResumed = await resumeImage(location, options);
     // Its first write goes over the header. The key must not be deleted while that is there.

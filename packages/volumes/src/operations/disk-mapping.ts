@@ -12,6 +12,7 @@ import { type LogicalVolume, logicalVolumePath } from "../host/logical-volume.ts
 import { isSimple, luksTable } from "../host/luks-table.ts";
 import { devicePath, map } from "../host/mapping.ts";
 import { mappingName, plainMappingUuid } from "../host/safe-text.ts";
+import { fetchKey } from "../key/fetch-key.ts";
 import { lendPassphrase } from "../key/passphrase.ts";
 import { VolumeError } from "../model/errors.ts";
 import { type VolumeLayout } from "../model/layout.ts";
@@ -39,15 +40,12 @@ export interface DiskParts {
 }
 
 /** @returns the path of the mapped device; @throws `integrity`, `mismatch` */
-export async function mapDisk(
-  { keyManager, caller }: KeySource,
-  parts: DiskParts,
-): Promise<string> {
+export async function mapDisk(source: KeySource, parts: DiskParts): Promise<string> {
   const { mapping, volume, format, keyId } = parts;
   const path = logicalVolumePath(volume);
   const name = mappingName(mapping);
   const header = format === "luks2" ? await recordedHeader(parts) : undefined;
-  const key = await keyManager.get(caller, keyId);
+  const key = await fetchKey(source, keyId, `map ${path}`);
   if (header === undefined) {
     const plain = { type: "plain", cipher: diskCipher, keyBitLength: diskKeyBitLength } as const;
     return key.value.use((bytes) => map(name, path, { ...plain, key: bytes }));
@@ -122,7 +120,7 @@ interface DiskTable extends CryptTable {
 
 /** @returns undefined for what only cryptsetup can map */
 async function tableOf(source: KeySource, parts: DiskParts): Promise<DiskTable | undefined> {
-  const key = await source.keyManager.get(source.caller, parts.keyId);
+  const key = await fetchKey(source, parts.keyId, `map ${logicalVolumePath(parts.volume)}`);
   return parts.format === "plain" ? plainTable(parts, key) : openedTable(parts, key);
 }
 
@@ -157,13 +155,10 @@ async function openedTable(parts: DiskParts, key: StoredObject): Promise<DiskTab
 }
 
 /** As {@link mapDisk}, for a LUKS2 disk whose mapping is to be changed. The caller destroys the volume key. */
-export async function unlockDisk(
-  { keyManager, caller }: KeySource,
-  parts: DiskParts,
-): Promise<Unlocked> {
+export async function unlockDisk(source: KeySource, parts: DiskParts): Promise<Unlocked> {
   const header = await recordedHeader(parts);
-  const key = await keyManager.get(caller, parts.keyId);
   const path = logicalVolumePath(parts.volume);
+  const key = await fetchKey(source, parts.keyId, `open ${path}`);
   return lendPassphrase(key, (passphrase) => unlock(path, passphrase, { header }));
 }
 

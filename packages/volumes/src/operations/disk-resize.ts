@@ -22,12 +22,12 @@ export const resizeDiskOperation: Operation<ResizeDiskInput, ResizeFacts> = {
   prepare: [
     {
       name: "extend the logical volume",
-      take: async ({ context: { keyManager, caller }, input, volume: record }) => {
+      take: async ({ input, volume: record, key }) => {
         const { volume, before, after, format, keyId } = input;
         await resizeLogicalVolume(volume, before, after);
         if (format === "plain" || record?.layout === undefined) return undefined;
         const expected = withoutSize(record.layout);
-        const layout = await lendPassphrase(await keyManager.get(caller, keyId), (passphrase) =>
+        const layout = await lendPassphrase(await key(keyId), (passphrase) =>
           openedLayout(record.location, passphrase, expected),
         );
         return { layout };

@@ -1,7 +1,7 @@
 import type { ObjectId } from "@chatelaine/keys/interface";
 import { chatelaineToken, formatLuks2, LuksError } from "@chatelaine/luks";
 import { copyDevice } from "../disk/copy-device.ts";
-import type { Operation, Work } from "../engine/operation.ts";
+import { factOf, type Operation, type Work, withoutUndo } from "../engine/operation.ts";
 import {
   createLogicalVolume,
   isMarked,
@@ -71,7 +71,7 @@ export const createDiskOperation: Operation<DiskInput, DiskFacts> = {
         discardKeysNamed(context, volumeId, keyName(volumeId, id)),
     },
     // What is undone goes with the logical volume.
-    { name: "format", take: formatDisk, undo: async () => {} },
+    withoutUndo("format", formatDisk),
     {
       name: "map",
       take: async (work) => {
@@ -94,7 +94,7 @@ export const createDiskOperation: Operation<DiskInput, DiskFacts> = {
       format,
       cipher: diskCipher,
       state: "ready",
-      keyId: facts.keyId as ObjectId,
+      keyId: factOf(work, "keyId"),
       layout: facts.layout,
       parentId: from?.id,
       attributes: {
@@ -172,14 +172,13 @@ async function makeLogicalVolume({ input, operation }: DiskWork): Promise<undefi
 }
 
 async function formatDisk(work: DiskWork): Promise<Partial<DiskFacts>> {
-  const { context, input, facts, operation } = work;
+  const { context, input, operation } = work;
   if (input.format !== "luks2") return {};
   if (!(await isMarked(input.volume, tagOf(operation.volumeId)))) {
     throw new VolumeError("mismatch", `create disk ${input.volume.name}: it is not ours any more`);
   }
-  const keyId = facts.keyId as ObjectId;
-  const key = await context.keyManager.get(context.caller, keyId);
-  return lendPassphrase(key, async (passphrase) => {
+  const keyId = factOf(work, "keyId");
+  return lendPassphrase(await work.key(keyId), async (passphrase) => {
     const write = (allowDestroyingData: readonly string[]) =>
       formatLuks2(logicalVolumePath(input.volume), {
         uuid: operation.volumeId,

@@ -1,4 +1,3 @@
-import type { ObjectId } from "@chatelaine/keys/interface";
 import {
   chatelaineToken,
   encryptImage,
@@ -8,13 +7,12 @@ import {
 } from "@chatelaine/luks";
 import type { Occupant } from "../disk/location.ts";
 import { requireRoom } from "../disk/room.ts";
-import type { Operation, Work } from "../engine/operation.ts";
+import { factOf, type Operation, type Work, withoutUndo } from "../engine/operation.ts";
 import { requireUnused } from "../host/disk-use.ts";
 import { requireWritable } from "../host/writable.ts";
 import { keyBitLength, lendPassphrase } from "../key/passphrase.ts";
 import { nowOf } from "../model/volume-context.ts";
 import { refuseRecorded } from "../record/recorded-disk.ts";
-import { keyOf } from "./change-key.ts";
 import {
   abandonMade,
   type CreateFacts,
@@ -52,7 +50,7 @@ type EncryptWork = Work<EncryptInput, CreateFacts>;
 export const encryptOperation: Operation<EncryptInput, CreateFacts> = {
   kind: "encrypt",
   prepare: [
-    { name: "look at the disk", take: look, undo: async () => {} },
+    withoutUndo("look at the disk", look),
     { name: "make the key", take: makeKey, undo: unmakeKey },
     {
       name: "write the journal",
@@ -88,11 +86,10 @@ export async function examine(input: EncryptInput): Promise<void> {
 }
 
 async function begin(work: EncryptWork): Promise<undefined> {
-  const { context, input, facts } = work;
-  const { location, allowDestroyingData } = input;
-  await lendPassphrase(await keyOf(context, facts.keyId as ObjectId), (passphrase) =>
+  const { location, allowDestroyingData } = work.input;
+  await lendPassphrase(await work.key(factOf(work, "keyId")), (passphrase) =>
     encryptImage(location, {
-      ...journalOf(input),
+      ...journalOf(work.input),
       ...(allowDestroyingData.length > 0 && { allowDestroyingData }),
       format: formatOf(work, passphrase),
       onlyBegin: true,
@@ -100,24 +97,22 @@ async function begin(work: EncryptWork): Promise<undefined> {
   );
 }
 
-function formatOf(
-  { context, operation, input, facts }: EncryptWork,
-  passphrase: Uint8Array,
-): ImageFormat {
+function formatOf(work: EncryptWork, passphrase: Uint8Array): ImageFormat {
+  const { context, operation, input } = work;
   const uuid = operation.volumeId;
   const keyslots = [{ passphrase, entropyBits: keyBitLength }];
   if (input.format === "luks1") return { version: 1, uuid, keyslots, dataOffset: headerBytes };
   const { sectorSize, label } = input;
-  const object = facts.keyId as ObjectId;
+  const object = factOf(work, "keyId");
   const tokens = [chatelaineToken({ keyslots: [0], object, created: nowOf(context) })];
   return { version: 2, uuid, keyslots, tokens, sectorSize, label };
 }
 
 /** Without a journal it has been done already. */
 async function encryptData(work: EncryptWork): Promise<Pick<CreateFacts, "layout">> {
-  const { context, input, facts } = work;
+  const { input } = work;
   const { location } = input;
-  return lendPassphrase(await keyOf(context, facts.keyId as ObjectId), async (passphrase) => {
+  return lendPassphrase(await work.key(factOf(work, "keyId")), async (passphrase) => {
     await resumeImage(location, { ...runOptions(work), passphrase, operation: "encrypt" });
     return { layout: await openedLayout(location, passphrase, layoutAskedFor(input)) };
   });

@@ -3,7 +3,7 @@ import type { ObjectId } from "@chatelaine/keys/interface";
 import { backupHeader, restoreHeader } from "@chatelaine/luks";
 import { removePlaceholder } from "../disk/place-file.ts";
 import { ioError, publish, stagingPath } from "../disk/staging.ts";
-import type { Operation, Work } from "../engine/operation.ts";
+import { type Operation, type Work, withoutUndo } from "../engine/operation.ts";
 import { blockDevice } from "../host/block-device.ts";
 import { lendPassphrase } from "../key/passphrase.ts";
 import type { VolumeLayout } from "../model/layout.ts";
@@ -48,7 +48,7 @@ export const backupHeaderOperation: Operation<HeaderInput, HeaderFacts> = {
 /** Restoring can be repeated, so once it is begun it is finished. */
 export const restoreHeaderOperation: Operation<HeaderInput, HeaderFacts> = {
   kind: "restore-header",
-  prepare: [{ name: "prove the backup", take: proveBackup, undo: async () => {} }],
+  prepare: [withoutUndo("prove the backup", proveBackup)],
   commit: () => [],
   finish: [{ name: "restore the header", take: restore }],
   end: ({ volume, facts }) =>
@@ -93,13 +93,9 @@ async function restore(work: HeaderWork): Promise<HeaderFacts> {
 }
 
 /** @throws `integrity` if the header is not the one that the ledger has for the volume */
-async function proveOpens(
-  { context, input, volume }: HeaderWork,
-  path: string,
-): Promise<HeaderFacts> {
-  const { keyManager, caller } = context;
+async function proveOpens({ input, volume, key }: HeaderWork, path: string): Promise<HeaderFacts> {
   const deviceBytes = await bytesOf(input.location);
-  const layout = await lendPassphrase(await keyManager.get(caller, input.keyId), (passphrase) =>
+  const layout = await lendPassphrase(await key(input.keyId), (passphrase) =>
     openedLayout(path, passphrase, volume?.layout, { deviceBytes }),
   );
   return { layout };

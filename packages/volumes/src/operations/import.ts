@@ -2,7 +2,7 @@ import type { ObjectId } from "@chatelaine/keys/interface";
 import { addToken, chatelaineToken, readLuks } from "@chatelaine/luks";
 import { removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
 import { tokensOf } from "../disk/tokens.ts";
-import type { Operation, Work } from "../engine/operation.ts";
+import { type Operation, type Work, withoutUndo } from "../engine/operation.ts";
 import {
   isRegistered,
   registerConsumer,
@@ -13,7 +13,6 @@ import { lendPassphrase } from "../key/passphrase.ts";
 import { VolumeError } from "../model/errors.ts";
 import type { VolumeLayout } from "../model/layout.ts";
 import { nowOf } from "../model/volume-context.ts";
-import { keyOf } from "./change-key.ts";
 import { beginningOf } from "./create.ts";
 import { openedLayout } from "./opened-layout.ts";
 
@@ -45,7 +44,7 @@ type ImportWork = Work<ImportInput, ImportFacts>;
 export const importOperation: Operation<ImportInput, ImportFacts> = {
   kind: "import",
   prepare: [
-    { name: "prove the key", take: prove, undo: async () => {} },
+    withoutUndo("prove the key", prove),
     {
       name: "register as the key's consumer",
       take: async ({ context, operation, input }) => {
@@ -70,9 +69,9 @@ export const importOperation: Operation<ImportInput, ImportFacts> = {
   finish: [],
 };
 
-async function prove({ context, operation, input }: ImportWork): Promise<ImportFacts> {
+async function prove({ context, operation, input, key }: ImportWork): Promise<ImportFacts> {
   const { location, keyId } = input;
-  const opened = await lendPassphrase(await keyOf(context, keyId), async (passphrase) => {
+  const opened = await lendPassphrase(await key(keyId), async (passphrase) => {
     const slots = await slotsOpenedBy(location, passphrase);
     const [slot] = slots;
     if (slot !== undefined) {

@@ -1,4 +1,4 @@
-import type { ObjectId } from "@chatelaine/keys/interface";
+import type { ObjectId, StoredObject } from "@chatelaine/keys/interface";
 import {
   addToken,
   type CheckedDigest,
@@ -19,7 +19,7 @@ import {
 import { requireRoom } from "../disk/room.ts";
 import { removeTokensNaming, slotsOpenedBy } from "../disk/slots.ts";
 import { tokensOf } from "../disk/tokens.ts";
-import type { Operation, Work } from "../engine/operation.ts";
+import { factOf, type Operation, type Work, withoutUndo } from "../engine/operation.ts";
 import { mappingOf } from "../host/disk-use.ts";
 import {
   isReencrypting,
@@ -31,9 +31,8 @@ import { requireWritable } from "../host/writable.ts";
 import { keyBitLength, lendPassphrase } from "../key/passphrase.ts";
 import { VolumeError } from "../model/errors.ts";
 import type { VolumeLayout } from "../model/layout.ts";
-import { nowOf, type VolumeContext } from "../model/volume-context.ts";
+import { nowOf } from "../model/volume-context.ts";
 import { recordedProblem } from "../record/trusted-volume.ts";
-import { keyOf } from "./change-key.ts";
 import {
   type InPlaceInput,
   journalFolder,
@@ -73,7 +72,7 @@ type ReencryptWork = Work<ReencryptInput, ReencryptFacts>;
 export const reencryptOperation: Operation<ReencryptInput, ReencryptFacts> = {
   kind: "reencrypt",
   prepare: [
-    { name: "look at the disk", take: look, undo: async () => {} },
+    withoutUndo("look at the disk", look),
     {
       name: "write the journal",
       take: begin,
@@ -89,9 +88,10 @@ export const reencryptOperation: Operation<ReencryptInput, ReencryptFacts> = {
     { name: "encrypt the data anew", take: encryptAnew },
     { name: "name the key on the disk", take: nameKey },
   ],
-  end: ({ context, volume, facts }) => {
+  end: (work) => {
+    const { context, volume, facts } = work;
     if (volume === undefined) return [];
-    const attributes = { ...volume.attributes, volumeKey: facts.volumeKey as string };
+    const attributes = { ...volume.attributes, volumeKey: factOf(work, "volumeKey") };
     const { layout } = facts;
     return [{ type: "put", volume: { ...volume, attributes, layout, updated: nowOf(context) } }];
   },
@@ -104,13 +104,16 @@ export type Examined = Pick<ReencryptFacts, "isMapped" | "slot" | "oldVolumeKey"
   readonly otherSlots: readonly number[];
 };
 
-async function look({ context, input }: ReencryptWork): Promise<Partial<ReencryptFacts>> {
-  const { otherSlots: _others, ...found } = await examine(context, input);
+async function look({ input, key }: ReencryptWork): Promise<Partial<ReencryptFacts>> {
+  const { otherSlots: _others, ...found } = await examine(input, key);
   return found;
 }
 
-/** Refuses what cannot be re-encrypted. Changes nothing. */
-export async function examine(context: VolumeContext, input: ReencryptInput): Promise<Examined> {
+/** Refuses what cannot be re-encrypted. Changes nothing. @param key fetches a key */
+export async function examine(
+  input: ReencryptInput,
+  key: (keyId: ObjectId) => Promise<StoredObject>,
+): Promise<Examined> {
   const { location } = input;
   await requireWritable("re-encrypt", location);
   const mapping = await mappingOf("re-encrypt", location);
@@ -125,7 +128,9 @@ export async function examine(context: VolumeContext, input: ReencryptInput): Pr
       `re-encrypt ${location}: it is LUKS1, which cannot be re-encrypted while ${mapping.name} is open: close it first`,
     );
   } else await requireCryptsetup();
-  const opened = await lendKey(context, input, (passphrase) => slotsOpenedBy(location, passphrase));
+  const opened = await lendPassphrase(await key(input.keyId), (passphrase) =>
+    slotsOpenedBy(location, passphrase),
+  );
   const [slot] = opened;
   if (slot === undefined) {
     throw new VolumeError(
@@ -148,10 +153,11 @@ export async function examine(context: VolumeContext, input: ReencryptInput): Pr
   return { isMapped, slot, oldVolumeKey, oldDigest: header.digest, otherSlots };
 }
 
-async function begin({ context, input, facts }: ReencryptWork): Promise<undefined> {
+async function begin(work: ReencryptWork): Promise<undefined> {
+  const { input, facts } = work;
   if (facts.isMapped === true) return;
-  const slot = facts.slot as number;
-  await lendKey(context, input, (passphrase) =>
+  const slot = factOf(work, "slot");
+  await lendPassphrase(await work.key(input.keyId), (passphrase) =>
     reencryptImage(input.location, {
       ...journalOf(input),
       passphrase,
@@ -163,7 +169,7 @@ async function begin({ context, input, facts }: ReencryptWork): Promise<undefine
 
 /** Where the disk has another volume key already, it has been done. */
 async function encryptAnew(work: ReencryptWork): Promise<undefined> {
-  await lendKey(work.context, work.input, (passphrase) =>
+  await lendPassphrase(await work.key(work.input.keyId), (passphrase) =>
     work.facts.isMapped === true
       ? encryptMapped(work, passphrase)
       : encryptUnmapped(work, passphrase),
@@ -182,7 +188,7 @@ async function encryptUnmapped(work: ReencryptWork, passphrase: Uint8Array): Pro
 }
 
 async function encryptMapped(work: ReencryptWork, passphrase: Uint8Array): Promise<void> {
-  const { operation, input, facts, volume } = work;
+  const { operation, input, volume } = work;
   const { location } = input;
   const { onProgress = () => undefined } = runOptions(work);
   const uuid = parseUuid(operation.volumeId);
@@ -197,7 +203,7 @@ async function encryptMapped(work: ReencryptWork, passphrase: Uint8Array): Promi
   if (!(await hasOldKey(work, header, passphrase))) return;
   const problem = volume && recordedProblem(location, volume, header);
   if (problem !== undefined) throw problem;
-  await reencryptMapped(location, passphrase, { header, slot: facts.slot as number, onProgress });
+  await reencryptMapped(location, passphrase, { header, slot: factOf(work, "slot"), onProgress });
 }
 
 /**
@@ -240,7 +246,9 @@ async function nameKey(work: ReencryptWork): Promise<Partial<ReencryptFacts>> {
   const header = await reencryptedHeader(work);
   const found = { volumeKey: fingerprintOf(header), layout: layoutOf(header) };
   if (header.version === 1) return found;
-  const opened = await lendKey(context, input, (passphrase) => slotsOpenedBy(location, passphrase));
+  const opened = await lendPassphrase(await work.key(keyId), (passphrase) =>
+    slotsOpenedBy(location, passphrase),
+  );
   const tokens = tokensOf(header).filter(({ object }) => object === keyId);
   const [token] = tokens;
   if (tokens.length === 1 && String(token?.keyslots) === String(opened)) return found;
@@ -252,10 +260,12 @@ async function nameKey(work: ReencryptWork): Promise<Partial<ReencryptFacts>> {
 
 /** Re-encryption gives the disk another volume key, and changes nothing else. @throws `integrity` */
 async function reencryptedHeader(work: ReencryptWork): Promise<CheckedHeader> {
-  const { context, input } = work;
+  const { input } = work;
   const { location } = input;
   const header = await writtenHeader(location, unchangedLayout(work));
-  const isOld = await lendKey(context, input, (passphrase) => hasOldKey(work, header, passphrase));
+  const isOld = await lendPassphrase(await work.key(input.keyId), (passphrase) =>
+    hasOldKey(work, header, passphrase),
+  );
   if (!isOld) return header;
   throw stillOldKey(location);
 }
@@ -275,12 +285,4 @@ function stillOldKey(location: string): VolumeError {
 /** Tells volume keys apart; says nothing of their bytes. */
 export function fingerprintOf(header: LuksHeader): string {
   return header.digests.map(({ fingerprint }) => fingerprint).join(" ");
-}
-
-async function lendKey<T>(
-  context: VolumeContext,
-  { keyId }: ReencryptInput,
-  use: (passphrase: Uint8Array) => Promise<T>,
-): Promise<T> {
-  return lendPassphrase(await keyOf(context, keyId), use);
 }

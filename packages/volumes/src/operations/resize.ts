@@ -9,7 +9,6 @@ import { lendPassphrase } from "../key/passphrase.ts";
 import { type VolumeLayout, withoutSize } from "../model/layout.ts";
 import { nowOf } from "../model/volume-context.ts";
 import { recordedProblem } from "../record/trusted-volume.ts";
-import { keyOf } from "./change-key.ts";
 import { openedLayout } from "./opened-layout.ts";
 
 /** A volume whose disk is to grow, or has grown. */
@@ -39,10 +38,10 @@ export const resizeOperation: Operation<ResizeInput, ResizeFacts> = {
   finish: [{ name: "grow the mapping", take: growOpen }],
 };
 
-async function growFile({ context, input, volume }: ResizeWork): Promise<ResizeFacts> {
+async function growFile({ input, volume, key }: ResizeWork): Promise<ResizeFacts> {
   const { location, file } = input;
   if (file !== undefined) await truncate(input, file.before, file.after);
-  const layout = await lendPassphrase(await keyOf(context, input.keyId), (passphrase) =>
+  const layout = await lendPassphrase(await key(input.keyId), (passphrase) =>
     openedLayout(location, passphrase, volume?.layout && withoutSize(volume.layout)),
   );
   return { layout };
@@ -70,15 +69,14 @@ async function truncate({ location }: ResizeInput, from: number, to: number): Pr
   }
 }
 
-async function growOpen({ context, input, volume }: ResizeWork): Promise<undefined> {
+async function growOpen({ input, volume, key }: ResizeWork): Promise<undefined> {
   const { location } = input;
   const mapping = await luksMappingOf(location);
   if (mapping === undefined) return;
   const header = await checkHeader(location);
   const problem = volume && recordedProblem(location, volume, header);
   if (problem !== undefined) throw problem;
-  const key = await keyOf(context, input.keyId);
-  const unlocked = await lendPassphrase(key, (passphrase) =>
+  const unlocked = await lendPassphrase(await key(input.keyId), (passphrase) =>
     unlock(location, passphrase, { header }),
   );
   try {

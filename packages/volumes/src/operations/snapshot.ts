@@ -1,5 +1,5 @@
 import type { ObjectId } from "@chatelaine/keys/interface";
-import type { Operation, Work } from "../engine/operation.ts";
+import { factOf, type Operation, type Work, withoutUndo } from "../engine/operation.ts";
 import {
   discardKey,
   discardKeysNamed,
@@ -39,7 +39,7 @@ export const snapshotOperation: Operation<SnapshotInput, SnapshotFacts> = {
       undo: ({ context, operation: { id, volumeId } }) =>
         discardKeysNamed(context, volumeId, keyName(volumeId, id)),
     },
-    { name: "prove the copy", take: prove, undo: async () => {} },
+    withoutUndo("prove the copy", prove),
   ],
   commit: ({ context, operation, input, facts }) => {
     const { location, parentId, format, cipher } = input;
@@ -76,27 +76,21 @@ async function copyKey({
   context,
   operation,
   input,
+  key,
 }: SnapshotWork): Promise<Pick<SnapshotFacts, "keyId">> {
   const { keyManager, caller } = context;
   const { id, volumeId } = operation;
   const name = keyName(volumeId, id);
-  const { type, value, algorithm, bitLength, mode } = await keyManager.get(
-    caller,
-    input.parentKeyId,
-  );
+  const { type, value, algorithm, bitLength, mode } = await key(input.parentKeyId);
   const keyId = await keyManager.store(caller, { type, value, algorithm, bitLength, mode, name });
   await grantRead(context, keyId);
   await registerConsumer(context, volumeId, keyId);
   return { keyId };
 }
 
-async function prove({
-  context,
-  input,
-  facts,
-}: SnapshotWork): Promise<Pick<SnapshotFacts, "layout">> {
-  const key = await context.keyManager.get(context.caller, facts.keyId as ObjectId);
-  const layout = await lendPassphrase(key, (passphrase) =>
+async function prove(work: SnapshotWork): Promise<Pick<SnapshotFacts, "layout">> {
+  const { input } = work;
+  const layout = await lendPassphrase(await work.key(factOf(work, "keyId")), (passphrase) =>
     openedLayout(input.location, passphrase, input.layout && withoutSize(input.layout)),
   );
   return { layout };

@@ -1,6 +1,7 @@
 import type { StoredObject } from "@chatelaine/keys/interface";
 import { checkHeader, type Uuid } from "@chatelaine/luks";
 import { locationOf } from "../disk/location.ts";
+import { fetchKey } from "../key/fetch-key.ts";
 import { lendPassphrase } from "../key/passphrase.ts";
 import { VolumeError } from "../model/errors.ts";
 import type { VolumeContext } from "../model/volume-context.ts";
@@ -85,5 +86,5 @@ export async function keyForQemu(
   if (id !== uuid) {
     throw new VolumeError("mismatch", `present ${path}: it is another volume than a moment ago`);
   }
-  return { id: uuid, key: await context.keyManager.get(context.caller, keyId) };
+  return { id: uuid, key: await fetchKey(context, keyId, `present ${path}`) };
 }

@@ -1,11 +1,11 @@
 import { refuseUnknownOptions } from "@chatelaine/keys/interface";
 import { checkHeader, layoutOf, testPassphrase } from "@chatelaine/luks";
+import { fetchKey } from "../key/fetch-key.ts";
 import { lendPassphrase } from "../key/passphrase.ts";
 import { VolumeError } from "../model/errors.ts";
 import { type LayoutChange, layoutChanges, type VolumeLayout } from "../model/layout.ts";
 import type { OperationRecord, VolumeRecord } from "../model/ledger.ts";
 import { nowOf, type VolumeContext } from "../model/volume-context.ts";
-import { keyOf } from "../operations/change-key.ts";
 import { fingerprintOf } from "../operations/reencrypt.ts";
 import { recoverFor } from "../operations/registry.ts";
 import { changeRecord } from "../record/record-layout.ts";
@@ -55,7 +55,7 @@ export async function acceptVolumeHeader(
   const problem = recordedProblem(path, record, header);
   if (problem?.code === "mismatch") throw problem;
   await refuseHalfChanged(context, path, record.id);
-  const key = await keyOf(context, record.keyId);
+  const key = await fetchKey(context, record.keyId, `accept header of ${path}`);
   await lendPassphrase(key, (passphrase) => testPassphrase(path, passphrase, { header }));
   const layout = layoutOf(header);
   const before = record.layout;

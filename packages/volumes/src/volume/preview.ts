@@ -1,9 +1,9 @@
 import { checkHeader } from "@chatelaine/luks";
 import { lendOpener } from "../disk/opener.ts";
 import { slotsOpenedBy } from "../disk/slots.ts";
+import { fetchKey } from "../key/fetch-key.ts";
 import { VolumeError } from "../model/errors.ts";
 import type { VolumeContext } from "../model/volume-context.ts";
-import { keyOf } from "../operations/change-key.ts";
 import { refuseMismatch } from "../record/recorded-disk.ts";
 import { requireRecorded } from "../record/trusted-volume.ts";
 import type { Opener } from "./rekey-volume.ts";
@@ -36,7 +36,11 @@ export async function previewAdoption(
   const openedSlots =
     "passphrase" in opener
       ? await slotsOpenedBy(path, opener.passphrase)
-      : await lendOpener(path, await keyOf(context, opener.keyId), async (_, slots) => slots);
+      : await lendOpener(
+          path,
+          await fetchKey(context, opener.keyId, `adopt ${path}`),
+          async (_, slots) => slots,
+        );
   if (openedSlots.length === 0) {
     throw new VolumeError("wrong_key", `adopt ${path}: the given key opens none of its key slots`);
   }

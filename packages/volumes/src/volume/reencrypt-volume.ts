@@ -1,6 +1,7 @@
 import { type ObjectId, refuseUnknownOptions } from "@chatelaine/keys/interface";
 import { exclusively, perform } from "../engine/perform.ts";
 import { mappingOf } from "../host/disk-use.ts";
+import { fetchKey } from "../key/fetch-key.ts";
 import type { VolumeContext } from "../model/volume-context.ts";
 import { inPlaceInput } from "../operations/in-place.ts";
 import { examine, reencryptOperation } from "../operations/reencrypt.ts";
@@ -54,7 +55,9 @@ export async function reencryptVolume(
 ): Promise<ReencryptedVolume> {
   await recoverFor(context, path);
   let { id, input } = await inputOf(context, path, options);
-  await exclusively(context, id, input.keyId, () => examine(context, input));
+  await exclusively(context, id, input.keyId, () =>
+    examine(input, (keyId) => fetchKey(context, keyId)),
+  );
   if (options.rekey === true) {
     await rekeyVolume(context, path);
     ({ id, input } = await inputOf(context, path, options));
@@ -85,7 +88,7 @@ export async function previewReencryption(
   options: ReencryptVolumeOptions = {},
 ): Promise<ReencryptionPreview> {
   const { id, input } = await inputOf(context, path, options);
-  const { isMapped, otherSlots } = await examine(context, input);
+  const { isMapped, otherSlots } = await examine(input, (keyId) => fetchKey(context, keyId));
   return { id, path, keyId: input.keyId, isOpen: isMapped, otherSlots };
 }
 

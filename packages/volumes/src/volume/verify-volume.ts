@@ -1,5 +1,5 @@
-import { KeyManagerError } from "@chatelaine/keys/interface";
 import { LuksError, type Unlocked, unlock } from "@chatelaine/luks";
+import { fetchKey } from "../key/fetch-key.ts";
 import { lendPassphrase } from "../key/passphrase.ts";
 import { VolumeError } from "../model/errors.ts";
 import type { Volume } from "../model/volume.ts";
@@ -135,14 +135,7 @@ async function volumeAndKey(
 ) {
   const trusted = await trustedVolume(source, path, options);
   const { volume } = trusted;
-  const key = await source.keyManager.get(source.caller, volume.keyId).catch((cause: unknown) => {
-    if (!(cause instanceof KeyManagerError) || cause.code !== "not_found") throw cause;
-    throw new VolumeError(
-      "missing_key",
-      `verify ${path}: the key manager has no key ${volume.keyId}`,
-      { cause },
-    );
-  });
+  const key = await fetchKey(source, volume.keyId, `verify ${path}`);
   return { trusted, key };
 }
 

@@ -2,6 +2,7 @@ import type { ObjectId } from "@chatelaine/keys/interface";
 import { checkHeader, LuksError, layoutOf, readLuks, testPassphrase } from "@chatelaine/luks";
 import { locationOf, occupantOf } from "../disk/location.ts";
 import { perform } from "../engine/perform.ts";
+import { fetchKey } from "../key/fetch-key.ts";
 import { lendPassphrase } from "../key/passphrase.ts";
 import { VolumeError } from "../model/errors.ts";
 import { layoutChanges } from "../model/layout.ts";
@@ -76,7 +77,7 @@ export async function previewHeaderRestore(
   from?: string,
 ): Promise<HeaderRestorePreview> {
   const { id, file, keyId, isLost } = await restoreOf(context, path, from);
-  const key = await context.keyManager.get(context.caller, keyId);
+  const key = await fetchKey(context, keyId, `restore header of ${path}`);
   const openedSlot = await lendPassphrase(key, (passphrase) => testPassphrase(file, passphrase));
   return { id, path, file, keyId, openedSlot, isLost };
 }
