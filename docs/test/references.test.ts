@@ -95,7 +95,7 @@ describe("the documents", () => {
           );
       }
       const server = new Set(settingNames.map(variableOf));
-      const command = readFileSync(join(root, "packages/cli/src/config/config.ts"), "utf8");
+      const command = readFileSync(join(root, "packages/cli/src/config/settings.ts"), "utf8");
       for (const [variable] of text.matchAll(/\bCHATELAINE_SERVER_[A-Z_]+[A-Z]\b/g))
         assert.ok(server.has(variable) || variable === "CHATELAINE_SERVER_CONFIG", variable);
       for (const [variable] of text.matchAll(/\bCHATELAINE_(?!SERVER_|KILLS|SEED)[A-Z_]+[A-Z]\b/g))

@@ -24,10 +24,10 @@ export interface Work<Input extends object, Facts extends object> {
    * @param source Default: the context
    * @throws `missing_key`
    */
-  key(
+  readonly key: (
     keyId: ObjectId,
     options?: { readonly source?: KeySource; readonly again?: boolean },
-  ): Promise<StoredObject>;
+  ) => Promise<StoredObject>;
 }
 
 /** A fact that an earlier step of the operation has found. @throws `integrity` if the ledger's row lacks it */
