@@ -61,7 +61,7 @@ describe("an error of the key manager's API", () => {
   it("has one form, whatever the route, the method and the fault", async (t) => {
     const { ask, server } = await startHarness(t);
     const seen = new Set<number>();
-    const paths = [...server.routes.map(({ path }) => path), "/v1/nothing", "/v1/secrets/x/y/z"];
+    const paths = [...server.endpoints.map(({ path }) => path), "/v1/nothing", "/v1/secrets/x/y/z"];
     for (const path of paths) {
       const filled = path.replaceAll(/:\w+/g, "00000000-0000-4000-8000-000000000000");
       for (const method of methods)

@@ -47,7 +47,7 @@ describe("a cache between server and client", () => {
     assert.equal(large.status, 413);
     assertNotKept(large.headers, "413");
     const patterns = [
-      ...server.routes.map(({ path }) => path),
+      ...server.endpoints.map(({ path }) => path),
       ...KeystoneApi.routes.map(({ path }) => path),
       "/",
       "/healthcheck",

@@ -39,8 +39,8 @@ describe("openapi.yaml", () => {
   it("has every route that the server has, and no other", async (t) => {
     const { server } = await startBuiltinHarness(t);
     const routed = [
-      ...server.routes.flatMap(({ path, handlers }) =>
-        Object.keys(handlers).map((method) => nameOf(method, path)),
+      ...server.endpoints.flatMap(({ path, methods }) =>
+        Object.keys(methods).map((method) => nameOf(method, path)),
       ),
       ...KeystoneApi.routes.map(({ method, path }) => nameOf(method, path)),
       ...publicPaths(server.app.printRoutes({ commonPrefix: false })).map((path) =>
@@ -48,6 +48,19 @@ describe("openapi.yaml", () => {
       ),
     ];
     assert.deepEqual(documented, routed.toSorted());
+  });
+
+  it("has the policy rule of each operation, as the row of its endpoint has it", async (t) => {
+    const { server } = await startBuiltinHarness(t);
+    const asked = server.endpoints.flatMap(({ path, methods }) =>
+      Object.entries(methods).flatMap(([method, { rule }]) =>
+        rule === null ? [] : [`${nameOf(method, path)} ${rule}`],
+      ),
+    );
+    const written = operations.flatMap(({ method, path, rule }) =>
+      rule === undefined ? [] : [`${nameOf(method, path)} ${rule}`],
+    );
+    assert.deepEqual(asked.toSorted(), written.toSorted());
   });
 
   it("says of each operation a name of its own, and who may", () => {

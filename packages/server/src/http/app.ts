@@ -7,14 +7,15 @@ import type { ClientAddress } from "../model/client-address.ts";
 import type { Principal } from "../model/principal.ts";
 import { MalformedTarget, type RequestTarget } from "../model/request-target.ts";
 import { WireError } from "../model/wire-error.ts";
+import type { ApiRequest, KeyManagerApi, KeyManagerEndpoint } from "../routes/api.ts";
+import type { Gate, Reply } from "../routes/endpoint.ts";
 import { parseMicroversion } from "../routes/microversion.ts";
-import { acceptsJson } from "../routes/negotiation.ts";
 import { barbicanPageSizes, type PageSizes, Query } from "../routes/query.ts";
-import type { Call, Handler, Method, Reply, Route } from "../routes/route.ts";
 import { tooLarge } from "../routes/too-large.ts";
 import { noteAnswer } from "./answers-under-way.ts";
 import type { ClientAddresses } from "./client-addresses.ts";
 import { cacheHeaders } from "./common-headers.ts";
+import { dispatcher } from "./dispatch.ts";
 import { awaitsContinue, heedExpectations } from "./expect-continue.ts";
 import { identityRefusal } from "./identity-refusal.ts";
 import { answersUnread, type PublicOptions, publicRoutes } from "./public-routes.ts";
@@ -27,13 +28,15 @@ import { type Certificate, tlsOptions } from "./tls.ts";
 export interface AppOptions extends PublicOptions {
   readonly identity: Identity;
   /** Everything behind identity. */
-  readonly routes: readonly Route[];
+  readonly endpoints: readonly KeyManagerEndpoint[];
+  /** Loads what requests name, and asks the policy about it. */
+  readonly gate: Gate<KeyManagerApi>;
   readonly log: RequestLog;
   readonly clients: ClientAddresses;
   readonly tls?: Certificate;
   /** A body beyond this is refused with 413 before anything reads it. In bytes. Default 1 MiB. */
   readonly maxBodyBytes?: number;
-  /** See {@link Call.maxPayloadBytes}. In bytes. Default 20,000, as Barbican. */
+  /** See {@link ApiRequest.maxPayloadBytes}. In bytes. Default 20,000, as Barbican. */
   readonly maxPayloadBytes?: number;
   /** Default 10 and 100, as Barbican. */
   readonly pageSizes?: PageSizes;
@@ -58,8 +61,8 @@ declare module "fastify" {
 }
 
 /**
- * Makes the HTTP application: one dispatcher for all routes, so that the order of
- * refusals is the same everywhere: 401, version, 404, 405, 403, 415, body.
+ * Makes the HTTP application: one dispatcher for all endpoints, so that the order of refusals is the same everywhere: 401,
+ * version, then as {@link dispatcher} has it.
  */
 export function createApp(options: AppOptions): FastifyInstance {
   const requestTimeoutMs = options.requestTimeoutMs ?? 30_000;
@@ -134,9 +137,13 @@ export function createApp(options: AppOptions): FastifyInstance {
     sendError(reply, isBodyTooLarge(error) ? bodyTooLarge(request) : error);
   };
   app.setErrorHandler(fail);
-  const respond = async (dispatch: Dispatch, request: FastifyRequest, reply: FastifyReply) => {
+  const respond = async (
+    answer: (request: FastifyRequest) => Promise<Reply>,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ) => {
     try {
-      sendReply(reply, await dispatch(request));
+      sendReply(reply, await answer(request));
     } catch (error) {
       fail(error, request, reply);
     }
@@ -156,8 +163,8 @@ export function createApp(options: AppOptions): FastifyInstance {
       sendError(reply, tooLarge("The request body", { maxPayloadBytes, maxBodyBytes }));
     else done();
   };
-  for (const route of options.routes) {
-    const dispatch = dispatcher(route, {
+  for (const endpoint of options.endpoints) {
+    const answer = answererOf(endpoint, options.gate, {
       refs: options.refs,
       maxPayloadBytes,
       maxBodyBytes,
@@ -165,16 +172,16 @@ export function createApp(options: AppOptions): FastifyInstance {
     });
     app.route({
       method: [...routedMethods],
-      url: route.path,
+      url: endpoint.path,
       // Promises are made where something is waited for, and nowhere else: each request would pay for them.
       onRequest: (request, reply, done) => {
-        request.route = route.path;
+        request.route = endpoint.path;
         const agreed = authenticate(request, reply);
         if (agreed === true) admitBody(request, reply, done);
         else if (agreed !== false) void onceAgreed(agreed, () => admitBody(request, reply, done));
       },
       handler: (request, reply) => {
-        void respond(dispatch, request, reply);
+        void respond(answer, request, reply);
       },
     });
   }
@@ -252,24 +259,18 @@ const clientLeft = 499;
 
 const noBody = Buffer.alloc(0);
 
-/** Throws, or rejects with, what the caller is to be told. */
-type Dispatch = (request: FastifyRequest) => Reply | Promise<Reply>;
-
-function dispatcher(
-  route: Route,
+/** Makes what answers the requests of one endpoint, from the request as Fastify has it. */
+function answererOf(
+  endpoint: KeyManagerEndpoint,
+  gate: Gate<KeyManagerApi>,
   { refs, maxPayloadBytes, maxBodyBytes, pageSizes }: Required<Served>,
-): Dispatch {
-  const allow = Object.keys(route.handlers).toSorted().join(", ");
-  const parametersOf = parameterReader(route.path);
-  const refuseMethod = async (call: Call): Promise<never> => {
-    await route.exists?.(call);
-    throw new WireError(405, "", route.withoutAllow ? {} : { allow });
-  };
+): (request: FastifyRequest) => Promise<Reply> {
+  const dispatch = dispatcher(endpoint, gate);
+  const parametersOf = parameterReader(endpoint.path);
   return (request) => {
     if (!request.principal) throw new Error("a route was reached without identity");
     const target = targetOf(request);
-    const call: Call = {
-      principal: request.principal,
+    const parsed: ApiRequest = {
       params: parametersOf(target),
       query: new Query(target.query, pageSizes),
       headers: request.headers,
@@ -279,16 +280,12 @@ function dispatcher(
       maxBodyBytes,
       refs,
     };
-    const method = methodOf(request);
-    if (method === "GET" && !route.negotiates && !acceptsJson(request.headers.accept))
-      throw new WireError(406, null);
-    const handler: Handler | undefined = route.handlers[method as Method];
-    return handler ? handler(call) : refuseMethod(call);
+    return dispatch(methodOf(request), parsed, request.principal);
   };
 }
 
 /** Reads a route's parameters from the segments that access rules were compared with, not from the router. */
-function parameterReader(pattern: string): (target: RequestTarget) => Call["params"] {
+function parameterReader(pattern: string): (target: RequestTarget) => ApiRequest["params"] {
   const names = pattern.slice(1).split("/");
   if (!pattern.includes("/:")) return () => ({});
   return ({ segments }) => {

@@ -1,49 +1,80 @@
+import type { PolicyRule } from "../policy/rule-names.ts";
 import type { AbsentFeatures } from "../services/absent-features.ts";
-import type { Route } from "./route.ts";
+import { actionsOn, type KeyManagerEndpoint } from "./api.ts";
 
 /** Secret stores and transport keys: present on the wire, absent here. */
-export function absentRoutes(absent: AbsentFeatures): readonly Route[] {
+export function absentRoutes(absent: AbsentFeatures): readonly KeyManagerEndpoint[] {
+  const on = actionsOn("none");
+  const secretStore = (rule: PolicyRule) =>
+    on({
+      rule,
+      noun: "Secret store access",
+      audit: "refusals",
+      run: ({ permit }) => absent.secretStore(permit),
+    });
+  const transportKey = (rule: PolicyRule) =>
+    on({
+      rule,
+      noun: "TransportKey access",
+      audit: "refusals",
+      run: ({ permit }) => absent.transportKey(permit),
+    });
   return [
     {
       path: "/v1/secret-stores",
-      handlers: { GET: (call) => absent.secretStore(call.principal, "secretstores:get") },
+      target: "none",
+      methods: { GET: secretStore("secretstores:get") },
     },
     {
       path: "/v1/secret-stores/global-default",
-      handlers: {
-        GET: (call) => absent.secretStore(call.principal, "secretstores:get_global_default"),
-      },
+      target: "none",
+      methods: { GET: secretStore("secretstores:get_global_default") },
     },
     {
       path: "/v1/secret-stores/preferred",
-      handlers: { GET: (call) => absent.secretStore(call.principal, "secretstores:get_preferred") },
+      target: "none",
+      methods: { GET: secretStore("secretstores:get_preferred") },
     },
     {
       path: "/v1/secret-stores/:id",
-      handlers: { GET: (call) => absent.secretStore(call.principal, "secretstore:get") },
+      target: "none",
+      methods: { GET: secretStore("secretstore:get") },
     },
     {
       path: "/v1/secret-stores/:id/preferred",
-      handlers: {
-        POST: (call) => absent.secretStore(call.principal, "secretstore_preferred:post"),
-        DELETE: (call) => absent.secretStore(call.principal, "secretstore_preferred:delete"),
+      target: "none",
+      methods: {
+        POST: secretStore("secretstore_preferred:post"),
+        DELETE: secretStore("secretstore_preferred:delete"),
       },
     },
     {
       path: "/v1/transport_keys",
-      handlers: {
-        GET: async (call) => {
-          const keys = await absent.transportKeys(call.principal);
-          return { status: 200, json: { transport_keys: keys, total: keys.length } };
-        },
-        POST: (call) => absent.addTransportKey(call.principal),
+      target: "none",
+      methods: {
+        GET: on({
+          rule: "transport_keys:get",
+          noun: "TransportKeys retrieval",
+          audit: "refusals",
+          run: ({ permit }) => {
+            const keys = absent.transportKeys(permit);
+            return { status: 200, json: { transport_keys: keys, total: keys.length } };
+          },
+        }),
+        POST: on({
+          rule: "transport_keys:post",
+          noun: "TransportKey creation",
+          audit: "refusals",
+          run: ({ permit }) => absent.addTransportKey(permit),
+        }),
       },
     },
     {
       path: "/v1/transport_keys/:id",
-      handlers: {
-        GET: (call) => absent.transportKey(call.principal, "transport_key:get"),
-        DELETE: (call) => absent.transportKey(call.principal, "transport_key:delete"),
+      target: "none",
+      methods: {
+        GET: transportKey("transport_key:get"),
+        DELETE: transportKey("transport_key:delete"),
       },
     },
   ];

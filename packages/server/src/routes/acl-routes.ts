@@ -1,33 +1,63 @@
 import type { AclChange, AclService, StoredAcl } from "../services/acls.ts";
-import { Fields, jsonBody } from "./body.ts";
-import type { Call, Route } from "./route.ts";
+import { type ApiRequest, actionsOn, json, type KeyManagerEndpoint } from "./api.ts";
+import { Fields, jsonObject } from "./body.ts";
 
 /** The read ACL of secrets or of containers. */
 export function aclRoutes(
-  collection: "secrets" | "containers",
+  kind: "secret" | "container",
   acls: AclService,
-  find: (id: string) => Promise<unknown>,
-): readonly Route[] {
-  const set = async (call: Call, how: "replace" | "merge") => {
-    const id = call.params["id"] ?? "";
-    await acls[how](call.principal, id, () => parseAclChange(call));
-    return { status: 200, json: { acl_ref: `${call.refs.to(collection, id)}/acl` } };
-  };
+): readonly KeyManagerEndpoint[] {
+  const collection = `${kind}s` as const;
+  const on = actionsOn(`${kind} ACL`);
+  const noun = `${kind === "secret" ? "Secret" : "Container"}ACL(s)`;
+  const refTo = ({ refs }: ApiRequest, id: string) => ({
+    acl_ref: `${refs.to(collection, id)}/acl`,
+  });
   return [
     {
       path: `/v1/${collection}/:id/acl`,
-      exists: (call) => find(call.params["id"] ?? ""),
-      handlers: {
-        GET: async (call) => ({
-          status: 200,
-          json: aclDocument(await acls.get(call.principal, call.params["id"] ?? "")),
+      target: `${kind} ACL`,
+      methods: {
+        GET: on({
+          rule: `${kind}_acls:get`,
+          noun: `${noun} retrieval`,
+          audit: "refusals",
+          run: ({ permit, target }) => ({
+            status: 200,
+            json: aclDocument(acls.get(permit, target)),
+          }),
         }),
-        PUT: (call) => set(call, "replace"),
-        PATCH: (call) => set(call, "merge"),
-        DELETE: async (call) => {
-          await acls.remove(call.principal, call.params["id"] ?? "");
-          return { status: 200, json: null }; // clients parse the body
-        },
+        PUT: on({
+          rule: `${kind}_acls:put_patch`,
+          noun: `${noun} creation`,
+          audit: "write",
+          accepts: json,
+          parse: (request) => parseAclChange(request),
+          run: async ({ request, permit, target, input }) => {
+            await acls.replace(permit, target, input);
+            return { status: 200, json: refTo(request, target.id) };
+          },
+        }),
+        PATCH: on({
+          rule: `${kind}_acls:put_patch`,
+          noun: `${noun} update`,
+          audit: "write",
+          accepts: json,
+          parse: (request) => parseAclChange(request),
+          run: async ({ request, permit, target, input }) => {
+            await acls.merge(permit, target, input);
+            return { status: 200, json: refTo(request, target.id) };
+          },
+        }),
+        DELETE: on({
+          rule: `${kind}_acls:delete`,
+          noun: `${noun} deletion`,
+          audit: "write",
+          run: async ({ permit, target }) => {
+            await acls.remove(permit, target);
+            return { status: 200, json: null }; // clients parse the body
+          },
+        }),
       },
     },
   ];
@@ -40,8 +70,8 @@ function aclDocument(acl: StoredAcl | undefined): object {
 }
 
 /** `{"read": {"users": […], "project-access": …}}`, every member optional. */
-function parseAclChange(call: Call): AclChange {
-  const fields = new Fields(jsonBody(call, "ACL"), "ACL");
+function parseAclChange(request: ApiRequest): AclChange {
+  const fields = new Fields(jsonObject(request, "ACL"), "ACL");
   fields.only(["read"]);
   const read = fields.raw("read");
   if (read === undefined) return {};

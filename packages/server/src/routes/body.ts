@@ -1,31 +1,26 @@
 import { maxJsonBytes } from "../model/body-limits.ts";
 import { schemaError, WireError } from "../model/wire-error.ts";
 import { refuseCompressed } from "./content-encoding.ts";
+import type { WireRequest } from "./endpoint.ts";
 import { pythonStrip } from "./python-strip.ts";
-import type { Call } from "./route.ts";
 import { jsonTooLarge } from "./too-large.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
- * The body as a JSON object, every string in it stripped of leading and trailing white space.
+ * The body as a JSON object, every string in it stripped of leading and trailing white space. The Content-Type is checked
+ * before, by what an action accepts.
  *
  * @param schema Name for messages: "Secret", "Order" …
- * @throws WireError 415 for another Content-Type or a compressed body, 413, 400 for what is not a JSON object
+ * @throws WireError 415 for a compressed body, 413, 400 for what is not a JSON object
  */
-export function jsonBody(call: JsonCall, schema: string): JsonObject {
-  if (mediaType(call.headers["content-type"]) !== "application/json")
-    throw new WireError(415, "Content type is not supported: send application/json.");
-  return jsonObject(call, schema);
-}
-
-type JsonCall = Pick<Call, "headers" | "body" | "maxPayloadBytes" | "maxBodyBytes">;
-
-/** The same, whatever the Content-Type says. */
-export function jsonObject(call: JsonCall, schema: string): JsonObject {
-  const { headers, body } = call;
+export function jsonObject(
+  request: Pick<WireRequest, "headers" | "body" | "maxPayloadBytes" | "maxBodyBytes">,
+  schema: string,
+): JsonObject {
+  const { headers, body } = request;
   refuseCompressed(headers["content-encoding"]);
-  if (body.length > maxJsonBytes(call.maxPayloadBytes)) throw jsonTooLarge(schema, call);
+  if (body.length > maxJsonBytes(request.maxPayloadBytes)) throw jsonTooLarge(schema, request);
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));

@@ -1,64 +1,93 @@
 import { WireError } from "../model/wire-error.ts";
 import type { MetadataService, Metadatum } from "../services/metadata.ts";
-import type { SecretService } from "../services/secrets.ts";
-import { Fields, jsonBody } from "./body.ts";
-import type { Call, Route } from "./route.ts";
+import { type ApiRequest, actionsOn, json, type KeyManagerEndpoint } from "./api.ts";
+import { Fields, jsonObject } from "./body.ts";
 
 /** User metadata of secrets. */
-export function metadataRoutes(
-  metadata: MetadataService,
-  secrets: SecretService,
-): readonly Route[] {
-  const exists = (call: Call) => secrets.find(idOf(call));
+export function metadataRoutes(metadata: MetadataService): readonly KeyManagerEndpoint[] {
   return [
     {
       path: "/v1/secrets/:id/metadata",
-      exists,
-      handlers: {
-        GET: async (call) => {
-          const all = await metadata.all(call.principal, idOf(call));
-          const pairs = all.map(({ key, value }) => [key, value] as const);
-          return { status: 200, json: { metadata: Object.fromEntries(pairs) } };
-        },
-        PUT: async (call) => {
-          await metadata.replace(call.principal, idOf(call), () => parseMetadata(call));
-          const ref = `${call.refs.secret(idOf(call))}/metadata`;
-          return { status: 201, json: { metadata_ref: ref } };
-        },
-        POST: async (call) => {
-          const made = await metadata.add(call.principal, idOf(call), () => parseMetadatum(call));
-          const location = `${call.refs.secret(idOf(call))}/metadata/${made.key}`;
-          return { status: 201, headers: { location }, json: made };
-        },
+      target: "secret",
+      methods: {
+        GET: actionsOn("secret")({
+          rule: "secret_meta:get",
+          noun: "Secret metadata retrieval",
+          audit: "refusals",
+          run: async ({ permit, target }) => {
+            const all = await metadata.all(permit, target.id);
+            const pairs = all.map(({ key, value }) => [key, value] as const);
+            return { status: 200, json: { metadata: Object.fromEntries(pairs) } };
+          },
+        }),
+        PUT: actionsOn("secret")({
+          rule: "secret_meta:put",
+          noun: "Secret metadata creation",
+          audit: "write",
+          accepts: json,
+          parse: (request) => parseMetadata(request),
+          run: async ({ request, permit, target, input }) => {
+            await metadata.replace(permit, target.id, input);
+            const ref = `${request.refs.secret(target.id)}/metadata`;
+            return { status: 201, json: { metadata_ref: ref } };
+          },
+        }),
+        POST: actionsOn("secret")({
+          rule: "secret_meta:post",
+          noun: "Secret metadatum creation",
+          audit: "write",
+          accepts: json,
+          parse: (request) => parseMetadatum(request),
+          run: async ({ request, permit, target, input }) => {
+            await metadata.add(permit, target.id, input);
+            const location = `${request.refs.secret(target.id)}/metadata/${input.key}`;
+            return { status: 201, headers: { location }, json: input };
+          },
+        }),
       },
     },
     {
       path: "/v1/secrets/:id/metadata/:key",
-      exists,
+      target: "secret",
       withoutAllow: true,
-      handlers: {
-        GET: async (call) => {
-          const found = await metadata.one(call.principal, idOf(call), keyOf(call));
-          return { status: 200, json: { key: found.key, value: found.value } };
-        },
-        PUT: async (call) => ({
-          status: 200,
-          json: await metadata.update(call.principal, idOf(call), keyOf(call), () =>
-            parseMetadatum(call),
-          ),
+      methods: {
+        GET: actionsOn("secret")({
+          rule: "secret_meta:get",
+          noun: "Secret metadatum retrieval",
+          audit: "refusals",
+          run: async ({ request, permit, target }) => {
+            const { key, value } = await metadata.one(permit, target.id, keyOf(request));
+            return { status: 200, json: { key, value } };
+          },
         }),
-        DELETE: async (call) => {
-          await metadata.remove(call.principal, idOf(call), keyOf(call));
-          return { status: 204 };
-        },
+        PUT: actionsOn("secret")({
+          rule: "secret_meta:put",
+          noun: "Secret metadatum update",
+          audit: "write",
+          accepts: json,
+          parse: (request) => parseMetadatum(request),
+          run: async ({ request, permit, target, input }) => {
+            await metadata.update(permit, target.id, keyOf(request), input);
+            return { status: 200, json: input };
+          },
+        }),
+        DELETE: actionsOn("secret")({
+          rule: "secret_meta:delete",
+          noun: "Secret metadatum deletion",
+          audit: "write",
+          run: async ({ request, permit, target }) => {
+            await metadata.remove(permit, target.id, keyOf(request));
+            return { status: 204 };
+          },
+        }),
       },
     },
   ];
 }
 
 /** `{"metadata": {key: value}}`; other members are ignored. */
-function parseMetadata(call: Call): readonly Metadatum[] {
-  const fields = new Fields(jsonBody(call, "SecretMetadata"), "SecretMetadata");
+function parseMetadata(request: ApiRequest): readonly Metadatum[] {
+  const fields = new Fields(jsonObject(request, "SecretMetadata"), "SecretMetadata");
   const metadata = fields.raw("metadata");
   if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata))
     throw fields.error("metadata is not of type 'object'", "metadata");
@@ -70,8 +99,8 @@ function parseMetadata(call: Call): readonly Metadatum[] {
 }
 
 /** `{"key": …, "value": …}` and nothing else. */
-function parseMetadatum(call: Call): Metadatum {
-  const fields = new Fields(jsonBody(call, "SecretMetadatum"), "SecretMetadatum");
+function parseMetadatum(request: ApiRequest): Metadatum {
+  const fields = new Fields(jsonObject(request, "SecretMetadatum"), "SecretMetadatum");
   fields.only(["key", "value"]);
   return checked({ key: fields.requiredText("key"), value: fields.requiredText("value") });
 }
@@ -87,10 +116,6 @@ function checked({ key, value }: Metadatum): Metadatum {
   return { key: key.toLowerCase(), value };
 }
 
-function idOf(call: Call): string {
-  return call.params["id"] ?? "";
-}
-
-function keyOf(call: Call): string {
-  return call.params["key"] ?? "";
+function keyOf({ params }: ApiRequest): string {
+  return params["key"] ?? "";
 }

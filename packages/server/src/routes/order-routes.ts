@@ -1,60 +1,83 @@
 import { isOddLength } from "../orders/algorithms.ts";
 import type { NewOrder, OrderRow, OrderService } from "../services/orders.ts";
-import { Fields, type JsonObject, jsonBody } from "./body.ts";
+import { actionsOn, json, type KeyManagerEndpoint } from "./api.ts";
+import { Fields, type JsonObject, jsonObject } from "./body.ts";
 import { pageLinks, pageParameters, parsePage } from "./query.ts";
 import type { Refs } from "./refs.ts";
-import type { Call, Reply, Route } from "./route.ts";
 import { parseAttributes, payloadType } from "./secret-body.ts";
 
 /** Orders: keys and key pairs that the server makes. */
-export function orderRoutes(orders: OrderService, now: () => string): readonly Route[] {
+export function orderRoutes(
+  orders: OrderService,
+  now: () => string,
+): readonly KeyManagerEndpoint[] {
   return [
     {
       path: "/v1/orders",
-      handlers: {
-        GET: (call) => list(orders, call),
-        POST: async (call) => {
-          const id = await orders.create(call.principal, () =>
-            parseNewOrder(jsonBody(call, "Order"), now()),
-          );
-          const ref = call.refs.order(id);
-          return { status: 202, headers: { location: ref }, json: { order_ref: ref } };
-        },
-        PUT: (call) => orders.refuseUpdate(call.principal),
+      target: "none",
+      methods: {
+        GET: actionsOn("none")({
+          rule: "orders:get",
+          noun: "Order(s) retrieval",
+          audit: "refusals",
+          parse: ({ query }) => {
+            const metaToken = query.short("meta");
+            return { ...parsePage(query), ...(metaToken && { metaToken }) };
+          },
+          run: async ({ request, permit, input }) => {
+            const found = await orders.list(permit, input);
+            const items = found.rows.map((row) => orderDocument(row, request.refs));
+            const others = request.query.except(pageParameters);
+            const shown = { ...input, offset: found.offset };
+            const url = request.refs.to("orders");
+            const links = pageLinks(url, shown, items.length, found.total, others);
+            return { status: 200, json: { orders: items, ...links } };
+          },
+        }),
+        POST: actionsOn("none")({
+          rule: "orders:post",
+          noun: "Order creation",
+          audit: "write",
+          accepts: json,
+          parse: (request) => parseNewOrder(jsonObject(request, "Order"), now()),
+          run: async ({ request, permit, input }) => {
+            const ref = request.refs.order(await orders.create(permit, input));
+            return { status: 202, headers: { location: ref }, json: { order_ref: ref } };
+          },
+        }),
+        PUT: actionsOn("none")({
+          rule: "orders:put",
+          noun: "Order update",
+          audit: "refusals",
+          run: ({ permit }) => orders.refuseUpdate(permit),
+        }),
       },
     },
     {
       path: "/v1/orders/:id",
-      exists: (call) => orders.find(call.principal, call.params["id"] ?? ""),
-      handlers: {
-        GET: async (call) => ({
-          status: 200,
-          json: orderDocument(
-            await orders.describe(call.principal, call.params["id"] ?? ""),
-            call.refs,
-          ),
+      target: "order",
+      methods: {
+        GET: actionsOn("order")({
+          rule: "order:get",
+          noun: "Order retrieval",
+          audit: "refusals",
+          run: ({ request, target }) => ({
+            status: 200,
+            json: orderDocument(target, request.refs),
+          }),
         }),
-        DELETE: async (call) => {
-          await orders.remove(call.principal, call.params["id"] ?? "");
-          return { status: 204 };
-        },
+        DELETE: actionsOn("order")({
+          rule: "order:delete",
+          noun: "Order deletion",
+          audit: "write",
+          run: async ({ permit, target }) => {
+            await orders.remove(permit, target);
+            return { status: 204 };
+          },
+        }),
       },
     },
   ];
-}
-
-async function list(orders: OrderService, call: Call): Promise<Reply> {
-  const page = parsePage(call.query);
-  const metaToken = call.query.short("meta");
-  const found = await orders.list(call.principal, () => ({
-    ...page,
-    ...(metaToken && { metaToken }),
-  }));
-  const items = found.rows.map((row) => orderDocument(row, call.refs));
-  const others = call.query.except(pageParameters);
-  const shown = { ...page, offset: found.offset };
-  const links = pageLinks(call.refs.to("orders"), shown, items.length, found.total, others);
-  return { status: 200, json: { orders: items, ...links } };
 }
 
 /** An order as the wire has it: what does not apply is left out. */

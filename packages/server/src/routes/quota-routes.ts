@@ -4,57 +4,91 @@ import {
   type QuotaService,
   quotaKinds,
 } from "../services/quotas.ts";
-import { Fields, jsonBody } from "./body.ts";
+import { type ApiRequest, actionsOn, json, type KeyManagerEndpoint } from "./api.ts";
+import { Fields, jsonObject } from "./body.ts";
 import { pageLinks, parsePage } from "./query.ts";
-import type { Call, Route } from "./route.ts";
 
 /** Quotas: the caller's, and an administrator's view of every project's. */
-export function quotaRoutes(quotas: QuotaService): readonly Route[] {
+export function quotaRoutes(quotas: QuotaService): readonly KeyManagerEndpoint[] {
+  const on = actionsOn("none");
   return [
     {
       path: "/v1/quotas",
-      handlers: {
-        GET: async (call) => ({
-          status: 200,
-          json: { quotas: await quotas.effective(call.principal) },
+      target: "none",
+      methods: {
+        GET: on({
+          rule: "quotas:get",
+          noun: "Quotas retrieval",
+          audit: "refusals",
+          run: async ({ permit }) => ({
+            status: 200,
+            json: { quotas: await quotas.effective(permit) },
+          }),
         }),
       },
     },
     {
       path: "/v1/project-quotas",
-      handlers: {
-        GET: async (call) => {
-          const page = parsePage(call.query);
-          const { rows, total, offset } = await quotas.list(call.principal, () => page);
-          const items = rows.map((row) => ({
-            project_id: row.project_id,
-            project_quotas: document(row),
-          }));
-          const shown = { ...page, offset };
-          const links = pageLinks(call.refs.to("project-quotas"), shown, items.length, total);
-          return { status: 200, json: { project_quotas: items, ...links } };
-        },
+      target: "none",
+      methods: {
+        GET: on({
+          rule: "project_quotas:get",
+          noun: "Project Quotas retrieval",
+          audit: "refusals",
+          parse: ({ query }) => parsePage(query),
+          run: async ({ request, permit, input: page }) => {
+            const { rows, total, offset } = await quotas.list(permit, page);
+            const items = rows.map((row) => ({
+              project_id: row.project_id,
+              project_quotas: document(row),
+            }));
+            const url = request.refs.to("project-quotas");
+            const links = pageLinks(url, { ...page, offset }, items.length, total);
+            return { status: 200, json: { project_quotas: items, ...links } };
+          },
+        }),
       },
     },
     {
       path: "/v1/project-quotas/:project",
-      handlers: {
-        GET: async (call) => {
-          const row = await quotas.get(call.principal, call.params["project"] ?? "");
-          return { status: 200, json: { project_quotas: document(row) } };
-        },
-        PUT: async (call) => {
-          const id = call.params["project"] ?? "";
-          await quotas.set(call.principal, id, () => parseProjectQuotas(call));
-          return { status: 204 };
-        },
-        DELETE: async (call) => {
-          await quotas.remove(call.principal, call.params["project"] ?? "");
-          return { status: 204 };
-        },
+      target: "none",
+      methods: {
+        GET: on({
+          rule: "project_quotas:get",
+          noun: "Project Quotas retrieval",
+          audit: "refusals",
+          run: async ({ request, permit }) => {
+            const row = await quotas.get(permit, projectOf(request));
+            return { status: 200, json: { project_quotas: document(row) } };
+          },
+        }),
+        PUT: on({
+          rule: "project_quotas:put",
+          noun: "Project Quotas update",
+          audit: "write",
+          accepts: json,
+          parse: (request) => parseProjectQuotas(request),
+          run: async ({ request, permit, input }) => {
+            await quotas.set(permit, projectOf(request), input);
+            return { status: 204 };
+          },
+        }),
+        DELETE: on({
+          rule: "project_quotas:delete",
+          noun: "Project Quotas deletion",
+          audit: "write",
+          run: async ({ request, permit }) => {
+            await quotas.remove(permit, projectOf(request));
+            return { status: 204 };
+          },
+        }),
       },
     },
   ];
+}
+
+function projectOf({ params }: ApiRequest): string {
+  return params["project"] ?? "";
 }
 
 function document(row: QuotaRow): object {
@@ -62,8 +96,8 @@ function document(row: QuotaRow): object {
 }
 
 /** `{"project_quotas": {…}}` with some of the five, integers. Null leaves one as it is: clients send back what they read. */
-function parseProjectQuotas(call: Call): Partial<QuotaRow> {
-  const fields = new Fields(jsonBody(call, "Project Quota"), "Project Quota");
+function parseProjectQuotas(request: ApiRequest): Partial<QuotaRow> {
+  const fields = new Fields(jsonObject(request, "Project Quota"), "Project Quota");
   fields.only(["project_quotas"]);
   const quotas: unknown = fields.raw("project_quotas");
   if (typeof quotas !== "object" || quotas === null || Array.isArray(quotas))

@@ -1,9 +1,9 @@
-import { issueSeen, WireError } from "../model/wire-error.ts";
+import { issueSeen } from "../model/wire-error.ts";
 import type { NewSecret, Payload } from "../services/secrets.ts";
 import { lenientBase64 } from "./base64.ts";
-import { Fields, jsonBody, mediaType } from "./body.ts";
+import { Fields, jsonObject, mediaType } from "./body.ts";
 import { refuseCompressed, unsupportedCoding } from "./content-encoding.ts";
-import type { Call } from "./route.ts";
+import type { ContentTypes, WireRequest } from "./endpoint.ts";
 import { parseTimestamp } from "./timestamp.ts";
 import { tooLarge } from "./too-large.ts";
 
@@ -53,8 +53,8 @@ export function parseAttributes(fields: Fields, now: string): SecretAttributes {
 }
 
 /** Parses the body of POST /v1/secrets. @throws WireError 400, 413, 415 */
-export function parseNewSecret(call: Call, now: string): NewSecret {
-  const fields = new Fields(jsonBody(call, "Secret"), "Secret");
+export function parseNewSecret(request: WireRequest, now: string): NewSecret {
+  const fields = new Fields(jsonObject(request, "Secret"), "Secret");
   const attributes = parseAttributes(fields, now);
   const type = fields.text("payload_content_type", { nullable: true });
   const encoding = parseEncoding(fields);
@@ -68,7 +68,8 @@ export function parseNewSecret(call: Call, now: string): NewSecret {
   }
   if (typeof text !== "string") throw fields.error("payload is not of type 'string'", "payload");
   if (text === "") throw fields.error("payload is empty", "payload");
-  if (Buffer.byteLength(text) > call.maxPayloadBytes) throw tooLarge("Provided payload", call);
+  if (Buffer.byteLength(text) > request.maxPayloadBytes)
+    throw tooLarge("Provided payload", request);
   return { ...attributes, secretType, payload: parsePayload(fields, text, type, encoding) };
 }
 
@@ -115,29 +116,34 @@ function parsePayload(
   return { bytes, contentType };
 }
 
+/** What PUT /v1/secrets/{id} takes. */
+export const putPayloadTypes: ContentTypes = {
+  types: ["application/octet-stream", "text/plain"],
+  advice: "text or octets",
+};
+
 /**
- * Parses PUT /v1/secrets/{id} as far as Barbican does before it looks for an
- * earlier payload; the function that comes back decodes.
+ * Parses PUT /v1/secrets/{id}, whose content type is one of {@link putPayloadTypes}, as far as Barbican does before it
+ * looks for an earlier payload; the function that comes back decodes.
  *
- * @throws WireError 415, 400, 413
+ * @throws WireError 400, 413, 415
  */
-export function parsePutPayload(call: Call): () => Payload {
-  const contentType = mediaType(call.headers["content-type"]);
-  if (contentType !== "application/octet-stream" && contentType !== "text/plain")
-    throw new WireError(415, "Content type is not supported: send text or octets.");
-  refuseCompressed(call.headers["content-encoding"]);
-  if (call.body.length === 0) throw issueSeen(400, "Secret update", "no payload was sent");
-  if (call.body.length > call.maxPayloadBytes) throw tooLarge("Provided payload", call);
+export function parsePutPayload(request: WireRequest): () => Payload {
+  const { body, headers } = request;
+  const contentType = mediaType(headers["content-type"]);
+  refuseCompressed(headers["content-encoding"]);
+  if (body.length === 0) throw issueSeen(400, "Secret update", "no payload was sent");
+  if (body.length > request.maxPayloadBytes) throw tooLarge("Provided payload", request);
   return () => {
-    const encoding = String(call.headers["content-encoding"] ?? "").toLowerCase();
+    const encoding = String(headers["content-encoding"] ?? "").toLowerCase();
     if (contentType === "text/plain") {
       if (!textEncodings.has(encoding)) throw unsupportedCoding();
-      return { bytes: call.body, contentType };
+      return { bytes: body, contentType };
     }
-    if (encoding === "") return { bytes: call.body, contentType };
+    if (encoding === "") return { bytes: body, contentType };
     if (encoding !== "base64")
       throw issueSeen(400, "Secret update", "the content encoding is not supported; use base64");
-    const bytes = lenientBase64(call.body.toString("latin1"));
+    const bytes = lenientBase64(body.toString("latin1"));
     if (!bytes?.length) throw issueSeen(400, "Secret update", "the payload is not base64");
     return { bytes, contentType };
   };

@@ -1,6 +1,13 @@
-import { issueSeen, WireError } from "../model/wire-error.ts";
-import type { SecretConsumer, SecretRow, SecretService } from "../services/secrets.ts";
+import { issueSeen } from "../model/wire-error.ts";
+import {
+  payloadExists,
+  type SecretConsumer,
+  type SecretRow,
+  type SecretService,
+} from "../services/secrets.ts";
 import { Accept } from "./accept.ts";
+import { type ApiRequest, actionsOn, json, type KeyManagerEndpoint } from "./api.ts";
+import type { Reply } from "./endpoint.ts";
 import {
   documentQuality,
   isTextInAnotherCase,
@@ -9,128 +16,156 @@ import {
 } from "./negotiation.ts";
 import { pageLinks, pageParameters, parseBoolean, parsePage } from "./query.ts";
 import type { Refs } from "./refs.ts";
-import type { Call, Reply, Route } from "./route.ts";
-import { parseNewSecret, parsePutPayload } from "./secret-body.ts";
+import { parseNewSecret, parsePutPayload, putPayloadTypes } from "./secret-body.ts";
 import { parseSecretQuery } from "./secret-query.ts";
 
 /** Secrets and their payloads. */
-export function secretRoutes(secrets: SecretService, now: () => string): readonly Route[] {
+export function secretRoutes(
+  secrets: SecretService,
+  now: () => string,
+): readonly KeyManagerEndpoint[] {
+  const document = actionsOn("secret")({
+    rule: "secret:get",
+    noun: "Secret retrieval",
+    audit: "refusals",
+    parse: (request) => refuseTransportKey(request),
+    run: async ({ request, permit, target }) => {
+      const consumers =
+        request.minorVersion >= 1 ? await secrets.consumers(permit, target.id) : undefined;
+      return { status: 200, json: secretDocument(target, request.refs, consumers) };
+    },
+  });
+
+  /** @param floor no reply if the client wants no type that the payload can be sent as more than this */
+  const payloadAbove = (floor: number) =>
+    actionsOn("payload")({
+      rule: "secret:decrypt",
+      noun: "Secret payload retrieval",
+      audit: "read",
+      run: async ({ request, permit, target }): Promise<Reply | undefined> => {
+        const stored = await secrets.payload(permit, target);
+        const accept = acceptOf(request);
+        if (request.query.get("trans_wrapped_session_key") !== undefined)
+          throw issueSeen(400, "Secret payload retrieval", "this server has no transport keys");
+        if (isTextInAnotherCase(accept))
+          throw issueSeen(400, "Secret payload retrieval", "the content type is not supported");
+        const contentType = negotiatePayload(accept, stored, floor);
+        if (contentType === undefined) return undefined;
+        return { status: 200, headers: { "content-type": contentType }, bytes: stored.bytes };
+      },
+    });
+  const payload = payloadAbove(0);
+
   return [
     {
       path: "/v1/secrets",
-      handlers: { GET: (call) => list(secrets, call), POST: (call) => create(secrets, call, now) },
+      target: "none",
+      methods: {
+        GET: actionsOn("none")({
+          rule: "secrets:get",
+          noun: "Secret(s) retrieval",
+          audit: "refusals",
+          parse: ({ query }) => ({ page: parsePage(query), query: parseSecretQuery(query) }),
+          run: async ({ request, permit, input: { page, query } }) => {
+            const found = await secrets.list(permit, query, request.minorVersion >= 1);
+            const { rows, total, offset, consumers } = found;
+            const others = request.query.except(pageParameters);
+            const url = request.refs.to("secrets");
+            return {
+              status: 200,
+              json: {
+                secrets: rows.map((row) =>
+                  secretDocument(row, request.refs, consumers && (consumers.get(row.id) ?? [])),
+                ),
+                ...pageLinks(url, { ...page, offset }, rows.length, total, others),
+              },
+            };
+          },
+        }),
+        POST: actionsOn("none")({
+          rule: "secrets:post",
+          noun: "Secret creation",
+          audit: "write",
+          accepts: json,
+          parse: (request) => parseNewSecret(request, now()),
+          run: async ({ request, permit, input }) => {
+            const ref = request.refs.secret(await secrets.create(permit, input));
+            return { status: 201, headers: { location: ref }, json: { secret_ref: ref } };
+          },
+        }),
+      },
     },
     {
       path: "/v1/secrets/:id",
+      target: "secret",
       negotiates: true,
-      exists: (call) => secrets.find(call.params["id"] ?? ""),
-      handlers: {
-        GET: (call) => documentOrPayload(secrets, call),
-        PUT: (call) => putPayload(secrets, call),
-        DELETE: (call) => remove(secrets, call),
+      methods: {
+        GET: {
+          ...document,
+          // The document, unless the client wants a type of payloads more: then the payload, as old clients ask for it.
+          // If the secret cannot be sent in such a type, the document is the next best.
+          choose: async (request, steps) => {
+            const accept = acceptOf(request);
+            if (prefersDocument(accept)) return steps.perform(document, await steps.load("secret"));
+            const floor = documentQuality(Accept.parse(accept));
+            if (floor === 0) return steps.perform(payload, await steps.load("payload"));
+            const secret = await steps.load("secret");
+            const sent =
+              secret.content_type === null
+                ? undefined
+                : await steps.perform(payloadAbove(floor), await steps.load("payload"));
+            return sent ?? steps.perform(document, secret);
+          },
+        },
+        PUT: actionsOn("secret")({
+          rule: "secret:put",
+          noun: "Secret update",
+          audit: "write",
+          accepts: putPayloadTypes,
+          parse: (request, secret) => {
+            const decode = parsePutPayload(request);
+            if (secret.content_type !== null) throw payloadExists();
+            return decode();
+          },
+          run: async ({ permit, target, input }) => {
+            await secrets.putPayload(permit, target, input);
+            return { status: 204 };
+          },
+        }),
+        DELETE: actionsOn("secret")({
+          rule: "secret:delete",
+          noun: "Secret deletion",
+          audit: "write",
+          parse: (request) => parseUnlessConsumed(request),
+          run: async ({ permit, target, input }) => {
+            await secrets.remove(permit, target.id, input);
+            return { status: 204 };
+          },
+        }),
       },
     },
     {
       path: "/v1/secrets/:id/payload",
+      target: "secret",
       negotiates: true,
-      exists: (call) => secrets.find(call.params["id"] ?? ""),
       withoutAllow: true,
-      handlers: { GET: (call) => payload(secrets, call) },
+      methods: { GET: payload },
     },
   ];
 }
 
-async function create(secrets: SecretService, call: Call, now: () => string): Promise<Reply> {
-  const id = await secrets.create(call.principal, () => parseNewSecret(call, now()));
-  const ref = call.refs.secret(id);
-  return { status: 201, headers: { location: ref }, json: { secret_ref: ref } };
-}
-
-async function describe(secrets: SecretService, call: Call): Promise<Reply> {
-  const needsTransportKey = parseBoolean(call.query.get("transport_key_needed") ?? "") ?? false;
-  const { row, consumers } = await secrets.describe(
-    call.principal,
-    call.params["id"] ?? "",
-    call.minorVersion >= 1,
-  );
-  if (needsTransportKey)
+function refuseTransportKey({ query }: ApiRequest): void {
+  if (parseBoolean(query.get("transport_key_needed") ?? "") === true)
     throw issueSeen(400, "Secret retrieval", "this server has no transport keys");
-  return { status: 200, json: secretDocument(row, call.refs, consumers) };
 }
 
-/**
- * The document, unless the client wants a type of payloads more: then the payload, as old clients ask for it. If the
- * secret cannot be sent in such a type, the document is the next best.
- */
-async function documentOrPayload(secrets: SecretService, call: Call): Promise<Reply> {
-  const accept = acceptOf(call);
-  if (prefersDocument(accept)) return describe(secrets, call);
-  const floor = documentQuality(Accept.parse(accept));
-  if (floor === 0) return payload(secrets, call);
-  const { content_type: stored } = await secrets.find(call.params["id"] ?? "");
-  const sent = stored === null ? undefined : await payloadAbove(floor, secrets, call);
-  return sent ?? describe(secrets, call);
-}
-
-async function payload(secrets: SecretService, call: Call): Promise<Reply> {
-  const sent = await payloadAbove(0, secrets, call);
-  if (!sent) throw new WireError(406, "The payload cannot be sent in a form that Accept names.");
-  return sent;
-}
-
-/** Undefined if the client wants no type that the payload can be sent as more than `floor`. */
-async function payloadAbove(
-  floor: number,
-  secrets: SecretService,
-  call: Call,
-): Promise<Reply | undefined> {
-  const wrapped = call.query.get("trans_wrapped_session_key");
-  const accept = acceptOf(call);
-  const found = await secrets.payload(call.principal, call.params["id"] ?? "", (stored) => {
-    if (wrapped !== undefined)
-      throw issueSeen(400, "Secret payload retrieval", "this server has no transport keys");
-    if (isTextInAnotherCase(accept))
-      throw issueSeen(400, "Secret payload retrieval", "the content type is not supported");
-    return negotiatePayload(accept, stored, floor);
-  });
-  return (
-    found && { status: 200, headers: { "content-type": found.contentType }, bytes: found.bytes }
-  );
-}
-
-async function putPayload(secrets: SecretService, call: Call): Promise<Reply> {
-  await secrets.putPayload(call.principal, call.params["id"] ?? "", () => parsePutPayload(call));
-  return { status: 204 };
-}
-
-async function remove(secrets: SecretService, call: Call): Promise<Reply> {
-  await secrets.remove(call.principal, call.params["id"] ?? "", () => {
-    if (call.minorVersion < 2) return false;
-    const text = call.query.get("force");
-    const force = text === undefined ? false : parseBoolean(text);
-    if (force === undefined) throw issueSeen(400, "Secret deletion", "force is not a boolean");
-    return !force;
-  });
-  return { status: 204 };
-}
-
-async function list(secrets: SecretService, call: Call): Promise<Reply> {
-  const { rows, total, offset, consumers } = await secrets.list(
-    call.principal,
-    () => parseSecretQuery(call.query),
-    call.minorVersion >= 1,
-  );
-  const page = { ...parsePage(call.query), offset };
-  const others = call.query.except(pageParameters);
-  return {
-    status: 200,
-    json: {
-      secrets: rows.map((row) =>
-        secretDocument(row, call.refs, consumers && (consumers.get(row.id) ?? [])),
-      ),
-      ...pageLinks(call.refs.to("secrets"), page, rows.length, total, others),
-    },
-  };
+/** Before microversion 1.2, consumers keep no secret from being deleted. */
+function parseUnlessConsumed({ minorVersion, query }: ApiRequest): boolean {
+  if (minorVersion < 2) return false;
+  const text = query.get("force");
+  const force = text === undefined ? false : parseBoolean(text);
+  if (force === undefined) throw issueSeen(400, "Secret deletion", "force is not a boolean");
+  return !force;
 }
 
 /** A secret as the wire has it. Clients splat it into constructors: no member may be added. */
@@ -156,8 +191,8 @@ export function secretDocument(
   };
 }
 
-function acceptOf(call: Call): string | undefined {
-  return call.headers["accept"] as string | undefined;
+function acceptOf({ headers }: ApiRequest): string | undefined {
+  return headers["accept"] as string | undefined;
 }
 
 /** A secret's consumer as the wire has it. */

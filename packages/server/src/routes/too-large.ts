@@ -1,8 +1,8 @@
 import { maxJsonBytes } from "../model/body-limits.ts";
 import { WireError } from "../model/wire-error.ts";
-import type { Call } from "./route.ts";
+import type { WireRequest } from "./endpoint.ts";
 
-type Limits = Pick<Call, "maxPayloadBytes" | "maxBodyBytes">;
+type Limits = Pick<WireRequest, "maxPayloadBytes" | "maxBodyBytes">;
 
 /** 413, which names every limit: which of them was met depends on how the bytes were sent. */
 export function tooLarge(

@@ -1,6 +1,6 @@
+import { actionsOn, type KeyManagerEndpoint } from "./api.ts";
 import { maxMinorVersion } from "./microversion.ts";
 import type { Refs } from "./refs.ts";
-import type { Route } from "./route.ts";
 
 /** The document of API 1: one shape at 1.0, another after. */
 export function versionDocument(refs: Refs, minorVersion: number): object {
@@ -23,14 +23,20 @@ export function versionDocument(refs: Refs, minorVersion: number): object {
   };
 }
 
-export function versionRoutes(): readonly Route[] {
+export function versionRoutes(): readonly KeyManagerEndpoint[] {
   return [
     {
       path: "/v1",
-      handlers: {
-        GET: ({ refs, minorVersion }) => ({
-          status: 200,
-          json: { version: versionDocument(refs, minorVersion) },
+      target: "none",
+      methods: {
+        GET: actionsOn("none")({
+          rule: null,
+          noun: "Version retrieval",
+          audit: "refusals",
+          run: ({ request: { refs, minorVersion } }) => ({
+            status: 200,
+            json: { version: versionDocument(refs, minorVersion) },
+          }),
         }),
       },
     },

@@ -1,6 +1,4 @@
-import type { Principal } from "../model/principal.ts";
 import { issueSeen, objectFull, quotaReached, WireError } from "../model/wire-error.ts";
-import type { PolicyRule } from "../policy/rule-names.ts";
 import {
   addContainerConsumer,
   addContainerSecret,
@@ -9,7 +7,6 @@ import {
   type ContainerMember,
   type ContainerRow,
   deleteContainer,
-  findContainer,
   findContainerConsumer,
   findWholeContainer,
   insertContainer,
@@ -20,11 +17,10 @@ import {
   type WholeContainer,
 } from "../store/operations/containers.ts";
 import type { PageOf } from "../store/operations/pages.ts";
-import { authorise, maxItemsOnPage, type ServiceContext } from "./context.ts";
-import { checkId } from "./ids.ts";
-import { type OwnedRow, targetOf } from "./ownership.ts";
-import { refusal } from "./secret-consumers.ts";
-import { nowOf, secretNotFound } from "./secrets.ts";
+import { maxItemsOnPage, nowOf, type RequestContext, type ServiceContext } from "./context.ts";
+import { notFound } from "./not-found.ts";
+import type { Permit } from "./permit.ts";
+import { consumerStays } from "./secret-consumers.ts";
 
 export type { ContainerConsumer, ContainerConsumerRow, ContainerMember, WholeContainer };
 
@@ -41,16 +37,14 @@ export interface ContainerQuery extends PageOf {
 
 /** Groups of secrets: generic, RSA pairs, certificates with their keys. */
 export class ContainerService {
-  readonly #context: ServiceContext;
+  readonly #context: RequestContext;
 
-  constructor(context: ServiceContext) {
+  constructor(context: RequestContext) {
     this.#context = context;
   }
 
-  async create(principal: Principal, input: () => NewContainer): Promise<string> {
+  async create(permit: Permit, container: NewContainer): Promise<string> {
     const context = this.#context;
-    await authorise(context, principal, "containers:post", "Container creation");
-    const container = input();
     if (container.members.length > context.limits.itemsPerObject)
       throw issueSeen(
         400,
@@ -58,193 +52,132 @@ export class ContainerService {
         `it may have ${context.limits.itemsPerObject} secrets`,
       );
     const id = context.newId();
-    const result = await context.store.write(
+    const result = await permit.write(
       insertContainer,
       {
-        row: makeContainer(context, principal, id, container),
+        row: makeContainer(context, permit.principal, id, container),
         members: container.members,
         defaultQuota: context.defaultQuotas.containers,
       },
-      context.audit.entry(principal, "containers:post", id),
+      id,
     );
     if (!("refused" in result)) return id;
     throw result.refused === "quota"
       ? quotaReached("Container creation", "containers")
-      : secretNotFound();
+      : notFound("Secret");
   }
 
-  async describe(principal: Principal, id: string): Promise<WholeContainer> {
-    await this.#authorise(principal, id, "container:get", "Container retrieval");
+  async describe(_permit: Permit, id: string): Promise<WholeContainer> {
     const whole = await this.#context.store.read(findWholeContainer, { id });
-    if (!whole) throw containerNotFound();
+    if (!whole) throw notFound("Secrets container");
     return whole;
   }
 
-  async list(
-    principal: Principal,
-    query: () => ContainerQuery,
+  list(
+    permit: Permit,
+    query: ContainerQuery,
   ): Promise<{
     readonly containers: readonly WholeContainer[];
     readonly total: number;
     readonly offset: number;
   }> {
     const { store, clock } = this.#context;
-    await authorise(this.#context, principal, "containers:get", "Containers(s) retrieval");
     return store.read(listContainers, {
-      ...query(),
-      projectId: principal.projectId,
-      now: nowOf(clock.nowMs()),
+      ...query,
+      projectId: permit.principal.projectId,
+      now: nowOf(clock),
       maxItems: maxItemsOnPage,
     });
   }
 
-  async remove(principal: Principal, id: string): Promise<void> {
-    const { store, audit } = this.#context;
-    await this.#authorise(principal, id, "container:delete", "Container deletion");
-    const entry = audit.entry(principal, "container:delete", id);
-    const result = await store.write(deleteContainer, { id }, entry);
-    if ("refused" in result) throw containerNotFound();
+  async remove(permit: Permit, id: string): Promise<void> {
+    const result = await permit.write(deleteContainer, { id });
+    if ("refused" in result) throw notFound("Secrets container");
   }
 
-  async addSecret(principal: Principal, id: string, input: () => ContainerMember): Promise<void> {
-    const { store, audit, clock, limits } = this.#context;
-    const rule = "container_secret:post";
-    const operation = "Container secret creation";
-    const row = await this.#authorise(principal, id, rule, operation);
-    if (row.type !== "generic")
-      throw issueSeen(400, operation, "only a generic container takes another secret");
-    const result = await store.write(
-      addContainerSecret,
-      {
-        containerId: id,
-        projectId: principal.projectId,
-        member: input(),
-        now: clock.timestamp(),
-        maxItems: limits.itemsPerObject,
-      },
-      audit.entry(principal, rule, id),
-    );
+  async addSecret(permit: Permit, id: string, member: ContainerMember): Promise<void> {
+    const { clock, limits } = this.#context;
+    const result = await permit.write(addContainerSecret, {
+      containerId: id,
+      projectId: permit.principal.projectId,
+      member,
+      now: clock.timestamp(),
+      maxItems: limits.itemsPerObject,
+    });
     if (!("refused" in result)) return;
-    if (result.refused === "too_many") throw objectFull(operation, "container", "secrets");
+    if (result.refused === "too_many")
+      throw objectFull("Container secret creation", "container", "secrets");
     if (result.refused === "conflict")
       throw new WireError(409, "Conflict. The secret is in the container under this name already.");
-    throw result.refused === "not_found" ? containerNotFound() : secretNotFound();
+    throw notFound(result.refused === "not_found" ? "Secrets container" : "Secret");
   }
 
-  async removeSecret(
-    principal: Principal,
-    id: string,
-    input: () => ContainerMember,
-  ): Promise<void> {
-    const { store, audit, clock } = this.#context;
-    const rule = "container_secret:delete";
-    await this.#authorise(principal, id, rule, "Container secret deletion");
-    const result = await store.write(
-      removeContainerSecret,
-      { containerId: id, member: input(), now: clock.timestamp() },
-      audit.entry(principal, rule, id),
-    );
+  async removeSecret(permit: Permit, id: string, member: ContainerMember): Promise<void> {
+    const now = this.#context.clock.timestamp();
+    const result = await permit.write(removeContainerSecret, { containerId: id, member, now });
     if ("refused" in result)
       throw new WireError(404, "Not Found. Secret not found in the container.");
   }
 
-  async consumers(
-    principal: Principal,
+  consumers(
+    _permit: Permit,
     id: string,
-    page: () => { readonly limit: number; readonly offset: number },
+    page: { readonly limit: number; readonly offset: number },
   ): Promise<{ readonly rows: readonly ContainerConsumerRow[]; readonly total: number }> {
-    await this.#authorise(principal, id, "container_consumers:get", "ContainerConsumers retrieval");
-    return this.#context.store.read(listContainerConsumers, { containerId: id, ...page() });
+    return this.#context.store.read(listContainerConsumers, { containerId: id, ...page });
   }
 
-  async consumer(
-    principal: Principal,
-    id: string,
-    consumerId: string,
-  ): Promise<ContainerConsumerRow> {
-    await this.find(id);
-    checkId("consumer", consumerId);
-    await this.#authorise(principal, id, "consumer:get", "ContainerConsumer retrieval");
+  async consumer(_permit: Permit, id: string, consumerId: string): Promise<ContainerConsumerRow> {
     const { store } = this.#context;
     const found = await store.read(findContainerConsumer, { containerId: id, id: consumerId });
-    if (!found) throw refusal("not_found");
+    if (!found) throw notFound("Consumer");
     return found;
   }
 
   async addConsumer(
-    principal: Principal,
+    permit: Permit,
     id: string,
-    input: () => ContainerConsumer,
+    consumer: ContainerConsumer,
   ): Promise<WholeContainer> {
-    const { store, audit, clock, defaultQuotas, limits } = this.#context;
-    const rule = "container_consumers:post";
+    const { clock, defaultQuotas, limits } = this.#context;
     const operation = "ContainerConsumer creation";
-    await this.#authorise(principal, id, rule, operation);
-    const result = await store.write(
-      addContainerConsumer,
-      {
-        containerId: id,
-        projectId: principal.projectId,
-        consumer: input(),
-        now: clock.timestamp(),
-        defaultQuota: defaultQuotas.consumers,
-        maxItems: limits.itemsPerObject,
-      },
-      audit.entry(principal, rule, id),
-    );
+    const result = await permit.write(addContainerConsumer, {
+      containerId: id,
+      projectId: permit.principal.projectId,
+      consumer,
+      now: clock.timestamp(),
+      defaultQuota: defaultQuotas.consumers,
+      maxItems: limits.itemsPerObject,
+    });
     if ("container" in result && result.container) return result.container;
     if ("refused" in result && result.refused === "too_many")
       throw objectFull(operation, "container", "consumers");
     throw "refused" in result && result.refused === "quota"
       ? quotaReached(operation, "consumers")
-      : containerNotFound();
+      : notFound("Secrets container");
   }
 
   async removeConsumer(
-    principal: Principal,
-    id: string,
-    input: () => ContainerConsumer,
+    permit: Permit,
+    row: ContainerRow,
+    consumer: ContainerConsumer,
   ): Promise<WholeContainer> {
-    const { store, audit } = this.#context;
-    const rule = "container_consumers:delete";
-    const row = await this.#authorise(principal, id, rule, "ContainerConsumer deletion");
-    const result = await store.write(
-      removeContainerConsumer,
-      {
-        containerId: id,
-        ownerProjectId: row.project_id,
-        projectId: principal.projectId,
-        consumer: input(),
-      },
-      audit.entry(principal, rule, id),
-    );
+    const result = await permit.write(removeContainerConsumer, {
+      containerId: row.id,
+      ownerProjectId: row.project_id,
+      projectId: permit.principal.projectId,
+      consumer,
+    });
     if ("container" in result && result.container) return result.container;
-    throw "refused" in result && result.refused ? refusal(result.refused) : containerNotFound();
-  }
-
-  /** Finds a container, verified. @throws WireError 404 */
-  async find(id: string): Promise<ContainerRow & OwnedRow> {
-    checkId("container", id);
-    const row = await this.#context.store.read(findContainer, { id });
-    if (!row) throw containerNotFound();
-    return row;
-  }
-
-  async #authorise(
-    principal: Principal,
-    id: string,
-    rule: PolicyRule,
-    operation: string,
-  ): Promise<ContainerRow & OwnedRow> {
-    const row = await this.find(id);
-    await authorise(this.#context, principal, rule, operation, targetOf(row, principal), id);
-    return row;
+    throw "refused" in result && result.refused
+      ? consumerStays(result.refused)
+      : notFound("Secrets container");
   }
 }
 
 /** The row of a new container. */
 export function makeContainer(
-  context: ServiceContext,
+  context: Pick<ServiceContext, "clock">,
   owner: { readonly projectId: string; readonly userId: string },
   id: string,
   container: Pick<NewContainer, "type" | "name">,
@@ -260,8 +193,4 @@ export function makeContainer(
     updated: now,
     acl: null,
   };
-}
-
-function containerNotFound(): WireError {
-  return new WireError(404, "Not Found. Secrets container not found.");
 }

@@ -1,10 +1,8 @@
 import type { AuditTrail } from "../audit/audit-trail.ts";
 import type { ProjectKeys } from "../keyring/project-keys.ts";
-import type { Clock } from "../model/clock.ts";
-import type { Principal } from "../model/principal.ts";
-import { forbidden, unavailable } from "../model/wire-error.ts";
-import type { Policy, PolicyTarget } from "../policy/policy.ts";
-import type { PolicyRule } from "../policy/rule-names.ts";
+import { type Clock, formatTimestamp } from "../model/clock.ts";
+import { unavailable } from "../model/wire-error.ts";
+import type { Policy } from "../policy/policy.ts";
 import type { QuotaKind } from "../store/operations/quotas.ts";
 import type { Store } from "../store/store.ts";
 
@@ -41,35 +39,14 @@ export interface ServiceContext {
   readonly deleteRetentionSeconds: number;
 }
 
-/**
- * The first act of every service method: asks the policy, and puts a refusal on record.
- *
- * @param operation Its human name, for the reply: "Secret retrieval".
- * @throws WireError 403
- */
-export function authorise(
-  context: ServiceContext,
-  principal: Principal,
-  rule: PolicyRule,
-  operation: string,
-  target: PolicyTarget = {},
-  objectId?: string,
-): Promise<void> {
-  if (context.policy.allows(rule, principal, target)) return allowed;
-  return refuse(context, principal, rule, operation, objectId);
-}
+/** What a service that answers requests is made with: it reads by itself, and writes through a `Permit` alone. */
+export type RequestContext = Omit<ServiceContext, "store" | "policy" | "audit"> & {
+  readonly store: Pick<Store, "read">;
+};
 
-const allowed = Promise.resolve();
-
-async function refuse(
-  { audit }: ServiceContext,
-  principal: Principal,
-  rule: PolicyRule,
-  operation: string,
-  objectId: string | undefined,
-): Promise<never> {
-  await audit.read(audit.entry(principal, rule, objectId, "forbidden"));
-  throw forbidden(operation);
+/** For comparisons with stored times, without moving the clock on. */
+export function nowOf(clock: Clock): string {
+  return formatTimestamp(clock.nowMs() * 1000);
 }
 
 /** A rotation that runs again and again this fast is no rotation. */
@@ -80,7 +57,7 @@ const maxSealAttempts = 5;
  * when another process rotates it.
  */
 export async function storeSealed<R extends object>(
-  context: ServiceContext,
+  context: Pick<ServiceContext, "keys">,
   projectId: string,
   attempt: () => Promise<R | { readonly refused: "stale_key" }>,
 ): Promise<Exclude<R, { readonly refused: "stale_key" }>> {

@@ -13,10 +13,10 @@ import {
   renewClaim,
 } from "../store/operations/orders.ts";
 import { makeContainer } from "./containers.ts";
-import { type ServiceContext, storeSealed } from "./context.ts";
+import { nowOf, type ServiceContext, storeSealed } from "./context.ts";
 import type { OrderAnswers } from "./order-answers.ts";
 import { passphraseContext } from "./orders.ts";
-import { makeSecret, nowOf } from "./secrets.ts";
+import { makeSecret } from "./secrets.ts";
 
 export interface OrderRunnerOptions {
   readonly context: ServiceContext;
@@ -137,7 +137,7 @@ export class OrderRunner {
     const { clock, store } = context;
     for (;;) {
       const claim = {
-        now: nowOf(clock.nowMs()),
+        now: nowOf(clock),
         until: this.#until(),
         except: this.#projectsWithEnough(),
       };

@@ -5,16 +5,17 @@ import { quotaReached, tooManyRequests, WireError } from "../model/wire-error.ts
 import { type Aes512, type Recipe, recipeOf, type Unfit } from "../orders/algorithms.ts";
 import {
   deleteOrder,
-  findOrder,
   insertOrder,
   listOrders,
   type Made,
   type OrderRow,
 } from "../store/operations/orders.ts";
 import type { PageOf } from "../store/operations/pages.ts";
-import { authorise, type ServiceContext, storeSealed } from "./context.ts";
+import { nowOf, type RequestContext, storeSealed } from "./context.ts";
+import { notFound } from "./not-found.ts";
 import type { OrderAnswers } from "./order-answers.ts";
-import { makeSecret, nowOf } from "./secrets.ts";
+import type { Permit } from "./permit.ts";
+import { makeSecret } from "./secrets.ts";
 
 export type { OrderRow };
 
@@ -37,7 +38,7 @@ export interface OrderAttributes {
 }
 
 export interface OrderServiceOptions {
-  readonly context: ServiceContext;
+  readonly context: RequestContext;
   /** Called when an order waits to be carried out. */
   readonly wake: () => void;
   /** Called when an order was deleted, with its id. */
@@ -52,7 +53,7 @@ const operation = "Order creation";
 
 /** Keys that the server makes, so that their bytes cross no wire. */
 export class OrderService {
-  readonly #context: ServiceContext;
+  readonly #context: RequestContext;
   readonly #wake: () => void;
   readonly #forget: (id: string) => void;
   readonly #answers: OrderAnswers;
@@ -70,20 +71,17 @@ export class OrderService {
    * Accepts an order; resolves to its id when it will survive a crash. A key is there by then, and a key pair if it was
    * made in time, see {@link OrderAnswers}.
    */
-  async create(principal: Principal, input: () => NewOrder): Promise<string> {
-    const context = this.#context;
-    await authorise(context, principal, "orders:post", operation);
-    const order = input();
-    const id = context.newId();
+  async create(permit: Permit, order: NewOrder): Promise<string> {
+    const id = this.#context.newId();
     const { algorithm, bitLength, mode } = order.attributes;
     const recipe = recipeOf(order.type, algorithm, bitLength, mode, this.#aes512);
     if (recipe.type !== "pair") {
-      await this.#insert(principal, id, order, recipe);
+      await this.#insert(permit, id, order, recipe);
       return id;
     }
     const expected = this.#answers.expect(id);
     try {
-      await this.#insert(principal, id, order, recipe);
+      await this.#insert(permit, id, order, recipe);
       this.#wake();
       await expected.inTime();
     } finally {
@@ -92,68 +90,43 @@ export class OrderService {
     return id;
   }
 
-  async describe(principal: Principal, id: string): Promise<OrderRow> {
-    const row = await this.find(principal, id);
-    const target = { projectId: row.project_id, creatorId: row.creator_id };
-    await authorise(this.#context, principal, "order:get", "Order retrieval", target, id);
-    return row;
-  }
-
-  async list(
-    principal: Principal,
-    query: () => PageOf & { readonly metaToken?: string },
+  list(
+    permit: Permit,
+    { metaToken, ...page }: PageOf & { readonly metaToken?: string },
   ): Promise<{
     readonly rows: readonly OrderRow[];
     readonly total: number;
     readonly offset: number;
   }> {
     const { store, clock } = this.#context;
-    await authorise(this.#context, principal, "orders:get", "Order(s) retrieval");
-    const { metaToken, ...page } = query();
     return store.read(listOrders, {
       ...page,
-      projectId: principal.projectId,
+      projectId: permit.principal.projectId,
       // A whole JSON string in the meta.
       metaPart: metaToken === undefined ? null : JSON.stringify(metaToken),
-      now: nowOf(clock.nowMs()),
+      now: nowOf(clock),
     });
   }
 
-  async remove(principal: Principal, id: string): Promise<void> {
-    const row = await this.find(principal, id);
-    const { store, audit } = this.#context;
-    const target = { projectId: row.project_id, creatorId: row.creator_id };
-    await authorise(this.#context, principal, "order:delete", "Order deletion", target, id);
-    const result = await store.write(
-      deleteOrder,
-      { id, projectId: row.project_id },
-      audit.entry(principal, "order:delete", id),
-    );
-    if ("refused" in result) throw orderNotFound();
+  async remove(permit: Permit, { id, project_id: projectId }: OrderRow): Promise<void> {
+    const result = await permit.write(deleteOrder, { id, projectId });
+    if ("refused" in result) throw notFound("Order");
     this.#forget(id);
   }
 
-  /** PUT on the collection is refused, to those without the right as such. */
-  async refuseUpdate(principal: Principal): Promise<never> {
-    await authorise(this.#context, principal, "orders:put", "Order update");
+  /** PUT on the collection. @throws WireError 405, always */
+  refuseUpdate(_permit: Permit): never {
     throw new WireError(405, "Orders cannot be updated.");
   }
 
-  /** Finds an order of the caller's project; another's is as if it were not. @throws WireError 404 */
-  async find(principal: Principal, id: string): Promise<OrderRow> {
-    const { store } = this.#context;
-    const row = await store.read(findOrder, { id, projectId: principal.projectId });
-    if (!row) throw orderNotFound();
-    return row;
-  }
-
   async #insert(
-    principal: Principal,
+    permit: Permit,
     id: string,
     order: NewOrder,
     recipe: Recipe | Unfit,
   ): Promise<void> {
     const context = this.#context;
+    const { principal } = permit;
     const result = await storeSealed(context, principal.projectId, async () => {
       const made =
         recipe.type === "key"
@@ -161,7 +134,7 @@ export class OrderService {
           : undefined;
       const secretId = made?.secrets[0]?.row.id ?? null;
       const row = await this.#row(principal, id, order, recipe, secretId);
-      return context.store.write(
+      return permit.write(
         insertOrder,
         {
           row,
@@ -169,7 +142,7 @@ export class OrderService {
           defaultQuotas: context.defaultQuotas,
           maxWaiting: context.limits.waitingOrders,
         },
-        context.audit.entry(principal, "orders:post", id),
+        id,
       );
     });
     if ("refused" in result)
@@ -239,8 +212,4 @@ export function passphraseContext(projectId: string, orderId: string): readonly 
 function statusOf(recipe: Recipe | Unfit): OrderRow["status"] {
   if (recipe.type === "key") return "ACTIVE";
   return recipe.type === "unfit" ? "ERROR" : "PENDING";
-}
-
-function orderNotFound(): WireError {
-  return new WireError(404, "Not Found. Order not found.");
 }

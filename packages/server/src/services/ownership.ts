@@ -14,15 +14,22 @@ export interface StoredAcl {
 /** The columns that secrets and containers share. */
 export type OwnedRow = Tagged<Pick<SecretRow, "id" | "project_id" | "creator_id" | "acl">>;
 
-/** What the policy may know of the object. */
-export function targetOf(row: OwnedRow, principal: Principal): PolicyTarget {
+/** What the policy may know of the object: its owners, and whether its ACL grants the caller access. */
+export function factsOf(row: OwnedRow, principal: Principal): PolicyTarget {
   const acl = parseAcl(row.acl);
   return {
-    projectId: row.project_id,
-    creatorId: row.creator_id,
+    ...ownersOf(row),
     readAcl: acl?.users.includes(principal.userId) ?? false,
     projectAccess: acl?.projectAccess ?? true,
   };
+}
+
+/** The same, without the ACL: where ownership alone decides. */
+export function ownersOf(row: {
+  readonly project_id: string;
+  readonly creator_id: string;
+}): PolicyTarget {
+  return { projectId: row.project_id, creatorId: row.creator_id };
 }
 
 export function parseAcl(acl: string | null): StoredAcl | undefined {

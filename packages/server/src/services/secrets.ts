@@ -1,26 +1,28 @@
 import { isUtf8 } from "node:buffer";
 import { open, seal } from "../crypto/seal.ts";
 import { payloadContext } from "../keyring/project-keys.ts";
-import { formatTimestamp } from "../model/clock.ts";
-import type { Principal } from "../model/principal.ts";
 import { issueSeen, quotaReached, WireError } from "../model/wire-error.ts";
-import type { PolicyRule } from "../policy/rule-names.ts";
 import type { PageOf } from "../store/operations/pages.ts";
 import { consumersOfSecrets, type SecretConsumer } from "../store/operations/secret-consumers.ts";
 import {
   type Condition,
   deleteSecret,
-  findSecret,
-  findSecretWithPayload,
   insertPayload,
   insertSecret,
   listSecrets,
   type SecretRow,
   type SecretSort,
+  type SecretWithPayload,
 } from "../store/operations/secrets.ts";
-import { authorise, maxItemsOnPage, type ServiceContext, storeSealed } from "./context.ts";
-import { checkId } from "./ids.ts";
-import { type OwnedRow, targetOf } from "./ownership.ts";
+import {
+  maxItemsOnPage,
+  nowOf,
+  type RequestContext,
+  type ServiceContext,
+  storeSealed,
+} from "./context.ts";
+import { notFound } from "./not-found.ts";
+import type { Permit } from "./permit.ts";
 
 export type { Condition, SecretConsumer, SecretRow, SecretSort };
 
@@ -37,6 +39,11 @@ export interface StoredPayload {
   readonly contentType: string;
   /** True if the bytes are valid UTF-8. */
   readonly isText: boolean;
+}
+
+/** A payload that was read. */
+export interface OpenPayload extends StoredPayload {
+  readonly bytes: Buffer;
 }
 
 export interface NewSecret {
@@ -64,103 +71,64 @@ export interface SecretPage {
   readonly consumers?: ReadonlyMap<string, readonly SecretConsumer[]>;
 }
 
-/** The life of a secret and of its payload. Inputs come as functions, so that nothing of a body is looked at before the policy has agreed. */
+/** The life of a secret and of its payload. */
 export class SecretService {
-  readonly #context: ServiceContext;
+  readonly #context: RequestContext;
 
-  constructor(context: ServiceContext) {
+  constructor(context: RequestContext) {
     this.#context = context;
   }
 
   /** Stores a secret; resolves to its id when it is durable. */
-  async create(principal: Principal, input: () => NewSecret): Promise<string> {
+  async create(permit: Permit, secret: NewSecret): Promise<string> {
     const context = this.#context;
-    await authorise(context, principal, "secrets:post", "Secret creation");
-    const secret = input();
+    const { principal } = permit;
     const id = context.newId();
     const result = await storeSealed(context, principal.projectId, async () =>
-      context.store.write(
+      permit.write(
         insertSecret,
         {
           ...(await makeSecret(context, principal, id, secret)),
           defaultQuota: context.defaultQuotas.secrets,
         },
-        context.audit.entry(principal, "secrets:post", id),
+        id,
       ),
     );
     if ("refused" in result) throw quotaReached("Secret creation", "secrets");
     return id;
   }
 
-  /** What is known of a secret, without its bytes. */
-  async describe(
-    principal: Principal,
-    id: string,
-    withConsumers: boolean,
-  ): Promise<{ readonly row: SecretRow; readonly consumers?: readonly SecretConsumer[] }> {
-    const row = await this.find(id);
-    await this.#authorise(principal, "secret:get", "Secret retrieval", row);
-    if (!withConsumers) return { row };
+  /** The consumers of a secret, as its document lists them. */
+  async consumers(_permit: Permit, id: string): Promise<readonly SecretConsumer[]> {
     const one = { ids: [id], max: maxItemsOnPage };
-    const { consumers } = await this.#context.store.read(consumersOfSecrets, one);
-    return { row, consumers };
+    return (await this.#context.store.read(consumersOfSecrets, one)).consumers;
   }
 
-  /**
-   * The secret's bytes. Every call that gets them leaves an entry in the audit record.
-   *
-   * @param negotiate Says what the bytes are to be sent as; may throw. If it says undefined, nothing is read and the call
-   *   resolves to undefined.
-   * @throws WireError 404, 403, or what `negotiate` throws
-   */
-  async payload(
-    principal: Principal,
-    id: string,
-    negotiate: (stored: StoredPayload) => string | undefined,
-  ): Promise<(Payload & { readonly bytes: Buffer }) | undefined> {
-    const { store, clock, keys, audit } = this.#context;
-    checkId("secret", id);
-    const row = await store.read(findSecretWithPayload, { id, now: nowOf(clock.nowMs()) });
-    if (!row) throw secretNotFound();
-    const { sealed, generation, content_type: contentType } = row;
-    await this.#authorise(principal, "secret:decrypt", "Secret payload retrieval", row);
+  /** A secret's bytes, opened. @throws WireError 404 if it has none */
+  async payload(_permit: Permit, secret: SecretWithPayload): Promise<OpenPayload> {
+    const { id, project_id: projectId, sealed, generation, content_type: contentType } = secret;
     if (sealed === null || generation === null || contentType === null)
       throw new WireError(404, "Not Found. Sorry but your secret has no payload.");
-    const key = await keys.byGeneration(row.project_id, generation);
-    const bytes = open(key.sealing, payloadContext(row.project_id, id, contentType), sealed);
-    const sentAs = negotiate({ contentType, isText: isUtf8(bytes) });
-    if (sentAs === undefined) return undefined;
-    await audit.read(audit.entry(principal, "secret:decrypt", id));
-    return { bytes, contentType: sentAs };
+    const key = await this.#context.keys.byGeneration(projectId, generation);
+    const bytes = open(key.sealing, payloadContext(projectId, id, contentType), sealed);
+    return { bytes, contentType, isText: isUtf8(bytes) };
   }
 
-  /** Gives a secret without payload its payload. */
-  async putPayload(
-    principal: Principal,
-    id: string,
-    input: () => Payload | (() => Payload),
-  ): Promise<void> {
-    const { store, keys, clock, audit } = this.#context;
-    const row = await this.find(id);
-    await this.#authorise(principal, "secret:put", "Secret update", row);
-    const first = input();
-    if (row.content_type !== null) throw payloadExists();
-    const payload = typeof first === "function" ? first() : first;
-    const where = payloadContext(row.project_id, id, payload.contentType);
-    const result = await storeSealed(this.#context, row.project_id, async () => {
-      const key = await keys.toSeal(row.project_id);
+  /** Gives a secret without payload its payload. @throws WireError 409 if it has one */
+  async putPayload(permit: Permit, secret: SecretRow, payload: Payload): Promise<void> {
+    const { keys, clock } = this.#context;
+    const { id, project_id: projectId } = secret;
+    const where = payloadContext(projectId, id, payload.contentType);
+    const result = await storeSealed(this.#context, projectId, async () => {
+      const key = await keys.toSeal(projectId);
       const sealed = seal(key.sealing, where, payload.bytes);
-      return store.write(
-        insertPayload,
-        {
-          id,
-          projectId: row.project_id,
-          contentType: payload.contentType,
-          payload: { generation: key.generation, sealed },
-          now: clock.timestamp(),
-        },
-        audit.entry(principal, "secret:put", id),
-      );
+      return permit.write(insertPayload, {
+        id,
+        projectId,
+        contentType: payload.contentType,
+        payload: { generation: key.generation, sealed },
+        now: clock.timestamp(),
+      });
     });
     if ("refused" in result) throw payloadExists();
   }
@@ -168,24 +136,18 @@ export class SecretService {
   /**
    * Deletes a secret.
    *
-   * @param unlessConsumed Asked after the policy: true refuses (400) while consumers are registered.
+   * @param unlessConsumed true refuses (400) while consumers are registered.
    */
-  async remove(principal: Principal, id: string, unlessConsumed: () => boolean): Promise<void> {
-    const { store, clock, audit, deleteRetentionSeconds } = this.#context;
-    const row = await this.find(id);
-    await this.#authorise(principal, "secret:delete", "Secret deletion", row);
-    const result = await store.write(
-      deleteSecret,
-      {
-        id,
-        now: clock.timestamp(),
-        retain: deleteRetentionSeconds > 0,
-        unlessConsumed: unlessConsumed(),
-      },
-      audit.entry(principal, "secret:delete", id),
-    );
+  async remove(permit: Permit, id: string, unlessConsumed: boolean): Promise<void> {
+    const { clock, deleteRetentionSeconds } = this.#context;
+    const result = await permit.write(deleteSecret, {
+      id,
+      now: clock.timestamp(),
+      retain: deleteRetentionSeconds > 0,
+      unlessConsumed,
+    });
     if (!("refused" in result)) return;
-    if (result.refused === "not_found") throw secretNotFound();
+    if (result.refused === "not_found") throw notFound("Secret");
     throw issueSeen(
       400,
       "Secret deletion",
@@ -193,42 +155,20 @@ export class SecretService {
     );
   }
 
-  async list(
-    principal: Principal,
-    query: () => SecretQuery,
-    withConsumers: boolean,
-  ): Promise<SecretPage> {
+  async list(permit: Permit, query: SecretQuery, withConsumers: boolean): Promise<SecretPage> {
     const { store, clock } = this.#context;
-    await authorise(this.#context, principal, "secrets:get", "Secret(s) retrieval");
-    const { grantedOnly, ...rest } = query();
+    const { userId, projectId } = permit.principal;
+    const { grantedOnly, ...rest } = query;
     const page = await store.read(listSecrets, {
       ...rest,
-      scope: grantedOnly ? { grantedTo: principal.userId } : { ownedBy: principal.projectId },
-      now: nowOf(clock.nowMs()),
+      scope: grantedOnly ? { grantedTo: userId } : { ownedBy: projectId },
+      now: nowOf(clock),
     });
     if (!withConsumers) return page;
     const ids = page.rows.map(({ id }) => id);
     const found = await store.read(consumersOfSecrets, { ids, max: maxItemsOnPage });
     const rows = page.rows.slice(0, found.shown);
     return { ...page, rows, consumers: groupConsumers(found.consumers) };
-  }
-
-  /** Finds a live secret, verified. @throws WireError 404 */
-  async find(id: string): Promise<SecretRow & OwnedRow> {
-    const { store, clock } = this.#context;
-    checkId("secret", id);
-    const row = await store.read(findSecret, { id, now: nowOf(clock.nowMs()) });
-    if (!row) throw secretNotFound();
-    return row;
-  }
-
-  #authorise(
-    principal: Principal,
-    rule: PolicyRule,
-    operation: string,
-    row: OwnedRow,
-  ): Promise<void> {
-    return authorise(this.#context, principal, rule, operation, targetOf(row, principal), row.id);
   }
 }
 
@@ -240,7 +180,7 @@ function groupConsumers(
 
 /** The rows of a new secret, its payload sealed. */
 export async function makeSecret(
-  context: ServiceContext,
+  context: Pick<ServiceContext, "clock" | "keys">,
   owner: { readonly projectId: string; readonly userId: string },
   id: string,
   secret: NewSecret,
@@ -269,15 +209,7 @@ export async function makeSecret(
   return { row, payload: { generation: key.generation, sealed } };
 }
 
-export function secretNotFound(): WireError {
-  return new WireError(404, "Not Found. Secret not found.");
-}
-
-function payloadExists(): WireError {
+/** 409: a payload is given once. */
+export function payloadExists(): WireError {
   return new WireError(409, "Secret already has data, cannot modify it.");
-}
-
-/** For comparisons with stored times, without moving the clock on. */
-export function nowOf(nowMs: number): string {
-  return formatTimestamp(nowMs * 1000);
 }

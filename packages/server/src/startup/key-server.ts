@@ -23,6 +23,7 @@ import { createContext } from "../parts/create-context.ts";
 import type { Policy } from "../policy/policy.ts";
 import { absentRoutes } from "../routes/absent-routes.ts";
 import { aclRoutes } from "../routes/acl-routes.ts";
+import type { KeyManagerEndpoint } from "../routes/api.ts";
 import { containerConsumerRoutes, secretConsumerRoutes } from "../routes/consumer-routes.ts";
 import { containerRoutes } from "../routes/container-routes.ts";
 import { metadataRoutes } from "../routes/metadata-routes.ts";
@@ -30,7 +31,6 @@ import { orderRoutes } from "../routes/order-routes.ts";
 import type { PageSizes } from "../routes/query.ts";
 import { quotaRoutes } from "../routes/quota-routes.ts";
 import { Refs } from "../routes/refs.ts";
-import type { Route } from "../routes/route.ts";
 import { secretRoutes } from "../routes/secret-routes.ts";
 import { versionRoutes } from "../routes/version-routes.ts";
 import type { RowTagsOptions } from "../row-tagging/open-row-tags.ts";
@@ -46,6 +46,7 @@ import { QuotaService } from "../services/quotas.ts";
 import { Retention } from "../services/retention.ts";
 import { SecretConsumerService } from "../services/secret-consumers.ts";
 import { SecretService } from "../services/secrets.ts";
+import { TargetGate } from "../services/targets.ts";
 import type { QuotaKind } from "../store/operations/quotas.ts";
 import type { Store } from "../store/store.ts";
 
@@ -101,7 +102,7 @@ export interface KeyServerParts {
 export interface KeyServer {
   readonly app: FastifyInstance;
   /** Everything behind identity. */
-  readonly routes: readonly Route[];
+  readonly endpoints: readonly KeyManagerEndpoint[];
   readonly context: ServiceContext;
   readonly clients: ClientAddresses;
   /** Serves connections that begin from now on with another certificate. Does nothing for plain HTTP. */
@@ -160,7 +161,8 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     forget: (id) => runner.forget(id),
     aes512: parts.aes512 ?? "any",
   });
-  const routes = allRoutes(context, orders);
+  const gate = new TargetGate(context);
+  const endpoints = allEndpoints(context, gate, orders);
   const clients = new ClientAddresses({
     ...parts.proxies,
     onIgnored: () =>
@@ -181,7 +183,8 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
     log: new RequestLog(log, metrics),
     ready: () => store.ping(),
     ...(keystoneApi && { identityVersion: () => keystoneApi.version() }),
-    routes,
+    endpoints,
+    gate,
     ...(parts.tls && { tls: parts.tls }),
     ...(parts.serveMetrics !== false && { metrics: () => metrics.text() }),
   });
@@ -191,7 +194,7 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
   segments.start();
   return {
     app,
-    routes,
+    endpoints,
     context,
     clients,
     useCertificate: (certificate) => useCertificate(app, certificate),
@@ -207,26 +210,27 @@ export async function createKeyServer(parts: KeyServerParts): Promise<KeyServer>
 }
 
 /** The whole surface behind identity. */
-function allRoutes(context: ServiceContext, orders: OrderService): readonly Route[] {
-  const secrets = new SecretService(context);
+function allEndpoints(
+  context: ServiceContext,
+  gate: TargetGate,
+  orders: OrderService,
+): readonly KeyManagerEndpoint[] {
   const containers = new ContainerService(context);
-  const findSecret = (id: string) => secrets.find(id);
-  const findContainer = (id: string) => containers.find(id);
-  const secretAcls = new AclService({ kind: "secret", context, find: findSecret });
-  const containerAcls = new AclService({ kind: "container", context, find: findContainer });
+  const aclsOf = (kind: "secret" | "container") =>
+    new AclService({ kind, context, reload: (id) => gate.reload(kind, id) });
   const now = () => context.clock.timestamp();
   return [
     ...versionRoutes(),
-    ...secretRoutes(secrets, now),
-    ...metadataRoutes(new MetadataService(context, secrets), secrets),
-    ...aclRoutes("secrets", secretAcls, findSecret),
-    ...secretConsumerRoutes(new SecretConsumerService(context, secrets), secrets),
+    ...secretRoutes(new SecretService(context), now),
+    ...metadataRoutes(new MetadataService(context)),
+    ...aclRoutes("secret", aclsOf("secret")),
+    ...secretConsumerRoutes(new SecretConsumerService(context)),
     ...containerRoutes(containers),
-    ...aclRoutes("containers", containerAcls, findContainer),
+    ...aclRoutes("container", aclsOf("container")),
     ...containerConsumerRoutes(containers),
     ...orderRoutes(orders, now),
     ...quotaRoutes(new QuotaService(context)),
-    ...absentRoutes(new AbsentFeatures(context)),
+    ...absentRoutes(new AbsentFeatures()),
   ];
 }
 
