@@ -141,7 +141,7 @@ describe("hosts that share a ledger in PostgreSQL", () => {
     assert.equal(await b.volumeAt(path), undefined);
     await assert.rejects(rekeyVolume(onB, path), { code: "mismatch", message: /on host a/ });
     const [impossible] = await rekeyVolumes(onB);
-    assert.match(impossible?.problem ?? "", /on host a: do it there/);
+    assert.match(impossible?.problem ?? "", /on host a: run the command there/);
 
     // The same path on another host is another disk.
     const lock = await b.lock("w");
@@ -209,7 +209,7 @@ describe("the chatelaine command with a ledger in PostgreSQL", () => {
     });
     assert.equal(made.status, 0, made.stderr);
     const empty = chatelaine(["doctor"], shared("a"));
-    assert.match(empty.stdout, /ledger +postgres:\/\/postgres@.* as host a: not there yet/);
+    assert.match(empty.stdout, /ledger +postgres:\/\/postgres@.* as host a: does not exist yet/);
 
     const tried = chatelaine(["ledger", "import", file, "--dry-run"], shared("a"));
     assert.match(tried.stdout, /would take 1 volumes/, tried.stderr);
