@@ -17,7 +17,7 @@ import {
 import { runInGuest } from "../guest/guest.ts";
 import { runTool } from "../host/run-tool.ts";
 
-it("6.4 an open volume is encrypted anew and made larger while it is in use, and goes on when it is cut", async () => {
+it("an open volume is encrypted anew and made larger while it is in use, and goes on when it is cut", async () => {
   const folder = mkdtempSync(join(tmpdir(), "kernel-data-"));
   const program = "../../packages/volumes/test/kill/mapped.ts";
   try {

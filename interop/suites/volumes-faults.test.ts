@@ -112,7 +112,7 @@ describe("volumes with keys of our server, behind a line that fails", () => {
     });
   }
 
-  it("6.3 open for a service of another project that was granted it, and for no other", async () => {
+  it("open for a service of another project that was granted it, and for no other", async () => {
     const volumes = open(server.url, 0);
     const asNova = { ...volumes, caller: nova.caller };
     await createVolume(volumes, { path, sizeBytes: 4096 });

@@ -79,33 +79,33 @@ describe("chatelaine doctor", () => {
     assert.match(wide.out, /^BAD      identity: connection {2,}http:.*\n {20,}→ nothing listens/m);
   });
 
-  it("1: no key manager is configured", async () => {
+  it("no key manager is configured", async () => {
     const { configuration } = await wrongWith({ OS_AUTH_URL: "" });
     assert.match(configuration ?? "", /no key manager is configured.*OS_CLOUD/s);
   });
 
-  it("2: a cloud that clouds.yaml does not have", async () => {
+  it("a cloud that clouds.yaml does not have", async () => {
     const named = { OS_CLOUD: "chatelain", OS_CLIENT_CONFIG_FILE: server.cloudsFile };
     const { configuration } = await wrongWith({ ...named, OS_AUTH_URL: "" });
     assert.match(configuration ?? "", /chatelain.*chatelaine/s);
   });
 
-  it("3: nothing listens at the identity service", async () => {
+  it("nothing listens at the identity service", async () => {
     const wrong = await wrongWith({ OS_AUTH_URL: "http://127.0.0.1:9/v3" });
     assert.match(wrong["identity: connection"] ?? "", /ECONNREFUSED.*start the service/s);
   });
 
-  it("4: the host's name is unknown", async () => {
+  it("the host's name is unknown", async () => {
     const wrong = await wrongWith({ OS_AUTH_URL: "http://keystone.invalid/v3" });
     assert.match(wrong["identity: connection"] ?? "", /keystone\.invalid.*name/s);
   });
 
-  it("5: https to a port without TLS", async () => {
+  it("https to a port without TLS", async () => {
     const wrong = await wrongWith({ OS_AUTH_URL: `${server.url.replace("http", "https")}/v3` });
     assert.match(wrong["identity: connection"] ?? "", /no TLS on that port/);
   });
 
-  it("6: a certificate of an unknown authority, and 7: one that has expired", async () => {
+  it("a certificate of an unknown authority, and one that has expired", async () => {
     const [good, expired] = await Promise.all(
       [certificate, expiredCertificate].map(async (cert) => {
         const tls = createTlsServer({ key: privateKey, cert }, (_, reply) => reply.end());
@@ -124,7 +124,7 @@ describe("chatelaine doctor", () => {
     assert.match(past["identity: connection"] ?? "", /expired.*renewed/s);
   });
 
-  it("8: the clocks differ", async () => {
+  it("the clocks differ", async () => {
     const late = createServer((_, reply) => {
       reply.setHeader("date", new Date(Date.now() - 3_600_000).toUTCString()).end();
     });
@@ -132,17 +132,17 @@ describe("chatelaine doctor", () => {
     assert.match(wrong["identity: clock"] ?? "", /3600 s behind this host.*NTP/s);
   });
 
-  it("9: a wrong password", async () => {
+  it("a wrong password", async () => {
     const { identity } = await wrongWith({ OS_PASSWORD: "wrong" });
     assert.match(identity ?? "", /^bad.*(password|credentials).*\(req-[\w-]+\)/s);
   });
 
-  it("10: no key manager in that region", async () => {
+  it("no key manager in that region", async () => {
     const { endpoint } = await wrongWith({ OS_REGION_NAME: "Nowhere" });
     assert.match(endpoint ?? "", /Nowhere/);
   });
 
-  it("11: something else at the key manager's address", async () => {
+  it("something else at the key manager's address", async () => {
     const html = createServer((_, reply) => {
       reply.setHeader("content-type", "text/html").end("<html>It works!</html>");
     });
@@ -151,7 +151,7 @@ describe("chatelaine doctor", () => {
     assert.match(wrong["API version"] ?? "", /^bad/);
   });
 
-  it("12: a user without a role that may store", async () => {
+  it("a user without a role that may store", async () => {
     await server.command("user create", "carol", "correct horse battery");
     await server.command("role grant", "carol", "admin", "reader");
     const reader = { OS_USERNAME: "carol", OS_PASSWORD: "correct horse battery" };
@@ -159,14 +159,14 @@ describe("chatelaine doctor", () => {
     assert.match(wrong["writing"] ?? "", /give the user a role in the project: member/);
   });
 
-  it("13: no cryptsetup, 14: no dmsetup, 15: no LVM", async () => {
+  it("no cryptsetup, no dmsetup, no LVM", async () => {
     const wrong = await wrongWith({ PATH: directory });
     assert.match(wrong["cryptsetup"] ?? "", /apt-get install cryptsetup-bin/);
     assert.match(wrong["kernel"] ?? "", /apt-get install dmsetup/);
     assert.match(wrong["LVM"] ?? "", /apt-get install lvm2/);
   });
 
-  it("16: a ledger that others read, and 17: one that is none", async () => {
+  it("a ledger that others read, and one that is none", async () => {
     const ledger = join(directory, "ledger.sqlite");
     await new Session().runConfigured("--backend", "memory", "--ledger", ledger, "recover");
     await chmod(ledger, 0o644);
@@ -206,12 +206,12 @@ describe("chatelaine doctor", () => {
       assert.deepEqual(await readFile(join(data, "keys.db")), bytes);
     });
 
-    it("18: a root key that others read", async () => {
+    it("a root key that others read", async () => {
       await chmod(join(data, "root-key"), 0o644);
       assert.match((await wrongThere())["root key"] ?? "", /chmod 600/);
     });
 
-    it("19: no root key, and 20: another one", async () => {
+    it("no root key, and another one", async () => {
       await rm(join(data, "root-key"));
       assert.match((await wrongThere())["root key"] ?? "", /missing.*restore the file/s);
       const other = `chatelaine-root-key-v1\n1 ${Buffer.alloc(32, 5).toString("base64")}\n`;
@@ -219,26 +219,26 @@ describe("chatelaine doctor", () => {
       assert.match((await wrongThere())["root key"] ?? "", /is not the one/);
     });
 
-    it("21: a database of a newer version", async () => {
+    it("a database of a newer version", async () => {
       const database = new DatabaseSync(join(data, "keys.db"));
       database.exec("INSERT INTO migrations VALUES (99, 'later', 'x', 'x')");
       database.close();
       assert.match((await wrongThere())["database"] ?? "", /99.*start the newer server/s);
     });
 
-    it("22: PostgreSQL that does not answer", async () => {
+    it("PostgreSQL that does not answer", async () => {
       const file = join(data, "server.yaml");
       await writeFile(file, "database: postgres://nobody@127.0.0.1:9/none\n", { mode: 0o600 });
       assert.match((await wrongThere("--server-config", file))["database"] ?? "", /ECONNREFUSED/);
     });
 
-    it("23: a rule of policy.yaml that there is not", async () => {
+    it("a rule of policy.yaml that there is not", async () => {
       const file = join(data, "policy.yaml");
       await writeFile(file, '"secret:gett": "role:admin"\n');
       assert.match((await wrongThere("--policy-file", file))["policy"] ?? "", /secret:get/);
     });
 
-    it("24: an address for everybody, and no certificate", async () => {
+    it("an address for everybody, and no certificate", async () => {
       const wrong = await wrongThere("--listen-host", "0.0.0.0");
       assert.match(wrong["server certificate"] ?? "", /clear text.*tls\.certificateFile/s);
     });

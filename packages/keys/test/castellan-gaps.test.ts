@@ -147,7 +147,7 @@ describe("what Castellan gets wrong", () => {
     assert.deepEqual([...codes.values()], ["unauthenticated", "forbidden", "not_found"]);
   });
 
-  it("leaves no order behind when Barbican reports an error (O1)", async () => {
+  it("leaves no order behind when Barbican reports an error", async () => {
     await refuses(
       manager.createKey(cloud.caller(), { algorithm: "rot13", bitLength: 256 }),
       "unsupported",

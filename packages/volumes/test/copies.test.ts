@@ -66,7 +66,7 @@ describe("copies of a volume", () => {
       return bytes.toString();
     });
 
-  it("6.4 a clone has the data, but key, volume key and UUID of its own", async () => {
+  it("a clone has the data, but key, volume key and UUID of its own", async () => {
     const source = await verifyVolume(volumes, path);
     const clone = await cloneVolume(volumes, path, { path: other });
     assert.equal(await contentOf(other), "precious");
@@ -123,7 +123,7 @@ describe("copies of a volume", () => {
     await once(writer, "exit");
   });
 
-  it("3.3 a clone whose source's key is gone is refused, and leaves nothing", async () => {
+  it("a clone whose source's key is gone is refused, and leaves nothing", async () => {
     const { keyId } = await verifyVolume(volumes, path);
     await keyManager.delete(caller, keyId, { force: true });
     await assert.rejects(cloneVolume(volumes, path, { path: other }), { code: "missing_key" });
@@ -131,7 +131,7 @@ describe("copies of a volume", () => {
     assert.deepEqual(await keys(), []);
   });
 
-  it("3.5 a snapshot has a key object of its own: the volume can be rekeyed and deleted", async () => {
+  it("a snapshot has a key object of its own: the volume can be rekeyed and deleted", async () => {
     await copyFile(path, other);
     const snapshot = await snapshotVolume(volumes, path, other);
     await rekeyVolume(volumes, path);
@@ -150,7 +150,7 @@ describe("copies of a volume", () => {
     await assert.rejects(snapshotVolume(volumes, path, other), { code: "mismatch" });
   });
 
-  it("6.2 a destroyed header comes back from its backup", async () => {
+  it("a destroyed header comes back from its backup", async () => {
     const backup = join(directory, "header.luks");
     await backupVolumeHeader(volumes, path, backup);
     const { headerAreaBytes } = await readLuks(path);

@@ -56,7 +56,7 @@ describe("the same for many volumes", () => {
       names.map(async (name) => (await readLuks(pathOf(name))).digests[0]?.fingerprint ?? ""),
     );
 
-  it("6.4 encrypts all of them anew, with their journals in one folder, and names what failed", async () => {
+  it("encrypts all of them anew, with their journals in one folder, and names what failed", async () => {
     const before = await fingerprintsOf(["1", "3"]);
     await truncate(pathOf("2"), 0);
     const journals = join(directory, "state", "journals");
@@ -97,7 +97,7 @@ describe("the same for many volumes", () => {
     assert.match(results[2]?.problem ?? "", new RegExp(`no key ${keyId}`));
   });
 
-  it("6.2 backs up the headers of all of them, again and again, and one is put back", async () => {
+  it("backs up the headers of all of them, again and again, and one is put back", async () => {
     const folder = join(directory, "headers");
     const days = ["2026-11-28T01:00:00.123Z", "2026-11-29T01:00:00Z"];
     for (const day of days) {
@@ -112,7 +112,7 @@ describe("the same for many volumes", () => {
     assert.equal((await restoreVolumeHeader(volumes, pathOf("1"))).id, id);
   });
 
-  it("3.11 moves many disks off the fixed key, which the ledger does not have yet", async () => {
+  it("moves many disks off the fixed key, which the ledger does not have yet", async () => {
     const fixedHex = "ab".repeat(32);
     const fixed = new FixedKeyManager({ key: fixedHex, warn: () => {} });
     const moving = { ...volumes, keyManager: migratingKeyManager(fixed, keyManager) };

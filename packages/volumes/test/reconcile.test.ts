@@ -59,7 +59,7 @@ describe("reconcile", () => {
     assert.equal((await Array.fromAsync(keyManager.list(caller))).length, 2);
   });
 
-  it("O8 tells an orphan from a live key, and deletes it only after a quarantine", async () => {
+  it("tells an orphan from a live key, and deletes it only after a quarantine", async () => {
     const { keyId } = await create();
     const lost = await orphan();
     assert.deepEqual(await found(), ["ok none", "orphan_key none"]);
@@ -85,7 +85,7 @@ describe("reconcile", () => {
     assert.deepEqual(await found({ apply: true }), ["orphan_key quarantined"]);
   });
 
-  it("6.2 names a volume whose key is gone, and one whose disk is gone or another", async () => {
+  it("names a volume whose key is gone, and one whose disk is gone or another", async () => {
     const { keyId } = await create();
     await keyManager.delete(caller, keyId, { force: true });
     assert.deepEqual(await found(), ["missing_key none"]);
@@ -98,7 +98,7 @@ describe("reconcile", () => {
     assert.match(first?.detail ?? "", /the disk there is volume/);
   });
 
-  it("6.2 names a key that nobody protects, and registers its volume", async () => {
+  it("names a key that nobody protects, and registers its volume", async () => {
     const { keyId, id } = await create();
     await keyManager.removeConsumer(caller, keyId, {
       service: "volume",
@@ -110,7 +110,7 @@ describe("reconcile", () => {
     assert.deepEqual(await found(), ["ok none"]);
   });
 
-  it("6.7 names keys that expire and keys that are shared", async () => {
+  it("names keys that expire and keys that are shared", async () => {
     const spec = { algorithm: "aes", bitLength: 256, expiration: new Date(now + 10 * day) };
     const keyId = await keyManager.createKey(caller, spec);
     await create({ keyId });

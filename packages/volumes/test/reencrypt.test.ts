@@ -67,7 +67,7 @@ describe("re-encrypting a volume", () => {
   }
   const keys = async () => (await Array.fromAsync(keyManager.list(caller))).map(({ id }) => id);
 
-  it("6.4 changes the volume key: who has a copy of the old one reads nothing any more", async () => {
+  it("changes the volume key: who has a copy of the old one reads nothing any more", async () => {
     const before = await verifyVolume(volumes, path);
     const { volumeKey } = await lend((passphrase) => unlock(path, passphrase));
     const after = await reencryptVolume(volumes, path);
@@ -102,7 +102,7 @@ describe("re-encrypting a volume", () => {
     assert.deepEqual(told.at(-1), { ...progress, doneBytes: sizeBytes, totalBytes: sizeBytes });
   });
 
-  it("6.2 makes header backups useless, and sees to it that none is restored", async () => {
+  it("makes header backups useless, and sees to it that none is restored", async () => {
     const backup = join(directory, "backup.luks");
     await backupVolumeHeader(volumes, path, backup);
     await reencryptVolume(volumes, path);

@@ -18,7 +18,7 @@ import {
 const alice: ProjectCaller = { type: "project", projectId: "a", userId: "alice" };
 const bob: ProjectCaller = { type: "project", projectId: "b", userId: "bob" };
 
-describe("another key for many volumes (6.4)", () => {
+describe("another key for many volumes", () => {
   let directory: string;
   let ledger: Ledger;
   let volumes: VolumeContext;

@@ -61,7 +61,7 @@ describe("another key for a volume", () => {
     await file.close();
   };
 
-  it("6.4 is other bytes, and the old ones open nothing and are gone", async () => {
+  it("is other bytes, and the old ones open nothing and are gone", async () => {
     const { keyId } = await create();
     const old = await hexOf(keyId);
     const rekeyed = await rekeyVolume(volumes, path);
@@ -82,7 +82,7 @@ describe("another key for a volume", () => {
     assert.deepEqual([keyslots.length, tokens.length], [1, 1]);
   });
 
-  it("3.4 leaves the old key untouched when the new one cannot be proven", async () => {
+  it("leaves the old key untouched when the new one cannot be proven", async () => {
     const { keyId } = await create();
     const away = new Proxy(keyManager, {
       get(target, name) {
@@ -115,7 +115,7 @@ describe("another key for a volume", () => {
     await assert.rejects(keyManager.describe(alice, first), { code: "not_found" });
   });
 
-  it("is not deleted while another volume needs it as well (6.2)", async () => {
+  it("is not deleted while another volume needs it as well", async () => {
     const { keyId } = await create();
     await keyManager.addConsumer(alice, keyId, {
       service: "image",
@@ -126,7 +126,7 @@ describe("another key for a volume", () => {
     await keyManager.describe(alice, keyId);
   });
 
-  it("3.8 belongs to the project that the volume goes to, and the donor's opens nothing", async () => {
+  it("belongs to the project that the volume goes to, and the donor's opens nothing", async () => {
     const { keyId } = await create();
     const old = await hexOf(keyId);
     const both = { ...volumes, callerOf: (project: string) => (project === "b" ? bob : undefined) };
@@ -138,7 +138,7 @@ describe("another key for a volume", () => {
     assert.equal((await ledger.volume(id))?.project, "b");
   });
 
-  it("6.3 may be read by the services that were named, whatever key the volume has by now", async () => {
+  it("may be read by the services that were named, whatever key the volume has by now", async () => {
     const nova: ProjectCaller = { type: "project", projectId: "service", userId: "nova" };
     const granted = { ...volumes, readers: ["nova"] };
     const made = await createVolume(granted, { path, sizeBytes: 4096 });
@@ -160,7 +160,7 @@ describe("another key for a volume", () => {
     await deleteVolume(granted, path);
   });
 
-  it("6.3 may be a service's: its credentials make the key, the ledger has the tenant's label", async () => {
+  it("may be a service's: its credentials make the key, the ledger has the tenant's label", async () => {
     const cinder: ProjectCaller = { type: "project", projectId: "service", userId: "cinder" };
     const service = { keyManager, caller: cinder, ledger, project: "tenant" };
     const { id, keyId } = await createVolume(service, { path, sizeBytes: 4096 });
@@ -204,7 +204,7 @@ describe("another key for a volume", () => {
     ["LUKS1", formatLuks1],
     ["LUKS2", formatLuks2],
   ] as const) {
-    it(`6.2 adopts a ${format} disk under a passphrase as OpenStack mangled it until 2016`, async () => {
+    it(`adopts a ${format} disk under a passphrase as OpenStack mangled it until 2016`, async () => {
       // 0x00 became "0", 0x0a "a": what should have 64 digits has fewer.
       const bytes = Uint8Array.from({ length: 32 }, (_, index) => index * 7);
       const value = new SecretBytes(bytes);
@@ -243,7 +243,7 @@ describe("another key for a volume", () => {
     });
   });
 
-  it("3.11 moves volumes off the fixed key to bytes of their own, distinct from each other", async () => {
+  it("moves volumes off the fixed key to bytes of their own, distinct from each other", async () => {
     const fixedHex = "ab".repeat(32);
     const fixed = new FixedKeyManager({ key: fixedHex, warn: () => {} });
     const moving = { ...volumes, keyManager: migratingKeyManager(fixed, keyManager) };

@@ -32,7 +32,7 @@ export function callerOf(project: string): Caller | undefined {
 /** What can be killed. `prepare` runs in the parent, `act` in the process that dies. */
 export interface Scenario {
   readonly name: string;
-  /** What goes wrong elsewhere when this is cut: the numbers of docs/volumes.md. */
+  /** What goes wrong elsewhere when this is cut: the numbers of docs/known-failures.md. */
   readonly failures?: string;
   /** @returns ids of keys that belong to the user and must stay whatever happens */
   prepare(context: VolumeContext, directory: string): Promise<readonly ObjectId[]>;
