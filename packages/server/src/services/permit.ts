@@ -51,7 +51,7 @@ export class Permit {
     return store.write(operation, parameters, entry);
   }
 
-  /** Records the action as a read. @throws StoreError if the record cannot be written */
+  /** Records the action as a read. @throws `unavailable` if the record cannot be written */
   record(): Promise<void> {
     const { rule, noun } = this.#action;
     if (rule === null) throw new Error(`${noun}: it is recorded, and its row has no rule`);
