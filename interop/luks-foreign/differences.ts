@@ -798,7 +798,7 @@ export const differences: readonly Difference[] = [
     images: ["hostile *"],
     cryptsetup: opens,
     ours: refused,
-    says: /no bounded JSON object/,
+    says: /not a bounded JSON object/,
     reason:
       "The area holds a JSON object (RFC 8259) in UTF-8; cryptsetup's parser takes what is not JSON.",
   },
@@ -806,7 +806,7 @@ export const differences: readonly Difference[] = [
     images: ["hostile *"],
     cryptsetup: shown,
     ours: refused,
-    says: /no bounded JSON object/,
+    says: /not a bounded JSON object/,
     reason:
       "The area holds a JSON object (RFC 8259) in UTF-8; cryptsetup's parser takes what is not JSON.",
   },
