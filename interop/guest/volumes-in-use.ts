@@ -53,7 +53,7 @@ async function openFile(): Promise<void> {
   assert.equal((await openVolume(volumes, path)).name, name);
   await assert.rejects(openVolume(volumes, path, "second"), {
     code: "busy",
-    message: new RegExp(`/dev/mapper/${name} lies on it`),
+    message: new RegExp(`/dev/mapper/${name} uses it`),
   });
   await assert.rejects(deleteVolume(volumes, path), { code: "busy" });
   run("dd", "if=/dev/zero", `of=${device}`, "bs=1M", "count=1", "status=none");
@@ -83,7 +83,7 @@ async function oddDevice(): Promise<void> {
     resizeDevice(sectors);
     await assert.rejects(resizeVolume(volumes, device), {
       code: "invalid_argument",
-      message: /no multiple of the sector size, 4096, .* bytes larger or \d+ smaller/,
+      message: /not a multiple of the sector size, 4096, .* bytes larger or \d+ smaller/,
     });
   }
   resizeDevice(whole + 8);
