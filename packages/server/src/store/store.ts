@@ -5,7 +5,7 @@ import type { Operation } from "./operation.ts";
  * Keeps the server's rows, in SQLite or PostgreSQL.
  *
  * A resolved write is durable: it survives the loss of power. Rejects only with
- * a {@link ServerError} with a {@link DatabaseErrorCode}, or with what an operation itself threw.
+ * a `ServerError` with a code of the database, or with what an operation itself threw.
  */
 export interface Store {
   readonly dialect: "sqlite" | "postgres";
